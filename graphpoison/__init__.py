@@ -1,0 +1,41 @@
+"""Meta-gradient poisoning attacks on graphs and recommenders, on PyTorch Geometric."""
+
+from . import datasets
+from .attacks import Attack, MetaAttack, RandomAttack
+from .budget import Budget
+from .constraints import Constraint, NoSingletons
+from .evaluate import evaluate
+from .hypergradient import Flips, Hypergradient, MetaGradient, Unrolled
+from .models import CF, GMF, LinearGCN, ReLUGCN
+from .perturbation import Perturbation
+from .report import Report
+from .tasks import NodeClassification, Recommendation, Task
+from .victims import ModuleVictim, RecommenderVictim
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CF",
+    "GMF",
+    "Attack",
+    "Budget",
+    "Constraint",
+    "Flips",
+    "Hypergradient",
+    "LinearGCN",
+    "MetaAttack",
+    "MetaGradient",
+    "ModuleVictim",
+    "NoSingletons",
+    "NodeClassification",
+    "Perturbation",
+    "RandomAttack",
+    "ReLUGCN",
+    "Recommendation",
+    "RecommenderVictim",
+    "Report",
+    "Task",
+    "Unrolled",
+    "datasets",
+    "evaluate",
+]

@@ -1,0 +1,60 @@
+"""Argument checks whose messages name the argument, what was found, and what to do."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def choice(argument: str, value: object, valid: Iterable[str]) -> str:
+    """``value`` if it is one of ``valid``, else a ValueError that names the nearest valid choice."""
+    options = list(valid)
+    if isinstance(value, str) and value in options:
+        return value
+    near = difflib.get_close_matches(str(value), options, n=1, cutoff=0.4)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"{argument}={value!r} is not known; choose one of {options}.{hint}")
+
+
+def positive_int(argument: str, value: Any, minimum: int = 1) -> int:
+    """``value`` as an int of at least ``minimum``."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{argument} must be an integer, found {value!r}.")
+    number = int(value)
+    if number < minimum:
+        raise ValueError(f"{argument} must be at least {minimum}, found {number}.")
+    return number
+
+
+def in_range(
+    argument: str, value: Any, low: float, high: float, *, open_low: bool = False
+) -> float:
+    """``value`` as a float in [low, high], or in (low, high] with ``open_low``."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{argument} must be a number, found {value!r}.")
+    number = float(value)
+    if not (low <= number <= high) or (open_low and number == low):
+        left = "(" if open_low else "["
+        raise ValueError(f"{argument} must lie in {left}{low}, {high}], found {number}.")
+    return number
+
+
+def pair_index(argument: str, value: Any, sizes: Sequence[int]) -> Tensor:
+    """``value`` as a LongTensor [2, E] of node pairs, each row within its number of nodes."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{argument} must be a LongTensor [2, E], found {type(value).__name__}.")
+    if value.dim() != 2 or value.size(0) != 2 or value.dtype not in (torch.int64, torch.int32):
+        raise ValueError(
+            f"{argument} must be a LongTensor [2, E], found {value.dtype} of shape "
+            f"{tuple(value.shape)}."
+        )
+    index = value.long()
+    for row, size, end in zip(index, sizes, ("source", "target"), strict=True):
+        if row.numel() and (int(row.min()) < 0 or int(row.max()) >= size):
+            raise ValueError(
+                f"{argument} has {end} nodes from {int(row.min())} to {int(row.max())}, but the "
+                f"graph has {size} (0 to {size - 1}); set num_nodes or mend the index."
+            )
+    return index

@@ -1,0 +1,180 @@
+"""The one way an attack runs: its ``__call__`` is final, so that no attack can cheat."""
+
+import json
+import logging
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from ..budget import Budget
+from ..constraints import Constraint
+from ..graph import PairState
+from ..hypergradient import Flips
+from ..perturbation import COLUMNS, Perturbation, fingerprint
+from ..tasks import Task
+
+logger = logging.getLogger(__name__)
+SAVE_EVERY_SECONDS = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """What an attack wants to do next: flips, best first, and the attack loss before them."""
+
+    flips: Flips
+    attack_loss: float = float("nan")
+
+
+class Attack(ABC):
+    """Chooses flips; hyperparameters are fields, the problem arrives at the call."""
+
+    constraints: Sequence[Constraint]
+
+    @abstractmethod
+    def propose(self, task: Task, state: PairState, limit: int, seed: int, step: int) -> Proposal:
+        """At most ``limit`` admissible flips of ``state``, none if nothing is left."""
+
+    def bind(self, task: Task, seed: int) -> Task:
+        """``task`` with whatever the attack needs to know before its first step."""
+        return task
+
+    @final
+    def __call__(
+        self,
+        task: Task,
+        budget: Budget | int,
+        seed: int = 0,
+        progress: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Perturbation:
+        """Run the attack; neither ``task`` nor its data are changed.
+
+        Args:
+            task: what is attacked.
+            budget: the number of flips at most, or a :class:`Budget`.
+            seed: the same seed gives the same flips.
+            progress: show a progress bar.
+            checkpoint: a file to save the flips in as the attack goes on. If it is there already,
+                the attack resumes after them and ends as an uninterrupted one would have.
+
+        Raises:
+            ValueError: the budget exceeds the number of pairs; the checkpoint is of another run.
+            RuntimeError: the attack broke its own constraints (a bug).
+        """
+        limit = (Budget(budget) if isinstance(budget, int) else budget).resolve(task.state)
+        meta = self._meta(task, limit, seed)
+        table = _resume(checkpoint, meta)
+        state = task.state.flip(_pairs_of(table, task.state))
+        bound = self.bind(task, seed) if len(table) < limit else task
+        step = int(table["step"].max()) + 1 if len(table) else 0
+        parts, saved = [table], time.monotonic()
+        with tqdm(total=limit, initial=len(table), disable=not progress, unit="flip") as bar:
+            done = len(table)
+            while done < limit:
+                proposal = self.propose(bound, state, limit - done, seed, step)
+                flips = accept_in_turn(proposal.flips, state, self.constraints)
+                if not len(flips):
+                    logger.warning("no admissible flip left after %d of %d", done, limit)
+                    break
+                parts.append(_rows(flips, proposal.attack_loss, step))
+                state = state.flip(flips.pairs)
+                done, step = done + len(flips), step + 1
+                bar.update(len(flips))
+                if checkpoint and time.monotonic() - saved > SAVE_EVERY_SECONDS:
+                    Perturbation(pd.concat(parts), meta).save(checkpoint)
+                    saved = time.monotonic()
+        result = Perturbation(pd.concat(parts), meta)
+        _verify(result, task.state, state, limit, self.constraints)
+        if checkpoint:
+            result.save(checkpoint)
+        return result
+
+    def _meta(self, task: Task, limit: int, seed: int) -> dict[str, Any]:
+        return {
+            "attack": repr(self),
+            "task": task.describe(),
+            "budget": limit,
+            "seed": seed,
+            "num_edges": task.state.num_edges,
+            "shape": list(task.state.shape),
+            "edge_type": task.edge_type,
+            "fingerprint": fingerprint(task.state),
+        }
+
+
+def accept_in_turn(flips: Flips, state: PairState, constraints: Sequence[Constraint]) -> Flips:
+    """Those of ``flips`` that the constraints still allow once the ones before them are made."""
+    if not constraints or len(flips) <= 1:
+        return flips
+    kept: list[int] = []
+    for number in range(len(flips)):
+        pair = flips.pairs[:, number : number + 1]
+        predicates = [
+            c.additions(state) if bool(flips.added[number]) else c.removals(state)
+            for c in constraints
+        ]
+        if all(allowed is None or bool(allowed(*pair)) for allowed in predicates):
+            kept.append(number)
+            state = state.flip(pair)
+    return flips.take(torch.tensor(kept, dtype=torch.long, device=flips.score.device))
+
+
+def _rows(flips: Flips, attack_loss: float, step: int) -> pd.DataFrame:
+    source, target = flips.pairs.cpu().numpy()
+    columns = {
+        "step": step,
+        "source": source,
+        "target": target,
+        "added": flips.added.cpu().numpy(),
+        "score": flips.score.double().cpu().numpy(),
+        "attack_loss": attack_loss,
+    }
+    return pd.DataFrame(columns).astype(COLUMNS)
+
+
+def _resume(checkpoint: str | os.PathLike[str] | None, meta: dict[str, Any]) -> pd.DataFrame:
+    empty = pd.DataFrame({name: np.empty(0, dtype) for name, dtype in COLUMNS.items()})
+    if checkpoint is None or not Path(checkpoint).exists():
+        return empty
+    found = Perturbation.load(checkpoint)
+    wanted = json.loads(json.dumps(meta))
+    there = json.loads(json.dumps(found.meta))
+    for name, value in wanted.items():
+        if there.get(name) != value:
+            raise ValueError(
+                f"checkpoint {os.fspath(checkpoint)!r} is of another run: its {name} is "
+                f"{there.get(name)!r}, this run's is {value!r}. Remove it or name another file."
+            )
+    logger.info("resuming after %d flips", len(found))
+    return found.flips
+
+
+def _pairs_of(table: pd.DataFrame, state: PairState) -> torch.Tensor:
+    array = table[["source", "target"]].to_numpy(dtype=np.int64).T.copy()
+    return torch.from_numpy(array).to(state.weight.device)
+
+
+def _verify(
+    result: Perturbation,
+    clean: PairState,
+    poisoned: PairState,
+    limit: int,
+    constraints: Sequence[Constraint],
+) -> None:
+    problems = [] if len(result) <= limit else [f"{len(result)} flips exceed the budget {limit}"]
+    if int(poisoned.flipped.sum()) != len(result):
+        problems.append("the flips made are not the flips recorded")
+    if bool((poisoned.flipped & ~poisoned.candidate).any()):
+        problems.append("a pair that is no candidate was flipped")
+    problems += [found for c in constraints if (found := c.violation(clean, poisoned))]
+    if problems:
+        raise RuntimeError("the attack broke its own rules: " + "; ".join(problems) + ".")

@@ -1,0 +1,54 @@
+"""How many pairs the attacker may flip."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from ._checks import choice, in_range, positive_int
+from .graph import PairState
+
+
+@dataclass(frozen=True)
+class Budget:
+    """At most ``flips`` flips, or a share of the clean edges or of the candidates.
+
+    Build with ``Budget(253)``, ``Budget.fraction(0.05)`` or
+    ``Budget.fraction(0.08, of="candidates")``.
+    """
+
+    flips: int | None = None
+    share: float | None = None
+    of: Literal["edges", "candidates"] = "edges"
+
+    def __post_init__(self) -> None:
+        if (self.flips is None) == (self.share is None):
+            raise ValueError("give a Budget either flips or a share: Budget(253) or .fraction().")
+        if self.flips is not None:
+            positive_int("flips", self.flips, minimum=0)
+        if self.share is not None:
+            in_range("share", self.share, 0.0, float("inf"))
+        choice("of", self.of, ["edges", "candidates"])
+
+    @classmethod
+    def fraction(cls, share: float, of: Literal["edges", "candidates"] = "edges") -> "Budget":
+        """``share`` of the clean graph's edges (each undirected edge counts once), or of its
+        candidate additions; rounded down."""
+        return cls(share=share, of=of)
+
+    def resolve(self, state: PairState) -> int:
+        """The number of flips on ``state``'s clean graph.
+
+        Raises:
+            ValueError: more flips than there are pairs.
+        """
+        if self.flips is not None:
+            count = self.flips
+        else:
+            assert self.share is not None
+            base = state.num_edges if self.of == "edges" else state.num_pairs - state.num_edges
+            count = int(Fraction(str(self.share)) * base)
+        if count > state.num_pairs:
+            raise ValueError(
+                f"budget of {count} flips is more than the {state.num_pairs} pairs of the graph."
+            )
+        return count

@@ -1,0 +1,70 @@
+"""What the attacker must leave alone to stay unnoticed."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .graph import PairState
+
+Predicate = Callable[[Tensor, Tensor], Tensor]
+"""``allowed(source, target)`` -> BoolTensor of their broadcast shape."""
+
+
+class Constraint(ABC):
+    """A condition that every prefix of an attack meets.
+
+    An attack asks which single flips keep the condition, given the graph as it is now, and asks
+    :meth:`violation` again when it has ended.
+    """
+
+    @abstractmethod
+    def additions(self, state: PairState) -> Predicate | None:
+        """Which edges may be added to ``state``; None if all may."""
+
+    @abstractmethod
+    def removals(self, state: PairState) -> Predicate | None:
+        """Which edges may be removed from ``state``; None if all may."""
+
+    @abstractmethod
+    def violation(self, clean: PairState, poisoned: PairState) -> str | None:
+        """What is wrong with ``poisoned``, or None."""
+
+
+@dataclass(frozen=True)
+class NoSingletons(Constraint):
+    """No node loses its last edge (the singleton filter of Zügner and Günnemann 2019)."""
+
+    def additions(self, state: PairState) -> Predicate | None:
+        return None
+
+    def removals(self, state: PairState) -> Predicate | None:
+        source_degree, target_degree = state.degrees
+
+        def allowed(source: Tensor, target: Tensor) -> Tensor:
+            return (source_degree[source] > 1) & (target_degree[target] > 1)
+
+        return allowed
+
+    def violation(self, clean: PairState, poisoned: PairState) -> str | None:
+        lost = sum(
+            int(((before > 0) & (after == 0)).sum())
+            for before, after in zip(clean.degrees, poisoned.degrees, strict=True)
+        )
+        return f"{lost} nodes lost their last edge" if lost else None
+
+
+def combine(predicates: Iterable[Predicate | None]) -> Predicate | None:
+    """One predicate that holds where all hold; None where none restricts anything."""
+    active = [predicate for predicate in predicates if predicate is not None]
+    if not active:
+        return None
+
+    def allowed(source: Tensor, target: Tensor) -> Tensor:
+        verdict = active[0](source, target)
+        for predicate in active[1:]:
+            verdict = verdict & predicate(source, target)
+        return verdict
+
+    return allowed

@@ -1,0 +1,165 @@
+"""Where the raw files of a public data set lie, and fetching them if they lie nowhere.
+
+Files are only ever read where they are; nothing is written outside the user's cache.
+"""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch_geometric import datasets as pyg_datasets
+
+logger = logging.getLogger(__name__)
+
+VARIABLE = "GRAPHPOISON_DATA"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The raw files of one data set.
+
+    Args:
+        name: as given to :func:`graphpoison.datasets.load`.
+        folders: raw folders relative to a data folder, the one PyG's class makes first.
+        files: the files that must all be in one of ``folders``.
+        download: makes ``folders[0]`` under the folder it is given, by PyG's own class.
+    """
+
+    name: str
+    folders: tuple[str, ...]
+    files: tuple[str, ...]
+    download: Callable[[Path], object]
+
+
+def planetoid(name: str, folder: str) -> Source:
+    """A graph of PyG's ``Planetoid`` in ``Planetoid/<folder>/raw``."""
+    parts = ("x", "tx", "allx", "y", "ty", "ally", "graph", "test.index")
+    return Source(
+        name,
+        (f"Planetoid/{folder}/raw",),
+        tuple(f"ind.{folder.lower()}.{part}" for part in parts),
+        lambda place: pyg_datasets.Planetoid(str(place / "Planetoid"), folder),
+    )
+
+
+def citation_full(name: str, folder: str) -> Source:
+    """A graph of PyG's ``CitationFull`` in ``CitationFull/<folder>/raw``."""
+    return Source(
+        name,
+        (f"CitationFull/{folder}/raw",),
+        (f"{folder}.npz",),
+        lambda place: pyg_datasets.CitationFull(str(place / "CitationFull"), folder),
+    )
+
+
+def movielens_100k(name: str) -> Source:
+    """PyG's ``MovieLens100K``, or the folder ``ml-100k`` as GroupLens' archive unpacks."""
+    return Source(
+        name,
+        ("MovieLens100K/raw", "MovieLens100K/ml-100k", "ml-100k"),
+        ("u.data",),
+        lambda place: pyg_datasets.MovieLens100K(str(place / "MovieLens100K")),
+    )
+
+
+def find_raw(source: Source, root: str | Path | None = None) -> Path:
+    """The folder with the raw files of ``source``.
+
+    Looks in ``root``, then in the folder that the environment variable ``GRAPHPOISON_DATA`` names,
+    then in the user's cache (``$XDG_CACHE_HOME/graphpoison`` or ``~/.cache/graphpoison``); last, it
+    downloads into the cache. ``root`` and ``GRAPHPOISON_DATA`` may be read-only.
+
+    Raises:
+        TypeError: ``root`` is no path.
+        ValueError: ``root`` or ``GRAPHPOISON_DATA`` is given but is no directory.
+        FileNotFoundError: the files are in none of the places and could not be downloaded.
+    """
+    places = {
+        "root": _directory("root", root),
+        VARIABLE: _directory(VARIABLE, os.environ.get(VARIABLE) or None),
+        "cache": user_cache(),
+    }
+    for label, place in places.items():
+        found = _look(source, place)
+        if found is not None:
+            logger.info("%s: reading %s (found by %s).", source.name, found, label)
+            return found
+        if place is not None:
+            logger.info("%s: not in %s (%s).", source.name, place, label)
+    return _download(source, places)
+
+
+def user_cache() -> Path:
+    """``$XDG_CACHE_HOME/graphpoison``, or ``~/.cache/graphpoison`` where that is not set."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "graphpoison"
+
+
+def _directory(label: str, value: object) -> Path | None:
+    if value is None:
+        return None
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{label} must be a path or None, found {type(value).__name__}.")
+    path = Path(value).expanduser()
+    if not path.is_dir():
+        raise ValueError(
+            f"{label}={str(value)!r} is not a directory; give the folder that holds the data "
+            "sets, or leave it out to use the user's cache."
+        )
+    return path
+
+
+def _look(source: Source, place: Path | None) -> Path | None:
+    if place is None:
+        return None
+    for folder in source.folders:
+        if all((place / folder / file).is_file() for file in source.files):
+            return place / folder
+    return None
+
+
+def _download(source: Source, places: dict[str, Path | None]) -> Path:
+    """Download beside the final place and move there, so that no half-written file is left."""
+    cache = user_cache()
+    logger.info("%s: downloading into %s.", source.name, cache)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=cache) as staging:
+            source.download(Path(staging))
+            _move(Path(staging), cache, Path(source.folders[0]).parent)
+        found = _look(source, cache)
+        if found is None:
+            raise OSError(f"the download did not hold {', '.join(source.files)}")
+    except Exception as error:  # PyG's downloads fail with whatever their transport raises
+        raise FileNotFoundError(_nowhere(source, places, error)) from error
+    return found
+
+
+def _move(staging: Path, cache: Path, folder: Path) -> None:
+    """Replace what an incomplete earlier download may have left at ``cache / folder``."""
+    (cache / folder).parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(cache / folder, ignore_errors=True)
+    shutil.move(staging / folder, cache / folder)
+
+
+def _nowhere(source: Source, places: dict[str, Path | None], error: Exception) -> str:
+    def tried(label: str, absent: str) -> str:
+        place = places[label]
+        return absent if place is None else f"{place}: no {source.folders[0]} with all its files"
+
+    return "\n".join(
+        [
+            f"data set {source.name!r} was found in none of the four places:",
+            f"  1. root argument: {tried('root', 'not given')}",
+            f"  2. environment variable {VARIABLE}: {tried(VARIABLE, 'not set')}",
+            f"  3. user's cache: {tried('cache', 'none')}",
+            f"  4. download by PyG: {type(error).__name__}: {error}",
+            f"Connect to the network and try again, or put {', '.join(source.files)} into "
+            f"{source.folders[0]} under a folder given as root= or {VARIABLE}; "
+            "the data sets named 'synthetic-...' need no files.",
+        ]
+    )

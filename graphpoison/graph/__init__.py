@@ -1,0 +1,19 @@
+"""Graphs as weighted node pairs: the lowest floor, on which everything else stands."""
+
+from .factored import FactoredGradient
+from .features import Features
+from .pairs import PairState
+from .propagation import Propagation, normalised_adjacency
+from .sparse import PairTape, Pattern, sddmm, spmm
+
+__all__ = [
+    "FactoredGradient",
+    "Features",
+    "PairState",
+    "PairTape",
+    "Pattern",
+    "Propagation",
+    "normalised_adjacency",
+    "sddmm",
+    "spmm",
+]

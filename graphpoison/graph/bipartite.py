@@ -1,0 +1,177 @@
+"""Bipartite ``HeteroData`` in and out: user-item pairs, their negatives and the unseen part."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from .._checks import pair_index
+from .homogeneous import decode
+
+EdgeType = tuple[str, str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """User-item pairs of one edge type; all LongTensors [2, *], sorted, without repetition.
+
+    Args:
+        positive: training interactions.
+        negative: sampled training non-interactions, or None where the data hold none.
+        unseen: interactions kept out of training, or None.
+        unseen_negative: non-interactions to rank them against, or None.
+        shape: number of users and items.
+        edge_type: where they were found.
+    """
+
+    positive: Tensor
+    negative: Tensor | None
+    unseen: Tensor | None
+    unseen_negative: Tensor | None
+    shape: tuple[int, int]
+    edge_type: EdgeType
+
+
+def read_interactions(data: HeteroData, edge_type: EdgeType | None = None) -> Interactions:
+    """The interactions of ``data``: ``edge_index`` and, where present, ``neg_edge_index``,
+    ``unseen_edge_index`` and ``unseen_neg_edge_index`` of ``edge_type``.
+
+    Repeated interactions count once.
+
+    Raises:
+        TypeError: ``data`` is no ``HeteroData``.
+        ValueError: the edge type is absent, ambiguous or not bipartite; an index is out of range;
+            a pair is both positive and negative.
+    """
+    kind = bipartite_edge_type(data, edge_type)
+    store = data[kind]
+    shape = (_num_nodes(data, kind[0]), _num_nodes(data, kind[2]))
+
+    def read(key: str) -> Tensor | None:
+        if key not in store:
+            return None
+        return _sorted_unique(pair_index(f"data[{kind}].{key}", store[key], shape), shape)
+
+    positive = read("edge_index")
+    assert positive is not None
+    negative = read("neg_edge_index")
+    if negative is not None:
+        _refuse_overlap(positive, negative, shape)
+    return Interactions(
+        positive=positive,
+        negative=negative,
+        unseen=read("unseen_edge_index"),
+        unseen_negative=read("unseen_neg_edge_index"),
+        shape=shape,
+        edge_type=kind,
+    )
+
+
+def bipartite_edge_type(data: HeteroData, edge_type: EdgeType | None = None) -> EdgeType:
+    """``edge_type`` if ``data`` has it, or the only one that is no reverse of another."""
+    if not isinstance(data, HeteroData):
+        raise TypeError(f"data must be a torch_geometric HeteroData, found {type(data).__name__}.")
+    present: list[EdgeType] = list(data.edge_types)
+    if edge_type is None:
+        forward = [kind for kind in present if not kind[1].startswith("rev_")]
+        if len(forward) != 1:
+            raise ValueError(f"edge_type must be given: data has {forward}.")
+        edge_type = forward[0]
+    edge_type = tuple(edge_type)
+    if edge_type not in present:
+        raise ValueError(f"edge_type={edge_type} is not in data, which has {present}.")
+    if edge_type[0] == edge_type[2]:
+        raise ValueError(f"edge_type={edge_type} is not bipartite: both ends are {edge_type[0]!r}.")
+    return edge_type
+
+
+def reverse_edge_types(data: HeteroData, edge_type: EdgeType) -> list[EdgeType]:
+    """The edge types of ``data`` whose edges are exactly those of ``edge_type`` turned round."""
+    source, _, target = edge_type
+    shape = (_num_nodes(data, source), _num_nodes(data, target))
+    here = _codes(data[edge_type].edge_index, shape)
+    found: list[EdgeType] = []
+    for kind in data.edge_types:
+        if (kind[0], kind[2]) == (target, source) and kind != edge_type:
+            there = _codes(data[kind].edge_index.flip(0), shape)
+            if torch.equal(here, there):
+                found.append(kind)
+    return found
+
+
+def sample_negatives(
+    shape: tuple[int, int],
+    count: int,
+    occupied: Tensor,
+    generator: torch.Generator,
+    *,
+    upper: bool = False,
+) -> Tensor:
+    """``count`` distinct pairs [2, count], uniform among those not in ``occupied`` [2, *], sorted.
+
+    Draws codes and rejects: memory grows with ``count`` and ``occupied``, not with users x items.
+    With ``upper`` only pairs with source < target exist (undirected graphs).
+
+    Raises:
+        ValueError: fewer than ``count`` pairs are free.
+    """
+    rows, cols = shape
+    taken = torch.unique(occupied[0] * cols + occupied[1]).cpu()
+    free = (rows * (rows - 1) // 2 if upper else rows * cols) - taken.numel()
+    if count > free:
+        raise ValueError(
+            f"{count} pairs were to be drawn, but only {free} of {rows} x {cols} are unoccupied."
+        )
+    if 2 * count > free:  # rejection would crawl: choose from the list of all free pairs
+        codes = _exists(torch.arange(rows * cols), cols, upper)
+        codes = codes[~torch.isin(codes, taken)]
+        codes = codes[torch.randperm(codes.numel(), generator=generator)[:count]]
+        return decode(codes.sort().values, cols).to(occupied.device)
+    chosen = taken.new_empty(0)
+    while chosen.numel() < count:
+        missing = count - chosen.numel()
+        draw = torch.randint(rows * cols, (2 * missing + 16,), generator=generator)
+        draw = _exists(draw, cols, upper)
+        draw = draw[~torch.isin(draw, taken) & ~torch.isin(draw, chosen)]
+        chosen = torch.cat([chosen, _first_occurrences(draw)[:missing]])
+    return decode(chosen.sort().values, cols).to(occupied.device)
+
+
+def _exists(codes: Tensor, cols: int, upper: bool) -> Tensor:
+    if not upper:
+        return codes
+    source, target = decode(codes, cols)
+    return codes[source < target]
+
+
+def _first_occurrences(values: Tensor) -> Tensor:
+    """The distinct values in the order drawn, so that cutting the list stays uniform."""
+    _, inverse = torch.unique(values, return_inverse=True)
+    first = torch.full((int(inverse.max()) + 1 if inverse.numel() else 0,), values.numel())
+    first.scatter_reduce_(0, inverse, torch.arange(values.numel()), "amin")
+    return values[first.sort().values]
+
+
+def _num_nodes(data: HeteroData, node_type: str) -> int:
+    number = data[node_type].num_nodes
+    if number is None:
+        raise ValueError(f"data[{node_type!r}].num_nodes is not set; set it to the node count.")
+    return int(number)
+
+
+def _codes(index: Tensor, shape: tuple[int, int]) -> Tensor:
+    return torch.unique(index[0] * shape[1] + index[1])
+
+
+def _sorted_unique(index: Tensor, shape: tuple[int, int]) -> Tensor:
+    return decode(_codes(index, shape), shape[1])
+
+
+def _refuse_overlap(positive: Tensor, negative: Tensor, shape: tuple[int, int]) -> None:
+    both = int(torch.isin(_codes(negative, shape), _codes(positive, shape)).sum())
+    if both:
+        raise ValueError(
+            f"{both} pairs of neg_edge_index are also in edge_index; a pair is either an "
+            "interaction or a negative: drop them from one."
+        )

@@ -1,0 +1,43 @@
+"""Edge lists with pairs flipped; attributes of the edges that stay go along."""
+
+import torch
+from torch import Tensor
+from torch_geometric.data.storage import EdgeStorage
+
+from .homogeneous import decode
+
+
+def flip_edges(
+    index: Tensor, attributes: dict[str, Tensor], pairs: Tensor, num_targets: int
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """``index`` [2, E] without those of ``pairs`` [2, K] that it holds, and with the others.
+
+    The result is sorted by (source, target). A new edge gets ``edge_weight`` 1 and 0 in every
+    other attribute.
+    """
+    codes = index[0] * num_targets + index[1]
+    flips = pairs[0] * num_targets + pairs[1]
+    kept = ~torch.isin(codes, flips)
+    fresh = flips[~torch.isin(flips, codes)]
+    merged = torch.cat([codes[kept], fresh])
+    order = torch.argsort(merged, stable=True)
+    changed: dict[str, Tensor] = {}
+    for name, values in attributes.items():
+        fill = values.new_full((fresh.numel(), *values.shape[1:]), float(name == "edge_weight"))
+        changed[name] = torch.cat([values[kept], fill])[order]
+    return decode(merged[order], num_targets), changed
+
+
+def edge_attributes(store: EdgeStorage, exclude: tuple[str, ...] = ()) -> dict[str, Tensor]:
+    """The tensors of an edge store with one row for each edge."""
+    count = store["edge_index"].size(1)
+    return {
+        key: value
+        for key, value in store.items()
+        if isinstance(value, Tensor)
+        and "index" not in key
+        and "mask" not in key
+        and key not in exclude
+        and value.dim() > 0
+        and value.size(0) == count
+    }

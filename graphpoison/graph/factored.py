@@ -1,0 +1,122 @@
+r"""The gradient w.r.t. all pairs as a product of skinny factors, searched in tiles.
+
+A message-passing layer's gradient w.r.t. every pair of nodes has low rank. Keeping the factors,
+scoring a tile of rows at a time and carrying a running top-k finds the exact best pairs out of all
+N^2 in O(N x rank) memory.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Admissible = Callable[[Tensor, Tensor], Tensor]
+"""``admissible(source, target)`` -> BoolTensor of their broadcast shape."""
+
+TILE_ENTRIES = 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class FactoredGradient:
+    """``gradient[i, j] = left[i] . right[j]``.
+
+    Args:
+        left: Tensor [R, K].
+        right: Tensor [C, K].
+        upper: only pairs with i < j exist (homogeneous graphs, each pair once).
+    """
+
+    left: Tensor
+    right: Tensor
+    upper: bool
+
+    @classmethod
+    def symmetric(cls, left: Tensor, right: Tensor, node: Tensor) -> "FactoredGradient":
+        """``left[i] . right[j] + left[j] . right[i] + node[i] + node[j]`` for i < j."""
+        ones = torch.ones_like(node)
+        return cls(
+            left=torch.cat([left, right, torch.stack([node, ones], dim=1)], dim=1).contiguous(),
+            right=torch.cat([right, left, torch.stack([ones, node], dim=1)], dim=1).contiguous(),
+            upper=True,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.left.size(0), self.right.size(0)
+
+    def at(self, pairs: Tensor) -> Tensor:
+        """Values [K] at ``pairs`` [2, K]."""
+        blocks = pairs.split(16_384, dim=1)
+        return torch.cat(
+            [(self.left[source] * self.right[target]).sum(dim=1) for source, target in blocks]
+        )
+
+    def dense(self) -> Tensor:
+        """All values: [N (N - 1) / 2] in the order (0, 1), (0, 2), ... or [R * C] row by row."""
+        product = self.left @ self.right.t()
+        if not self.upper:
+            return product.flatten()
+        row, col = torch.triu_indices(*self.shape, offset=1, device=product.device)
+        return product[row, col]
+
+    def topk(
+        self, k: int, excluded: Tensor, admissible: Admissible | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The ``k`` largest values among pairs that are neither excluded nor inadmissible.
+
+        Args:
+            k: how many pairs at most.
+            excluded: LongTensor of increasing codes ``i * C + j`` to leave out.
+            admissible: which pairs may be taken; None for all.
+
+        Returns:
+            values [k'] decreasing and pairs [2, k'], with k' <= k where fewer are left.
+        """
+        rows, cols = self.shape
+        best = self.left.new_empty(0)
+        codes = excluded.new_empty(0)
+        height = max(1, TILE_ENTRIES // max(cols, 1))
+        starts = range(0, rows, height)
+        limits = torch.tensor([*starts, rows], device=excluded.device) * cols
+        bounds = torch.searchsorted(excluded, limits).tolist()
+        for number, start in enumerate(starts):
+            skip = excluded[bounds[number] : bounds[number + 1]]
+            tile, first = self._tile(start, min(start + height, rows), skip, admissible)
+            width = cols - first
+            values, position = _largest(tile.flatten(), k)
+            row = torch.div(position, width, rounding_mode="floor") + start
+            codes = torch.cat([codes, row * cols + position % width + first])
+            best, order = _largest(torch.cat([best, values]), k)
+            codes = codes[order]
+        found = best > -torch.inf
+        best, codes = best[found], codes[found]
+        return best, torch.stack([torch.div(codes, cols, rounding_mode="floor"), codes % cols])
+
+    def _tile(
+        self, start: int, stop: int, skip: Tensor, admissible: Admissible | None
+    ) -> tuple[Tensor, int]:
+        """Values of rows ``start`` to ``stop``, and the first column that the tile holds."""
+        first = start if self.upper else 0
+        tile = self.left[start:stop] @ self.right[first:].t()
+        cols = self.shape[1]
+        row = torch.div(skip, cols, rounding_mode="floor") - start
+        col = skip % cols - first
+        tile[row, col] = -torch.inf
+        if self.upper:
+            corner = tile[:, : stop - start]
+            below = torch.ones_like(corner, dtype=torch.bool).tril_()
+            corner.masked_fill_(below, -torch.inf)
+        if admissible is not None:
+            source = torch.arange(start, stop, device=tile.device).unsqueeze(1)
+            target = torch.arange(first, cols, device=tile.device).unsqueeze(0)
+            tile.masked_fill_(~admissible(source, target), -torch.inf)
+        return tile, first
+
+
+def _largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    if k == 1 and values.numel():
+        best, position = values.max(dim=0)
+        return best.unsqueeze(0), position.unsqueeze(0)
+    top = values.topk(min(k, values.numel()))
+    return top.values, top.indices

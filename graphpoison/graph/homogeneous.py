@@ -1,0 +1,53 @@
+"""Undirected ``Data`` graphs in and out: each pair stored once, source < target."""
+
+import logging
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from .._checks import pair_index
+
+logger = logging.getLogger(__name__)
+
+
+def undirected_pairs(data: Data) -> Tensor:
+    """The edges of ``data`` as pairs [2, E] with source < target, sorted, each once.
+
+    Self-loops are left out (the models add their own) and repeated edges count once.
+
+    Raises:
+        TypeError: ``data`` is no ``Data`` or has no ``edge_index``.
+        ValueError: an edge has no counterpart in the other direction, or an index is out of range.
+    """
+    if not isinstance(data, Data):
+        raise TypeError(f"data must be a torch_geometric Data, found {type(data).__name__}.")
+    if data.edge_index is None:
+        raise TypeError("data has no edge_index; build it from adj_t with PyG's ToEdgeIndex first.")
+    num_nodes = int(data.num_nodes or 0)
+    index = pair_index("data.edge_index", data.edge_index, (num_nodes, num_nodes))
+    loops = index[0] == index[1]
+    if bool(loops.any()):
+        logger.info("left out %d self-loops", int(loops.sum()))
+        index = index[:, ~loops]
+    forward = torch.unique(index[0] * num_nodes + index[1])
+    backward = torch.unique(index[1] * num_nodes + index[0])
+    if not torch.equal(forward, backward):
+        missing = int((~torch.isin(forward, backward)).sum())
+        raise ValueError(
+            f"data.edge_index is directed: {missing} edges have no counterpart in the other "
+            "direction. Apply torch_geometric.transforms.ToUndirected() first."
+        )
+    pairs = decode(forward, num_nodes)
+    return pairs[:, pairs[0] < pairs[1]]
+
+
+def ordered(pairs: Tensor) -> Tensor:
+    """``pairs`` [2, K] with the smaller node first."""
+    return torch.stack([pairs.min(dim=0).values, pairs.max(dim=0).values])
+
+
+def decode(codes: Tensor, num_targets: int) -> Tensor:
+    """Pairs [2, K] from codes ``source * num_targets + target``."""
+    source = torch.div(codes, num_targets, rounding_mode="floor")
+    return torch.stack([source, codes - source * num_targets])

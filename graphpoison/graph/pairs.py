@@ -1,0 +1,152 @@
+"""The graph an attack works on: pairs of nodes, each with a weight (1 = edge, 0 = candidate)."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from .sparse import Pattern
+
+
+@dataclass(frozen=True, eq=False)
+class PairState:
+    """Node pairs with weights, before, during or after an attack; never changed in place.
+
+    Args:
+        pattern: the M listed pairs, sorted by (source, target), each once. In a homogeneous graph
+            each pair is stored once, with source < target.
+        weight: Tensor [M], 1 where the edge is there, 0 where it is not.
+        clean: Tensor [M], the weights before the attack.
+        candidate: BoolTensor [M], which listed pairs the attacker may flip.
+        flipped: BoolTensor [M], which pairs the attacker has flipped.
+        bipartite: whether sources and targets are different kinds of nodes.
+        open: whether every pair that is *not* listed is a candidate of weight 0 too
+            (``candidates="all"``, without a list of N^2 pairs).
+    """
+
+    pattern: Pattern
+    weight: Tensor
+    clean: Tensor
+    candidate: Tensor
+    flipped: Tensor
+    bipartite: bool
+    open: bool = False
+
+    @classmethod
+    def build(
+        cls,
+        edges: Tensor,
+        absent: Tensor,
+        shape: tuple[int, int],
+        *,
+        bipartite: bool,
+        open: bool = False,
+        candidate_codes: Tensor | None = None,
+    ) -> "PairState":
+        """From present pairs ``edges`` and absent ones, both [2, *] without repetition.
+
+        ``candidate_codes`` limits the candidates to those pairs; by default all are.
+        """
+        index = torch.cat([edges, absent], dim=1)
+        codes = index[0] * shape[1] + index[1]
+        order = torch.argsort(codes)
+        clean = torch.zeros(index.size(1), device=index.device)
+        clean[: edges.size(1)] = 1.0
+        clean = clean[order]
+        candidate = torch.ones_like(clean, dtype=torch.bool)
+        if candidate_codes is not None:
+            candidate = torch.isin(codes[order], candidate_codes)
+        return cls(
+            pattern=Pattern(*index[:, order], shape),
+            weight=clean,
+            clean=clean,
+            candidate=candidate,
+            flipped=torch.zeros_like(candidate),
+            bipartite=bipartite,
+            open=open,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of source and of target nodes."""
+        return self.pattern.shape
+
+    @property
+    def index(self) -> Tensor:
+        """LongTensor [2, M] of the listed pairs."""
+        return self.pattern.index
+
+    @property
+    def num_listed(self) -> int:
+        return self.pattern.num_entries
+
+    @cached_property
+    def num_pairs(self) -> int:
+        """How many pairs there are to choose from: the length of a meta-gradient."""
+        if not self.open:
+            return self.num_listed
+        rows, cols = self.shape
+        return rows * cols if self.bipartite else rows * (rows - 1) // 2
+
+    @cached_property
+    def num_edges(self) -> int:
+        """Number of clean edges, the base of a fractional budget."""
+        return int(self.clean.sum())
+
+    @cached_property
+    def edges(self) -> Tensor:
+        """LongTensor [2, E] of the pairs that are edges now."""
+        return self.index[:, self.weight > 0]
+
+    @cached_property
+    def degrees(self) -> tuple[Tensor, Tensor]:
+        """Degrees of sources and of targets now; one and the same tensor in a homogeneous graph."""
+        source, target = self.edges
+        if self.bipartite:
+            return (
+                torch.bincount(source, minlength=self.shape[0]),
+                torch.bincount(target, minlength=self.shape[1]),
+            )
+        both = torch.bincount(self.edges.flatten(), minlength=self.shape[0])
+        return both, both
+
+    def locate(self, pairs: Tensor) -> Tensor:
+        """Where ``pairs`` [2, K] stand in :attr:`index`: LongTensor [K], -1 where not listed."""
+        codes = pairs[0] * self.shape[1] + pairs[1]
+        if not self.num_listed:
+            return torch.full_like(codes, -1)
+        position = torch.searchsorted(self.pattern.codes, codes).clamp(max=self.num_listed - 1)
+        return torch.where(self.pattern.codes[position] == codes, position, -1)
+
+    def flip(self, pairs: Tensor) -> "PairState":
+        """The state after flipping ``pairs`` [2, K], which must be distinct."""
+        position = self.locate(pairs)
+        listed = position[position >= 0]
+        weight, flipped = self.weight.clone(), self.flipped.clone()
+        weight[listed] = 1.0 - weight[listed]
+        flipped[listed] = True
+        state = replace(self, weight=weight, flipped=flipped)
+        fresh = pairs[:, position < 0]
+        if not fresh.size(1):
+            return state
+        if not self.open:
+            raise ValueError(f"pairs {fresh.t().tolist()[:3]} are not candidates of this graph.")
+        return state._insert(fresh)
+
+    def _insert(self, pairs: Tensor) -> "PairState":
+        index = torch.cat([self.index, pairs], dim=1)
+        order = torch.argsort(index[0] * self.shape[1] + index[1])
+        ones = self.weight.new_ones(pairs.size(1))
+
+        def merged(values: Tensor, new: Tensor) -> Tensor:
+            return torch.cat([values, new.to(values.dtype)])[order]
+
+        return replace(
+            self,
+            pattern=Pattern(*index[:, order], self.shape),
+            weight=merged(self.weight, ones),
+            clean=merged(self.clean, torch.zeros_like(ones)),
+            candidate=merged(self.candidate, ones),
+            flipped=merged(self.flipped, ones),
+        )

@@ -1,0 +1,74 @@
+r"""The normalised adjacency of a weighted homogeneous graph, differentiable in its weights.
+
+.. math::
+    \hat A = D^{-1/2} (A + I) D^{-1/2}, \qquad D_{ii} = 1 + \sum_j A_{ij}
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .factored import FactoredGradient
+from .pairs import PairState
+from .sparse import PairTape, Pattern, spmm
+
+
+@dataclass(frozen=True, eq=False)
+class Propagation:
+    """``A_hat`` on the listed pairs (both directions) and the self-loops.
+
+    Args:
+        pattern: where its entries are.
+        values: Tensor [2M + N], its entries.
+        degree: Tensor [N], weighted degrees plus one.
+        tape: collects all-pairs factors; None where the listed pairs are all there are.
+    """
+
+    pattern: Pattern
+    values: Tensor
+    degree: Tensor
+    tape: PairTape | None = None
+
+    def __call__(self, dense: Tensor) -> Tensor:
+        """``A_hat @ dense`` for ``dense`` [N, D]."""
+        return spmm(self.pattern, self.values, dense, tape=self.tape)
+
+    def with_values(self, values: Tensor) -> "Propagation":
+        """The same matrix with ``values`` in the place of its entries (a leaf, say)."""
+        return Propagation(self.pattern, values, self.degree, self.tape)
+
+    def all_pairs(self, grad_degree: Tensor) -> FactoredGradient:
+        r"""The gradient w.r.t. the weight of every pair, from the tape's factors.
+
+        With :math:`\partial L/\partial \hat A = \sum_k G_k H_k^\top`, a pair (i, j) enters
+        :math:`\hat A` at (i, j) and at (j, i), each scaled by :math:`(d_i d_j)^{-1/2}`, and enters
+        both degrees:
+
+        .. math::
+            \frac{\partial L}{\partial w_{ij}} = \sum_k \frac{G_{k,i} \cdot H_{k,j} +
+            G_{k,j} \cdot H_{k,i}}{\sqrt{d_i d_j}} + \frac{\partial L}{\partial d_i} +
+            \frac{\partial L}{\partial d_j}
+        """
+        if self.tape is None:
+            raise ValueError("this propagation kept no tape; its graph is not open.")
+        scale = self.degree.detach().rsqrt().unsqueeze(1)
+        left = scale * torch.cat([pair[0].detach() for pair in self.tape], dim=1)
+        right = scale * torch.cat([pair[1].detach() for pair in self.tape], dim=1)
+        return FactoredGradient.symmetric(left, right, grad_degree.detach())
+
+
+def normalised_adjacency(state: PairState, weight: Tensor) -> Propagation:
+    """``A_hat`` of the graph with ``weight`` [M] on the listed pairs of ``state``."""
+    num_nodes = state.shape[0]
+    source, target = state.index
+    nodes = torch.arange(num_nodes, device=source.device)
+    row = torch.cat([source, target, nodes])
+    col = torch.cat([target, source, nodes])
+    order = torch.argsort(row * num_nodes + col)
+    pattern = Pattern(row[order], col[order], (num_nodes, num_nodes))
+    entries = torch.cat([weight, weight, weight.new_ones(num_nodes)])[order]
+    degree = weight.new_zeros(num_nodes).index_add(0, pattern.row, entries)
+    scale = degree.rsqrt()  # the self-loop keeps every degree at 1 or more
+    values = entries * scale[pattern.row] * scale[pattern.col]
+    return Propagation(pattern, values, degree, PairTape() if state.open else None)

@@ -1,0 +1,181 @@
+r"""Two primitives on a fixed sparsity pattern, closed under differentiation.
+
+.. math::
+    \text{spmm}(w, Q)_r = \sum_{e = (r, c)} w_e \, Q_c
+    \qquad
+    \text{sddmm}(P, Q)_e = \langle P_r, Q_c \rangle \;\text{ for } e = (r, c)
+
+Each is the other's derivative, so second-order quantities (the Hessian-vector products of a
+meta-gradient) never leave the pair, and never materialise an ``[E, D]`` tensor.
+"""
+
+import warnings
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Pattern:
+    """Where the entries of a sparse matrix are: sorted by row, then column, each once.
+
+    Args:
+        row, col: LongTensor [E], strictly increasing in (row, col).
+        shape: number of rows and columns.
+    """
+
+    row: Tensor
+    col: Tensor
+    shape: tuple[int, int]
+
+    @property
+    def num_entries(self) -> int:
+        return self.row.numel()
+
+    @cached_property
+    def index(self) -> Tensor:
+        """Rows and columns as one LongTensor [2, E]."""
+        return torch.stack([self.row, self.col])
+
+    @cached_property
+    def codes(self) -> Tensor:
+        """LongTensor [E]: ``row * shape[1] + col``, increasing."""
+        return self.row * self.shape[1] + self.col
+
+    @cached_property
+    def csr(self) -> tuple[Tensor, Tensor]:
+        """Row pointers [R + 1] and columns [E], 32-bit where that suffices (what MKL wants)."""
+        return _compress(self.row, self.col, self.shape[0])
+
+    @cached_property
+    def transposed(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Pointers and indices of the transposed matrix, and where its entries stand in this one."""
+        order = torch.argsort(self.col, stable=True)
+        pointers, indices = _compress(self.col[order], self.row[order], self.shape[1])
+        return pointers, indices, order
+
+
+class PairTape(list[tuple[Tensor, Tensor]]):
+    """Left and right factors whose sum of products is the gradient w.r.t. *every* matrix entry.
+
+    For ``Y = A H`` with cotangent ``G`` the gradient w.r.t. the dense ``A`` is ``G H^T``, also
+    where ``A`` has no entry. :func:`spmm` appends ``(G, H)`` whenever a backward pass that builds
+    no further graph goes through it towards the weights (the outer, meta-level pass).
+    """
+
+
+def spmm(
+    pattern: Pattern,
+    weight: Tensor,
+    dense: Tensor,
+    *,
+    transposed: bool = False,
+    tape: PairTape | None = None,
+) -> Tensor:
+    """``A @ dense`` (or ``A.T @ dense``) for the matrix with ``weight`` [E] on ``pattern``.
+
+    Differentiable in ``weight`` and ``dense`` to any order; ``tape`` records all-pairs factors.
+    """
+    result: Tensor = _SpMM.apply(weight, dense, pattern, transposed, tape)
+    return result
+
+
+def sddmm(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
+    """Dot products [E] of ``left`` [R, D] and ``right`` [C, D] at the pattern's entries.
+
+    Differentiable in both to any order.
+    """
+    result: Tensor = _SDDMM.apply(left, right, pattern)
+    return result
+
+
+class _SpMM(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, weight, dense, pattern, transposed, tape):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(weight, dense)
+        ctx.pattern, ctx.transposed, ctx.tape = pattern, transposed, tape
+        return _matmul(pattern, weight, dense, transposed)
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        weight, dense = ctx.saved_tensors
+        left, right = (dense, grad) if ctx.transposed else (grad, dense)
+        grad_weight = grad_dense = None
+        if ctx.needs_input_grad[0]:
+            if ctx.tape is not None and not torch.is_grad_enabled():
+                ctx.tape.append((left, right))
+            grad_weight = sddmm(ctx.pattern, left, right)
+        if ctx.needs_input_grad[1]:
+            grad_dense = spmm(
+                ctx.pattern, weight, grad, transposed=not ctx.transposed, tape=ctx.tape
+            )
+        return grad_weight, grad_dense, None, None, None
+
+
+class _SDDMM(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, left, right, pattern):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(left, right)
+        ctx.pattern = pattern
+        return _sampled(pattern, left, right)
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        left, right = ctx.saved_tensors
+        grad_left = grad_right = None
+        if ctx.needs_input_grad[0]:
+            grad_left = spmm(ctx.pattern, grad, right)
+        if ctx.needs_input_grad[1]:
+            grad_right = spmm(ctx.pattern, grad, left, transposed=True)
+        return grad_left, grad_right, None
+
+
+def _matmul(pattern: Pattern, weight: Tensor, dense: Tensor, transposed: bool) -> Tensor:
+    rows, cols = pattern.shape[::-1] if transposed else pattern.shape
+    if not pattern.num_entries:
+        return dense.new_zeros(rows, dense.size(1))
+    if transposed:
+        pointers, indices, order = pattern.transposed
+        weight = weight[order]
+    else:
+        pointers, indices = pattern.csr
+    return _csr(pointers, indices, weight, (rows, cols)) @ dense
+
+
+def _sampled(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
+    if not pattern.num_entries:
+        return left.new_zeros(0)
+    if left.is_cuda or torch.backends.mkl.is_available():
+        zeros = left.new_zeros(pattern.num_entries)
+        matrix = _csr(*pattern.csr, zeros, pattern.shape)
+        product = torch.sparse.sampled_addmm(matrix, left, right.t(), beta=0.0)
+        return product.values()
+    return gather_sddmm(pattern, left, right)
+
+
+def gather_sddmm(pattern: Pattern, left: Tensor, right: Tensor, block: int = 65_536) -> Tensor:
+    """:func:`sddmm` by plain indexing in blocks: no MKL needed, and the tests' second opinion."""
+    pairs = zip(pattern.row.split(block), pattern.col.split(block), strict=True)
+    return torch.cat([(left[row] * right[col]).sum(dim=1) for row, col in pairs])
+
+
+def _compress(major: Tensor, minor: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    dtype = torch.int32 if major.numel() < 2**31 - 1 else torch.int64
+    pointers = torch.zeros(size + 1, dtype=torch.int64, device=major.device)
+    torch.cumsum(torch.bincount(major, minlength=size), 0, out=pointers[1:])
+    return pointers.to(dtype), minor.to(dtype)
+
+
+def _csr(pointers: Tensor, indices: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
+    _acknowledge_beta_layout()
+    return torch.sparse_csr_tensor(pointers, indices, values, shape, check_invariants=False)
+
+
+@cache
+def _acknowledge_beta_layout() -> None:
+    """Take torch's once-per-process warning about compressed layouts here, and only here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        torch.sparse_csr_tensor(torch.tensor([0, 1]), torch.tensor([0]), torch.ones(1), (1, 1))

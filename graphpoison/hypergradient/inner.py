@@ -1,0 +1,125 @@
+r"""Inner optimisers as pure steps, each with the adjoint of its step.
+
+A step maps parameters, their gradient and the optimiser's state to the next parameters and state.
+The adjoint maps cotangents of the latter to cotangents of the former, so that a training run can be
+walked backwards from its stored iterates.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..models import Params
+
+State = Params
+
+
+class InnerOptimizer(ABC):
+    """One update rule; a frozen setting, the state is passed along."""
+
+    @abstractmethod
+    def init(self, params: Params) -> State:
+        """The state before the first step."""
+
+    @abstractmethod
+    def step(self, params: Params, grads: Params, state: State) -> tuple[Params, State]:
+        """The next parameters and state."""
+
+    @abstractmethod
+    def adjoint(
+        self, params: Params, grads: Params, state: State, on_params: Params, on_state: State
+    ) -> tuple[Params, Params, State]:
+        """Cotangents of parameters (the explicit part), gradient and state before the step.
+
+        Args:
+            params, grads, state: what the step was given.
+            on_params, on_state: cotangents of what it returned.
+        """
+
+
+@dataclass(frozen=True)
+class GradientDescent(InnerOptimizer):
+    r"""Gradient descent with heavy-ball momentum, PyTorch's convention.
+
+    .. math:: v' = \mu v + g + \lambda \theta, \qquad \theta' = \theta - \eta v'
+    """
+
+    lr: float
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+
+    def init(self, params: Params) -> State:
+        return tuple(torch.zeros_like(param) for param in params) if self.momentum else ()
+
+    def step(self, params: Params, grads: Params, state: State) -> tuple[Params, State]:
+        velocity = _decayed(params, grads, self.weight_decay)
+        if self.momentum:
+            velocity = _add(velocity, state, self.momentum)
+        return _add(params, velocity, -self.lr), velocity if self.momentum else ()
+
+    def adjoint(
+        self, params: Params, grads: Params, state: State, on_params: Params, on_state: State
+    ) -> tuple[Params, Params, State]:
+        on_grads = tuple(-self.lr * cotangent for cotangent in on_params)
+        if self.momentum:
+            on_grads = _add(on_grads, on_state, 1.0)
+            on_state = tuple(self.momentum * cotangent for cotangent in on_grads)
+        return _decayed(on_grads, on_params, self.weight_decay), on_grads, on_state
+
+
+@dataclass(frozen=True)
+class Adam(InnerOptimizer):
+    r"""Adam (Kingma and Ba 2015), with a second epsilon under the root.
+
+    .. math::
+        \theta' = \theta - \eta \, \frac{\hat m'}{\sqrt{\hat v' + \epsilon_r} + \epsilon}
+
+    Without :math:`\epsilon_r` the derivative of the root is infinite where a gradient has always
+    been 0 (a user without interactions), and the meta-gradient NaN.
+    """
+
+    lr: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    eps_root: float = 1e-12
+    weight_decay: float = 0.0
+
+    def init(self, params: Params) -> State:
+        zeros = [torch.zeros_like(param) for param in params]
+        count = torch.zeros((), dtype=params[0].dtype)
+        return (count, *zeros, *(torch.zeros_like(zero) for zero in zeros))
+
+    def step(self, params: Params, grads: Params, state: State) -> tuple[Params, State]:
+        count, moments = int(state[0].item()) + 1, state[1:]
+        first, second = moments[: len(params)], moments[len(params) :]
+        grads = _decayed(params, grads, self.weight_decay)
+        beta1, beta2 = self.betas
+        first = tuple(beta1 * m + (1 - beta1) * g for m, g in zip(first, grads, strict=True))
+        second = tuple(beta2 * v + (1 - beta2) * g * g for v, g in zip(second, grads, strict=True))
+        after: list[Tensor] = []
+        for param, m, v in zip(params, first, second, strict=True):
+            root = (v / (1 - beta2**count) + self.eps_root).sqrt() + self.eps
+            after.append(param - self.lr * (m / (1 - beta1**count)) / root)
+        return tuple(after), (state[0] + 1, *first, *second)
+
+    def adjoint(
+        self, params: Params, grads: Params, state: State, on_params: Params, on_state: State
+    ) -> tuple[Params, Params, State]:
+        leaves = tuple(tensor.detach().requires_grad_() for tensor in (*params, *grads, *state[1:]))
+        count = len(params)
+        with torch.enable_grad():
+            after, after_state = self.step(
+                leaves[:count], leaves[count : 2 * count], (state[0], *leaves[2 * count :])
+            )
+        found = torch.autograd.grad((*after, *after_state[1:]), leaves, (*on_params, *on_state[1:]))
+        return found[:count], found[count : 2 * count], (state[0], *found[2 * count :])
+
+
+def _add(left: Params, right: Params, factor: float) -> Params:
+    return tuple(torch.add(a, b, alpha=factor) for a, b in zip(left, right, strict=True))
+
+
+def _decayed(params: Params, grads: Params, weight_decay: float) -> Params:
+    return _add(grads, params, weight_decay) if weight_decay else grads

@@ -1,0 +1,47 @@
+"""Surrogates: models whose training is differentiated with respect to the graph."""
+
+from torch import nn
+
+from .._checks import choice
+from .base import NodeInputs, NodeSurrogate, Params, Prepared, Recommender
+from .factorisation import CF, GMF
+from .gcn import LinearGCN, ReLUGCN
+from .module import ModuleClassifier, ModuleRecommender
+
+NODE_SURROGATES: dict[str, type[NodeSurrogate]] = {"linear-gcn": LinearGCN, "relu-gcn": ReLUGCN}
+RECOMMENDERS: dict[str, type[Recommender]] = {"cf": CF, "gmf": GMF}
+
+
+def node_surrogate(surrogate: str | nn.Module | NodeSurrogate) -> NodeSurrogate:
+    """A surrogate from its name, from settings such as ``LinearGCN(hidden=32)``, or a module."""
+    if isinstance(surrogate, NodeSurrogate):
+        return surrogate
+    if isinstance(surrogate, nn.Module):
+        return ModuleClassifier(surrogate)
+    return NODE_SURROGATES[choice("surrogate", surrogate, NODE_SURROGATES)]()
+
+
+def recommender(surrogate: str | nn.Module | Recommender) -> Recommender:
+    """A recommender from its name, from settings such as ``CF(dim=8)``, or a module."""
+    if isinstance(surrogate, Recommender):
+        return surrogate
+    if isinstance(surrogate, nn.Module):
+        return ModuleRecommender(surrogate)
+    return RECOMMENDERS[choice("surrogate", surrogate, RECOMMENDERS)]()
+
+
+__all__ = [
+    "CF",
+    "GMF",
+    "LinearGCN",
+    "ModuleClassifier",
+    "ModuleRecommender",
+    "NodeInputs",
+    "NodeSurrogate",
+    "Params",
+    "Prepared",
+    "ReLUGCN",
+    "Recommender",
+    "node_surrogate",
+    "recommender",
+]

@@ -1,0 +1,92 @@
+r"""Two-layer graph convolutional surrogates (Kipf and Welling 2017), without biases.
+
+.. math::
+    \text{linear-gcn: } Z = \hat A^2 X W_1 W_2 \qquad
+    \text{relu-gcn: } Z = \hat A \,\sigma(\hat A X W_1) W_2
+
+The linear form is the surrogate of Zügner and Günnemann (2019).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .._checks import positive_int
+from ..graph import FactoredGradient, PairState, Propagation, normalised_adjacency
+from .base import NodeInputs, NodeSurrogate, Params, Prepared, glorot
+
+
+@dataclass(frozen=True)
+class _GCN(NodeSurrogate):
+    hidden: int = 16
+
+    def __post_init__(self) -> None:
+        positive_int("hidden", self.hidden)
+
+    def init(self, inputs: NodeInputs, generator: torch.Generator) -> Params:
+        x = inputs.features.x
+        first = glorot(x.size(1), self.hidden, generator, x.dtype)
+        second = glorot(self.hidden, inputs.num_classes, generator, x.dtype)
+        return first.to(x.device), second.to(x.device)
+
+    def pull_back(self, prepared: Prepared, cotangents: Params) -> Tensor | FactoredGradient:
+        propagation: Propagation = prepared.structure
+        if propagation.tape is None:
+            return prepared.pull_back(cotangents)
+        (grad_degree,) = torch.autograd.grad(prepared.tensors, (propagation.degree,), cotangents)
+        return propagation.all_pairs(grad_degree)
+
+
+@dataclass(frozen=True)
+class LinearGCN(_GCN):
+    """``A_hat^2 X W1 W2``: trained on the labelled rows of ``A_hat^2 X`` alone."""
+
+    def prepare(self, inputs: NodeInputs, state: PairState, weight: Tensor) -> Prepared:
+        propagation = normalised_adjacency(state, weight)
+        rows = _twice_propagated_rows(propagation, inputs)
+        return Prepared(weight, (propagation.values, rows), propagation)
+
+    def train_logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
+        first, second = params
+        return (prepared.tensors[1] @ first) @ second
+
+    def logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
+        first, second = params
+        propagate = prepared.structure.with_values(prepared.tensors[0])
+        logits: Tensor = propagate(propagate(inputs.features.matmul(first @ second)))
+        return logits
+
+
+@dataclass(frozen=True)
+class ReLUGCN(_GCN):
+    """``A_hat relu(A_hat X W1) W2``."""
+
+    def prepare(self, inputs: NodeInputs, state: PairState, weight: Tensor) -> Prepared:
+        propagation = normalised_adjacency(state, weight)
+        return Prepared(weight, (propagation.values,), propagation)
+
+    def train_logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
+        return self.logits(inputs, params, prepared)[inputs.labelled]
+
+    def logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
+        first, second = params
+        propagate = prepared.structure.with_values(prepared.tensors[0])
+        hidden = propagate(inputs.features.matmul(first)).relu()
+        logits: Tensor = propagate(hidden @ second)
+        return logits
+
+
+def _twice_propagated_rows(propagate: Propagation, inputs: NodeInputs) -> Tensor:
+    """The labelled rows [L, F] of ``A_hat^2 X``, propagating whichever side is narrower.
+
+    ``A_hat`` is symmetric, so the rows are also ``(A_hat^2 E)^T X`` with ``E`` [N, L] the
+    indicator of the labelled nodes; the width propagated is the rank of the gradient's factors.
+    """
+    labelled, features = inputs.labelled, inputs.features
+    if features.num_features <= labelled.numel():
+        return propagate(propagate(features.x))[labelled]
+    num_nodes = features.x.size(0)
+    indicator = features.x.new_zeros(num_nodes, labelled.numel())
+    indicator[labelled, torch.arange(labelled.numel(), device=labelled.device)] = 1.0
+    return features.transposed_matmul(propagate(propagate(indicator))).t()

@@ -1,0 +1,131 @@
+"""Any ``torch.nn.Module`` of the user's own as a surrogate."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from .._random import isolated_rng
+from ..graph import PairState, Pattern
+from .base import NodeInputs, NodeSurrogate, Params, Prepared, Recommender
+
+
+def refuse_cached(module: nn.Module) -> None:
+    """Raise a ValueError if a layer caches its normalised adjacency.
+
+    A cached convolution goes on using the first graph it saw, so new edge weights change nothing.
+    """
+    for name, layer in module.named_modules():
+        if getattr(layer, "cached", False) is True:
+            raise ValueError(
+                f"layer {name or type(layer).__name__!r} has cached=True and would ignore changed "
+                "edge weights; build it with cached=False."
+            )
+
+
+def reset_parameters(module: nn.Module, seed: int, device: torch.device | None = None) -> None:
+    """Draw fresh parameters from ``seed``, leaving the global generator as it was."""
+    with isolated_rng(seed, device):
+        for layer in module.modules():
+            reset = getattr(layer, "reset_parameters", None)
+            if callable(reset):
+                reset()
+
+
+class _Functional:
+    """A module in evaluation mode as a pure function of its parameters."""
+
+    def __init__(self, module: nn.Module, method: str) -> None:
+        refuse_cached(module)
+        self.names = [name for name, _ in module.named_parameters()]
+        if not self.names:
+            raise ValueError("surrogate has no parameters to train.")
+        self.caller = _Caller(copy.deepcopy(module).eval(), method)
+
+    def __repr__(self) -> str:
+        return " ".join(str(self.caller.module).split())
+
+    def init(self, generator: torch.Generator) -> Params:
+        seed = int(torch.randint(2**62, (1,), generator=generator))
+        module = copy.deepcopy(self.caller.module)
+        reset_parameters(module, seed)
+        return tuple(param.detach().clone() for param in module.parameters())
+
+    def __call__(self, params: Params, *args: Tensor) -> Tensor:
+        named = {f"module.{name}": value for name, value in zip(self.names, params, strict=True)}
+        result: Tensor = torch.func.functional_call(self.caller, named, args)
+        return result
+
+
+class _Caller(nn.Module):
+    def __init__(self, module: nn.Module, method: str) -> None:
+        super().__init__()
+        self.module = module
+        self.method = method
+
+    def forward(self, *args: Tensor) -> Tensor:
+        function: Callable[..., Tensor] = getattr(self.module, self.method)
+        return function(*args)
+
+
+class ModuleClassifier(NodeSurrogate):
+    """A module with ``forward(x, edge_index, edge_weight) -> logits [N, C]``.
+
+    ``edge_index`` [2, 2M] has both directions of every listed pair, and ``edge_weight`` [2M] is 0
+    for those that are no edges. Dropout is off: a meta-gradient needs deterministic training.
+
+    Raises:
+        ValueError: a layer has ``cached=True``, or there are no parameters.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._function = _Functional(module, "forward")
+
+    def __repr__(self) -> str:
+        return f"ModuleClassifier({self._function})"
+
+    def init(self, inputs: NodeInputs, generator: torch.Generator) -> Params:
+        x = inputs.features.x
+        return tuple(param.to(x) for param in self._function.init(generator))
+
+    def prepare(self, inputs: NodeInputs, state: PairState, weight: Tensor) -> Prepared:
+        both = torch.cat([state.index, state.index.flip(0)], dim=1)
+        return Prepared(weight, (torch.cat([weight, weight]),), both)
+
+    def train_logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
+        return self.logits(inputs, params, prepared)[inputs.labelled]
+
+    def logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
+        return self._function(params, inputs.features.x, prepared.structure, prepared.tensors[0])
+
+    def pull_back(self, prepared: Prepared, cotangents: Params) -> Tensor:
+        return prepared.pull_back(cotangents)
+
+
+class ModuleRecommender(Recommender):
+    """A module with ``scores(pairs, edge_index, edge_weight) -> logits [K]``.
+
+    ``pairs`` [2, K] (user, item) are to be scored; ``edge_index`` [2, M] and ``edge_weight`` [M]
+    are the weighted training graph, for models that propagate over it. A matrix factorisation
+    may ignore both.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        if not callable(getattr(module, "scores", None)):
+            raise TypeError(
+                f"surrogate {type(module).__name__} has no method "
+                "scores(pairs, edge_index, edge_weight)."
+            )
+        self._function = _Functional(module, "scores")
+
+    def __repr__(self) -> str:
+        return f"ModuleRecommender({self._function})"
+
+    def init(
+        self, shape: tuple[int, int], generator: torch.Generator, dtype: torch.dtype
+    ) -> Params:
+        return tuple(param.to(dtype) for param in self._function.init(generator))
+
+    def scores(self, params: Params, graph: Pattern, weight: Tensor, pairs: Pattern) -> Tensor:
+        return self._function(params, pairs.index, graph.index, weight)

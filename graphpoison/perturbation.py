@@ -1,0 +1,203 @@
+"""An attack's result: the flips in the order made, applicable to graphs, kept without pickle."""
+
+import copy
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch_geometric.data import Data, HeteroData
+
+from ._io import atomic_write
+from .graph import PairState
+from .graph.bipartite import bipartite_edge_type, read_interactions, reverse_edge_types
+from .graph.edit import edge_attributes, flip_edges
+from .graph.homogeneous import undirected_pairs
+
+FORMAT = 1
+COLUMNS = {
+    "step": np.int64,
+    "source": np.int64,
+    "target": np.int64,
+    "added": np.bool_,
+    "score": np.float64,
+    "attack_loss": np.float64,
+}
+Graph = TypeVar("Graph", Data, HeteroData)
+
+
+@dataclass(frozen=True, eq=False)
+class Perturbation:
+    """Ordered flips of node pairs, and how they came about.
+
+    Args:
+        flips: DataFrame with columns step, source, target, added, score (the first-order gain in
+            attack loss, NaN where the attack has none) and attack_loss (before the flip). In a
+            homogeneous graph each undirected edge is one row, source < target.
+        meta: what made it: attack, task, seed, budget, ``num_edges`` of the clean graph,
+            ``fingerprint``, ``shape``, ``edge_type`` (None for a homogeneous graph).
+    """
+
+    flips: pd.DataFrame
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        missing = set(COLUMNS) - set(self.flips.columns)
+        if missing:
+            raise ValueError(f"flips lack the columns {sorted(missing)}.")
+        table = self.flips[list(COLUMNS)].astype(COLUMNS).reset_index(drop=True)
+        if table.duplicated(["source", "target"]).any():
+            raise ValueError("flips name a pair twice; each pair is flipped at most once.")
+        object.__setattr__(self, "flips", table)
+
+    def __len__(self) -> int:
+        return len(self.flips)
+
+    @property
+    def pairs(self) -> Tensor:
+        """LongTensor [2, K] of all flipped pairs, in order."""
+        return _pairs(self.flips)
+
+    @property
+    def added(self) -> Tensor:
+        """LongTensor [2, k] of the pairs that became edges."""
+        return _pairs(self.flips[self.flips["added"]])
+
+    @property
+    def removed(self) -> Tensor:
+        """LongTensor [2, k] of the edges that went."""
+        return _pairs(self.flips[~self.flips["added"]])
+
+    def prefix(self, budget: float | int) -> "Perturbation":
+        """The first flips: ``budget`` of them, or that share of the clean edges if a float.
+
+        Raises:
+            ValueError: a share of more flips than were made, or a negative budget.
+        """
+        if isinstance(budget, float):
+            count = int(budget * self.meta.get("num_edges", 0) + 1e-9)
+        else:
+            count = int(budget)
+        if not 0 <= count <= len(self):
+            raise ValueError(f"prefix({budget}) is {count} flips, but {len(self)} were made.")
+        return Perturbation(self.flips.iloc[:count], self.meta)
+
+    def apply(self, data: Graph) -> Graph:
+        """A new graph with the pairs flipped; ``data`` is untouched.
+
+        Applied to the poisoned graph, it restores the clean one. Edges come out sorted; both
+        directions of a homogeneous graph and the reverse edge types of a bipartite one are kept in
+        step. In a bipartite graph with ``neg_edge_index``, flipped pairs change between it and
+        ``edge_index`` (thesis, Algorithm 1, lines 15 and 16).
+
+        Raises:
+            TypeError: the graph is of the other kind than the one attacked.
+            ValueError: an added pair is there already, or a removed one is not.
+        """
+        bipartite = self.meta.get("edge_type") is not None
+        if bipartite != isinstance(data, HeteroData):
+            kind = "HeteroData" if bipartite else "Data"
+            raise TypeError(f"data must be {kind}, the kind attacked; found {type(data).__name__}.")
+        if isinstance(data, HeteroData):
+            return _apply_bipartite(self, data)
+        return _apply_homogeneous(self, data)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a ``.npz`` file: arrays and JSON, no pickle."""
+        arrays = {name: self.flips[name].to_numpy() for name in COLUMNS}
+        meta = np.array(json.dumps({"format": FORMAT, **self.meta}))
+        with atomic_write(path) as file:
+            np.savez_compressed(file, meta=meta, **arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Perturbation":
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            ValueError: not such a file, or one of another format.
+        """
+        with np.load(path, allow_pickle=False) as file:
+            missing = {"meta", *COLUMNS} - set(file.files)
+            if missing:
+                raise ValueError(f"{path} is no saved perturbation: it lacks {sorted(missing)}.")
+            meta = json.loads(str(file["meta"]))
+            if meta.pop("format", None) != FORMAT:
+                raise ValueError(f"{path} is of another format than {FORMAT}; save it anew.")
+            if meta.get("edge_type") is not None:
+                meta["edge_type"] = tuple(meta["edge_type"])
+            return cls(pd.DataFrame({name: file[name] for name in COLUMNS}), meta)
+
+
+def fingerprint(state: PairState) -> str:
+    """Sixteen hexadecimal digits that tell one clean graph from another."""
+    digest = hashlib.sha256(repr((state.shape, state.bipartite)).encode())
+    digest.update(state.pattern.codes[state.clean > 0].cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _pairs(table: pd.DataFrame) -> Tensor:
+    return torch.tensor(table[["source", "target"]].to_numpy().T.copy(), dtype=torch.long)
+
+
+def _check_presence(perturbation: Perturbation, edges: Tensor, num_targets: int) -> None:
+    """Every added pair must be absent and every removed one present, or all the other way round."""
+    pairs = perturbation.pairs.to(edges.device)
+    present = torch.isin(pairs[0] * num_targets + pairs[1], edges[0] * num_targets + edges[1]).cpu()
+    expected = ~torch.tensor(perturbation.flips["added"].to_numpy(), dtype=torch.bool)
+    wrong = int((present != expected).sum())
+    if wrong not in (0, len(perturbation)):
+        raise ValueError(
+            f"{wrong} of {len(perturbation)} flips do not fit this graph (an added edge is there "
+            "already, or a removed one is not): it is not the graph that was attacked."
+        )
+
+
+def _check_range(pairs: Tensor, shape: tuple[int, int]) -> None:
+    if pairs.size(1) and (int(pairs[0].max()) >= shape[0] or int(pairs[1].max()) >= shape[1]):
+        raise ValueError(f"the flips name nodes beyond the graph's {shape[0]} x {shape[1]}.")
+
+
+def _apply_homogeneous(perturbation: Perturbation, data: Data) -> Data:
+    num_nodes = int(data.num_nodes or 0)
+    pairs = perturbation.pairs.to(data.edge_index.device)
+    _check_range(pairs, (num_nodes, num_nodes))
+    _check_presence(perturbation, undirected_pairs(data), num_nodes)
+    poisoned = copy.copy(data)
+    both = torch.cat([pairs, pairs.flip(0)], dim=1)
+    attributes = edge_attributes(data._store, exclude=_node_level(data))
+    poisoned.edge_index, changed = flip_edges(data.edge_index, attributes, both, num_nodes)
+    for name, values in changed.items():
+        poisoned[name] = values
+    return poisoned
+
+
+def _node_level(data: Data) -> tuple[str, ...]:
+    return tuple(key for key in data.keys() if data.is_node_attr(key))  # noqa: SIM118
+
+
+def _apply_bipartite(perturbation: Perturbation, data: HeteroData) -> HeteroData:
+    kind = bipartite_edge_type(data, tuple(perturbation.meta["edge_type"]))
+    found = read_interactions(data, kind)
+    pairs = perturbation.pairs.to(found.positive.device)
+    _check_range(pairs, found.shape)
+    _check_presence(perturbation, found.positive, found.shape[1])
+    poisoned = copy.copy(data)
+    for name in [kind, *reverse_edge_types(data, kind)]:
+        turned = name != kind
+        flips = pairs.flip(0) if turned else pairs
+        store = data[name]
+        index, changed = flip_edges(
+            store.edge_index, edge_attributes(store), flips, found.shape[0 if turned else 1]
+        )
+        poisoned[name].edge_index = index
+        for key, values in changed.items():
+            poisoned[name][key] = values
+    if found.negative is not None:
+        before = data[kind].neg_edge_index
+        poisoned[kind].neg_edge_index, _ = flip_edges(before, {}, pairs, found.shape[1])
+    return poisoned

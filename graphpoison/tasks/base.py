@@ -1,0 +1,56 @@
+"""What a bilevel problem must offer to hypergradients and attacks, which know nothing else."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from ..graph import FactoredGradient, PairState
+from ..models import Params, Prepared
+
+
+class Task(ABC):
+    r"""One bilevel problem over the weights ``w`` of a graph's node pairs.
+
+    .. math::
+        \max_w \; \text{attack\_loss}(\theta_T(w), w) \quad
+        \theta_{t+1} = \Phi(\theta_t, \nabla_\theta\, \text{train\_loss}(\theta_t, w))
+
+    The attacker maximises ``attack_loss``. ``state`` is the clean graph with its candidates.
+    """
+
+    state: PairState
+    edge_type: tuple[str, str, str] | None
+
+    @abstractmethod
+    def describe(self) -> str:
+        """One line that names surrogate and objective, for provenance and checkpoints."""
+
+    @abstractmethod
+    def init(self, generator: torch.Generator) -> Params:
+        """Fresh parameters of the surrogate."""
+
+    @abstractmethod
+    def prepare(self, state: PairState) -> Prepared:
+        """What depends on the weights of ``state`` but not on the parameters; once a meta-step."""
+
+    @abstractmethod
+    def train_loss(self, params: Params, prepared: Prepared) -> Tensor:
+        """The loss that training minimises, a scalar."""
+
+    @abstractmethod
+    def attack_loss(self, params: Params, prepared: Prepared) -> Tensor:
+        """The loss that the attacker maximises, a scalar."""
+
+    @abstractmethod
+    def pull_back(self, prepared: Prepared, cotangents: Params) -> Tensor | FactoredGradient:
+        """The gradient w.r.t. all candidate weights, from that w.r.t. ``prepared.tensors``."""
+
+    @property
+    @abstractmethod
+    def needs_clean_model(self) -> bool:
+        """Whether the attack loss needs a surrogate trained on the clean graph first."""
+
+    @abstractmethod
+    def with_clean_model(self, params: Params, prepared: Prepared) -> "Task":
+        """The task with pseudo-labels from a surrogate trained on the clean graph."""

@@ -1,0 +1,156 @@
+"""Node classification on an undirected graph, attacked through its structure."""
+
+import copy
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch_geometric.data import Data
+
+from .._checks import choice, in_range, pair_index
+from ..graph import FactoredGradient, Features, PairState
+from ..graph.homogeneous import ordered, undirected_pairs
+from ..models import ModuleClassifier, NodeInputs, NodeSurrogate, Params, Prepared, node_surrogate
+from .base import Task
+
+OBJECTIVES = ("train", "self", "both")
+MAX_LISTED_PAIRS = 5_000_000
+
+
+class NodeClassification(Task):
+    r"""Global poisoning of a node classifier (Metattack, Zügner and Günnemann 2019).
+
+    The surrogate minimises the mean cross-entropy of the labelled nodes. The attacker maximises
+
+    - ``"train"``: that same loss (Meta-Train);
+    - ``"self"``: the mean cross-entropy of the unlabelled nodes, with the labels that a surrogate
+      trained on the clean graph gives them (Meta-Self);
+    - ``"both"``: ``mix`` times the former plus ``1 - mix`` times the latter (Meta-Both).
+
+    Args:
+        data: undirected ``Data`` with ``x`` [N, F], ``y`` [N], ``edge_index`` [2, 2E] and
+            ``train_mask`` [N], the labelled nodes.
+        surrogate: ``"linear-gcn"``, ``"relu-gcn"``, settings such as ``LinearGCN(hidden=32)``, or
+            any module with ``forward(x, edge_index, edge_weight)``.
+        objective: see above.
+        candidates: ``"all"`` pairs of nodes, or the pairs [2, K] that may be flipped.
+        mix: the weight of the training loss in ``"both"``, the paper's lambda.
+
+    Raises:
+        TypeError, ValueError: the data lack something, or the graph is directed, or ``"all"`` is
+            asked for with a module on a graph of more than 5 million pairs.
+    """
+
+    edge_type = None
+
+    def __init__(
+        self,
+        data: Data,
+        surrogate: str | nn.Module | NodeSurrogate = "linear-gcn",
+        objective: Literal["train", "self", "both"] = "self",
+        candidates: Literal["all"] | Tensor = "all",
+        mix: float = 0.5,
+    ) -> None:
+        model = node_surrogate(surrogate)
+        edges = undirected_pairs(data)
+        x, y, mask = _read(data)
+        labelled = mask.nonzero().squeeze(1)
+        inputs = NodeInputs(Features(x), labelled, int(y.max()) + 1)
+        self.state = _pair_state(edges, x.size(0), candidates, isinstance(model, ModuleClassifier))
+        self.inputs = inputs
+        self.labels = y
+        self.unlabelled = (~mask).nonzero().squeeze(1)
+        self.surrogate = model
+        self.objective = choice("objective", objective, OBJECTIVES)
+        self.mix = in_range("mix", mix, 0.0, 1.0)
+        self.pseudo_labels: Tensor | None = None
+
+    def describe(self) -> str:
+        mix = f", mix={self.mix}" if self.objective == "both" else ""
+        return f"NodeClassification({self.surrogate!r}, objective={self.objective!r}{mix})"
+
+    def init(self, generator: torch.Generator) -> Params:
+        return self.surrogate.init(self.inputs, generator)
+
+    def prepare(self, state: PairState) -> Prepared:
+        dtype = self.inputs.features.x.dtype
+        weight = state.weight.detach().to(dtype, copy=True).requires_grad_()
+        return self.surrogate.prepare(self.inputs, state, weight)
+
+    def train_loss(self, params: Params, prepared: Prepared) -> Tensor:
+        logits = self.surrogate.train_logits(self.inputs, params, prepared)
+        return cross_entropy(logits, self.labels[self.inputs.labelled])
+
+    def attack_loss(self, params: Params, prepared: Prepared) -> Tensor:
+        if self.objective == "train":
+            return self.train_loss(params, prepared)
+        if self.pseudo_labels is None:
+            raise ValueError(
+                f"objective={self.objective!r} needs pseudo-labels: train a surrogate on the clean "
+                "graph and call with_clean_model (hypergradients and attacks do so themselves)."
+            )
+        logits = self.surrogate.logits(self.inputs, params, prepared)[self.unlabelled]
+        self_loss = cross_entropy(logits, self.pseudo_labels)
+        if self.objective == "self":
+            return self_loss
+        return self.mix * self.train_loss(params, prepared) + (1.0 - self.mix) * self_loss
+
+    def pull_back(self, prepared: Prepared, cotangents: Params) -> Tensor | FactoredGradient:
+        return self.surrogate.pull_back(prepared, cotangents)
+
+    @property
+    def needs_clean_model(self) -> bool:
+        return self.objective != "train" and self.pseudo_labels is None
+
+    def with_clean_model(self, params: Params, prepared: Prepared) -> "NodeClassification":
+        task = copy.copy(self)
+        with torch.no_grad():
+            logits = self.surrogate.logits(self.inputs, params, prepared)
+        task.pseudo_labels = logits[self.unlabelled].argmax(dim=1)
+        return task
+
+
+def _read(data: Data) -> tuple[Tensor, Tensor, Tensor]:
+    for name, what in (("x", "node features"), ("y", "labels"), ("train_mask", "labelled nodes")):
+        if getattr(data, name, None) is None:
+            raise TypeError(f"data.{name} ({what}) is missing.")
+    x = data.x.to_dense() if data.x.layout != torch.strided else data.x
+    if not x.is_floating_point():
+        x = x.float()
+    y = data.y.squeeze(1) if data.y.dim() == 2 and data.y.size(1) == 1 else data.y
+    if y.shape != (x.size(0),) or y.is_floating_point():
+        raise ValueError(
+            f"data.y must be integer labels [{x.size(0)}], found {y.dtype} {tuple(y.shape)}."
+        )
+    mask = data.train_mask
+    if mask.shape != (x.size(0),) or mask.dtype != torch.bool or not bool(mask.any()):
+        raise ValueError(
+            f"data.train_mask must be a BoolTensor [{x.size(0)}] with at least one labelled node, "
+            f"found {mask.dtype} {tuple(mask.shape)} with {int(mask.sum())} set."
+        )
+    return x, y.long(), mask
+
+
+def _pair_state(edges: Tensor, num_nodes: int, candidates: str | Tensor, listed: bool) -> PairState:
+    shape = (num_nodes, num_nodes)
+    if isinstance(candidates, str):
+        choice("candidates", candidates, ["all"])
+        if not listed:
+            none = edges.new_empty(2, 0)
+            return PairState.build(edges, none, shape, bipartite=False, open=True)
+        if num_nodes * (num_nodes - 1) // 2 > MAX_LISTED_PAIRS:
+            raise ValueError(
+                f"candidates='all' would pass {num_nodes * (num_nodes - 1) // 2:,} pairs through "
+                "the module as edges; pass a block of pairs, candidates=edge_index, or use a "
+                "built-in surrogate, for which all pairs cost no memory."
+            )
+        candidates = torch.triu_indices(num_nodes, num_nodes, offset=1, device=edges.device)
+    pairs = ordered(pair_index("candidates", candidates, shape).to(edges.device))
+    if bool((pairs[0] == pairs[1]).any()):
+        raise ValueError("candidates holds pairs of a node with itself; leave them out.")
+    codes = torch.unique(pairs[0] * num_nodes + pairs[1])
+    present = edges[0] * num_nodes + edges[1]
+    absent = codes[~torch.isin(codes, present)]
+    absent_pairs = torch.stack([absent // num_nodes, absent % num_nodes])
+    return PairState.build(edges, absent_pairs, shape, bipartite=False, candidate_codes=codes)

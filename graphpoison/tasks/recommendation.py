@@ -1,0 +1,191 @@
+"""Link-prediction recommenders on a bipartite graph, attacked through its interactions."""
+
+import copy
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+from torch_geometric.data import HeteroData
+
+from .._checks import choice, in_range, pair_index
+from .._random import generator
+from ..graph import PairState, Pattern
+from ..graph.bipartite import EdgeType, Interactions, read_interactions, sample_negatives
+from ..graph.homogeneous import decode
+from ..models import Params, Prepared, Recommender, recommender
+from .base import Task
+
+OBJECTIVES = ("train", "self", "heldout")
+_NEGATIVES, _HELDOUT, _PROBE = range(3)  # streams of the seed
+
+
+class Recommendation(Task):
+    r"""Global poisoning of a recommender that predicts whether user and item interact.
+
+    The surrogate minimises the mean log loss of the training pairs, interactions and sampled
+    non-interactions, with their weights as labels (thesis, equation 3.1):
+
+    .. math::
+        L = \frac{1}{M} \sum_{(u, i)} \log(1 + e^{s_{ui}}) - w_{ui} s_{ui}
+
+    The attacker maximises
+
+    - ``"train"``: that same loss, labels and all (thesis, Algorithm 1);
+    - ``"self"``: the log loss of as many pairs that nobody observed, with the probabilities that a
+      surrogate trained on the clean graph gives them as labels;
+    - ``"heldout"``: the log loss of a share of the training pairs, which the surrogate does not
+      see and the attacker does not flip.
+
+    Args:
+        data: bipartite ``HeteroData``; ``edge_index`` of ``edge_type`` holds the interactions and
+            ``neg_edge_index``, if present, the sampled non-interactions.
+        surrogate: ``"cf"``, ``"gmf"``, settings such as ``CF(dim=8)``, or any module with
+            ``scores(pairs, edge_index, edge_weight)``.
+        objective: see above.
+        edge_type: which edges; may be left out where there is but one type.
+        candidates: ``"sampled"``: the training pairs, of which the negatives are those of ``data``
+            or as many as there are interactions, drawn from ``seed``; ``"all"``: every pair that
+            is no interaction is a training negative and a candidate; or the pairs [2, K] that may
+            be flipped, which then are training pairs too.
+        heldout_fraction: the share of training pairs that ``"heldout"`` keeps out.
+        seed: draws negatives, held-out pairs and unobserved pairs.
+        dtype: of the surrogate's parameters.
+
+    Raises:
+        TypeError, ValueError: not bipartite, no interactions, no negatives to be had.
+    """
+
+    def __init__(
+        self,
+        data: HeteroData,
+        surrogate: str | nn.Module | Recommender = "cf",
+        objective: Literal["train", "self", "heldout"] = "train",
+        edge_type: EdgeType | None = None,
+        candidates: Literal["sampled", "all"] | Tensor = "sampled",
+        heldout_fraction: float = 0.2,
+        seed: int = 0,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.surrogate = recommender(surrogate)
+        self.objective = choice("objective", objective, OBJECTIVES)
+        self.dtype = dtype
+        interactions = read_interactions(data, edge_type)
+        self.edge_type = interactions.edge_type
+        self.state = _pair_state(interactions, candidates, seed)
+        self.probe: Pattern | None = None
+        self.probe_labels: Tensor | None = None
+        if objective == "heldout":
+            fraction = in_range("heldout_fraction", heldout_fraction, 0.0, 0.9, open_low=True)
+            self.state, self.probe, self.probe_labels = _hold_out(self.state, fraction, seed)
+        elif objective == "self":
+            self.probe = _unobserved(self.state, seed)
+
+    def describe(self) -> str:
+        return f"Recommendation({self.surrogate!r}, objective={self.objective!r})"
+
+    def init(self, generator: torch.Generator) -> Params:
+        device = self.state.weight.device
+        params = self.surrogate.init(self.state.shape, generator, self.dtype)
+        return tuple(param.to(device) for param in params)
+
+    def prepare(self, state: PairState) -> Prepared:
+        weight = state.weight.detach().to(self.dtype, copy=True).requires_grad_()
+        return Prepared(weight, (weight * 1.0,), state.pattern)
+
+    def train_loss(self, params: Params, prepared: Prepared) -> Tensor:
+        return self._log_loss(params, prepared, prepared.structure, prepared.tensors[0])
+
+    def attack_loss(self, params: Params, prepared: Prepared) -> Tensor:
+        if self.probe is None:
+            return self.train_loss(params, prepared)
+        if self.probe_labels is None:
+            raise ValueError(
+                "objective='self' needs pseudo-labels: train a surrogate on the clean graph and "
+                "call with_clean_model (hypergradients and attacks do so themselves)."
+            )
+        return self._log_loss(params, prepared, self.probe, self.probe_labels.to(self.dtype))
+
+    def pull_back(self, prepared: Prepared, cotangents: Params) -> Tensor:
+        return prepared.pull_back(cotangents)
+
+    @property
+    def needs_clean_model(self) -> bool:
+        return self.objective == "self" and self.probe_labels is None
+
+    def with_clean_model(self, params: Params, prepared: Prepared) -> "Recommendation":
+        assert self.probe is not None
+        task = copy.copy(self)
+        with torch.no_grad():
+            task.probe_labels = self.scores(params, prepared, self.probe).sigmoid()
+        return task
+
+    def scores(self, params: Params, prepared: Prepared, pairs: Pattern) -> Tensor:
+        """Logits [K] of ``pairs`` from a surrogate trained on ``prepared``."""
+        return self.surrogate.scores(params, prepared.structure, prepared.tensors[0], pairs)
+
+    def _log_loss(
+        self, params: Params, prepared: Prepared, pairs: Pattern, labels: Tensor
+    ) -> Tensor:
+        scores = self.scores(params, prepared, pairs)
+        return (softplus(scores) - labels * scores).mean()
+
+
+def _pair_state(interactions: Interactions, candidates: str | Tensor, seed: int) -> PairState:
+    positive, shape = interactions.positive, interactions.shape
+    if not positive.size(1):
+        raise ValueError(f"data[{interactions.edge_type}] has no interactions to train on.")
+    occupied = [positive]
+    for unseen in (interactions.unseen, interactions.unseen_negative):
+        occupied += [unseen] if unseen is not None else []
+    if (
+        isinstance(candidates, str)
+        and choice("candidates", candidates, ["sampled", "all"]) == "all"
+    ):
+        codes = torch.arange(shape[0] * shape[1], device=positive.device)
+        absent = codes[~torch.isin(codes, _codes(positive, shape))]
+        return PairState.build(positive, decode(absent, shape[1]), shape, bipartite=True)
+    negative = interactions.negative
+    if negative is None:
+        negative = sample_negatives(
+            shape, positive.size(1), torch.cat(occupied, dim=1), generator(seed, _NEGATIVES)
+        )
+    if isinstance(candidates, str):
+        return PairState.build(positive, negative, shape, bipartite=True)
+    chosen = _codes(pair_index("candidates", candidates, shape).to(positive.device), shape)
+    trained = torch.cat([chosen, _codes(negative, shape)]).unique()
+    absent = trained[~torch.isin(trained, _codes(positive, shape))]
+    return PairState.build(
+        positive, decode(absent, shape[1]), shape, bipartite=True, candidate_codes=chosen
+    )
+
+
+def _hold_out(state: PairState, fraction: float, seed: int) -> tuple[PairState, Pattern, Tensor]:
+    """The state without a share of its pairs, and those pairs with their labels."""
+    order = torch.randperm(state.num_listed, generator=generator(seed, _HELDOUT))
+    held = torch.zeros(state.num_listed, dtype=torch.bool)
+    held[order[: max(1, round(fraction * state.num_listed))]] = True
+    held = held.to(state.weight.device)
+    edge, kept = state.weight > 0, ~held
+    remaining = PairState.build(
+        state.index[:, edge & kept],
+        state.index[:, ~edge & kept],
+        state.shape,
+        bipartite=True,
+        candidate_codes=state.pattern.codes[state.candidate & kept],
+    )
+    return remaining, Pattern(*state.index[:, held], state.shape), state.weight[held]
+
+
+def _unobserved(state: PairState, seed: int) -> Pattern:
+    """As many pairs outside the training pairs as there are training pairs, or all there are."""
+    free = state.shape[0] * state.shape[1] - state.num_listed
+    if not free:
+        raise ValueError("objective='self' needs unobserved pairs, but candidates='all' lists all.")
+    count = min(state.num_listed, free)
+    pairs = sample_negatives(state.shape, count, state.index, generator(seed, _PROBE))
+    return Pattern(*pairs, state.shape)
+
+
+def _codes(pairs: Tensor, shape: tuple[int, int]) -> Tensor:
+    return pairs[0] * shape[1] + pairs[1]

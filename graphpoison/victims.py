@@ -1,0 +1,135 @@
+"""Victims: models trained from fresh initialisations, as somebody who trusts the graph would."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch_geometric.data import Data
+from torch_geometric.nn import GCN
+
+from ._checks import choice, in_range, positive_int
+from ._random import isolated_rng
+from .hypergradient import Unrolled
+from .metrics import accuracy
+from .models import Recommender, recommender
+from .models.module import refuse_cached
+
+ModuleFactory = Callable[[int, int], nn.Module]
+"""``factory(num_features, num_classes)`` -> module with forward(x, edge_index, edge_weight)."""
+
+
+class Victim(ABC):
+    """A model and how it is trained; a frozen setting."""
+
+    name: str
+
+
+class NodeVictim(Victim):
+    """A node classifier."""
+
+    @abstractmethod
+    def train(self, data: Data, seed: int) -> Tensor:
+        """Logits [N, C] after training on ``data`` from a fresh initialisation."""
+
+
+@dataclass(frozen=True)
+class ModuleVictim(NodeVictim):
+    """A module trained as in Kipf and Welling (2017) and most of the attack literature.
+
+    Adam; the epoch with the best validation accuracy is kept (the earliest of equals), or the last
+    where there is no ``val_mask``.
+
+    Args:
+        build: makes the module, given the numbers of features and classes.
+        name: what the table calls it.
+        epochs, lr, weight_decay: of training; the decay is on all parameters.
+    """
+
+    build: ModuleFactory
+    name: str
+    epochs: int = 200
+    lr: float = 0.01
+    weight_decay: float = 5e-4
+
+    def __post_init__(self) -> None:
+        positive_int("epochs", self.epochs)
+        in_range("lr", self.lr, 0.0, float("inf"), open_low=True)
+
+    def train(self, data: Data, seed: int) -> Tensor:
+        x, device = data.x, data.x.device
+        num_classes = int(data.y.max()) + 1
+        with isolated_rng(seed, device):
+            module = self.build(x.size(1), num_classes).to(device=device, dtype=x.dtype)
+            refuse_cached(module)
+            return self._fit(module, data, _edge_inputs(data))
+
+    def _fit(self, module: nn.Module, data: Data, edges: tuple[Tensor, ...]) -> Tensor:
+        optimizer = torch.optim.Adam(
+            module.parameters(), lr=self.lr, weight_decay=self.weight_decay
+        )
+        best, kept = -1.0, None
+        mask = getattr(data, "val_mask", None)
+        for _ in range(self.epochs):
+            module.train()
+            optimizer.zero_grad()
+            logits = module(data.x, *edges)
+            cross_entropy(logits[data.train_mask], data.y[data.train_mask]).backward()
+            optimizer.step()
+            module.eval()
+            with torch.no_grad():
+                logits = module(data.x, *edges)
+            score = accuracy(logits[mask], data.y[mask]) if mask is not None else 0.0
+            if mask is None or score > best:
+                best, kept = score, logits
+        assert kept is not None
+        return kept
+
+
+@dataclass(frozen=True)
+class RecommenderVictim(Victim):
+    """A recommender trained full-batch on the log loss of the training pairs.
+
+    Args:
+        model: settings such as ``CF(dim=8)``.
+        name: what the table calls it.
+        training: optimiser, learning rate and number of steps.
+    """
+
+    model: Recommender
+    name: str
+    training: Unrolled = field(
+        default_factory=lambda: Unrolled(steps=50, lr=0.05, optimizer="adam")
+    )
+
+
+def node_victim(victim: str | NodeVictim | ModuleFactory) -> NodeVictim:
+    """A victim from its name (``"gcn"``: PyG's GCN, 16 hidden, dropout 0.5) or a module factory."""
+    if isinstance(victim, NodeVictim):
+        return victim
+    if isinstance(victim, str):
+        choice("victims", victim, ["gcn"])
+        return ModuleVictim(_gcn, "gcn")
+    if callable(victim):
+        return ModuleVictim(victim, getattr(victim, "__name__", type(victim).__name__))
+    raise TypeError(f"victims must be names, victims or module factories, found {victim!r}.")
+
+
+def recommender_victim(victim: str | RecommenderVictim | Recommender) -> RecommenderVictim:
+    """A victim from its name (``"cf"``, ``"gmf"``) or from settings."""
+    if isinstance(victim, RecommenderVictim):
+        return victim
+    model = recommender(victim)
+    name = victim if isinstance(victim, str) else repr(model)
+    return RecommenderVictim(model, name)
+
+
+def _gcn(num_features: int, num_classes: int) -> nn.Module:
+    return GCN(num_features, 16, num_layers=2, out_channels=num_classes, dropout=0.5)
+
+
+def _edge_inputs(data: Data) -> tuple[Tensor, ...]:
+    weight = getattr(data, "edge_weight", None)
+    return (data.edge_index,) if weight is None else (data.edge_index, weight)

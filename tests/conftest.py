@@ -1,0 +1,80 @@
+"""Small graphs that the tests share, and the switch to real data."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from torch_geometric.data import Data, HeteroData
+
+torch.set_num_threads(1)
+
+
+def citation_graph(
+    num_nodes: int = 14,
+    seed: int = 0,
+    num_features: int = 24,
+    density: float = 0.1,
+    dtype: torch.dtype = torch.float64,
+) -> Data:
+    """A random connected graph with three classes and sparse features."""
+    draw = torch.Generator().manual_seed(seed)
+    upper = torch.rand(num_nodes, num_nodes, generator=draw).triu(1) > 0.8
+    ring = torch.arange(num_nodes)
+    upper[ring[:-1], ring[1:]] = True
+    adjacency = upper | upper.t()
+    words = torch.rand(num_nodes, num_features, generator=draw) < density
+    words[ring, ring % num_features] = True
+    mask = torch.zeros(3, num_nodes, dtype=torch.bool)
+    order = torch.randperm(num_nodes, generator=draw)
+    third = num_nodes // 3
+    for row, start in zip(mask, (0, third, 2 * third), strict=True):
+        row[order[start : start + third]] = True
+    return Data(
+        x=words.to(dtype),
+        edge_index=adjacency.nonzero().t().contiguous(),
+        y=torch.randint(3, (num_nodes,), generator=draw).clamp(max=2),
+        train_mask=mask[0],
+        val_mask=mask[1],
+        test_mask=mask[2],
+    )
+
+
+def interaction_graph(
+    users: int = 7, items: int = 9, seed: int = 0, positives: int = 20, negatives: int = 18
+) -> HeteroData:
+    """Random interactions, sampled negatives and an unseen part, all disjoint and sorted."""
+    draw = torch.Generator().manual_seed(seed)
+    codes = torch.randperm(users * items, generator=draw)
+
+    def pairs(start: int, count: int) -> torch.Tensor:
+        chosen = codes[start : start + count].sort().values
+        return torch.stack([chosen // items, chosen % items])
+
+    data = HeteroData()
+    data["user"].num_nodes, data["item"].num_nodes = users, items
+    store = data["user", "rates", "item"]
+    store.edge_index = pairs(0, positives)
+    store.neg_edge_index = pairs(positives, negatives)
+    store.unseen_edge_index = pairs(positives + negatives, 6)
+    store.unseen_neg_edge_index = pairs(positives + negatives + 6, 6)
+    return data
+
+
+@pytest.fixture
+def citation() -> Data:
+    return citation_graph()
+
+
+@pytest.fixture
+def interactions() -> HeteroData:
+    return interaction_graph()
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets; tests that need it are skipped where it is not named."""
+    folder = os.environ.get("GRAPHPOISON_DATA")
+    if not folder:
+        pytest.skip("GRAPHPOISON_DATA is not set: no real data to test on")
+    return Path(folder)

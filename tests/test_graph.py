@@ -1,0 +1,202 @@
+"""Pairs, conversions from and to PyG, negatives, and the search in factored gradients."""
+
+import pytest
+import torch
+from conftest import citation_graph, interaction_graph
+from hypothesis import given
+from hypothesis import strategies as st
+from torch_geometric.data import Data, HeteroData
+from torch_geometric.nn.conv.gcn_conv import gcn_norm
+from torch_geometric.utils import to_dense_adj
+
+from graphpoison.graph import FactoredGradient, PairState, normalised_adjacency
+from graphpoison.graph.bipartite import read_interactions, reverse_edge_types, sample_negatives
+from graphpoison.graph.homogeneous import undirected_pairs
+
+
+def state_of(data: Data, *, open: bool = False) -> PairState:
+    pairs = undirected_pairs(data)
+    none = pairs.new_empty(2, 0)
+    shape = (int(data.num_nodes), int(data.num_nodes))
+    return PairState.build(pairs, none, shape, bipartite=False, open=open)
+
+
+def test_each_undirected_pair_is_stored_once() -> None:
+    index = torch.tensor([[0, 1, 1, 0, 2, 2, 1], [1, 0, 0, 1, 2, 1, 2]])
+    assert undirected_pairs(Data(edge_index=index, num_nodes=3)).tolist() == [[0, 1], [1, 2]]
+
+
+def test_a_directed_graph_is_refused() -> None:
+    data = Data(edge_index=torch.tensor([[0, 1], [1, 2]]), num_nodes=3)
+    with pytest.raises(ValueError, match="2 edges have no counterpart.*ToUndirected"):
+        undirected_pairs(data)
+
+
+def test_nodes_out_of_range_are_named() -> None:
+    data = Data(edge_index=torch.tensor([[0, 5], [5, 0]]), num_nodes=3)
+    with pytest.raises(ValueError, match="from 0 to 5, but the graph has 3"):
+        undirected_pairs(data)
+
+
+def test_normalised_adjacency_is_that_of_pyg() -> None:
+    data = citation_graph()
+    state = state_of(data)
+    ours = normalised_adjacency(state, state.weight.double())
+    dense = torch.zeros(ours.pattern.shape, dtype=torch.float64)
+    dense[ours.pattern.row, ours.pattern.col] = ours.values
+    index, weight = gcn_norm(data.edge_index, None, data.num_nodes, dtype=torch.float64)
+    torch.testing.assert_close(dense, to_dense_adj(index, edge_attr=weight)[0])
+
+
+def test_flipping_lists_new_pairs_only_in_open_graphs() -> None:
+    state = state_of(citation_graph(), open=True)
+    pair = torch.tensor([[0], [13]])
+    present = state.index[:, :1]
+    flipped = state.flip(torch.cat([pair, present], dim=1))
+    assert flipped.num_listed == state.num_listed + 1
+    assert flipped.weight[flipped.locate(pair)].item() == 1
+    assert flipped.weight[flipped.locate(present)].item() == 0
+    assert int(flipped.flipped.sum()) == 2
+    assert bool((flipped.pattern.codes.diff() > 0).all())
+    with pytest.raises(ValueError, match="not candidates"):
+        state_of(citation_graph()).flip(pair)
+
+
+def test_degrees_follow_the_weights() -> None:
+    state = state_of(citation_graph(), open=True)
+    pair = torch.tensor([[0], [13]])
+    before, after = state.degrees[0], state.flip(pair).degrees[0]
+    assert (after - before).nonzero().flatten().tolist() == [0, 13]
+
+
+def test_interactions_are_read_sorted_and_once(interactions: HeteroData) -> None:
+    kind = ("user", "rates", "item")
+    clean = interactions[kind].edge_index
+    shuffled = torch.randperm(clean.size(1))
+    interactions[kind].edge_index = torch.cat([clean[:, shuffled], clean[:, :3]], dim=1)
+    found = read_interactions(interactions)
+    assert torch.equal(found.positive, clean)
+    assert found.edge_type == kind
+    assert found.shape == (7, 9)
+
+
+def test_overlapping_negatives_are_refused(interactions: HeteroData) -> None:
+    store = interactions["user", "rates", "item"]
+    store.neg_edge_index = torch.cat([store.neg_edge_index, store.edge_index[:, :2]], dim=1)
+    with pytest.raises(ValueError, match="2 pairs of neg_edge_index are also in edge_index"):
+        read_interactions(interactions)
+
+
+def test_the_edge_type_must_be_bipartite_and_present(interactions: HeteroData) -> None:
+    with pytest.raises(ValueError, match="not in data"):
+        read_interactions(interactions, ("user", "likes", "item"))
+    interactions["user", "knows", "user"].edge_index = torch.tensor([[0], [1]])
+    with pytest.raises(ValueError, match="edge_type must be given"):
+        read_interactions(interactions)
+    with pytest.raises(ValueError, match="not bipartite"):
+        read_interactions(interactions, ("user", "knows", "user"))
+
+
+def test_reverse_edge_types_are_found_by_their_edges(interactions: HeteroData) -> None:
+    kind = ("user", "rates", "item")
+    index = interactions[kind].edge_index
+    interactions["item", "rated_by", "user"].edge_index = index.flip(0)
+    interactions["item", "liked_by", "user"].edge_index = index.flip(0)[:, 1:]
+    assert reverse_edge_types(interactions, kind) == [("item", "rated_by", "user")]
+
+
+@given(
+    rows=st.integers(2, 9),
+    cols=st.integers(2, 9),
+    share=st.floats(0, 1),
+    want=st.floats(0, 1),
+    upper=st.booleans(),
+    seed=st.integers(0, 50),
+)
+def test_negatives_are_free_distinct_and_seeded(
+    rows: int, cols: int, share: float, want: float, upper: bool, seed: int
+) -> None:
+    cols = rows if upper else cols
+    draw = torch.Generator().manual_seed(seed)
+    every = torch.ones(rows, cols).triu(1 if upper else -rows).nonzero()
+    order = torch.randperm(every.size(0), generator=draw)
+    occupied = every[order[: int(share * every.size(0))]].t()
+    count = int(want * (every.size(0) - occupied.size(1)))
+
+    def sample() -> torch.Tensor:
+        fresh = torch.Generator().manual_seed(seed)
+        return sample_negatives((rows, cols), count, occupied, fresh, upper=upper)
+
+    found = sample()
+    codes = found[0] * cols + found[1]
+    assert codes.unique().numel() == count == found.size(1)
+    assert not torch.isin(codes, occupied[0] * cols + occupied[1]).any()
+    assert not upper or bool((found[0] < found[1]).all())
+    assert torch.equal(found, sample())
+
+
+def test_negatives_are_uniform() -> None:
+    counts = torch.zeros(6, 6)
+    occupied = torch.tensor([[0, 3], [1, 3]])
+    draw = torch.Generator().manual_seed(0)
+    for _ in range(2000):
+        row, col = sample_negatives((6, 6), 5, occupied, draw)
+        counts[row, col] += 1
+    assert counts[0, 1] == counts[3, 3] == 0
+    expected = 2000 * 5 / 34
+    free = counts[counts > 0]
+    assert free.numel() == 34
+    chi_squared = ((free - expected) ** 2 / expected).sum()
+    assert chi_squared < 64.0  # 33 degrees of freedom, p = 0.001
+
+
+def test_more_negatives_than_free_pairs_are_refused() -> None:
+    with pytest.raises(ValueError, match="only 3 of 2 x 2"):
+        sample_negatives((2, 2), 4, torch.tensor([[0], [0]]), torch.Generator())
+
+
+@given(
+    rows=st.integers(1, 12),
+    cols=st.integers(1, 12),
+    k=st.integers(1, 9),
+    upper=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_topk_finds_what_the_dense_matrix_shows(
+    rows: int, cols: int, k: int, upper: bool, seed: int
+) -> None:
+    cols = rows if upper else cols
+    draw = torch.Generator().manual_seed(seed)
+    left = torch.randn(rows, 3, generator=draw, dtype=torch.float64)
+    right = torch.randn(cols, 3, generator=draw, dtype=torch.float64)
+    excluded = (torch.rand(rows * cols, generator=draw) < 0.3).nonzero().flatten()
+    allowed = torch.rand(rows, generator=draw) < 0.7
+    dense = left @ right.t()
+    dense.view(-1)[excluded] = -torch.inf
+    dense[~allowed] = -torch.inf
+    if upper:
+        dense[torch.ones(rows, cols).tril().bool()] = -torch.inf
+    expected = dense.flatten().sort(descending=True).values
+    expected = expected[expected > -torch.inf][:k]
+    gradient = FactoredGradient(left, right, upper)
+    score, pairs = gradient.topk(k, excluded, lambda i, j: allowed[i] & (j >= 0))
+    torch.testing.assert_close(score, expected)
+    torch.testing.assert_close(dense[pairs[0], pairs[1]], expected)
+    torch.testing.assert_close(gradient.at(pairs), expected)
+
+
+def test_topk_over_several_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graphpoison.graph.factored.TILE_ENTRIES", 64)
+    left, right = torch.randn(30, 4).double(), torch.randn(30, 4).double()
+    score, _ = FactoredGradient(left, right, upper=True).topk(7, torch.empty(0, dtype=torch.long))
+    dense = (left @ right.t())[tuple(torch.triu_indices(30, 30, 1))]
+    torch.testing.assert_close(score, dense.topk(7).values)
+
+
+def test_bipartite_states_count_all_pairs() -> None:
+    found = read_interactions(interaction_graph())
+    assert found.negative is not None
+    state = PairState.build(found.positive, found.negative, found.shape, bipartite=True)
+    assert (state.num_listed, state.num_pairs, state.num_edges) == (38, 38, 20)
+    degrees = state.degrees
+    assert int(degrees[0].sum()) == int(degrees[1].sum()) == 20
