@@ -19,7 +19,7 @@ def main() -> None:
     args = parse()
     logging.basicConfig(level=logging.WARNING)
     size = {"num_nodes": 150} if args.smoke else {}
-    data = gp.datasets.load(args.dataset, root=args.root, seed=args.seed, **size)
+    data = gp.datasets.load(args.dataset, root=args.root, seed=args.seed, **size).to(args.device)
     print(
         f"{args.dataset}: {data.num_nodes:,} nodes, {data.num_edges // 2:,} edges, split "
         f"{int(data.train_mask.sum())}/{int(data.val_mask.sum())}/{int(data.test_mask.sum())}"
@@ -76,6 +76,7 @@ def parse() -> argparse.Namespace:
     add("--budgets", type=float, nargs="+", default=[0.01, 0.025, 0.05], help="shares of the edges")
     add("--attack-seed", type=int, default=0, help="of the surrogate and of the random flips")
     add("--victims", type=int, default=5, help="number of victim seeds")
+    add("--device", default="cpu", help="where to compute, e.g. cuda")
     add("--out", type=Path, default=Path("out"), help="folder for table, figure and flips")
     add("--quiet", action="store_true", help="no progress bars")
     add("--smoke", action="store_true", help="a small synthetic graph, a few flips")

@@ -22,7 +22,7 @@ def main() -> None:
     args = parse()
     logging.basicConfig(level=logging.WARNING)
     size = {"num_users": 40, "num_items": 60, "num_interactions": 400} if args.smoke else {}
-    data = gp.datasets.load(args.dataset, root=args.root, seed=args.seed, **size)
+    data = gp.datasets.load(args.dataset, root=args.root, seed=args.seed, **size).to(args.device)
     edges = data["user", "rates", "item"]
     print(
         f"{args.dataset}: {data['user'].num_nodes:,} users, {data['item'].num_nodes:,} items, "
@@ -91,6 +91,7 @@ def parse() -> argparse.Namespace:
     add("--points", type=int, default=4, help="numbers of perturbations in the figures")
     add("--victims", type=int, default=5, help="number of victim seeds")
     add("--include-perturbed", action="store_true", help="keep perturbed pairs in the metrics")
+    add("--device", default="cpu", help="where to compute, e.g. cuda")
     add("--out", type=Path, default=Path("out"), help="folder for table, figures and flips")
     add("--quiet", action="store_true", help="no progress bars")
     add("--smoke", action="store_true", help="a small synthetic graph, a few flips")

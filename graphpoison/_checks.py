@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def choice(argument: str, value: object, valid: Iterable[str]) -> str:
-    """``value`` if it is one of ``valid``, else a ValueError that names the nearest valid choice."""
+    """``value`` if it is among ``valid``, else a ValueError that names the nearest choice."""
     options = list(valid)
     if isinstance(value, str) and value in options:
         return value

@@ -48,9 +48,9 @@ class NoSingletons(Constraint):
         return allowed
 
     def violation(self, clean: PairState, poisoned: PairState) -> str | None:
+        sides = range(2 if clean.bipartite else 1)
         lost = sum(
-            int(((before > 0) & (after == 0)).sum())
-            for before, after in zip(clean.degrees, poisoned.degrees, strict=True)
+            int(((clean.degrees[side] > 0) & (poisoned.degrees[side] == 0)).sum()) for side in sides
         )
         return f"{lost} nodes lost their last edge" if lost else None
 

@@ -111,10 +111,10 @@ def _recommenders(
     include_perturbed: bool,
 ) -> Rows:
     every = [attack for attacks in prefixes.values() for attack in attacks]
-    kinds = {attack.meta.get("edge_type") for attack in every}
+    kinds: set[Any] = {attack.meta.get("edge_type") for attack in every}
     if len(kinds) != 1 or None in kinds:
         raise TypeError(f"the perturbations must be of one edge type of data, found {kinds}.")
-    edge_type = kinds.pop()
+    edge_type: EdgeType = kinds.pop()
     flipped = torch.cat([attack.pairs for attack in every], dim=1)
     for victim in map(recommender_victim, victims):
         task = Recommendation(data, victim.model, edge_type=edge_type, candidates=flipped)
@@ -194,4 +194,4 @@ def _unseen(
     labels = torch.ones(pairs.size(1), device=pairs.device)
     labels[found.unseen.size(1) :] = 0.0
     order = torch.argsort(pairs[0] * found.shape[1] + pairs[1])
-    return Pattern(*pairs[:, order], found.shape), labels[order]
+    return Pattern.of(pairs[:, order], found.shape), labels[order]

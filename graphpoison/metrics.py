@@ -1,7 +1,6 @@
 """Metrics of one trained model, and their paired comparison over seeds."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -42,7 +41,8 @@ def confidence_halfwidth(values: ArrayLike, level: float = 0.95) -> float:
 HIGHER_IS_BETTER = {"accuracy": True, "auroc": True, "log_loss": False}
 
 
-def drop(metric: str, clean: Sequence[float], poisoned: Sequence[float]) -> np.ndarray:
+def drop(metric: str, clean: ArrayLike, poisoned: ArrayLike) -> np.ndarray:
     """How much worse each poisoned run is than the clean run of the same seed."""
     sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
-    return sign * (np.asarray(clean, dtype=float) - np.asarray(poisoned, dtype=float))
+    lost: np.ndarray = np.asarray(clean, dtype=float) - np.asarray(poisoned, dtype=float)
+    return sign * lost

@@ -109,7 +109,7 @@ class Perturbation:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a ``.npz`` file: arrays and JSON, no pickle."""
-        arrays = {name: self.flips[name].to_numpy() for name in COLUMNS}
+        arrays: dict[str, Any] = {name: self.flips[name].to_numpy() for name in COLUMNS}
         meta = np.array(json.dumps({"format": FORMAT, **self.meta}))
         with atomic_write(path) as file:
             np.savez_compressed(file, meta=meta, **arrays)

@@ -31,14 +31,14 @@ class Report:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Means over seeds: attack, victim, flips, metric, split, clean, poisoned, drop, ci95, seeds.
+        """Means over seeds, one row for each of :data:`KEYS`: clean, poisoned, drop, ci95, seeds.
 
         ``drop`` is how much worse the poisoned victim is than the clean one of the same seed
         (positive: the attack hurt), ``ci95`` half the width of the 95% t interval of its mean.
         """
         rows = []
         for key, group in self.runs.groupby(KEYS, sort=False):
-            lost = drop(key[3], group["clean"].to_numpy(), group["poisoned"].to_numpy())
+            lost = drop(str(key[3]), group["clean"].to_numpy(), group["poisoned"].to_numpy())
             rows.append(
                 [
                     *key,
@@ -100,8 +100,9 @@ def _curve(group: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Numbers of flips (0 for the clean graph), means and half-widths (0 where there is none)."""
     first = group[group["flips"] == group["flips"].min()]
     points = [(0, first["clean"].to_numpy())] if first["flips"].iloc[0] else []
-    points += [(flips, runs["poisoned"].to_numpy()) for flips, runs in group.groupby("flips")]
-    flips = np.array([point[0] for point in points])
+    for flips, runs in group.groupby("flips"):
+        points.append((int(str(flips)), runs["poisoned"].to_numpy()))
+    counts = np.array([point[0] for point in points])
     mean = np.array([point[1].mean() for point in points])
     half = np.nan_to_num([confidence_halfwidth(point[1]) for point in points])
-    return flips, mean, half
+    return counts, mean, half

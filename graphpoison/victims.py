@@ -70,7 +70,8 @@ class ModuleVictim(NodeVictim):
         optimizer = torch.optim.Adam(
             module.parameters(), lr=self.lr, weight_decay=self.weight_decay
         )
-        best, kept = -1.0, None
+        best = -1.0
+        kept: Tensor | None = None
         mask = getattr(data, "val_mask", None)
         for _ in range(self.epochs):
             module.train()
@@ -127,7 +128,8 @@ def recommender_victim(victim: str | RecommenderVictim | Recommender) -> Recomme
 
 
 def _gcn(num_features: int, num_classes: int) -> nn.Module:
-    return GCN(num_features, 16, num_layers=2, out_channels=num_classes, dropout=0.5)
+    module: nn.Module = GCN(num_features, 16, 2, num_classes, dropout=0.5)
+    return module
 
 
 def _edge_inputs(data: Data) -> tuple[Tensor, ...]:

@@ -284,14 +284,17 @@ def test_reverse_edges_and_attributes_are_kept_in_step() -> None:
     poisoned = result.apply(data)
     reverse = poisoned["item", "rev_rates", "user"]
     forward = poisoned[KIND]
-    turned = {(u, i): w for (i, u), w in zip(reverse.edge_index.t().tolist(), reverse.edge_weight)}
-    assert turned == {
-        (u, i): w for (u, i), w in zip(forward.edge_index.t().tolist(), forward.edge_weight)
-    }
+    turned = weights_by_pair(reverse.edge_index.flip(0), reverse.edge_weight)
+    assert turned == weights_by_pair(forward.edge_index, forward.edge_weight)
     added = {tuple(pair) for pair in result.added.t().tolist()}
     assert all((weight == 1) == (pair in added) for pair, weight in turned.items())
     assert torch.equal(poisoned["user"].x, data["user"].x)
     assert poisoned.validate()
+
+
+def weights_by_pair(index: torch.Tensor, weight: torch.Tensor) -> dict[tuple[int, ...], float]:
+    pairs = map(tuple, index.t().tolist())
+    return dict(zip(pairs, weight.tolist(), strict=True))
 
 
 def test_perturbations_survive_saving_without_pickle(tmp_path: Path) -> None:

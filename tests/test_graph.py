@@ -28,7 +28,7 @@ def test_each_undirected_pair_is_stored_once() -> None:
 
 def test_a_directed_graph_is_refused() -> None:
     data = Data(edge_index=torch.tensor([[0, 1], [1, 2]]), num_nodes=3)
-    with pytest.raises(ValueError, match="2 edges have no counterpart.*ToUndirected"):
+    with pytest.raises(ValueError, match=r"2 edges have no counterpart.*ToUndirected"):
         undirected_pairs(data)
 
 

@@ -175,7 +175,7 @@ def _number(argument: str, ids: "pd.Series[Any]") -> tuple[Codes, list[Hashable]
 def _check_frame(frame: pd.DataFrame, user: str, item: str) -> None:
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"frame must be a pandas DataFrame, found {type(frame).__name__}.")
-    columns = [str(column) for column in frame.columns]
+    columns = list(frame.columns)
     for argument, column in (("user", user), ("item", item)):
         choice(argument, column, columns)
         if columns.count(column) > 1:

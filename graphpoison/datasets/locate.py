@@ -130,7 +130,8 @@ def _download(source: Source, places: dict[str, Path | None]) -> Path:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=cache) as staging:
             source.download(Path(staging))
-            _move(Path(staging), cache, Path(source.folders[0]).parent)
+            if _look(source, cache) is None:  # else another process was faster
+                _move(Path(staging), cache, Path(source.folders[0]).parent)
         found = _look(source, cache)
         if found is None:
             raise OSError(f"the download did not hold {', '.join(source.files)}")

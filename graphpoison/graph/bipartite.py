@@ -78,7 +78,7 @@ def bipartite_edge_type(data: HeteroData, edge_type: EdgeType | None = None) -> 
         if len(forward) != 1:
             raise ValueError(f"edge_type must be given: data has {forward}.")
         edge_type = forward[0]
-    edge_type = tuple(edge_type)
+    edge_type = (edge_type[0], edge_type[1], edge_type[2])
     if edge_type not in present:
         raise ValueError(f"edge_type={edge_type} is not in data, which has {present}.")
     if edge_type[0] == edge_type[2]:
@@ -139,10 +139,10 @@ def sample_negatives(
 
 
 def _exists(codes: Tensor, cols: int, upper: bool) -> Tensor:
-    if not upper:
-        return codes
-    source, target = decode(codes, cols)
-    return codes[source < target]
+    if upper:
+        source, target = decode(codes, cols)
+        codes = codes[source < target]
+    return codes
 
 
 def _first_occurrences(values: Tensor) -> Tensor:
@@ -150,7 +150,7 @@ def _first_occurrences(values: Tensor) -> Tensor:
     _, inverse = torch.unique(values, return_inverse=True)
     first = torch.full((int(inverse.max()) + 1 if inverse.numel() else 0,), values.numel())
     first.scatter_reduce_(0, inverse, torch.arange(values.numel()), "amin")
-    return values[first.sort().values]
+    return values.index_select(0, first.sort().values)
 
 
 def _num_nodes(data: HeteroData, node_type: str) -> int:
@@ -161,7 +161,8 @@ def _num_nodes(data: HeteroData, node_type: str) -> int:
 
 
 def _codes(index: Tensor, shape: tuple[int, int]) -> Tensor:
-    return torch.unique(index[0] * shape[1] + index[1])
+    codes: Tensor = torch.unique(index[0] * shape[1] + index[1])
+    return codes
 
 
 def _sorted_unique(index: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -58,7 +58,7 @@ class PairState:
         if candidate_codes is not None:
             candidate = torch.isin(codes[order], candidate_codes)
         return cls(
-            pattern=Pattern(*index[:, order], shape),
+            pattern=Pattern.of(index[:, order], shape),
             weight=clean,
             clean=clean,
             candidate=candidate,
@@ -144,7 +144,7 @@ class PairState:
 
         return replace(
             self,
-            pattern=Pattern(*index[:, order], self.shape),
+            pattern=Pattern.of(index[:, order], self.shape),
             weight=merged(self.weight, ones),
             clean=merged(self.clean, torch.zeros_like(ones)),
             candidate=merged(self.candidate, ones),

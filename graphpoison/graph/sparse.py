@@ -30,6 +30,11 @@ class Pattern:
     col: Tensor
     shape: tuple[int, int]
 
+    @classmethod
+    def of(cls, index: Tensor, shape: tuple[int, int]) -> "Pattern":
+        """From rows and columns as one LongTensor [2, E]."""
+        return cls(index[0], index[1], shape)
+
     @property
     def num_entries(self) -> int:
         return self.row.numel()
@@ -51,7 +56,7 @@ class Pattern:
 
     @cached_property
     def transposed(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Pointers and indices of the transposed matrix, and where its entries stand in this one."""
+        """Pointers and indices of the transpose, and where its entries stand in this matrix."""
         order = torch.argsort(self.col, stable=True)
         pointers, indices = _compress(self.col[order], self.row[order], self.shape[1])
         return pointers, indices, order
@@ -151,7 +156,8 @@ def _sampled(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
         zeros = left.new_zeros(pattern.num_entries)
         matrix = _csr(*pattern.csr, zeros, pattern.shape)
         product = torch.sparse.sampled_addmm(matrix, left, right.t(), beta=0.0)
-        return product.values()
+        values: Tensor = product.values()
+        return values
     return gather_sddmm(pattern, left, right)
 
 

@@ -23,7 +23,7 @@ class Hypergradient(ABC):
 
     @final
     def bind(self, task: Task, seed: int) -> Task:
-        """``task`` with the pseudo-labels its attack loss needs, from training on its clean graph."""
+        """``task`` with any pseudo-labels it needs, from training on its clean graph."""
         if not task.needs_clean_model:
             return task
         params = self.train(task, task.state, task.init(generator(seed)))

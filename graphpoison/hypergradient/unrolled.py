@@ -7,8 +7,9 @@ graph of a single step is rebuilt and
     \lambda_t = (\partial \Phi / \partial \theta)^\top \lambda_{t+1}, \qquad
     \frac{dL}{dw} \mathrel{+}= (\partial \Phi / \partial w)^\top \lambda_{t+1}
 
-is taken. The result is that of differentiating through the whole unrolled run (Zügner and Günnemann
-2019, equation 4; thesis, section 3.6), while memory holds T sets of parameters and one step's graph.
+is taken. The result is that of differentiating through the whole unrolled run (Zügner and
+Günnemann 2019, equation 4; thesis, section 3.6), while memory holds T sets of parameters and the
+graph of one step.
 """
 
 from dataclasses import dataclass

@@ -94,4 +94,4 @@ def glorot(rows: int, cols: int, generator: torch.Generator, dtype: torch.dtype)
     """A [rows, cols] matrix, uniform as in Glorot and Bengio (2010)."""
     bound = (6.0 / (rows + cols)) ** 0.5
     uniform = torch.rand(rows, cols, generator=generator, dtype=dtype)
-    return (2.0 * uniform - 1.0) * bound
+    return uniform.mul_(2.0 * bound).sub_(bound)

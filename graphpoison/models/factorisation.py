@@ -9,6 +9,7 @@ goes through a feed-forward head, as in section 4.2 of the thesis (two hidden la
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -72,7 +73,7 @@ class GMF(Recommender):
             return (*embeddings, 1.0 + glorot(self.dim, 1, generator, dtype).squeeze(1))
         head: list[Tensor] = []
         widths = (self.dim, *self.layers, 1)
-        for fan_in, fan_out in zip(widths, widths[1:], strict=False):
+        for fan_in, fan_out in pairwise(widths):
             head += [
                 glorot(fan_in, fan_out, generator, dtype),
                 torch.zeros(fan_out, dtype=dtype),

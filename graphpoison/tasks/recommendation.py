@@ -128,7 +128,7 @@ class Recommendation(Task):
         self, params: Params, prepared: Prepared, pairs: Pattern, labels: Tensor
     ) -> Tensor:
         scores = self.scores(params, prepared, pairs)
-        return (softplus(scores) - labels * scores).mean()
+        return (softplus(scores, threshold=40.0) - labels * scores).mean()
 
 
 def _pair_state(interactions: Interactions, candidates: str | Tensor, seed: int) -> PairState:
@@ -174,7 +174,7 @@ def _hold_out(state: PairState, fraction: float, seed: int) -> tuple[PairState, 
         bipartite=True,
         candidate_codes=state.pattern.codes[state.candidate & kept],
     )
-    return remaining, Pattern(*state.index[:, held], state.shape), state.weight[held]
+    return remaining, Pattern.of(state.index[:, held], state.shape), state.weight[held]
 
 
 def _unobserved(state: PairState, seed: int) -> Pattern:
@@ -184,7 +184,7 @@ def _unobserved(state: PairState, seed: int) -> Pattern:
         raise ValueError("objective='self' needs unobserved pairs, but candidates='all' lists all.")
     count = min(state.num_listed, free)
     pairs = sample_negatives(state.shape, count, state.index, generator(seed, _PROBE))
-    return Pattern(*pairs, state.shape)
+    return Pattern.of(pairs, state.shape)
 
 
 def _codes(pairs: Tensor, shape: tuple[int, int]) -> Tensor:

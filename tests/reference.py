@@ -1,0 +1,249 @@
+"""Dense, slow and obvious meta-gradient poisoning attacks, for the fast library to be checked by.
+
+Everything is plain autograd in float64: the inner training is unrolled into one graph and the
+attack loss is differentiated through all of it. Nothing here imports ``graphpoison``.
+
+Node classification: D. Zuegner and S. Guennemann, "Adversarial attacks on graph neural networks
+via meta learning", ICLR 2019. Recommendation: Algorithm 1 of the thesis.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Theta = tuple[Tensor, ...]
+Start = Theta | Callable[[int], Theta]  # theta_0, or theta_0 as a function of the attack's step
+Flip = tuple[int, int, bool, float, float]  # i, j, added, score, attack loss before the flip
+
+
+# --- Inner training ---------------------------------------------------------------------------
+
+
+def train_unrolled(
+    loss: Callable[[Theta], Tensor],
+    theta0: Theta,
+    steps: int,
+    lr: float,
+    momentum: float = 0.0,
+    optimizer: str = "sgd",
+    weight_decay: float = 0.0,
+) -> Theta:
+    """theta_T after `steps` full-batch updates, as a differentiable function of what `loss` uses.
+
+    With g = d loss / d theta + weight_decay * theta:
+      sgd:  v <- momentum * v + g;  theta <- theta - lr * v
+      adam: m <- 0.9 m + 0.1 g;  v <- 0.999 v + 0.001 g^2;  m^ = m / (1 - 0.9^t);
+            v^ = v / (1 - 0.999^t);  theta <- theta - lr * m^ / (sqrt(v^ + 1e-12) + 1e-8)
+    """
+    if optimizer not in ("sgd", "adam"):
+        raise ValueError(f"unknown optimizer {optimizer!r}")
+    beta1, beta2, eps, eps_root = 0.9, 0.999, 1e-8, 1e-12
+    theta = tuple(p.detach().double().clone().requires_grad_() for p in theta0)
+    first = [torch.zeros_like(p) for p in theta]  # sgd's v; adam's m
+    second = [torch.zeros_like(p) for p in theta]  # adam's v
+    for t in range(1, steps + 1):
+        grads = torch.autograd.grad(loss(theta), theta, create_graph=True)
+        updated = []
+        for k, (p, raw) in enumerate(zip(theta, grads, strict=True)):
+            g = raw + weight_decay * p
+            if optimizer == "sgd":
+                first[k] = momentum * first[k] + g
+                updated.append(p - lr * first[k])
+            else:
+                first[k] = beta1 * first[k] + (1 - beta1) * g
+                second[k] = beta2 * second[k] + (1 - beta2) * g * g
+                m_hat = first[k] / (1 - beta1**t)
+                v_hat = second[k] / (1 - beta2**t)
+                updated.append(p - lr * m_hat / (torch.sqrt(v_hat + eps_root) + eps))
+        theta = tuple(updated)
+    return theta
+
+
+# --- Node classification ----------------------------------------------------------------------
+
+
+def pair_indices(num_nodes: int) -> tuple[Tensor, Tensor]:
+    """i and j of the unordered pairs i < j, in row-major order."""
+    i, j = torch.triu_indices(num_nodes, num_nodes, offset=1)
+    return i, j
+
+
+def adjacency_from_weights(w: Tensor, num_nodes: int) -> Tensor:
+    """A with A_ij = A_ji = w_ij and A_ii = 0."""
+    i, j = pair_indices(num_nodes)
+    upper = torch.zeros(num_nodes, num_nodes, dtype=w.dtype).index_put((i, j), w)
+    return upper + upper.T
+
+
+def normalise(A: Tensor) -> Tensor:
+    """A_hat = D^(-1/2) (A + I) D^(-1/2), where D holds the row sums of A + I."""
+    with_loops = A + torch.eye(len(A), dtype=A.dtype)
+    root = with_loops.sum(dim=1) ** -0.5
+    return root[:, None] * with_loops * root[None, :]
+
+
+def gcn_logits(model: str, A: Tensor, X: Tensor, theta: Theta) -> Tensor:
+    """linear-gcn: A_hat A_hat X W1 W2.  relu-gcn: A_hat relu(A_hat X W1) W2."""
+    A_hat, X = normalise(A.double()), X.double()
+    W1, W2 = theta
+    if model == "linear-gcn":
+        return A_hat @ A_hat @ X @ W1 @ W2
+    if model == "relu-gcn":
+        return A_hat @ torch.relu(A_hat @ X @ W1) @ W2
+    raise ValueError(f"unknown model {model!r}")
+
+
+def train_gcn(
+    model: str, A: Tensor, X: Tensor, labels: Tensor, train_mask: Tensor, theta0: Theta,
+    **inner: Any,
+) -> Theta:  # fmt: skip
+    """theta_T of the mean cross-entropy over the labelled nodes; `inner` as in train_unrolled."""
+
+    def loss(theta: Theta) -> Tensor:
+        return F.cross_entropy(gcn_logits(model, A, X, theta)[train_mask], labels[train_mask])
+
+    return train_unrolled(loss, theta0, **inner)
+
+
+def pseudo_labels_of(
+    model: str, A: Tensor, X: Tensor, labels: Tensor, train_mask: Tensor, theta0: Theta,
+    **inner: Any,
+) -> Tensor:  # fmt: skip
+    """argmax_c of logits(A; theta_T(A)), for every node; A is the clean graph."""
+    theta = train_gcn(model, A, X, labels, train_mask, theta0, **inner)
+    return gcn_logits(model, A, X, theta).argmax(dim=1)
+
+
+def node_meta_gradient(
+    model: str, A: Tensor, X: Tensor, labels: Tensor, train_mask: Tensor, theta0: Theta,
+    objective: str = "train", pseudo_labels: Tensor | None = None, lam: float = 0.5, **inner: Any,
+) -> tuple[float, Tensor]:  # fmt: skip
+    """(L_atk, dL_atk/dw_ij for every pair i < j), where w_ij enters both A_ij and A_ji.
+
+    train: L_atk = CE of the labelled nodes with their labels, at theta_T(w) and A(w)
+    self:  L_atk = CE of the other nodes with their pseudo-labels, at theta_T(w) and A(w)
+    both:  L_atk = lam * train + (1 - lam) * self
+    """
+    w = A.detach().double()[pair_indices(len(A))].clone().requires_grad_()
+    A = adjacency_from_weights(w, len(X))
+    logits = gcn_logits(model, A, X, train_gcn(model, A, X, labels, train_mask, theta0, **inner))
+    weight = {"train": 1.0, "self": 0.0, "both": lam}[objective]
+    loss = weight * F.cross_entropy(logits[train_mask], labels[train_mask])
+    if objective != "train":
+        assert pseudo_labels is not None, "objectives self and both need pseudo-labels"
+        others = F.cross_entropy(logits[~train_mask], pseudo_labels[~train_mask])
+        loss = loss + (1 - weight) * others
+    (gradient,) = torch.autograd.grad(loss, w)
+    return loss.item(), gradient
+
+
+def metattack(
+    model: str, A: Tensor, X: Tensor, labels: Tensor, train_mask: Tensor, theta0: Start,
+    budget: int, objective: str = "train", lam: float = 0.5, allow_removals: bool = True,
+    protect_singletons: bool = False, pseudo_labels: Tensor | None = None, **inner: Any,
+) -> list[Flip]:  # fmt: skip
+    """Greedily flip the pair of largest score (1 - 2 w_clean) * dL_atk/dw, `budget` times.
+
+    Pseudo-labels, unless given, come from the clean graph and theta0 (theta0(0) if a function).
+    """
+    i, j = pair_indices(len(A))
+    w_clean = A.double()[i, j]
+    w = w_clean.clone()
+    if pseudo_labels is None and objective != "train":
+        first = theta0(0) if callable(theta0) else theta0
+        pseudo_labels = pseudo_labels_of(model, A, X, labels, train_mask, first, **inner)
+    flips: list[Flip] = []
+    for step in range(budget):
+        start = theta0(step) if callable(theta0) else theta0
+        current = adjacency_from_weights(w, len(A))
+        loss, gradient = node_meta_gradient(
+            model, current, X, labels, train_mask, start, objective, pseudo_labels, lam, **inner
+        )
+        score = (1 - 2 * w_clean) * gradient
+        score[w != w_clean] = -torch.inf
+        if not allow_removals:
+            score[w_clean == 1] = -torch.inf
+        if protect_singletons:
+            degree = current.sum(dim=1)
+            score[(w == 1) & ((degree[i] == 1) | (degree[j] == 1))] = -torch.inf
+        chosen = best(score, 1)
+        if not chosen:
+            break
+        k = chosen[0]
+        w[k] = 1 - w[k]
+        flips.append((int(i[k]), int(j[k]), bool(w[k] == 1), score[k].item(), loss))
+    return flips
+
+
+def best(score: Tensor, count: int) -> list[int]:
+    """Up to `count` indices of the largest scores above -inf, descending; ties: lowest index."""
+    assert not score.isnan().any()
+    order = sorted(range(len(score)), key=lambda k: (-score[k].item(), k))
+    return [k for k in order[:count] if score[k] != -torch.inf]
+
+
+# --- Recommendation ---------------------------------------------------------------------------
+
+
+def cf_scores(model: str, pairs: Tensor, theta: Theta) -> Tensor:
+    """cf: s_ui = sum_d P_ud Q_id.  gmf: s_ui = sum_d h_d P_ud Q_id.  pairs is [2, E]."""
+    user, item = pairs
+    if model == "cf":
+        P, Q = theta
+        return (P[user] * Q[item]).sum(dim=1)
+    if model == "gmf":
+        P, Q, h = theta
+        return (h * P[user] * Q[item]).sum(dim=1)
+    raise ValueError(f"unknown model {model!r}")
+
+
+def soft_bce(s: Tensor, w: Tensor) -> Tensor:
+    """mean(softplus(s) - w s), with softplus(s) = -log sigmoid(-s)."""
+    return (-F.logsigmoid(-s) - w * s).mean()
+
+
+def recommendation_meta_gradient(
+    model: str, pairs: Tensor, w: Tensor, theta0: Theta, **inner: Any
+) -> tuple[float, Tensor]:
+    """(L(theta_T(w), w), its gradient): L is soft_bce over all pairs, and what theta_T minimises.
+
+    The gradient has the explicit part, through the labels in L, and the part through theta_T(w).
+    """
+    w = w.detach().double().clone().requires_grad_()
+
+    def loss(theta: Theta) -> Tensor:
+        return soft_bce(cf_scores(model, pairs, theta), w)
+
+    attack_loss = loss(train_unrolled(loss, theta0, **inner))
+    (gradient,) = torch.autograd.grad(attack_loss, w)
+    return attack_loss.item(), gradient
+
+
+def algorithm1(
+    model: str, pairs: Tensor, w: Tensor, candidate_mask: Tensor, theta0: Start, budget: int,
+    flips_per_step: int = 1, allow_removals: bool = True, **inner: Any,
+) -> list[Flip]:  # fmt: skip
+    """Thesis, Algorithm 1: flip the best candidates by (1 - 2 w_clean) * dL_atk/dw, retrain.
+
+    `budget` counts flips, `flips_per_step` of them (fewer in the last step) from each training.
+    """
+    w_clean, w = w.double(), w.double().clone()
+    flips: list[Flip] = []
+    for step in range(-(-budget // flips_per_step)):
+        start = theta0(step) if callable(theta0) else theta0
+        loss, gradient = recommendation_meta_gradient(model, pairs, w, start, **inner)
+        score = (1 - 2 * w_clean) * gradient
+        score[(w != w_clean) | ~candidate_mask] = -torch.inf
+        if not allow_removals:
+            score[w_clean == 1] = -torch.inf
+        chosen = best(score, min(flips_per_step, budget - len(flips)))
+        if not chosen:
+            break
+        for k in chosen:
+            w[k] = 1 - w[k]
+            user, item = pairs[:, k].tolist()
+            flips.append((user, item, bool(w[k] == 1), score[k].item(), loss))
+    return flips
