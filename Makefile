@@ -17,7 +17,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(READY) ## Attack two small synthetic graphs, a few minutes, results in demo/
-	$(BIN)/python examples/cora_metattack.py --dataset synthetic-citation --budgets 0 0.01 0.025 0.05 --out demo
+	$(BIN)/python examples/cora_metattack.py --dataset synthetic-citation --budgets 0.01 0.02 --victims 3 --out demo
 	$(BIN)/python examples/movielens_meta_attack.py --dataset synthetic-interactions --out demo
 
 test: $(READY) ## Run the tests, without the slow ones

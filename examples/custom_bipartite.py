@@ -23,7 +23,7 @@ def main() -> None:
     meta = gp.MetaAttack(training, flips_per_step=10, allow_removals=False)
     found = {"meta": meta(task, args.flips), "random": gp.RandomAttack()(task, args.flips)}
     poisoned = found["meta"].apply(data)
-    report = gp.evaluate(data, found, [gp.CF(dim=8)], budgets=[args.flips // 2, args.flips])
+    report = gp.evaluate(data, found, [gp.CF(dim=8)], budgets=[0, args.flips // 2, args.flips])
     report.plot("auroc", path=args.out / "custom_bipartite.png")
 
     print(f"{data[kind].num_edges:,} edges before, {poisoned[kind].num_edges:,} after the attack")

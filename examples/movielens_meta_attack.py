@@ -45,7 +45,7 @@ def main() -> None:
         found[name].save(args.out / f"{args.dataset}_{name}.npz")
 
     victim = gp.RecommenderVictim(model, args.model, training)
-    counts = [args.flips * part // args.points for part in range(1, args.points + 1)]
+    counts = [args.flips * part // args.points for part in range(args.points + 1)]
     report = gp.evaluate(
         data, found, [victim], range(args.victims), counts, include_perturbed=args.include_perturbed
     )

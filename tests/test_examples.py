@@ -1,5 +1,6 @@
 """Every example runs from its command line at small size."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -35,3 +36,17 @@ def test_examples_explain_themselves(name: str) -> None:
     command = [sys.executable, str(EXAMPLES / f"{name}.py"), "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "default:" in done.stdout
+
+
+def test_the_readme_runs_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The eight lines for a graph of one's own, on the graph of the example."""
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    code = readme.split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    example = importlib.import_module("custom_bipartite")
+    scope = {"data": example.club_memberships(people=120, clubs=80)}
+    exec(compile(code, "README.md", "exec"), scope)
+    assert (tmp_path / "fragile.png").exists()
+    assert len(scope["found"]["meta"]) == 500
+    assert len([line for line in code.splitlines() if line]) <= 10
