@@ -22,6 +22,11 @@ def generator(seed: int, *stream: int) -> torch.Generator:
     return torch.Generator().manual_seed(derive_seed(seed, *stream))
 
 
+def numpy_generator(seed: int, *stream: int) -> np.random.Generator:
+    """A NumPy generator for the same stream, where NumPy's distributions are wanted."""
+    return np.random.default_rng(np.random.SeedSequence([seed, *stream]))
+
+
 @contextmanager
 def isolated_rng(seed: int, device: torch.device | None = None) -> Iterator[None]:
     """Run third-party code that only knows the global generator, and leave that as it was.

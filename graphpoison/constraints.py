@@ -1,7 +1,7 @@
 """What the attacker must leave alone to stay unnoticed."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -68,3 +68,27 @@ def combine(predicates: Iterable[Predicate | None]) -> Predicate | None:
         return verdict
 
     return allowed
+
+
+def admissible(
+    state: PairState,
+    constraints: Sequence[Constraint],
+    allow_removals: bool = True,
+    allow_additions: bool = True,
+) -> Tensor:
+    """BoolTensor [M]: which listed pairs may be flipped as the graph is now.
+
+    Candidates that were not flipped before, of a kind that is allowed, and that no constraint
+    forbids.
+    """
+    present = state.weight > 0
+    verdict = state.candidate & ~state.flipped
+    verdict &= allow_removals & present | allow_additions & ~present
+    for kind, predicates in (
+        (present, [constraint.removals(state) for constraint in constraints]),
+        (~present, [constraint.additions(state) for constraint in constraints]),
+    ):
+        allowed = combine(predicates)
+        if allowed is not None:
+            verdict &= ~kind | allowed(*state.index)
+    return verdict

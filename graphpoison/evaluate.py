@@ -9,9 +9,10 @@ from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 from tqdm.auto import tqdm
 
-from ._random import generator
+from ._random import generator, numpy_generator
 from .graph import PairState, Pattern
-from .graph.bipartite import EdgeType, read_interactions, sample_negatives
+from .graph.bipartite import EdgeType, read_interactions
+from .graph.sampling import sample_pairs
 from .metrics import accuracy, link_metrics
 from .models import Params
 from .perturbation import Perturbation
@@ -188,8 +189,9 @@ def _unseen(
     negative = found.unseen_negative
     if negative is None:
         occupied = torch.cat([state.index, found.unseen], dim=1)
-        draw = generator(0, _VICTIM_STREAM)
-        negative = sample_negatives(found.shape, found.unseen.size(1), occupied, draw)
+        negative = sample_pairs(
+            found.shape, found.unseen.size(1), occupied, numpy_generator(0, _VICTIM_STREAM)
+        )
     pairs = torch.cat([found.unseen, negative], dim=1)
     labels = torch.ones(pairs.size(1), device=pairs.device)
     labels[found.unseen.size(1) :] = 0.0

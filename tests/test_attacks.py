@@ -327,3 +327,26 @@ def test_a_perturbation_of_another_graph_is_refused() -> None:
         )
     with pytest.raises(TypeError, match="must be Data"):
         result.apply(interaction_graph())
+
+
+class OnlyNodeZero(gp.Constraint):
+    """Additions must touch node 0: few of the pairs drawn at random pass."""
+
+    def additions(self, state: PairState):
+        return lambda source, target: (source == 0) & (target >= 0)
+
+    def removals(self, state: PairState) -> None:
+        return None
+
+    def violation(self, clean: PairState, poisoned: PairState) -> None:
+        return None
+
+
+@pytest.mark.parametrize("attack", [gp.RandomAttack, gp.MetaAttack])
+def test_constraints_on_additions_hold_for_unlisted_pairs(attack: type) -> None:
+    options = {"gradient": SHORT} if attack is gp.MetaAttack else {}
+    for seed in range(5):
+        chosen = attack(constraints=[OnlyNodeZero()], allow_removals=False, **options)
+        result = chosen(node_task(), 3, seed=seed)
+        assert result.flips["source"].eq(0).all()
+        assert len(result) == 3

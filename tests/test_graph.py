@@ -1,5 +1,6 @@
 """Pairs, conversions from and to PyG, negatives, and the search in factored gradients."""
 
+import numpy as np
 import pytest
 import torch
 from conftest import citation_graph, interaction_graph
@@ -10,8 +11,9 @@ from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import to_dense_adj
 
 from graphpoison.graph import FactoredGradient, PairState, normalised_adjacency
-from graphpoison.graph.bipartite import read_interactions, reverse_edge_types, sample_negatives
+from graphpoison.graph.bipartite import read_interactions, reverse_edge_types
 from graphpoison.graph.homogeneous import undirected_pairs
+from graphpoison.graph.sampling import sample_pairs
 
 
 def state_of(data: Data, *, open: bool = False) -> PairState:
@@ -124,8 +126,8 @@ def test_negatives_are_free_distinct_and_seeded(
     count = int(want * (every.size(0) - occupied.size(1)))
 
     def sample() -> torch.Tensor:
-        fresh = torch.Generator().manual_seed(seed)
-        return sample_negatives((rows, cols), count, occupied, fresh, upper=upper)
+        fresh = np.random.default_rng(seed)
+        return sample_pairs((rows, cols), count, occupied, fresh, upper=upper)
 
     found = sample()
     codes = found[0] * cols + found[1]
@@ -138,9 +140,9 @@ def test_negatives_are_free_distinct_and_seeded(
 def test_negatives_are_uniform() -> None:
     counts = torch.zeros(6, 6)
     occupied = torch.tensor([[0, 3], [1, 3]])
-    draw = torch.Generator().manual_seed(0)
+    draw = np.random.default_rng(0)
     for _ in range(2000):
-        row, col = sample_negatives((6, 6), 5, occupied, draw)
+        row, col = sample_pairs((6, 6), 5, occupied, draw)
         counts[row, col] += 1
     assert counts[0, 1] == counts[3, 3] == 0
     expected = 2000 * 5 / 34
@@ -151,8 +153,8 @@ def test_negatives_are_uniform() -> None:
 
 
 def test_more_negatives_than_free_pairs_are_refused() -> None:
-    with pytest.raises(ValueError, match="only 3 of 2 x 2"):
-        sample_negatives((2, 2), 4, torch.tensor([[0], [0]]), torch.Generator())
+    with pytest.raises(ValueError, match="only 3 of the 4 pairs"):
+        sample_pairs((2, 2), 4, torch.tensor([[0], [0]]), np.random.default_rng(0))
 
 
 @given(

@@ -7,13 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._random import derive_seed, generator
-from ..constraints import Constraint, combine
+from .._random import numpy_generator
+from ..constraints import Constraint, admissible, combine
 from ..graph import PairState
-from ..graph.bipartite import sample_negatives
+from ..graph.sampling import distinct_integers, sample_pairs
 from ..hypergradient import Flips
 from ..tasks import Task
 from .base import Attack, Proposal
+
+MAX_ROUNDS = 100  # of drawing unlisted pairs until a constraint lets one pass
 
 
 @dataclass(frozen=True)
@@ -37,45 +39,31 @@ class RandomAttack(Attack):
             raise ValueError("allow_removals and allow_additions are both off: nothing to flip.")
 
     def propose(self, task: Task, state: PairState, limit: int, seed: int, step: int) -> Proposal:
-        listed = self._listed(state)
+        rng = numpy_generator(seed, step)
+        allowed = admissible(state, self.constraints, self.allow_removals, self.allow_additions)
+        listed = allowed.nonzero().squeeze(1)
         unlisted = state.num_pairs - state.num_listed if self.allow_additions else 0
-        counts = np.random.default_rng(derive_seed(seed, step, 0))
-        count = min(limit, listed.numel() + unlisted)
-        from_unlisted = int(counts.hypergeometric(unlisted, listed.numel(), count)) if count else 0
-        draw = generator(seed, step, 1)
-        order = torch.randperm(listed.numel(), generator=draw)[: count - from_unlisted]
-        chosen = listed[order.to(listed.device)]
-        pairs = torch.cat(
-            [state.index[:, chosen], _unlisted_pairs(state, from_unlisted, draw)], dim=1
-        )
-        added = torch.cat(
-            [state.weight[chosen] == 0, torch.ones_like(pairs[0, :from_unlisted], dtype=torch.bool)]
-        )
-        mix = torch.randperm(pairs.size(1), generator=draw).to(pairs.device)
+        total = listed.numel() + unlisted
+        for _ in range(MAX_ROUNDS if total else 0):
+            place = torch.from_numpy(distinct_integers(total, min(limit, total), rng))
+            flips = self._at(state, listed, place.to(listed.device), rng)
+            if len(flips):
+                return Proposal(flips)
+        nothing = torch.empty(0, dtype=torch.long, device=listed.device)
+        return Proposal(self._at(state, listed, nothing, rng))
+
+    def _at(
+        self, state: PairState, listed: Tensor, place: Tensor, rng: np.random.Generator
+    ) -> Flips:
+        """The listed pairs at places below their number, and as many unlisted as lie beyond."""
+        chosen = listed[place[place < listed.numel()]]
+        count = place.numel() - chosen.numel()
+        fresh = sample_pairs(state.shape, count, state.index, rng, upper=not state.bipartite)
+        allowed = combine([c.additions(state) for c in self.constraints])
+        if allowed is not None:
+            fresh = fresh[:, allowed(*fresh)]
+        pairs = torch.cat([state.index[:, chosen], fresh], dim=1)
+        added = torch.cat([state.weight[chosen] == 0, fresh[0] >= 0])
         score = torch.full((pairs.size(1),), torch.nan, device=pairs.device)
-        flips = Flips(pairs, added, score).take(mix)
-        return Proposal(self._allowed(flips, state))
-
-    def _listed(self, state: PairState) -> Tensor:
-        present = state.weight > 0
-        wanted = self.allow_removals & present | self.allow_additions & ~present
-        positions: Tensor = (wanted & state.candidate & ~state.flipped).nonzero().squeeze(1)
-        return positions
-
-    def _allowed(self, flips: Flips, state: PairState) -> Flips:
-        additions = combine([c.additions(state) for c in self.constraints])
-        removals = combine([c.removals(state) for c in self.constraints])
-        keep = torch.ones_like(flips.added)
-        if additions is not None:
-            keep &= ~flips.added | additions(*flips.pairs)
-        if removals is not None:
-            keep &= flips.added | removals(*flips.pairs)
-        return flips.take(keep)
-
-
-def _unlisted_pairs(state: PairState, count: int, draw: torch.Generator) -> Tensor:
-    if not count:
-        return state.index.new_empty(2, 0)
-    pairs = sample_negatives(state.shape, count, state.index, draw, upper=not state.bipartite)
-    shuffled = torch.randperm(count, generator=draw).to(pairs.device)
-    return pairs[:, shuffled]
+        order = torch.from_numpy(rng.permutation(pairs.size(1))).to(pairs.device)
+        return Flips(pairs, added, score).take(order)

@@ -6,18 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from .._checks import choice, in_range, positive_int
+from ..graph.sampling import Codes, sample_unoccupied
 from .locate import find_raw, movielens_100k
 
 logger = logging.getLogger(__name__)
 
-Codes = npt.NDArray[np.int64]
 EdgeType = tuple[str, str, str]
 RATES: EdgeType = ("user", "rates", "item")
 
@@ -123,28 +122,13 @@ def draw_negatives(
 ) -> Codes:
     """``count`` sorted codes, uniform without replacement among those not in ``positives``.
 
-    Memory grows with the number of positives and negatives, never with users x items: what is
-    drawn are ranks in the sorted list of unobserved codes, which is itself not made.
+    Memory grows with the number of positives and negatives, never with users x items.
     """
     free = shape[0] * shape[1] - positives.size
     wanted = positives.size if count is None else positive_int("num_negatives", count, minimum=0)
     if wanted > free:
         logger.warning("Only %d unobserved pairs for %d negatives; taking all.", free, wanted)
-    ranks = np.sort(_distinct(free, min(wanted, free), rng))
-    unobserved_before = positives - np.arange(positives.size)  # in front of each positive
-    return ranks + np.searchsorted(unobserved_before, ranks, side="right")
-
-
-def _distinct(population: int, count: int, rng: np.random.Generator) -> Codes:
-    """``count`` distinct integers below ``population``, uniform, by rejecting repetitions."""
-    if 2 * count > population:  # many repetitions, and all of the population is small
-        return rng.permutation(population)[:count]
-    chosen = np.empty(0, dtype=np.int64)
-    while chosen.size < count:
-        drawn = np.concatenate([chosen, rng.integers(population, size=2 * (count - chosen.size))])
-        _, first = np.unique(drawn, return_index=True)
-        chosen = drawn[np.sort(first)][:count]  # in the order drawn, so that the cut is uniform
-    return chosen
+    return sample_unoccupied(positives, shape[0] * shape[1], min(wanted, free), rng)
 
 
 def _split(codes: Codes, fraction: float, rng: np.random.Generator) -> tuple[Codes, Codes]:

@@ -6,8 +6,9 @@ import torch
 from torch_geometric.data import Data, HeteroData
 
 from .._checks import in_range, positive_int
+from ..graph.sampling import Codes
 from .citation import largest_component
-from .interactions import Codes, assemble
+from .interactions import assemble
 
 Floats = npt.NDArray[np.float64]
 USER_ITEM_SPREAD = 1.5  # standard deviation of the factors' part of the log-weights

@@ -100,59 +100,6 @@ def reverse_edge_types(data: HeteroData, edge_type: EdgeType) -> list[EdgeType]:
     return found
 
 
-def sample_negatives(
-    shape: tuple[int, int],
-    count: int,
-    occupied: Tensor,
-    generator: torch.Generator,
-    *,
-    upper: bool = False,
-) -> Tensor:
-    """``count`` distinct pairs [2, count], uniform among those not in ``occupied`` [2, *], sorted.
-
-    Draws codes and rejects: memory grows with ``count`` and ``occupied``, not with users x items.
-    With ``upper`` only pairs with source < target exist (undirected graphs).
-
-    Raises:
-        ValueError: fewer than ``count`` pairs are free.
-    """
-    rows, cols = shape
-    taken = torch.unique(occupied[0] * cols + occupied[1]).cpu()
-    free = (rows * (rows - 1) // 2 if upper else rows * cols) - taken.numel()
-    if count > free:
-        raise ValueError(
-            f"{count} pairs were to be drawn, but only {free} of {rows} x {cols} are unoccupied."
-        )
-    if 2 * count > free:  # rejection would crawl: choose from the list of all free pairs
-        codes = _exists(torch.arange(rows * cols), cols, upper)
-        codes = codes[~torch.isin(codes, taken)]
-        codes = codes[torch.randperm(codes.numel(), generator=generator)[:count]]
-        return decode(codes.sort().values, cols).to(occupied.device)
-    chosen = taken.new_empty(0)
-    while chosen.numel() < count:
-        missing = count - chosen.numel()
-        draw = torch.randint(rows * cols, (2 * missing + 16,), generator=generator)
-        draw = _exists(draw, cols, upper)
-        draw = draw[~torch.isin(draw, taken) & ~torch.isin(draw, chosen)]
-        chosen = torch.cat([chosen, _first_occurrences(draw)[:missing]])
-    return decode(chosen.sort().values, cols).to(occupied.device)
-
-
-def _exists(codes: Tensor, cols: int, upper: bool) -> Tensor:
-    if upper:
-        source, target = decode(codes, cols)
-        codes = codes[source < target]
-    return codes
-
-
-def _first_occurrences(values: Tensor) -> Tensor:
-    """The distinct values in the order drawn, so that cutting the list stays uniform."""
-    _, inverse = torch.unique(values, return_inverse=True)
-    first = torch.full((int(inverse.max()) + 1 if inverse.numel() else 0,), values.numel())
-    first.scatter_reduce_(0, inverse, torch.arange(values.numel()), "amin")
-    return values.index_select(0, first.sort().values)
-
-
 def _num_nodes(data: HeteroData, node_type: str) -> int:
     number = data[node_type].num_nodes
     if number is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..constraints import Constraint, combine
+from ..constraints import Constraint, admissible, combine
 from ..graph import FactoredGradient, PairState
 from ..models import Params
 
@@ -94,17 +94,9 @@ class MetaGradient:
         if isinstance(gradient, FactoredGradient):
             gradient = gradient.at(state.index)
         present = state.weight > 0
-        admissible = state.candidate & ~state.flipped
-        admissible &= allow_removals & present | allow_additions & ~present
-        for kind, predicates in (
-            (present, [c.removals(state) for c in constraints]),
-            (~present, [c.additions(state) for c in constraints]),
-        ):
-            allowed = combine(predicates)
-            if allowed is not None:
-                admissible &= ~kind | allowed(*state.index)
+        allowed = admissible(state, constraints, allow_removals, allow_additions)
         score = torch.where(present, -gradient, gradient)
-        score = torch.where(admissible, score, -torch.inf)
+        score = torch.where(allowed, score, -torch.inf)
         top = score.topk(min(k, score.numel()))
         found = top.indices[top.values > -torch.inf]
         return Flips(state.index[:, found], ~present[found], score[found])

@@ -9,10 +9,11 @@ from torch.nn.functional import softplus
 from torch_geometric.data import HeteroData
 
 from .._checks import choice, in_range, pair_index
-from .._random import generator
+from .._random import generator, numpy_generator
 from ..graph import PairState, Pattern
-from ..graph.bipartite import EdgeType, Interactions, read_interactions, sample_negatives
+from ..graph.bipartite import EdgeType, Interactions, read_interactions
 from ..graph.homogeneous import decode
+from ..graph.sampling import sample_pairs
 from ..models import Params, Prepared, Recommender, recommender
 from .base import Task
 
@@ -147,8 +148,8 @@ def _pair_state(interactions: Interactions, candidates: str | Tensor, seed: int)
         return PairState.build(positive, decode(absent, shape[1]), shape, bipartite=True)
     negative = interactions.negative
     if negative is None:
-        negative = sample_negatives(
-            shape, positive.size(1), torch.cat(occupied, dim=1), generator(seed, _NEGATIVES)
+        negative = sample_pairs(
+            shape, positive.size(1), torch.cat(occupied, dim=1), numpy_generator(seed, _NEGATIVES)
         )
     if isinstance(candidates, str):
         return PairState.build(positive, negative, shape, bipartite=True)
@@ -183,7 +184,7 @@ def _unobserved(state: PairState, seed: int) -> Pattern:
     if not free:
         raise ValueError("objective='self' needs unobserved pairs, but candidates='all' lists all.")
     count = min(state.num_listed, free)
-    pairs = sample_negatives(state.shape, count, state.index, generator(seed, _PROBE))
+    pairs = sample_pairs(state.shape, count, state.index, numpy_generator(seed, _PROBE))
     return Pattern.of(pairs, state.shape)
 
 
