@@ -115,6 +115,12 @@ def _read(data: Data) -> tuple[Tensor, Tensor, Tensor]:
     for name, what in (("x", "node features"), ("y", "labels"), ("train_mask", "labelled nodes")):
         if getattr(data, name, None) is None:
             raise TypeError(f"data.{name} ({what}) is missing.")
+    weight = getattr(data, "edge_weight", None)
+    if weight is not None and not bool((weight == 1).all()):
+        raise ValueError(
+            "data.edge_weight holds weights other than 1; attacks flip whole edges, so drop the "
+            "weights or set them to 1."
+        )
     x = data.x.to_dense() if data.x.layout != torch.strided else data.x
     if not x.is_floating_point():
         x = x.float()

@@ -40,7 +40,8 @@ class Recommendation(Task):
 
     Args:
         data: bipartite ``HeteroData``; ``edge_index`` of ``edge_type`` holds the interactions and
-            ``neg_edge_index``, if present, the sampled non-interactions.
+            ``neg_edge_index``, if present, the sampled non-interactions. Edge attributes such as
+            ratings are not looked at: an interaction is an interaction.
         surrogate: ``"cf"``, ``"gmf"``, settings such as ``CF(dim=8)``, or any module with
             ``scores(pairs, edge_index, edge_weight)``.
         objective: see above.
