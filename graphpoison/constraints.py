@@ -55,6 +55,17 @@ class NoSingletons(Constraint):
         return f"{lost} nodes lost their last edge" if lost else None
 
 
+def check_constraints(constraints: object) -> None:
+    """Raise a TypeError unless ``constraints`` is a list or tuple of constraints."""
+    if not isinstance(constraints, list | tuple) or not all(
+        isinstance(constraint, Constraint) for constraint in constraints
+    ):
+        raise TypeError(
+            f"constraints must be a list of constraints such as [NoSingletons()], found "
+            f"{constraints!r}."
+        )
+
+
 def combine(predicates: Iterable[Predicate | None]) -> Predicate | None:
     """One predicate that holds where all hold; None where none restricts anything."""
     active = [predicate for predicate in predicates if predicate is not None]

@@ -27,7 +27,7 @@ Rows = Iterator[dict[str, Any]]
 def evaluate(
     data: Data | HeteroData,
     perturbation: Perturbation | Mapping[str, Perturbation],
-    victims: Sequence[Any] | None = None,
+    victims: Sequence[Any] | str | None = None,
     seeds: Sequence[int] = range(5),
     budgets: Sequence[int] | None = None,
     include_perturbed: bool = False,
@@ -58,6 +58,7 @@ def evaluate(
     attacks = (
         {"attack": perturbation} if isinstance(perturbation, Perturbation) else dict(perturbation)
     )
+    victims = [victims] if isinstance(victims, str) else victims
     seeds = [int(seed) for seed in seeds]
     if not seeds or not attacks:
         raise ValueError("evaluate needs at least one seed and one perturbation.")

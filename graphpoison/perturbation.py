@@ -133,10 +133,12 @@ class Perturbation:
             return cls(pd.DataFrame({name: file[name] for name in COLUMNS}), meta)
 
 
-def fingerprint(state: PairState) -> str:
-    """Sixteen hexadecimal digits that tell one clean graph from another."""
-    digest = hashlib.sha256(repr((state.shape, state.bipartite)).encode())
-    digest.update(state.pattern.codes[state.clean > 0].cpu().numpy().tobytes())
+def fingerprint(state: PairState, *inputs: Tensor) -> str:
+    """Sixteen hexadecimal digits that tell a clean graph, its candidates and ``inputs`` apart."""
+    digest = hashlib.sha256(repr((state.shape, state.bipartite, state.open)).encode())
+    for tensor in (state.pattern.codes, state.clean, state.candidate, *inputs):
+        digest.update(repr(tuple(tensor.shape)).encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
 
 

@@ -189,6 +189,31 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
         gp.MetaAttack(SHORT)(node_task(), 2, seed=5, checkpoint=file)
     with pytest.raises(ValueError, match="is of another run: its num_edges is 28"):
         gp.MetaAttack(SHORT)(node_task(seed=4), 2, checkpoint=file)
+    data = citation_graph()
+    data.y = data.y.roll(1)
+    with pytest.raises(ValueError, match="is of another run: its fingerprint is"):
+        gp.MetaAttack(SHORT)(gp.NodeClassification(data), 2, checkpoint=file)
+
+
+def test_an_interrupted_attack_keeps_its_flips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "run.ckpt"
+    attack = gp.MetaAttack(SHORT)
+    whole = attack(node_task(), 5)
+    untouched = gp.MetaAttack.propose
+
+    def interrupted(self: gp.MetaAttack, *args: object) -> Proposal:
+        if args[-1] == 3:
+            raise KeyboardInterrupt
+        return untouched(self, *args)
+
+    monkeypatch.setattr(gp.MetaAttack, "propose", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        attack(node_task(), 5, checkpoint=file)
+    monkeypatch.undo()
+    assert len(gp.Perturbation.load(file)) == 3
+    pd.testing.assert_frame_equal(attack(node_task(), 5, checkpoint=file).flips, whole.flips)
 
 
 class Cheat(Attack):
@@ -270,6 +295,10 @@ def test_bad_types_are_named() -> None:
         gp.MetaAttack(5)
     with pytest.raises(TypeError, match="steps must be an integer"):
         gp.Unrolled(steps=1.5)
+    with pytest.raises(TypeError, match=r"Budget.fraction\(0.05\)"):
+        gp.MetaAttack(SHORT)(node_task(), 0.05)
+    with pytest.raises(TypeError, match="constraints must be a list"):
+        gp.MetaAttack(SHORT, constraints=gp.NoSingletons())
     with pytest.raises(TypeError, match="data must be a torch_geometric Data"):
         gp.NodeClassification(interaction_graph())
     with pytest.raises(TypeError, match="data must be a torch_geometric HeteroData"):

@@ -67,10 +67,11 @@ class Attack(ABC):
                 the attack resumes after them and ends as an uninterrupted one would have.
 
         Raises:
+            TypeError: the budget is neither a :class:`Budget` nor a number of flips.
             ValueError: the budget exceeds the number of pairs; the checkpoint is of another run.
             RuntimeError: the attack broke its own constraints (a bug).
         """
-        limit = (Budget(budget) if isinstance(budget, int) else budget).resolve(task.state)
+        limit = _budget(budget).resolve(task.state)
         meta = self._meta(task, limit, seed)
         table = _resume(checkpoint, meta)
         state = task.state.flip(_pairs_of(table, task.state))
@@ -79,23 +80,25 @@ class Attack(ABC):
         parts, saved = [table], time.monotonic()
         with tqdm(total=limit, initial=len(table), disable=not progress, unit="flip") as bar:
             done = len(table)
-            while done < limit:
-                proposal = self.propose(bound, state, limit - done, seed, step)
-                flips = accept_in_turn(proposal.flips, state, self.constraints)
-                if not len(flips):
-                    logger.warning("no admissible flip left after %d of %d", done, limit)
-                    break
-                parts.append(_rows(flips, proposal.attack_loss, step))
-                state = state.flip(flips.pairs)
-                done, step = done + len(flips), step + 1
-                bar.update(len(flips))
-                if checkpoint and time.monotonic() - saved > SAVE_EVERY_SECONDS:
-                    Perturbation(pd.concat(parts), meta).save(checkpoint)
-                    saved = time.monotonic()
-        result = Perturbation(pd.concat(parts), meta)
+            try:
+                while done < limit:
+                    proposal = self.propose(bound, state, limit - done, seed, step)
+                    flips = accept_in_turn(proposal.flips, state, self.constraints)
+                    if not len(flips):
+                        logger.warning("no admissible flip left after %d of %d", done, limit)
+                        break
+                    parts.append(_rows(flips, proposal.attack_loss, step))
+                    state = state.flip(flips.pairs)
+                    done, step = done + len(flips), step + 1
+                    bar.update(len(flips))
+                    if checkpoint and time.monotonic() - saved > SAVE_EVERY_SECONDS:
+                        Perturbation(pd.concat(parts), meta).save(checkpoint)
+                        saved = time.monotonic()
+            finally:  # an interrupted attack keeps what it has
+                result = Perturbation(pd.concat(parts), meta)
+                if checkpoint:
+                    result.save(checkpoint)
         _verify(result, task.state, state, limit, self.constraints)
-        if checkpoint:
-            result.save(checkpoint)
         return result
 
     def _meta(self, task: Task, limit: int, seed: int) -> dict[str, Any]:
@@ -107,8 +110,19 @@ class Attack(ABC):
             "num_edges": task.state.num_edges,
             "shape": list(task.state.shape),
             "edge_type": task.edge_type,
-            "fingerprint": fingerprint(task.state),
+            "fingerprint": fingerprint(task.state, *task.inputs_digested()),
         }
+
+
+def _budget(budget: Budget | int) -> Budget:
+    if isinstance(budget, Budget):
+        return budget
+    if isinstance(budget, bool) or not hasattr(budget, "__index__"):
+        raise TypeError(
+            f"budget must be a number of flips or a Budget, found {budget!r}; for a share of the "
+            "edges give Budget.fraction(0.05)."
+        )
+    return Budget(int(budget))
 
 
 def accept_in_turn(flips: Flips, state: PairState, constraints: Sequence[Constraint]) -> Flips:

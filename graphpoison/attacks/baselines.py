@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .._random import numpy_generator
-from ..constraints import Constraint, admissible, combine
+from ..constraints import Constraint, admissible, check_constraints, combine
 from ..graph import PairState
 from ..graph.sampling import distinct_integers, sample_pairs
 from ..hypergradient import Flips
@@ -35,6 +35,7 @@ class RandomAttack(Attack):
     allow_additions: bool = True
 
     def __post_init__(self) -> None:
+        check_constraints(self.constraints)
         if not (self.allow_removals or self.allow_additions):
             raise ValueError("allow_removals and allow_additions are both off: nothing to flip.")
 

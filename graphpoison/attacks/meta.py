@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from .._checks import positive_int
 from .._random import generator
-from ..constraints import Constraint
+from ..constraints import Constraint, check_constraints
 from ..graph import PairState
 from ..hypergradient import Hypergradient, Unrolled
 from ..tasks import Task
@@ -46,6 +46,7 @@ class MetaAttack(Attack):
                 f"gradient must be a Hypergradient such as Unrolled(), found {self.gradient!r}."
             )
         positive_int("flips_per_step", self.flips_per_step)
+        check_constraints(self.constraints)
         if not (self.allow_removals or self.allow_additions):
             raise ValueError("allow_removals and allow_additions are both off: nothing to flip.")
 

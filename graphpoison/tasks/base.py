@@ -27,6 +27,10 @@ class Task(ABC):
         """One line that names surrogate and objective, for provenance and checkpoints."""
 
     @abstractmethod
+    def inputs_digested(self) -> tuple[Tensor, ...]:
+        """What an attack depends on besides ``state``: part of the fingerprint of the data."""
+
+    @abstractmethod
     def init(self, generator: torch.Generator) -> Params:
         """Fresh parameters of the surrogate."""
 

@@ -70,6 +70,9 @@ class NodeClassification(Task):
         mix = f", mix={self.mix}" if self.objective == "both" else ""
         return f"NodeClassification({self.surrogate!r}, objective={self.objective!r}{mix})"
 
+    def inputs_digested(self) -> tuple[Tensor, ...]:
+        return self.inputs.features.x, self.labels, self.inputs.labelled
+
     def init(self, generator: torch.Generator) -> Params:
         return self.surrogate.init(self.inputs, generator)
 

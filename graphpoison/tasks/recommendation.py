@@ -86,6 +86,9 @@ class Recommendation(Task):
     def describe(self) -> str:
         return f"Recommendation({self.surrogate!r}, objective={self.objective!r})"
 
+    def inputs_digested(self) -> tuple[Tensor, ...]:
+        return () if self.probe is None else (self.probe.codes,)
+
     def init(self, generator: torch.Generator) -> Params:
         device = self.state.weight.device
         params = self.surrogate.init(self.state.shape, generator, self.dtype)
@@ -93,7 +96,8 @@ class Recommendation(Task):
 
     def prepare(self, state: PairState) -> Prepared:
         weight = state.weight.detach().to(self.dtype, copy=True).requires_grad_()
-        return Prepared(weight, (weight * 1.0,), state.pattern)
+        labels = weight.clone()  # not a leaf: what training sees is computed from the weights
+        return Prepared(weight, (labels,), state.pattern)
 
     def train_loss(self, params: Params, prepared: Prepared) -> Tensor:
         return self._log_loss(params, prepared, prepared.structure, prepared.tensors[0])
