@@ -6,6 +6,7 @@ figures and the flips to ``--out``.
 
     python examples/movielens_meta_attack.py
     python examples/movielens_meta_attack.py --model gmf --flips-per-step 10
+    python examples/movielens_meta_attack.py --optimizer adam --lr 0.05
     python examples/movielens_meta_attack.py --dataset synthetic-interactions
 """
 
@@ -81,12 +82,17 @@ def parse() -> argparse.Namespace:
     add("--dim", type=int, default=8, help="embedding dimensions")
     add("--objective", default="train", choices=["train", "self", "heldout"])
     add("--steps", type=int, default=50, help="training steps, T")
-    add("--lr", type=float, default=0.05, help="learning rate")
+    add("--lr", type=float, default=1000.0, help="learning rate, on the mean loss over all pairs")
     add("--momentum", type=float, default=0.0, help="momentum (sgd only)")
-    add("--optimizer", default="adam", choices=["adam", "sgd"])
+    add("--optimizer", default="sgd", choices=["sgd", "adam"], help="adam: try --lr 0.05")
     add("--flips", type=int, default=8000, help="number of perturbations")
     add("--flips-per-step", type=int, default=100, help="flips made from one meta-gradient")
-    add("--redraw", action="store_true", help="fresh surrogate parameters at every step")
+    add(
+        "--redraw",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="fresh surrogate parameters at every step, as in the thesis",
+    )
     add("--attack-seed", type=int, default=0, help="of the surrogate and of the random flips")
     add("--points", type=int, default=4, help="numbers of perturbations in the figures")
     add("--victims", type=int, default=5, help="number of victim seeds")
