@@ -104,7 +104,7 @@ def parse() -> argparse.Namespace:
     args = parser.parse_args()
     if args.smoke:
         args.dataset, args.flips, args.flips_per_step = "synthetic-interactions", 40, 20
-        args.steps, args.victims, args.dim = 10, 2, 4
+        args.steps, args.victims, args.dim, args.lr = 30, 2, 4, 20.0
     return args
 
 
