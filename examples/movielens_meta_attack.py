@@ -5,8 +5,8 @@ retrained on the poisoned interactions and ranked by unseen pairs. Prints a tabl
 figures and the flips to ``--out``.
 
     python examples/movielens_meta_attack.py
-    python examples/movielens_meta_attack.py --model gmf --flips-per-step 10
-    python examples/movielens_meta_attack.py --optimizer adam --lr 0.05
+    python examples/movielens_meta_attack.py --model gmf --optimizer adam
+    python examples/movielens_meta_attack.py --flips-per-step 10 --objective self
     python examples/movielens_meta_attack.py --dataset synthetic-interactions
 """
 
@@ -17,6 +17,8 @@ from pathlib import Path
 import pandas as pd
 
 import graphpoison as gp
+
+LEARNING_RATE = {"cf": 1000.0, "gmf": 300.0}  # of gradient descent
 
 
 def main() -> None:
@@ -82,9 +84,13 @@ def parse() -> argparse.Namespace:
     add("--dim", type=int, default=8, help="embedding dimensions")
     add("--objective", default="train", choices=["train", "self", "heldout"])
     add("--steps", type=int, default=50, help="training steps, T")
-    add("--lr", type=float, default=1000.0, help="learning rate, on the mean loss over all pairs")
+    add(
+        "--lr",
+        type=float,
+        help="on the mean loss over all pairs [sgd: cf 1000, gmf 300; adam 0.05]",
+    )
     add("--momentum", type=float, default=0.0, help="momentum (sgd only)")
-    add("--optimizer", default="sgd", choices=["sgd", "adam"], help="adam: try --lr 0.05")
+    add("--optimizer", default="sgd", choices=["sgd", "adam"], help="of surrogate and victim")
     add("--flips", type=int, default=8000, help="number of perturbations")
     add("--flips-per-step", type=int, default=100, help="flips made from one meta-gradient")
     add(
@@ -104,7 +110,9 @@ def parse() -> argparse.Namespace:
     args = parser.parse_args()
     if args.smoke:
         args.dataset, args.flips, args.flips_per_step = "synthetic-interactions", 40, 20
-        args.steps, args.victims, args.dim, args.lr = 30, 2, 4, 20.0
+        args.steps, args.victims, args.dim, args.lr = 30, 2, 4, args.lr or 20.0
+    if args.lr is None:
+        args.lr = 0.05 if args.optimizer == "adam" else LEARNING_RATE[args.model]
     return args
 
 
