@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .sparse_product import SparseProduct
+
 Admissible = Callable[[Tensor, Tensor], Tensor]
 """``admissible(source, target)`` -> BoolTensor of their broadcast shape."""
 
@@ -19,26 +21,31 @@ TILE_ENTRIES = 2**20
 
 @dataclass(frozen=True, eq=False)
 class FactoredGradient:
-    """``gradient[i, j] = left[i] . right[j]``.
+    """``gradient[i, j] = left[i] . right[j]``, plus what a factor of mostly zeros adds.
 
     Args:
         left: Tensor [R, K].
         right: Tensor [C, K].
         upper: only pairs with i < j exist (homogeneous graphs, each pair once).
+        sparse: adds ``wide[i] . thin[j] + thin[i] . wide[j]`` (homogeneous graphs only).
     """
 
     left: Tensor
     right: Tensor
     upper: bool
+    sparse: SparseProduct | None = None
 
     @classmethod
-    def symmetric(cls, left: Tensor, right: Tensor, node: Tensor) -> "FactoredGradient":
+    def symmetric(
+        cls, left: Tensor, right: Tensor, node: Tensor, sparse: SparseProduct | None = None
+    ) -> "FactoredGradient":
         """``left[i] . right[j] + left[j] . right[i] + node[i] + node[j]`` for i < j."""
         ones = torch.ones_like(node)
         return cls(
             left=torch.cat([left, right, torch.stack([node, ones], dim=1)], dim=1).contiguous(),
             right=torch.cat([right, left, torch.stack([ones, node], dim=1)], dim=1).contiguous(),
             upper=True,
+            sparse=sparse,
         )
 
     @property
@@ -48,13 +55,14 @@ class FactoredGradient:
     def at(self, pairs: Tensor) -> Tensor:
         """Values [K] at ``pairs`` [2, K]."""
         blocks = pairs.split(16_384, dim=1)
-        return torch.cat(
+        values = torch.cat(
             [(self.left[source] * self.right[target]).sum(dim=1) for source, target in blocks]
         )
+        return values if self.sparse is None else values + self.sparse.at(pairs)
 
     def dense(self) -> Tensor:
         """All values: [N (N - 1) / 2] in the order (0, 1), (0, 2), ... or [R * C] row by row."""
-        product = self.left @ self.right.t()
+        product = self._block(0, self.shape[0], 0)
         if not self.upper:
             return product.flatten()
         row, col = torch.triu_indices(*self.shape, offset=1, device=product.device)
@@ -98,7 +106,7 @@ class FactoredGradient:
     ) -> tuple[Tensor, int]:
         """Values of rows ``start`` to ``stop``, and the first column that the tile holds."""
         first = start if self.upper else 0
-        tile = self.left[start:stop] @ self.right[first:].t()
+        tile = self._block(start, stop, first)
         cols = self.shape[1]
         row = torch.div(skip, cols, rounding_mode="floor") - start
         col = skip % cols - first
@@ -112,6 +120,11 @@ class FactoredGradient:
             target = torch.arange(first, cols, device=tile.device).unsqueeze(0)
             tile.masked_fill_(~admissible(source, target), -torch.inf)
         return tile, first
+
+    def _block(self, start: int, stop: int, first: int) -> Tensor:
+        """Values of rows ``start`` to ``stop`` and columns from ``first`` on."""
+        block = self.left[start:stop] @ self.right[first:].t()
+        return block if self.sparse is None else self.sparse.add_to(block, start, stop, first)
 
 
 def _largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:

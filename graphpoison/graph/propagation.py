@@ -11,7 +11,9 @@ from torch import Tensor
 
 from .factored import FactoredGradient
 from .pairs import PairState
+from .reduce import reduce_factors
 from .sparse import PairTape, Pattern, spmm
+from .sparse_product import SparseProduct
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +54,14 @@ class Propagation:
         """
         if self.tape is None:
             raise ValueError("this propagation kept no tape; its graph is not open.")
-        scale = self.degree.detach().rsqrt().unsqueeze(1)
-        left = scale * torch.cat([pair[0].detach() for pair in self.tape], dim=1)
-        right = scale * torch.cat([pair[1].detach() for pair in self.tape], dim=1)
-        return FactoredGradient.symmetric(left, right, grad_degree.detach())
+        scale = self.degree.detach().rsqrt()
+        thin, (left, right) = reduce_factors(self.tape)
+        return FactoredGradient.symmetric(
+            left * scale.unsqueeze(1),
+            right * scale.unsqueeze(1),
+            grad_degree.detach(),
+            SparseProduct.of(thin, scale) if thin else None,
+        )
 
 
 def normalised_adjacency(state: PairState, weight: Tensor) -> Propagation:

@@ -146,7 +146,7 @@ def _matmul(pattern: Pattern, weight: Tensor, dense: Tensor, transposed: bool) -
         weight = weight[order]
     else:
         pointers, indices = pattern.csr
-    return _csr(pointers, indices, weight, (rows, cols)) @ dense
+    return csr_tensor(pointers, indices, weight, (rows, cols)) @ dense
 
 
 def _sampled(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ def _sampled(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
         return left.new_zeros(0)
     if left.is_cuda or torch.backends.mkl.is_available():
         zeros = left.new_zeros(pattern.num_entries)
-        matrix = _csr(*pattern.csr, zeros, pattern.shape)
+        matrix = csr_tensor(*pattern.csr, zeros, pattern.shape)
         product = torch.sparse.sampled_addmm(matrix, left, right.t(), beta=0.0)
         values: Tensor = product.values()
         return values
@@ -174,7 +174,7 @@ def _compress(major: Tensor, minor: Tensor, size: int) -> tuple[Tensor, Tensor]:
     return pointers.to(dtype), minor.to(dtype)
 
 
-def _csr(pointers: Tensor, indices: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
+def csr_tensor(pointers: Tensor, indices: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
     _acknowledge_beta_layout()
     return torch.sparse_csr_tensor(pointers, indices, values, shape, check_invariants=False)
 

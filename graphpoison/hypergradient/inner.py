@@ -7,6 +7,7 @@ walked backwards from its stored iterates.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -17,7 +18,16 @@ State = Params
 
 
 class InnerOptimizer(ABC):
-    """One update rule; a frozen setting, the state is passed along."""
+    """One update rule; a frozen setting, the state is passed along.
+
+    Attributes:
+        linear: whether a step is linear in parameters, gradient and state, and acts on every entry
+            alike, so that it commutes with a linear change of coordinates.
+        needs_gradient: whether :meth:`adjoint` looks at the gradient.
+    """
+
+    linear: ClassVar[bool]
+    needs_gradient: ClassVar[bool]
 
     @abstractmethod
     def init(self, params: Params) -> State:
@@ -49,6 +59,9 @@ class GradientDescent(InnerOptimizer):
     lr: float
     momentum: float = 0.0
     weight_decay: float = 0.0
+
+    linear: ClassVar[bool] = True
+    needs_gradient: ClassVar[bool] = False
 
     def init(self, params: Params) -> State:
         return tuple(torch.zeros_like(param) for param in params) if self.momentum else ()
@@ -85,6 +98,9 @@ class Adam(InnerOptimizer):
     eps: float = 1e-8
     eps_root: float = 1e-12
     weight_decay: float = 0.0
+
+    linear: ClassVar[bool] = False
+    needs_gradient: ClassVar[bool] = True
 
     def init(self, params: Params) -> State:
         zeros = [torch.zeros_like(param) for param in params]

@@ -8,8 +8,8 @@ graph of a single step is rebuilt and
     \frac{dL}{dw} \mathrel{+}= (\partial \Phi / \partial w)^\top \lambda_{t+1}
 
 is taken. The result is that of differentiating through the whole unrolled run (Zügner and
-Günnemann 2019, equation 4; thesis, section 3.6), while memory holds T sets of parameters and the
-graph of one step.
+Günnemann 2019, equation 4; thesis, section 3.6), while memory holds the iterates, or 2 sqrt(T) of
+them where T are many, and the graph of one step.
 """
 
 from dataclasses import dataclass
@@ -21,9 +21,11 @@ from torch import Tensor
 from .._checks import choice, in_range, positive_int
 from ..graph import PairState
 from ..models import Params, Prepared
+from ..models.training import Cotangents, Training, accumulate, as_leaves, vjp
 from ..tasks import Task
 from .base import Hypergradient
-from .inner import Adam, GradientDescent, InnerOptimizer, State
+from .inner import Adam, GradientDescent, InnerOptimizer
+from .iterates import Iterate, Iterates
 from .meta_gradient import MetaGradient
 
 
@@ -59,23 +61,31 @@ class Unrolled(Hypergradient):
 
     def at(self, task: Task, state: PairState, params: Params) -> MetaGradient:
         prepared = task.prepare(state)
-        iterates = self._train(task, prepared.detached(requires_grad=False), params)
-        inner = prepared.detached(requires_grad=True)
-        loss, on_params, on_inner = _attack(task, iterates[-1][0], inner)
-        on_state = tuple(torch.zeros_like(tensor) for tensor in iterates[-1][1])
-        for step in range(self.steps - 1, -1, -1):
-            on_params, on_state, explicit = self._reverse(
-                task, inner, *iterates[step], on_params, on_state
-            )
-            on_inner = tuple(map(torch.add, on_inner, explicit))
-        gradient = task.pull_back(prepared, on_inner)
-        result = MetaGradient(float(loss), iterates[-1][0], state, gradient)
-        _refuse_non_finite(result, on_inner)
+        training = task.training(prepared, params, linear=self._inner.linear)
+        iterates = self._run(training, params)
+        coordinates, optimizer_state = iterates.last
+        trained = training.params(coordinates)
+        loss, on_params, on_prepared = _attack(task, trained, prepared)
+        on_coordinates, on_tensors = training.params_reverse(coordinates, on_params)
+        on_state = tuple(torch.zeros_like(tensor) for tensor in optimizer_state)
+        with torch.no_grad():
+            for before, before_state in iterates.backwards():
+                field = training.gradient(before) if self._inner.needs_gradient else before
+                direct, on_field, on_state = self._inner.adjoint(
+                    before, field, before_state, on_coordinates, on_state
+                )
+                through, explicit = training.reverse(before, on_field)
+                on_coordinates = tuple(map(torch.add, direct, through))
+                on_tensors = accumulate(on_tensors, explicit)
+            on_prepared = accumulate(on_prepared, training.pull_back(on_tensors))
+        gradient = task.pull_back(prepared, _filled(on_prepared, prepared.tensors))
+        result = MetaGradient(float(loss), trained, state, gradient)
+        _refuse_non_finite(result, on_prepared)
         return result
 
     def train(self, task: Task, state: PairState, params: Params) -> Params:
-        prepared = task.prepare(state).detached(requires_grad=False)
-        return self._train(task, prepared, params)[-1][0]
+        training = task.training(task.prepare(state), params, linear=self._inner.linear)
+        return training.params(self._run(training, params).last[0])
 
     @property
     def _inner(self) -> InnerOptimizer:
@@ -83,61 +93,35 @@ class Unrolled(Hypergradient):
             return Adam(self.lr, weight_decay=self.weight_decay)
         return GradientDescent(self.lr, self.momentum, self.weight_decay)
 
-    def _train(self, task: Task, prepared: Prepared, params: Params) -> list[tuple[Params, State]]:
-        state = self._inner.init(params)
-        iterates = [(params, state)]
-        for _ in range(self.steps):
-            leaves = tuple(param.detach().requires_grad_() for param in params)
-            grads = torch.autograd.grad(task.train_loss(leaves, prepared), leaves)
-            with torch.no_grad():
-                params, state = self._inner.step(params, grads, state)
-            iterates.append((params, state))
-        return iterates
+    def _run(self, training: Training, params: Params) -> Iterates:
+        inner = self._inner
 
-    def _reverse(
-        self,
-        task: Task,
-        inner: Prepared,
-        params: Params,
-        state: State,
-        on_params: Params,
-        on_state: State,
-    ) -> tuple[Params, State, Params]:
-        """One step backwards: cotangents of its parameters, its state, and of ``inner``."""
-        leaves = tuple(param.detach().requires_grad_() for param in params)
-        loss = task.train_loss(leaves, inner)
-        grads = torch.autograd.grad(loss, leaves, create_graph=True)
-        detached = tuple(grad.detach() for grad in grads)
-        direct, on_grads, on_state = self._inner.adjoint(
-            params, detached, state, on_params, on_state
-        )
-        found = _vjp(grads, (*leaves, *inner.tensors), on_grads)
-        through = found[: len(leaves)]
-        return tuple(map(torch.add, direct, through)), on_state, found[len(leaves) :]
+        def step(before: Iterate) -> Iterate:
+            coordinates, state = before
+            return inner.step(coordinates, training.gradient(coordinates), state)
+
+        start = training.coordinates(params)
+        with torch.no_grad():
+            return Iterates.run(step, (start, inner.init(start)), self.steps)
 
 
-def _attack(task: Task, params: Params, inner: Prepared) -> tuple[Tensor, Params, Params]:
-    """The attack loss and its cotangents of the trained parameters and of ``inner``."""
-    leaves = tuple(param.detach().requires_grad_() for param in params)
+def _attack(task: Task, params: Params, prepared: Prepared) -> tuple[Tensor, Params, Cotangents]:
+    """The attack loss and its cotangents of the trained parameters and of ``prepared.tensors``."""
+    leaves, inner = as_leaves(params), prepared.detached(requires_grad=True)
     loss = task.attack_loss(leaves, inner)
-    found = _vjp((loss,), (*leaves, *inner.tensors), (torch.ones_like(loss),))
+    found = vjp((loss,), (*leaves, *inner.tensors), (torch.ones_like(loss),))
     return loss.detach(), found[: len(leaves)], found[len(leaves) :]
 
 
-def _vjp(outputs: Params, inputs: Params, cotangents: Params) -> Params:
-    """Vector-Jacobian products, with zeros for inputs that do not take part."""
-    active = [pair for pair in zip(outputs, cotangents, strict=True) if pair[0].requires_grad]
-    found = torch.autograd.grad(
-        [pair[0] for pair in active], inputs, [pair[1] for pair in active], allow_unused=True
-    )
+def _filled(cotangents: Cotangents, tensors: Params) -> Params:
     return tuple(
-        torch.zeros_like(tensor) if grad is None else grad
-        for tensor, grad in zip(inputs, found, strict=True)
+        torch.zeros_like(tensor) if cotangent is None else cotangent
+        for cotangent, tensor in zip(cotangents, tensors, strict=True)
     )
 
 
-def _refuse_non_finite(result: MetaGradient, cotangents: Params) -> None:
-    finite = all(bool(torch.isfinite(tensor).all()) for tensor in cotangents)
+def _refuse_non_finite(result: MetaGradient, cotangents: Cotangents) -> None:
+    finite = all(bool(torch.isfinite(part).all()) for part in cotangents if part is not None)
     if not finite or result.loss != result.loss:
         raise FloatingPointError(
             f"the meta-gradient is not finite (attack loss {result.loss:g}): training diverged; "

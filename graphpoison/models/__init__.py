@@ -3,10 +3,11 @@
 from torch import nn
 
 from .._checks import choice
-from .base import NodeInputs, NodeSurrogate, Params, Prepared, Recommender
+from .base import NodeInputs, NodeSurrogate, Recommender
 from .factorisation import CF, GMF
 from .gcn import LinearGCN, ReLUGCN
 from .module import ModuleClassifier, ModuleRecommender
+from .prepared import Params, Prepared
 
 NODE_SURROGATES: dict[str, type[NodeSurrogate]] = {"linear-gcn": LinearGCN, "relu-gcn": ReLUGCN}
 RECOMMENDERS: dict[str, type[Recommender]] = {"cf": CF, "gmf": GMF}

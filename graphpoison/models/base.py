@@ -2,39 +2,13 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..graph import FactoredGradient, Features, PairState, Pattern
-
-Params = tuple[Tensor, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """Everything that depends on the edge weights but not on the parameters.
-
-    Args:
-        weight: Tensor [M], the weights of the listed pairs (the leaf of the meta-gradient).
-        tensors: what was computed from ``weight`` and is used in training.
-        structure: what goes with them and is not differentiated (patterns, tapes).
-    """
-
-    weight: Tensor
-    tensors: Params
-    structure: Any = None
-
-    def detached(self, requires_grad: bool) -> "Prepared":
-        """The same with the tensors cut off from ``weight``."""
-        leaves = tuple(tensor.detach().requires_grad_(requires_grad) for tensor in self.tensors)
-        return Prepared(self.weight, leaves, self.structure)
-
-    def pull_back(self, cotangents: Params) -> Tensor:
-        """The gradient [M] w.r.t. ``weight`` for ``cotangents``, one per tensor."""
-        (gradient,) = torch.autograd.grad(self.tensors, (self.weight,), cotangents)
-        return gradient
+from .prepared import Params, Prepared
+from .training import Training
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +44,10 @@ class NodeSurrogate(ABC):
     @abstractmethod
     def logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
         """Logits [N, C] of all nodes."""
+
+    def training(self, labels: Tensor, prepared: Prepared, params: Params) -> Training | None:
+        """Training with ``labels`` [L] under a linear optimiser, where autograd can be beaten."""
+        return None
 
     @abstractmethod
     def pull_back(self, prepared: Prepared, cotangents: Params) -> Tensor | FactoredGradient:

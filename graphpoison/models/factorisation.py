@@ -16,7 +16,8 @@ from torch import Tensor
 
 from .._checks import in_range, positive_int
 from ..graph import Pattern, sddmm
-from .base import Params, Recommender, glorot
+from .base import Recommender, glorot
+from .prepared import Params
 
 
 @dataclass(frozen=True)

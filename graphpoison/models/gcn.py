@@ -14,7 +14,10 @@ from torch import Tensor
 
 from .._checks import positive_int
 from ..graph import FactoredGradient, PairState, Propagation, normalised_adjacency
-from .base import NodeInputs, NodeSurrogate, Params, Prepared, glorot
+from .base import NodeInputs, NodeSurrogate, glorot
+from .gram import GramTraining
+from .prepared import Params, Prepared
+from .training import Training
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,12 @@ class LinearGCN(_GCN):
     def train_logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
         first, second = params
         return (prepared.tensors[1] @ first) @ second
+
+    def training(self, labels: Tensor, prepared: Prepared, params: Params) -> Training | None:
+        rows = prepared.tensors[1]
+        if rows.size(0) >= rows.size(1):
+            return None
+        return GramTraining(1, rows, labels, params)
 
     def logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
         first, second = params

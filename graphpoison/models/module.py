@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from .._random import isolated_rng
 from ..graph import PairState, Pattern
-from .base import NodeInputs, NodeSurrogate, Params, Prepared, Recommender
+from .base import NodeInputs, NodeSurrogate, Recommender
+from .prepared import Params, Prepared
 
 
 def refuse_cached(module: nn.Module) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..graph import FactoredGradient, PairState
 from ..models import Params, Prepared
+from ..models.training import AutogradTraining, Training
 
 
 class Task(ABC):
@@ -41,6 +42,13 @@ class Task(ABC):
     @abstractmethod
     def train_loss(self, params: Params, prepared: Prepared) -> Tensor:
         """The loss that training minimises, a scalar."""
+
+    def training(self, prepared: Prepared, params: Params, linear: bool) -> Training:
+        """Training on ``prepared`` from ``params``, in the cheapest coordinates there are.
+
+        ``linear`` says that the optimiser commutes with linear changes of coordinates.
+        """
+        return AutogradTraining(self.train_loss, prepared)
 
     @abstractmethod
     def attack_loss(self, params: Params, prepared: Prepared) -> Tensor:

@@ -12,6 +12,7 @@ from .._checks import choice, in_range, pair_index
 from ..graph import FactoredGradient, Features, PairState
 from ..graph.homogeneous import ordered, undirected_pairs
 from ..models import ModuleClassifier, NodeInputs, NodeSurrogate, Params, Prepared, node_surrogate
+from ..models.training import Training
 from .base import Task
 
 OBJECTIVES = ("train", "self", "both")
@@ -84,6 +85,11 @@ class NodeClassification(Task):
     def train_loss(self, params: Params, prepared: Prepared) -> Tensor:
         logits = self.surrogate.train_logits(self.inputs, params, prepared)
         return cross_entropy(logits, self.labels[self.inputs.labelled])
+
+    def training(self, prepared: Prepared, params: Params, linear: bool) -> Training:
+        labels = self.labels[self.inputs.labelled]
+        closed = self.surrogate.training(labels, prepared, params) if linear else None
+        return closed or super().training(prepared, params, linear)
 
     def attack_loss(self, params: Params, prepared: Prepared) -> Tensor:
         if self.objective == "train":

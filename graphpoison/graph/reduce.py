@@ -1,0 +1,85 @@
+r"""The same sum of products with fewer, or sparser, factors.
+
+A gradient w.r.t. all pairs arrives as :math:`\sum_k L_k R_k^\top` with one term for each step of
+training and layer. Training sees few labelled nodes, so many factors are zero outside those nodes
+and their neighbours. Two reductions, both exact and both symmetric in the two sides:
+
+- a factor that is mostly zeros is kept as a sparse matrix;
+- terms whose one side lives on few rows R are added up into a single N x R matrix, once they are
+  wider than that together: :math:`\sum_k L_k R_k^\top = E_R (\sum_k L_{k,R} R_k^\top)`.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+SPARSE_BELOW = 0.05
+"""The share of non-zeros under which a factor is multiplied as a sparse matrix."""
+
+Factors = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Thin:
+    """A product ``wide @ thin.T`` with a sparse ``thin`` [N, K].
+
+    Args:
+        wide: Tensor [N, K].
+        row, col: LongTensor [nnz], where ``thin`` is not zero.
+        values: Tensor [nnz], what it is there.
+    """
+
+    wide: Tensor
+    row: Tensor
+    col: Tensor
+    values: Tensor
+
+
+def reduce_factors(factors: Sequence[Factors]) -> tuple[list[Thin], Factors]:
+    """Sparse products and one dense pair (left [N, K], right [N, K]) with the same sum.
+
+    ``left @ right.T`` counts the same as ``right @ left.T``: meant for symmetric gradients.
+    """
+    thin: list[Thin] = []
+    dense: list[Factors] = []
+    narrow: dict[int, list[Factors]] = defaultdict(list)
+    for left, right in factors:
+        wide, other, support = _narrower_last(left.detach(), right.detach())
+        if int(other.count_nonzero()) < SPARSE_BELOW * other.numel():
+            row, col = other.nonzero(as_tuple=True)
+            thin.append(Thin(wide, row, col, other[row, col]))
+        elif 2 * support < other.size(0):
+            narrow[support.bit_length()].append((wide, other))
+        else:
+            dense.append((wide, other))
+    for group in narrow.values():
+        wide, other = _concatenated(group)
+        rows = _support(other).nonzero().squeeze(1)
+        if wide.size(1) > rows.numel():
+            place = torch.arange(rows.numel(), device=rows.device)
+            summed = wide @ other[rows].t()
+            thin.append(Thin(summed, rows, place, torch.ones_like(summed[0])))
+        else:
+            dense.append((wide, other))
+    return thin, _concatenated(dense, like=factors[0][0] if factors else None)
+
+
+def _narrower_last(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Both sides, the one that is zero on more rows last, and how many rows it lives on."""
+    count, other = int(_support(left).sum()), int(_support(right).sum())
+    return (right, left, count) if count < other else (left, right, other)
+
+
+def _support(factor: Tensor) -> Tensor:
+    return (factor != 0).any(dim=1)
+
+
+def _concatenated(factors: Sequence[Factors], like: Tensor | None = None) -> Factors:
+    if not factors:
+        assert like is not None
+        return like[:, :0], like[:, :0]
+    left, right = zip(*factors, strict=True)
+    return torch.cat(left, dim=1), torch.cat(right, dim=1)

@@ -1,0 +1,110 @@
+r"""Training as a vector field over coordinates of the parameters.
+
+An optimiser follows the field and a hypergradient walks it backwards; neither knows where the field
+comes from. Any loss gives one by autograd; a model may offer the same field in closed form, or in
+fewer coordinates.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .prepared import Params, Prepared
+
+Cotangents = tuple[Tensor | None, ...]
+"""Cotangents of some tensors; None stands for zeros."""
+
+
+class Training(ABC):
+    r"""The gradient :math:`F(c) = \nabla \text{train\_loss}` in coordinates c, and its adjoint.
+
+    Cotangents of what depends on the edge weights are those of ``tensors``, in its order;
+    :meth:`pull_back` turns them into cotangents of the task's ``Prepared.tensors``.
+    """
+
+    tensors: Params
+
+    @abstractmethod
+    def coordinates(self, params: Params) -> Params:
+        """Where training starts."""
+
+    @abstractmethod
+    def gradient(self, coordinates: Params) -> Params:
+        """The field, one tensor for each coordinate."""
+
+    @abstractmethod
+    def reverse(self, coordinates: Params, cotangents: Params) -> tuple[Params, Cotangents]:
+        """Cotangents of the coordinates and of ``tensors``, from those of the field."""
+
+    @abstractmethod
+    def params(self, coordinates: Params) -> Params:
+        """The parameters at ``coordinates``."""
+
+    @abstractmethod
+    def params_reverse(self, coordinates: Params, cotangents: Params) -> tuple[Params, Cotangents]:
+        """Cotangents of the coordinates and of ``tensors``, from those of the parameters."""
+
+    @abstractmethod
+    def pull_back(self, cotangents: Cotangents) -> Cotangents:
+        """Cotangents of ``Prepared.tensors``, from those of ``tensors``."""
+
+
+class AutogradTraining(Training):
+    """The gradient of ``loss(params, prepared)`` by autograd; coordinates are the parameters."""
+
+    def __init__(self, loss: Callable[[Params, Prepared], Tensor], prepared: Prepared) -> None:
+        self.loss = loss
+        self.constant = prepared.detached(requires_grad=False)
+        self.variable = prepared.detached(requires_grad=True)
+        self.tensors = self.constant.tensors
+
+    def coordinates(self, params: Params) -> Params:
+        return params
+
+    def gradient(self, coordinates: Params) -> Params:
+        leaves = as_leaves(coordinates)
+        with torch.enable_grad():
+            return torch.autograd.grad(self.loss(leaves, self.constant), leaves)
+
+    def reverse(self, coordinates: Params, cotangents: Params) -> tuple[Params, Cotangents]:
+        leaves = as_leaves(coordinates)
+        with torch.enable_grad():
+            loss = self.loss(leaves, self.variable)
+            field = torch.autograd.grad(loss, leaves, create_graph=True)
+        found = vjp(field, (*leaves, *self.variable.tensors), cotangents)
+        return found[: len(leaves)], found[len(leaves) :]
+
+    def params(self, coordinates: Params) -> Params:
+        return coordinates
+
+    def params_reverse(self, coordinates: Params, cotangents: Params) -> tuple[Params, Cotangents]:
+        return cotangents, (None,) * len(self.tensors)
+
+    def pull_back(self, cotangents: Cotangents) -> Cotangents:
+        return cotangents
+
+
+def as_leaves(tensors: Params) -> Params:
+    """The same values as leaves that require gradients."""
+    return tuple(tensor.detach().requires_grad_() for tensor in tensors)
+
+
+def accumulate(total: Cotangents, part: Cotangents) -> Cotangents:
+    """The sum, entry by entry."""
+    return tuple(
+        b if a is None else a if b is None else a + b for a, b in zip(total, part, strict=True)
+    )
+
+
+def vjp(outputs: Params, inputs: Params, cotangents: Params) -> Params:
+    """Vector-Jacobian products, with zeros for inputs that do not take part."""
+    active = [pair for pair in zip(outputs, cotangents, strict=True) if pair[0].requires_grad]
+    found = torch.autograd.grad(
+        [pair[0] for pair in active], inputs, [pair[1] for pair in active], allow_unused=True
+    )
+    return tuple(
+        torch.zeros_like(tensor) if grad is None else grad
+        for tensor, grad in zip(inputs, found, strict=True)
+    )
