@@ -137,16 +137,54 @@ class _SDDMM(torch.autograd.Function):
         return grad_left, grad_right, None
 
 
+def transpose_values(pattern: Pattern, weight: Tensor) -> Tensor:
+    """``weight`` [E] in the order of the transposed matrix."""
+    return weight.index_select(0, pattern.transposed[2])
+
+
+def product(
+    pattern: Pattern,
+    weight: Tensor,
+    dense: Tensor,
+    out: Tensor | None = None,
+    alpha: float = 1.0,
+) -> Tensor:
+    """``alpha * A @ dense``, added to ``out`` in place if given; outside autograd."""
+    return _multiply(*pattern.csr, weight, pattern.shape, dense, out, alpha)
+
+
+def transposed_product(
+    pattern: Pattern,
+    weight: Tensor,
+    dense: Tensor,
+    out: Tensor | None = None,
+    alpha: float = 1.0,
+) -> Tensor:
+    """``alpha * A.T @ dense`` with ``weight`` in the order of :func:`transpose_values`."""
+    pointers, indices, _ = pattern.transposed
+    return _multiply(pointers, indices, weight, pattern.shape[::-1], dense, out, alpha)
+
+
+def _multiply(
+    pointers: Tensor,
+    indices: Tensor,
+    weight: Tensor,
+    shape: tuple[int, int],
+    dense: Tensor,
+    out: Tensor | None,
+    alpha: float,
+) -> Tensor:
+    if out is None:
+        out = dense.new_zeros(shape[0], dense.size(1))
+    if weight.numel():
+        out.addmm_(csr_tensor(pointers, indices, weight, shape), dense, alpha=alpha)
+    return out
+
+
 def _matmul(pattern: Pattern, weight: Tensor, dense: Tensor, transposed: bool) -> Tensor:
-    rows, cols = pattern.shape[::-1] if transposed else pattern.shape
-    if not pattern.num_entries:
-        return dense.new_zeros(rows, dense.size(1))
     if transposed:
-        pointers, indices, order = pattern.transposed
-        weight = weight[order]
-    else:
-        pointers, indices = pattern.csr
-    return csr_tensor(pointers, indices, weight, (rows, cols)) @ dense
+        return transposed_product(pattern, transpose_values(pattern, weight), dense)
+    return product(pattern, weight, dense)
 
 
 def _sampled(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:

@@ -109,7 +109,7 @@ class Adam(InnerOptimizer):
 
     def step(self, params: Params, grads: Params, state: State) -> tuple[Params, State]:
         count, moments = int(state[0].item()) + 1, state[1:]
-        first, second = moments[: len(params)], moments[len(params) :]
+        first, second = _halves(moments)
         grads = _decayed(params, grads, self.weight_decay)
         beta1, beta2 = self.betas
         first = tuple(beta1 * m + (1 - beta1) * g for m, g in zip(first, grads, strict=True))
@@ -123,14 +123,38 @@ class Adam(InnerOptimizer):
     def adjoint(
         self, params: Params, grads: Params, state: State, on_params: Params, on_state: State
     ) -> tuple[Params, Params, State]:
-        leaves = tuple(tensor.detach().requires_grad_() for tensor in (*params, *grads, *state[1:]))
-        count = len(params)
-        with torch.enable_grad():
-            after, after_state = self.step(
-                leaves[:count], leaves[count : 2 * count], (state[0], *leaves[2 * count :])
+        count, moments = int(state[0].item()) + 1, state[1:]
+        grads = _decayed(params, grads, self.weight_decay)
+        parts = [
+            self._entrywise(count, *entry)
+            for entry in zip(
+                grads, *_halves(moments), on_params, *_halves(on_state[1:]), strict=True
             )
-        found = torch.autograd.grad((*after, *after_state[1:]), leaves, (*on_params, *on_state[1:]))
-        return found[:count], found[count : 2 * count], (state[0], *found[2 * count :])
+        ]
+        on_grads, on_first, on_second = (tuple(column) for column in zip(*parts, strict=True))
+        direct = _decayed(on_grads, on_params, self.weight_decay)
+        return direct, on_grads, (state[0], *on_first, *on_second)
+
+    def _entrywise(
+        self, count: int, grad: Tensor, m: Tensor, v: Tensor, on: Tensor, on_m: Tensor, on_v: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Cotangents of gradient and moments of one parameter: the chain rule, read backwards."""
+        beta1, beta2 = self.betas
+        correction1, correction2 = 1 - beta1**count, 1 - beta2**count
+        mean = (beta1 * m).add_(grad, alpha=1 - beta1).div_(correction1)
+        square = (beta2 * v).addcmul_(grad, grad, value=1 - beta2).div_(correction2)
+        root = square.add_(self.eps_root).sqrt_()
+        scaled = (root + self.eps).reciprocal_().mul_(on).mul_(-self.lr)  # on the corrected mean
+        on_root = mean.mul_(scaled).div_(root + self.eps).neg_()
+        on_m = torch.add(on_m, scaled, alpha=1 / correction1)
+        on_v = torch.add(on_v, on_root.div_(root), alpha=0.5 / correction2)
+        on_grad = (grad * on_v).mul_(2 * (1 - beta2)).add_(on_m, alpha=1 - beta1)
+        return on_grad, beta1 * on_m, beta2 * on_v
+
+
+def _halves(state: State) -> tuple[State, State]:
+    middle = len(state) // 2
+    return state[:middle], state[middle:]
 
 
 def _add(left: Params, right: Params, factor: float) -> Params:

@@ -9,7 +9,7 @@ from ..models import Params
 Iterate = tuple[Params, Params]
 """Coordinates of the parameters, and the optimiser's state."""
 
-KEPT_BYTES = 16 * 2**20
+KEPT_BYTES = 32 * 2**20
 """All iterates are kept as long as they take no more than this."""
 
 

@@ -70,11 +70,12 @@ class Unrolled(Hypergradient):
         on_state = tuple(torch.zeros_like(tensor) for tensor in optimizer_state)
         with torch.no_grad():
             for before, before_state in iterates.backwards():
-                field = training.gradient(before) if self._inner.needs_gradient else before
+                point = training.linearise(before)
+                field = point.gradient if self._inner.needs_gradient else ()
                 direct, on_field, on_state = self._inner.adjoint(
                     before, field, before_state, on_coordinates, on_state
                 )
-                through, explicit = training.reverse(before, on_field)
+                through, explicit = point.reverse(on_field)
                 on_coordinates = tuple(map(torch.add, direct, through))
                 on_tensors = accumulate(on_tensors, explicit)
             on_prepared = accumulate(on_prepared, training.pull_back(on_tensors))

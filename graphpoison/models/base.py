@@ -63,6 +63,10 @@ class Recommender(ABC):
     ) -> Params:
         """Fresh parameters for ``shape`` = (users, items), drawn on the CPU."""
 
+    def training(self, pattern: Pattern, labels: Tensor) -> Training | None:
+        """Training on ``pattern`` with soft ``labels`` [M], where autograd can be beaten."""
+        return None
+
     @abstractmethod
     def scores(self, params: Params, graph: Pattern, weight: Tensor, pairs: Pattern) -> Tensor:
         """Logits [K] of ``pairs``, trained on ``graph`` with edge weights ``weight`` [M]."""

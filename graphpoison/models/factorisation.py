@@ -17,7 +17,9 @@ from torch import Tensor
 from .._checks import in_range, positive_int
 from ..graph import Pattern, sddmm
 from .base import Recommender, glorot
+from .dot_product import DotProductTraining
 from .prepared import Params
+from .training import Training
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class CF(Recommender):
         self, shape: tuple[int, int], generator: torch.Generator, dtype: torch.dtype
     ) -> Params:
         return _embeddings(shape, self.dim, self.scale, generator, dtype)
+
+    def training(self, pattern: Pattern, labels: Tensor) -> Training:
+        return DotProductTraining(pattern, labels)
 
     def scores(self, params: Params, graph: Pattern, weight: Tensor, pairs: Pattern) -> Tensor:
         users, items = params
@@ -81,15 +86,23 @@ class GMF(Recommender):
             ]
         return (*embeddings, *head)
 
+    def training(self, pattern: Pattern, labels: Tensor) -> Training | None:
+        return None if self.layers else DotProductTraining(pattern, labels, _weighted)
+
     def scores(self, params: Params, graph: Pattern, weight: Tensor, pairs: Pattern) -> Tensor:
-        users, items, *head = params
         if not self.layers:
-            return sddmm(pairs, users * head[0], items)
+            return sddmm(pairs, *_weighted(params))
+        users, items, *head = params
         user, item = pairs.index
         hidden = users.index_select(0, user) * items.index_select(0, item)
         for kernel, bias in zip(head[:-2:2], head[1:-2:2], strict=True):
             hidden = torch.relu(hidden @ kernel + bias)
         return (hidden @ head[-2] + head[-1]).squeeze(1)
+
+
+def _weighted(params: Params) -> tuple[Tensor, Tensor]:
+    users, items, output = params
+    return users * output, items
 
 
 def _embeddings(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .prepared import Params
-from .training import Cotangents, Training
+from .training import Cotangents, Linearisation, Training
 
 
 class GramTraining(Training):
@@ -45,29 +45,13 @@ class GramTraining(Training):
         return one, torch.zeros_like(self.tensors[1]), params[1]
 
     def gradient(self, coordinates: Params) -> Params:
-        _, _, second = coordinates
-        hidden = self._hidden(coordinates)
-        residual = torch.softmax(hidden @ second, dim=1).sub_(self.target).div_(hidden.size(0))
-        return self.rows.new_zeros(()), residual @ second.t(), hidden.t() @ residual
+        return self.linearise(coordinates).gradient
 
-    def reverse(self, coordinates: Params, cotangents: Params) -> tuple[Params, Cotangents]:
+    def linearise(self, coordinates: Params) -> "GramPoint":
         scale, outer, second = coordinates
         kernel, projected, _ = self.tensors
-        _, on_outer, on_second = cotangents
-        hidden = self._hidden(coordinates)
-        count = hidden.size(0)
-        probability = torch.softmax(hidden @ second, dim=1)
-        residual = (probability - self.target).div_(count)
-        on_residual = torch.addmm(on_outer @ second, hidden, on_second)
-        weighted = probability * on_residual
-        on_logits = (weighted - probability * weighted.sum(dim=1, keepdim=True)).div_(count)
-        on_hidden = torch.addmm(residual @ on_second.t(), on_logits, second.t())
-        back = (
-            (projected * on_hidden).sum(),
-            kernel @ on_hidden,
-            torch.addmm(on_outer.t() @ residual, hidden.t(), on_logits),
-        )
-        return back, (on_hidden @ outer.t(), scale * on_hidden, None)
+        hidden = torch.addmm(scale * projected, kernel, outer)
+        return GramPoint(self, coordinates, hidden, torch.softmax(hidden @ second, dim=1))
 
     def params(self, coordinates: Params) -> Params:
         scale, outer, second = coordinates
@@ -89,7 +73,36 @@ class GramTraining(Training):
         total = torch.addmm(direct, on_kernel + on_kernel.t(), self.rows)
         return (*[None] * self.before, total)
 
-    def _hidden(self, coordinates: Params) -> Tensor:
-        scale, outer, _ = coordinates
-        kernel, projected, _ = self.tensors
-        return torch.addmm(scale * projected, kernel, outer)
+
+class GramPoint(Linearisation):
+    """The field where ``M W1`` is ``hidden`` [L, H] and the softmax is ``probability`` [L, C]."""
+
+    def __init__(
+        self, training: GramTraining, coordinates: Params, hidden: Tensor, probability: Tensor
+    ) -> None:
+        self.training, self.coordinates = training, coordinates
+        self.hidden, self.probability = hidden, probability
+        self.residual = (probability - training.target).div_(hidden.size(0))
+
+    @property
+    def gradient(self) -> Params:
+        second = self.coordinates[2]
+        zero = self.hidden.new_zeros(())
+        return zero, self.residual @ second.t(), self.hidden.t() @ self.residual
+
+    def reverse(self, cotangents: Params) -> tuple[Params, Cotangents]:
+        scale, outer, second = self.coordinates
+        kernel, projected, _ = self.training.tensors
+        _, on_outer, on_second = cotangents
+        on_residual = torch.addmm(on_outer @ second, self.hidden, on_second)
+        weighted = self.probability * on_residual
+        on_logits = weighted.addcmul_(
+            self.probability, weighted.sum(dim=1, keepdim=True), value=-1.0
+        ).div_(self.hidden.size(0))
+        on_hidden = torch.addmm(self.residual @ on_second.t(), on_logits, second.t())
+        back = (
+            (projected * on_hidden).sum(),
+            kernel @ on_hidden,
+            torch.addmm(on_outer.t() @ self.residual, self.hidden.t(), on_logits),
+        )
+        return back, (on_hidden @ outer.t(), scale * on_hidden, None)

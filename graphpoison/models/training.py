@@ -35,8 +35,8 @@ class Training(ABC):
         """The field, one tensor for each coordinate."""
 
     @abstractmethod
-    def reverse(self, coordinates: Params, cotangents: Params) -> tuple[Params, Cotangents]:
-        """Cotangents of the coordinates and of ``tensors``, from those of the field."""
+    def linearise(self, coordinates: Params) -> "Linearisation":
+        """The field at ``coordinates`` together with its adjoint."""
 
     @abstractmethod
     def params(self, coordinates: Params) -> Params:
@@ -49,6 +49,19 @@ class Training(ABC):
     @abstractmethod
     def pull_back(self, cotangents: Cotangents) -> Cotangents:
         """Cotangents of ``Prepared.tensors``, from those of ``tensors``."""
+
+
+class Linearisation(ABC):
+    """A field at one point, to first order; what value and adjoint share is computed once."""
+
+    @property
+    @abstractmethod
+    def gradient(self) -> Params:
+        """The field, one tensor for each coordinate."""
+
+    @abstractmethod
+    def reverse(self, cotangents: Params) -> tuple[Params, Cotangents]:
+        """Cotangents of the coordinates and of ``tensors``, from those of the field."""
 
 
 class AutogradTraining(Training):
@@ -68,13 +81,12 @@ class AutogradTraining(Training):
         with torch.enable_grad():
             return torch.autograd.grad(self.loss(leaves, self.constant), leaves)
 
-    def reverse(self, coordinates: Params, cotangents: Params) -> tuple[Params, Cotangents]:
+    def linearise(self, coordinates: Params) -> Linearisation:
         leaves = as_leaves(coordinates)
         with torch.enable_grad():
             loss = self.loss(leaves, self.variable)
             field = torch.autograd.grad(loss, leaves, create_graph=True)
-        found = vjp(field, (*leaves, *self.variable.tensors), cotangents)
-        return found[: len(leaves)], found[len(leaves) :]
+        return AutogradLinearisation(field, leaves, self.variable.tensors)
 
     def params(self, coordinates: Params) -> Params:
         return coordinates
@@ -84,6 +96,27 @@ class AutogradTraining(Training):
 
     def pull_back(self, cotangents: Cotangents) -> Cotangents:
         return cotangents
+
+
+class AutogradLinearisation(Linearisation):
+    """A field that autograd can differentiate once more.
+
+    Args:
+        field: the field, as a function of the other two.
+        leaves: the coordinates.
+        tensors: what depends on the edge weights.
+    """
+
+    def __init__(self, field: Params, leaves: Params, tensors: Params) -> None:
+        self.field, self.leaves, self.tensors = field, leaves, tensors
+
+    @property
+    def gradient(self) -> Params:
+        return tuple(part.detach() for part in self.field)
+
+    def reverse(self, cotangents: Params) -> tuple[Params, Cotangents]:
+        found = vjp(self.field, (*self.leaves, *self.tensors), cotangents)
+        return found[: len(self.leaves)], found[len(self.leaves) :]
 
 
 def as_leaves(tensors: Params) -> Params:

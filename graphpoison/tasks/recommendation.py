@@ -15,6 +15,7 @@ from ..graph.bipartite import EdgeType, Interactions, read_interactions
 from ..graph.homogeneous import decode
 from ..graph.sampling import sample_pairs
 from ..models import Params, Prepared, Recommender, recommender
+from ..models.training import Training
 from .base import Task
 
 OBJECTIVES = ("train", "self", "heldout")
@@ -101,6 +102,10 @@ class Recommendation(Task):
 
     def train_loss(self, params: Params, prepared: Prepared) -> Tensor:
         return self._log_loss(params, prepared, prepared.structure, prepared.tensors[0])
+
+    def training(self, prepared: Prepared, params: Params, linear: bool) -> Training:
+        closed = self.surrogate.training(prepared.structure, prepared.tensors[0])
+        return closed or super().training(prepared, params, linear)
 
     def attack_loss(self, params: Params, prepared: Prepared) -> Tensor:
         if self.probe is None:
