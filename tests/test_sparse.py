@@ -1,5 +1,7 @@
 """The two primitives, against dense algebra, to second order."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,7 +9,8 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
 from graphpoison.graph.features import Features
-from graphpoison.graph.sparse import PairTape, Pattern, gather_sddmm, sddmm, spmm
+from graphpoison.graph.kernels import BACKENDS, check_backend
+from graphpoison.graph.sparse import PairTape, Pattern, sddmm, spmm
 
 
 def random_pattern(rows: int, cols: int, count: int, seed: int = 0) -> Pattern:
@@ -43,11 +46,56 @@ def test_they_agree_with_dense_algebra(
     torch.testing.assert_close(sddmm(pattern, left, right), expected)
 
 
-def test_plain_indexing_gives_the_same_products() -> None:
-    pattern = random_pattern(30, 20, 200)
-    left, right = torch.randn(30, 5), torch.randn(20, 5)
-    blocks = gather_sddmm(pattern, left, right, block=64)
-    torch.testing.assert_close(blocks, sddmm(pattern, left, right))
+def installed(backend: str) -> bool:
+    try:
+        check_backend(backend)
+    except ValueError:
+        return False
+    return True
+
+
+EACH_BACKEND = pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param(name, marks=pytest.mark.skipif(not installed(name), reason="not installed"))
+        for name in BACKENDS
+        if name != "csr" or torch.backends.mkl.is_available()
+    ],
+)
+
+
+@EACH_BACKEND
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("count", [0, 1, 200])
+def test_backends_agree_to_second_order(backend: str, dtype: torch.dtype, count: int) -> None:
+    """The log loss of sparse scores, its gradient, and a Hessian-vector product."""
+    found = []
+    for name in (backend, "gather"):
+        pattern = replace(random_pattern(30, 20, count), backend=name)
+        draw = torch.Generator().manual_seed(1)
+        left, right, weight = (
+            torch.randn(*shape, generator=draw, dtype=dtype).requires_grad_()
+            for shape in [(30, 5), (20, 5), (count,)]
+        )
+        scores = sddmm(pattern, left, right)
+        mixed = spmm(pattern, weight * scores.sigmoid(), right)
+        back = spmm(pattern, weight, left, transposed=True)
+        loss = (mixed * left).sum() + (back * right).tanh().sum()
+        leaves = (left, right, weight)
+        first = torch.autograd.grad(loss, leaves, create_graph=True)
+        second = torch.autograd.grad(sum(part.square().sum() for part in first), leaves)
+        found.append([loss, *first, *second])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4 if dtype == torch.float32 else 1e-9,
+                                   atol=1e-5 if dtype == torch.float32 else 1e-12)  # fmt: skip
+
+
+def test_a_backend_that_is_not_there_is_named() -> None:
+    with pytest.raises(ValueError, match="backend"):
+        check_backend("torch_spares")
+    if not installed("torch-sparse"):
+        with pytest.raises(ValueError, match="torch-sparse"):
+            check_backend("torch-sparse")
 
 
 @pytest.mark.parametrize("transposed", [False, True])

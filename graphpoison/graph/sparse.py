@@ -9,12 +9,14 @@ Each is the other's derivative, so second-order quantities (the Hessian-vector p
 meta-gradient) never leave the pair, and never materialise an ``[E, D]`` tensor.
 """
 
-import warnings
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 import torch
 from torch import Tensor
+
+from .csr import compress
+from .kernels import multiply, sample_into
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,16 +26,18 @@ class Pattern:
     Args:
         row, col: LongTensor [E], strictly increasing in (row, col).
         shape: number of rows and columns.
+        backend: how to multiply, one of :data:`~graphpoison.graph.kernels.BACKENDS`.
     """
 
     row: Tensor
     col: Tensor
     shape: tuple[int, int]
+    backend: str = "auto"
 
     @classmethod
-    def of(cls, index: Tensor, shape: tuple[int, int]) -> "Pattern":
+    def of(cls, index: Tensor, shape: tuple[int, int], backend: str = "auto") -> "Pattern":
         """From rows and columns as one LongTensor [2, E]."""
-        return cls(index[0], index[1], shape)
+        return cls(index[0], index[1], shape, backend)
 
     @property
     def num_entries(self) -> int:
@@ -52,13 +56,13 @@ class Pattern:
     @cached_property
     def csr(self) -> tuple[Tensor, Tensor]:
         """Row pointers [R + 1] and columns [E], 32-bit where that suffices (what MKL wants)."""
-        return _compress(self.row, self.col, self.shape[0])
+        return compress(self.row, self.col, self.shape[0])
 
     @cached_property
     def transposed(self) -> tuple[Tensor, Tensor, Tensor]:
         """Pointers and indices of the transpose, and where its entries stand in this matrix."""
         order = torch.argsort(self.col, stable=True)
-        pointers, indices = _compress(self.col[order], self.row[order], self.shape[1])
+        pointers, indices = compress(self.col[order], self.row[order], self.shape[1])
         return pointers, indices, order
 
 
@@ -137,48 +141,36 @@ class _SDDMM(torch.autograd.Function):
         return grad_left, grad_right, None
 
 
-def transpose_values(pattern: Pattern, weight: Tensor) -> Tensor:
+def transpose_values(pattern: Pattern, weight: Tensor, out: Tensor | None = None) -> Tensor:
     """``weight`` [E] in the order of the transposed matrix."""
-    return weight.index_select(0, pattern.transposed[2])
+    return torch.index_select(weight, 0, pattern.transposed[2], out=out)
 
 
-def product(
-    pattern: Pattern,
-    weight: Tensor,
-    dense: Tensor,
-    out: Tensor | None = None,
-    alpha: float = 1.0,
-) -> Tensor:
-    """``alpha * A @ dense``, added to ``out`` in place if given; outside autograd."""
-    return _multiply(*pattern.csr, weight, pattern.shape, dense, out, alpha)
+class Sampler:
+    """:func:`sddmm` outside autograd into one buffer, for a pattern that is used many times."""
+
+    def __init__(self, pattern: Pattern, like: Tensor) -> None:
+        self.pattern = pattern
+        self.values = like.new_zeros(pattern.num_entries)
+
+    def __call__(self, left: Tensor, right: Tensor, add: bool = False) -> Tensor:
+        """The dot products [E], added to those before if ``add``; overwritten by the next call."""
+        pointers, indices = self.pattern.csr
+        sample_into(
+            self.values, self.pattern.backend, pointers, self.pattern.row, indices, left, right, add
+        )
+        return self.values
 
 
-def transposed_product(
-    pattern: Pattern,
-    weight: Tensor,
-    dense: Tensor,
-    out: Tensor | None = None,
-    alpha: float = 1.0,
-) -> Tensor:
-    """``alpha * A.T @ dense`` with ``weight`` in the order of :func:`transpose_values`."""
+def product(pattern: Pattern, weight: Tensor, dense: Tensor) -> Tensor:
+    """``A @ dense``, outside autograd."""
+    return multiply(pattern.backend, *pattern.csr, weight, pattern.shape[1], dense)
+
+
+def transposed_product(pattern: Pattern, weight: Tensor, dense: Tensor) -> Tensor:
+    """``A.T @ dense`` with ``weight`` in the order of :func:`transpose_values`."""
     pointers, indices, _ = pattern.transposed
-    return _multiply(pointers, indices, weight, pattern.shape[::-1], dense, out, alpha)
-
-
-def _multiply(
-    pointers: Tensor,
-    indices: Tensor,
-    weight: Tensor,
-    shape: tuple[int, int],
-    dense: Tensor,
-    out: Tensor | None,
-    alpha: float,
-) -> Tensor:
-    if out is None:
-        out = dense.new_zeros(shape[0], dense.size(1))
-    if weight.numel():
-        out.addmm_(csr_tensor(pointers, indices, weight, shape), dense, alpha=alpha)
-    return out
+    return multiply(pattern.backend, pointers, indices, weight, pattern.shape[0], dense)
 
 
 def _matmul(pattern: Pattern, weight: Tensor, dense: Tensor, transposed: bool) -> Tensor:
@@ -188,38 +180,4 @@ def _matmul(pattern: Pattern, weight: Tensor, dense: Tensor, transposed: bool) -
 
 
 def _sampled(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
-    if not pattern.num_entries:
-        return left.new_zeros(0)
-    if left.is_cuda or torch.backends.mkl.is_available():
-        zeros = left.new_zeros(pattern.num_entries)
-        matrix = csr_tensor(*pattern.csr, zeros, pattern.shape)
-        product = torch.sparse.sampled_addmm(matrix, left, right.t(), beta=0.0)
-        values: Tensor = product.values()
-        return values
-    return gather_sddmm(pattern, left, right)
-
-
-def gather_sddmm(pattern: Pattern, left: Tensor, right: Tensor, block: int = 65_536) -> Tensor:
-    """:func:`sddmm` by plain indexing in blocks: no MKL needed, and the tests' second opinion."""
-    pairs = zip(pattern.row.split(block), pattern.col.split(block), strict=True)
-    return torch.cat([(left[row] * right[col]).sum(dim=1) for row, col in pairs])
-
-
-def _compress(major: Tensor, minor: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    dtype = torch.int32 if major.numel() < 2**31 - 1 else torch.int64
-    pointers = torch.zeros(size + 1, dtype=torch.int64, device=major.device)
-    torch.cumsum(torch.bincount(major, minlength=size), 0, out=pointers[1:])
-    return pointers.to(dtype), minor.to(dtype)
-
-
-def csr_tensor(pointers: Tensor, indices: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
-    _acknowledge_beta_layout()
-    return torch.sparse_csr_tensor(pointers, indices, values, shape, check_invariants=False)
-
-
-@cache
-def _acknowledge_beta_layout() -> None:
-    """Take torch's once-per-process warning about compressed layouts here, and only here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        torch.sparse_csr_tensor(torch.tensor([0, 1]), torch.tensor([0]), torch.ones(1), (1, 1))
+    return Sampler(pattern, left)(left, right)

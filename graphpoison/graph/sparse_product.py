@@ -12,8 +12,9 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
+from .kernels import multiply
 from .reduce import Thin
-from .sparse import Pattern, csr_tensor
+from .sparse import Pattern
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,17 +52,23 @@ class SparseProduct:
 
     def add_to(self, block: Tensor, start: int, stop: int, first: int) -> Tensor:
         """``block`` plus the values of rows ``start:stop`` and columns from ``first`` on."""
-        thin = self._rows(start, stop)
-        block.addmm_(thin, self.wide[:, first:])
-        across = self._rows(first, self.pattern.shape[0]) @ self.wide[:, start:stop]
+        block.add_(self._product(start, stop, self.wide[:, first:]))
+        across = self._product(first, self.pattern.shape[0], self.wide[:, start:stop])
         return block.add_(across.t())
 
-    def _rows(self, start: int, stop: int) -> Tensor:
+    def _product(self, start: int, stop: int, dense: Tensor) -> Tensor:
+        """``thin[start:stop] @ dense`` for ``dense`` [S, *]."""
         pointers, indices = self.pattern.csr
         low, high = int(pointers[start]), int(pointers[stop])
-        shape = (stop - start, self.pattern.shape[1])
         part = pointers[start : stop + 1] - pointers[start]
-        return csr_tensor(part, indices[low:high], self.values[low:high], shape)
+        return multiply(
+            self.pattern.backend,
+            part,
+            indices[low:high],
+            self.values[low:high],
+            self.pattern.shape[1],
+            dense,
+        )
 
     def _half(self, source: Tensor, target: Tensor) -> Tensor:
         """``wide[source] . thin[target]``."""

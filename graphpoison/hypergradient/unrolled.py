@@ -78,7 +78,7 @@ class Unrolled(Hypergradient):
                 through, explicit = point.reverse(on_field)
                 on_coordinates = tuple(map(torch.add, direct, through))
                 on_tensors = accumulate(on_tensors, explicit)
-            on_prepared = accumulate(on_prepared, training.pull_back(on_tensors))
+            on_prepared = accumulate(training.pull_back(on_tensors), on_prepared)
         gradient = task.pull_back(prepared, _filled(on_prepared, prepared.tensors))
         result = MetaGradient(float(loss), trained, state, gradient)
         _refuse_non_finite(result, on_prepared)

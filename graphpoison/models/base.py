@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -55,7 +56,14 @@ class NodeSurrogate(ABC):
 
 
 class Recommender(ABC):
-    """A link predictor on user-item pairs, as pure functions of its parameters."""
+    """A link predictor on user-item pairs, as pure functions of its parameters.
+
+    Attributes:
+        pairwise: whether a pair's score depends on nothing but the pair and the parameters, so that
+            training may go through the pairs in blocks.
+    """
+
+    pairwise: ClassVar[bool] = False
 
     @abstractmethod
     def init(

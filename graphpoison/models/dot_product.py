@@ -13,13 +13,12 @@ G^\top \dot A)`, and :math:`-\dot s / M` for the labels.
 """
 
 from collections.abc import Callable
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from ..graph import Pattern
-from ..graph.sparse import product, sddmm, transpose_values, transposed_product
+from ..graph.sparse import Sampler, product, transpose_values, transposed_product
 from .prepared import Params
 from .training import AutogradLinearisation, Cotangents, Linearisation, Training, as_leaves
 
@@ -41,26 +40,30 @@ class DotProductTraining(Training):
         self.labels = labels.detach()
         self.factors = factors
         self.tensors = (self.labels,)
+        self.space = Workspace(pattern, self.labels)
 
     def coordinates(self, params: Params) -> Params:
         return params
 
     def gradient(self, coordinates: Params) -> Params:
         if self.factors is None:
-            return LogLoss(self.pattern, self.labels, *coordinates).gradient
+            return self._point(*coordinates).gradient
         leaves = as_leaves(coordinates)
         with torch.enable_grad():
             sides = self.factors(leaves)
-        on_sides = LogLoss(self.pattern, self.labels, *map(torch.detach, sides)).gradient
+        on_sides = self._point(*map(torch.detach, sides)).gradient
         return torch.autograd.grad(sides, leaves, on_sides)
+
+    def _point(self, left: Tensor, right: Tensor) -> "LogLoss":
+        return LogLoss(self.pattern, self.labels, left, right, self.space)
 
     def linearise(self, coordinates: Params) -> Linearisation:
         if self.factors is None:
-            return LogLoss(self.pattern, self.labels, *coordinates)
+            return self._point(*coordinates)
         leaves, (labels,) = as_leaves(coordinates), as_leaves((self.labels,))
         with torch.enable_grad():
             sides = self.factors(leaves)
-            on_sides = _LogLossGradient.apply(self.pattern, labels, *sides)
+            on_sides = _LogLossGradient.apply(self.pattern, self.space, labels, *sides)
             field = torch.autograd.grad(sides, leaves, on_sides, create_graph=True)
         return AutogradLinearisation(field, leaves, (labels,))
 
@@ -74,38 +77,56 @@ class DotProductTraining(Training):
         return cotangents
 
 
+class Workspace:
+    """Buffers of one number for each pair, written anew at every step.
+
+    Fresh memory of this size costs more to map than the arithmetic on it does.
+    """
+
+    def __init__(self, pattern: Pattern, like: Tensor) -> None:
+        self.scores = Sampler(pattern, like)
+        self.changes = Sampler(pattern, like)
+        self.residual = torch.empty_like(like)
+        self.transposed_residual = torch.empty_like(like)
+        self.curvature = torch.empty_like(like)
+        self.transposed_curvature = torch.empty_like(like)
+
+
 class LogLoss(Linearisation):
-    """The field at ``A = left`` [U, D], ``B = right`` [I, D]; see above."""
+    """The field at ``A = left`` [U, D], ``B = right`` [I, D]; see above.
 
-    def __init__(self, pattern: Pattern, labels: Tensor, left: Tensor, right: Tensor) -> None:
-        self.pattern, self.left, self.right = pattern, left, right
-        self.probability = sddmm(pattern, left, right).sigmoid_()
-        self.residual = torch.sub(self.probability, labels).div_(labels.numel())
+    Valid until ``space`` is used for another point.
+    """
 
-    @cached_property
-    def _transposed_residual(self) -> Tensor:
-        return transpose_values(self.pattern, self.residual)
+    def __init__(
+        self, pattern: Pattern, labels: Tensor, left: Tensor, right: Tensor, space: Workspace
+    ) -> None:
+        self.pattern, self.left, self.right, self.space = pattern, left, right, space
+        self.probability = space.scores(left, right).sigmoid_()
+        torch.sub(self.probability, labels, out=space.residual).div_(labels.numel())
+        transpose_values(pattern, space.residual, out=space.transposed_residual)
 
     @property
     def gradient(self) -> tuple[Tensor, Tensor]:
         """``(G B, G^T A)``."""
-        on_left = product(self.pattern, self.residual, self.right)
-        return on_left, transposed_product(self.pattern, self._transposed_residual, self.left)
+        on_left = product(self.pattern, self.space.residual, self.right)
+        return on_left, transposed_product(self.pattern, self.space.transposed_residual, self.left)
 
     def reverse(self, cotangents: Params) -> tuple[Params, Cotangents]:
         """Cotangents of A and B, and of the labels."""
-        pattern, left, right = self.pattern, self.left, self.right
+        pattern, left, right, space = self.pattern, self.left, self.right, self.space
         on_left, on_right = cotangents
-        change = sddmm(pattern, torch.cat([on_left, left], 1), torch.cat([right, on_right], 1))
+        space.changes(on_left, right)
+        change = space.changes(left, on_right, add=True)
         change.div_(-change.numel())  # the labels' cotangent, -s' / M
-        curvature = torch.addcmul(
-            self.probability, self.probability, self.probability, value=-1.0
-        ).mul_(change)
-        back_left = product(pattern, self.residual, on_right)
-        product(pattern, curvature, right, out=back_left, alpha=-1.0)
-        back_right = transposed_product(pattern, self._transposed_residual, on_left)
-        curvature = transpose_values(pattern, curvature)
-        transposed_product(pattern, curvature, left, out=back_right, alpha=-1.0)
+        probability = self.probability
+        torch.addcmul(probability, probability, probability, value=-1.0, out=space.curvature)
+        space.curvature.mul_(change)
+        transpose_values(pattern, space.curvature, out=space.transposed_curvature)
+        back_left = product(pattern, space.residual, on_right)
+        back_left.sub_(product(pattern, space.curvature, right))
+        back_right = transposed_product(pattern, space.transposed_residual, on_left)
+        back_right.sub_(transposed_product(pattern, space.transposed_curvature, left))
         return (back_left, back_right), (change,)
 
 
@@ -113,12 +134,12 @@ class _LogLossGradient(torch.autograd.Function):
     """The field of :class:`LogLoss`, differentiable once."""
 
     @staticmethod
-    def forward(ctx, pattern, labels, left, right):  # type: ignore[no-untyped-def]
-        ctx.point = LogLoss(pattern, labels.detach(), left.detach(), right.detach())
+    def forward(ctx, pattern, space, labels, left, right):  # type: ignore[no-untyped-def]
+        ctx.point = LogLoss(pattern, labels.detach(), left.detach(), right.detach(), space)
         return ctx.point.gradient
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, on_left, on_right):  # type: ignore[no-untyped-def]
         (back_left, back_right), (back_labels,) = ctx.point.reverse((on_left, on_right))
-        return None, back_labels, back_left, back_right
+        return None, None, back_labels, back_left, back_right

@@ -10,6 +10,7 @@ goes through a feed-forward head, as in section 4.2 of the thesis (two hidden la
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -33,6 +34,8 @@ class CF(Recommender):
 
     dim: int = 32
     scale: float = 0.1
+
+    pairwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         positive_int("dim", self.dim)
@@ -64,6 +67,8 @@ class GMF(Recommender):
     dim: int = 32
     layers: tuple[int, ...] = ()
     scale: float = 0.1
+
+    pairwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         positive_int("dim", self.dim)

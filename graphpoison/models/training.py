@@ -125,9 +125,10 @@ def as_leaves(tensors: Params) -> Params:
 
 
 def accumulate(total: Cotangents, part: Cotangents) -> Cotangents:
-    """The sum, entry by entry."""
+    """The sum, entry by entry; writes to ``total`` and keeps nothing of ``part``."""
     return tuple(
-        b if a is None else a if b is None else a + b for a, b in zip(total, part, strict=True)
+        a if b is None else b.clone() if a is None else a.add_(b)
+        for a, b in zip(total, part, strict=True)
     )
 
 

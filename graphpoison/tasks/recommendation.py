@@ -15,6 +15,7 @@ from ..graph.bipartite import EdgeType, Interactions, read_interactions
 from ..graph.homogeneous import decode
 from ..graph.sampling import sample_pairs
 from ..models import Params, Prepared, Recommender, recommender
+from ..models.blocks import BlockedTraining
 from ..models.training import Training
 from .base import Task
 
@@ -104,8 +105,18 @@ class Recommendation(Task):
         return self._log_loss(params, prepared, prepared.structure, prepared.tensors[0])
 
     def training(self, prepared: Prepared, params: Params, linear: bool) -> Training:
-        closed = self.surrogate.training(prepared.structure, prepared.tensors[0])
-        return closed or super().training(prepared, params, linear)
+        pattern, (labels,) = prepared.structure, prepared.tensors
+        closed = self.surrogate.training(pattern, labels)
+        if closed is not None:
+            return closed
+        if not self.surrogate.pairwise:
+            return super().training(prepared, params, linear)
+
+        def block_loss(params: Params, pairs: Pattern, labels: Tensor) -> Tensor:
+            scores = self.surrogate.scores(params, pattern, prepared.tensors[0], pairs)
+            return log_losses(scores, labels).sum()
+
+        return BlockedTraining(block_loss, pattern, labels)
 
     def attack_loss(self, params: Params, prepared: Prepared) -> Tensor:
         if self.probe is None:
@@ -138,8 +149,12 @@ class Recommendation(Task):
     def _log_loss(
         self, params: Params, prepared: Prepared, pairs: Pattern, labels: Tensor
     ) -> Tensor:
-        scores = self.scores(params, prepared, pairs)
-        return (softplus(scores, threshold=40.0) - labels * scores).mean()
+        return log_losses(self.scores(params, prepared, pairs), labels).mean()
+
+
+def log_losses(scores: Tensor, labels: Tensor) -> Tensor:
+    """``log(1 + e^s) - y s``, entry by entry: the log loss of soft labels ``y``."""
+    return softplus(scores, threshold=40.0) - labels * scores
 
 
 def _pair_state(interactions: Interactions, candidates: str | Tensor, seed: int) -> PairState:

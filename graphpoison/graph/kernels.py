@@ -1,0 +1,175 @@
+r"""Sparse times dense, and dense times dense at sparse places: the same two kernels, several ways.
+
+=================  ======================================  =====================================
+backend            spmm                                    sddmm
+=================  ======================================  =====================================
+``csr``            torch CSR (MKL, cuSPARSE)               ``sampled_addmm`` (needs MKL or CUDA)
+``bag``            ``embedding_bag`` with weights          as ``gather``
+``torch-sparse``   ``torch_sparse.matmul``                 as ``gather``
+``torch-scatter``  gathered rows, ``segment_csr``          as ``gather``
+``gather``         gathered rows, ``index_add``            gathered rows, in blocks
+=================  ======================================  =====================================
+
+``auto`` takes ``csr`` on CUDA. On a CPU it takes ``bag`` for spmm and ``csr`` for sddmm, or
+``gather`` for that where torch was built without MKL (Arm, macOS). ``benchmarks/kernels.py``
+measures them all.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag, pad
+
+from .._checks import choice
+from .csr import csr_tensor
+
+BACKENDS = ("auto", "csr", "bag", "torch-sparse", "torch-scatter", "gather")
+BLOCK = 65_536
+"""Entries gathered at a time."""
+
+Multiply = Callable[[Tensor, Tensor, Tensor, int, Tensor], Tensor]
+
+
+def check_backend(backend: str) -> str:
+    """``backend`` if there is one of that name and it is installed.
+
+    Raises:
+        ValueError: an unknown name; or a package that is not installed.
+    """
+    choice("backend", backend, BACKENDS)
+    if backend in ("torch-sparse", "torch-scatter"):
+        try:
+            __import__(backend.replace("-", "_"))
+        except ImportError as error:
+            raise ValueError(
+                f"backend={backend!r} needs the package {backend}, which does not import here "
+                f'({error}); install it with pip install --no-build-isolation "graphpoison[sparse]"'
+                " or leave backend at 'auto'."
+            ) from error
+    return backend
+
+
+def multiply(
+    backend: str, pointers: Tensor, indices: Tensor, weight: Tensor, columns: int, dense: Tensor
+) -> Tensor:
+    """``A @ dense`` [R, D] for the CSR matrix A [R, columns] and ``dense`` [columns, D]."""
+    if not indices.numel():
+        return dense.new_zeros(pointers.numel() - 1, dense.size(1))
+    if backend == "auto":
+        backend = _automatic(dense)
+    return _MULTIPLY[backend](pointers, indices, weight, columns, dense)
+
+
+def sample_into(
+    values: Tensor,
+    backend: str,
+    pointers: Tensor,
+    row: Tensor,
+    indices: Tensor,
+    left: Tensor,
+    right: Tensor,
+    add: bool,
+) -> None:
+    """Write to ``values`` [E], or add to it, the dot products of ``left[row]``, ``right[indices]``.
+
+    Rows are sorted, and in ``pointers`` too.
+    """
+    if not row.numel():
+        return
+    fast = left.is_cuda or (left.device.type == "cpu" and torch.backends.mkl.is_available())
+    if backend == "csr" or (backend == "auto" and fast):
+        _sampled_addmm(values, pointers, indices, left, right, add)
+    elif add:
+        values.add_(gathered_dots(row, indices, left, right))
+    else:
+        values.copy_(gathered_dots(row, indices, left, right))
+
+
+def gathered_dots(row: Tensor, col: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """Dot products [E] by plain indexing, a block of entries at a time."""
+    blocks = zip(row.split(BLOCK), col.split(BLOCK), strict=True)
+    return torch.cat([(left[rows] * right[cols]).sum(dim=1) for rows, cols in blocks])
+
+
+def _automatic(dense: Tensor) -> str:
+    return {"cpu": "bag", "cuda": "csr"}.get(dense.device.type, "gather")
+
+
+def _csr(pointers: Tensor, indices: Tensor, weight: Tensor, columns: int, dense: Tensor) -> Tensor:
+    return csr_tensor(pointers, indices, weight, (pointers.numel() - 1, columns)) @ dense
+
+
+def _bag(pointers: Tensor, indices: Tensor, weight: Tensor, columns: int, dense: Tensor) -> Tensor:
+    return embedding_bag(
+        indices,
+        dense.contiguous(),
+        pointers,
+        mode="sum",
+        per_sample_weights=weight,
+        include_last_offset=True,
+    )
+
+
+def _torch_sparse(
+    pointers: Tensor, indices: Tensor, weight: Tensor, columns: int, dense: Tensor
+) -> Tensor:
+    from torch_sparse import SparseTensor, matmul
+
+    matrix = SparseTensor(
+        rowptr=pointers.long(),
+        col=indices.long(),
+        value=weight,
+        sparse_sizes=(pointers.numel() - 1, columns),
+        is_sorted=True,
+        trust_data=True,
+    )
+    product: Tensor = matmul(matrix, dense.contiguous(), reduce="sum")
+    return product
+
+
+def _torch_scatter(
+    pointers: Tensor, indices: Tensor, weight: Tensor, columns: int, dense: Tensor
+) -> Tensor:
+    from torch_scatter import segment_csr
+
+    gathered = dense.index_select(0, indices).mul_(weight.unsqueeze(1))
+    product: Tensor = segment_csr(gathered, pointers.long(), reduce="sum")
+    return product
+
+
+def _gather(
+    pointers: Tensor, indices: Tensor, weight: Tensor, columns: int, dense: Tensor
+) -> Tensor:
+    row = torch.repeat_interleave(pointers.diff())
+    product = dense.new_zeros(pointers.numel() - 1, dense.size(1))
+    blocks = zip(row.split(BLOCK), indices.split(BLOCK), weight.split(BLOCK), strict=True)
+    for rows, cols, weights in blocks:
+        product.index_add_(0, rows, dense.index_select(0, cols).mul_(weights.unsqueeze(1)))
+    return product
+
+
+_MULTIPLY: dict[str, Multiply] = {
+    "csr": _csr,
+    "bag": _bag,
+    "torch-sparse": _torch_sparse,
+    "torch-scatter": _torch_scatter,
+    "gather": _gather,
+}
+
+
+def _sampled_addmm(
+    values: Tensor, pointers: Tensor, indices: Tensor, left: Tensor, right: Tensor, add: bool
+) -> None:
+    """``torch.sparse.sampled_addmm`` in place, which spares it copies of the indices.
+
+    Its CPU kernel works in vectors of 8: at other widths it is up to ten times slower, so that
+    columns of zeros pay.
+    """
+    if left.device.type == "cpu" and left.size(1) % 8:
+        extra = (0, -left.size(1) % 8)
+        left, right = pad(left, extra), pad(right, extra)
+    if not add:
+        values.zero_()
+    matrix = csr_tensor(pointers, indices, values, (left.size(0), right.size(0)))
+    torch.sparse.sampled_addmm(matrix, left, right.t(), out=matrix)
