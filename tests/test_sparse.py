@@ -10,7 +10,8 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from graphpoison.graph.features import Features
 from graphpoison.graph.kernels import BACKENDS, check_backend
-from graphpoison.graph.sparse import PairTape, Pattern, sddmm, spmm
+from graphpoison.graph.reduce import PairTape
+from graphpoison.graph.sparse import Pattern, sddmm, spmm
 
 
 def random_pattern(rows: int, cols: int, count: int, seed: int = 0) -> Pattern:

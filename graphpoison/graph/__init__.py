@@ -4,7 +4,8 @@ from .factored import FactoredGradient
 from .features import Features
 from .pairs import PairState
 from .propagation import Propagation, normalised_adjacency
-from .sparse import PairTape, Pattern, sddmm, spmm
+from .reduce import PairTape, Thin
+from .sparse import Pattern, sddmm, spmm
 
 __all__ = [
     "FactoredGradient",
@@ -13,6 +14,7 @@ __all__ = [
     "PairTape",
     "Pattern",
     "Propagation",
+    "Thin",
     "normalised_adjacency",
     "sddmm",
     "spmm",

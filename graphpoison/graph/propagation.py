@@ -11,8 +11,8 @@ from torch import Tensor
 
 from .factored import FactoredGradient
 from .pairs import PairState
-from .reduce import reduce_factors
-from .sparse import PairTape, Pattern, spmm
+from .reduce import PairTape, reduce_factors
+from .sparse import Pattern, spmm
 from .sparse_product import SparseProduct
 
 
@@ -56,6 +56,7 @@ class Propagation:
             raise ValueError("this propagation kept no tape; its graph is not open.")
         scale = self.degree.detach().rsqrt()
         thin, (left, right) = reduce_factors(self.tape)
+        thin = [*self.tape.thin, *thin]
         return FactoredGradient.symmetric(
             left * scale.unsqueeze(1),
             right * scale.unsqueeze(1),

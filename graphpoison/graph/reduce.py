@@ -37,6 +37,26 @@ class Thin:
     col: Tensor
     values: Tensor
 
+    @classmethod
+    def of_rows(cls, wide: Tensor, rows: Tensor) -> "Thin":
+        """``wide`` [N, K] times the indicator [N, K] of K distinct ``rows``."""
+        place = torch.arange(rows.numel(), device=rows.device)
+        return cls(wide, rows, place, wide.new_ones(rows.numel()))
+
+
+class PairTape(list[Factors]):
+    """Left and right factors whose sum of products is the gradient w.r.t. *every* matrix entry.
+
+    For ``Y = A H`` with cotangent ``G`` the gradient w.r.t. the dense ``A`` is ``G H^T``, also
+    where ``A`` has no entry. :func:`~graphpoison.graph.sparse.spmm` appends ``(G, H)`` whenever a
+    backward pass that builds no further graph goes through it towards the weights (the outer,
+    meta-level pass); ``thin`` holds terms that are known to be sparse.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thin: list[Thin] = []
+
 
 def reduce_factors(factors: Sequence[Factors]) -> tuple[list[Thin], Factors]:
     """Sparse products and one dense pair (left [N, K], right [N, K]) with the same sum.
@@ -59,9 +79,7 @@ def reduce_factors(factors: Sequence[Factors]) -> tuple[list[Thin], Factors]:
         wide, other = _concatenated(group)
         rows = _support(other).nonzero().squeeze(1)
         if wide.size(1) > rows.numel():
-            place = torch.arange(rows.numel(), device=rows.device)
-            summed = wide @ other[rows].t()
-            thin.append(Thin(summed, rows, place, torch.ones_like(summed[0])))
+            thin.append(Thin.of_rows(wide @ other[rows].t(), rows))
         else:
             dense.append((wide, other))
     return thin, _concatenated(dense, like=factors[0][0] if factors else None)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .csr import compress
 from .kernels import multiply, sample_into
+from .reduce import PairTape
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,15 +65,6 @@ class Pattern:
         order = torch.argsort(self.col, stable=True)
         pointers, indices = compress(self.col[order], self.row[order], self.shape[1])
         return pointers, indices, order
-
-
-class PairTape(list[tuple[Tensor, Tensor]]):
-    """Left and right factors whose sum of products is the gradient w.r.t. *every* matrix entry.
-
-    For ``Y = A H`` with cotangent ``G`` the gradient w.r.t. the dense ``A`` is ``G H^T``, also
-    where ``A`` has no entry. :func:`spmm` appends ``(G, H)`` whenever a backward pass that builds
-    no further graph goes through it towards the weights (the outer, meta-level pass).
-    """
 
 
 def spmm(

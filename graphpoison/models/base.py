@@ -46,8 +46,13 @@ class NodeSurrogate(ABC):
     def logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
         """Logits [N, C] of all nodes."""
 
-    def training(self, labels: Tensor, prepared: Prepared, params: Params) -> Training | None:
-        """Training with ``labels`` [L] under a linear optimiser, where autograd can be beaten."""
+    def training(
+        self, inputs: NodeInputs, labels: Tensor, prepared: Prepared, params: Params, linear: bool
+    ) -> Training | None:
+        """Training with ``labels`` [L] from ``params``, where autograd can be beaten.
+
+        ``linear`` says that the optimiser commutes with linear changes of coordinates.
+        """
         return None
 
     @abstractmethod

@@ -17,6 +17,7 @@ from ..graph import FactoredGradient, PairState, Propagation, normalised_adjacen
 from .base import NodeInputs, NodeSurrogate, glorot
 from .gram import GramTraining
 from .prepared import Params, Prepared
+from .relu_training import ReLUTraining
 from .training import Training
 
 
@@ -54,9 +55,11 @@ class LinearGCN(_GCN):
         first, second = params
         return (prepared.tensors[1] @ first) @ second
 
-    def training(self, labels: Tensor, prepared: Prepared, params: Params) -> Training | None:
+    def training(
+        self, inputs: NodeInputs, labels: Tensor, prepared: Prepared, params: Params, linear: bool
+    ) -> Training | None:
         rows = prepared.tensors[1]
-        if rows.size(0) >= rows.size(1):
+        if not linear or rows.size(0) >= rows.size(1):
             return None
         return GramTraining(1, rows, labels, params)
 
@@ -77,6 +80,12 @@ class ReLUGCN(_GCN):
 
     def train_logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
         return self.logits(inputs, params, prepared)[inputs.labelled]
+
+    def training(
+        self, inputs: NodeInputs, labels: Tensor, prepared: Prepared, params: Params, linear: bool
+    ) -> Training:
+        structure = prepared.structure
+        return ReLUTraining(inputs.features, inputs.labelled, labels, inputs.num_classes, structure)
 
     def logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
         first, second = params

@@ -88,7 +88,7 @@ class NodeClassification(Task):
 
     def training(self, prepared: Prepared, params: Params, linear: bool) -> Training:
         labels = self.labels[self.inputs.labelled]
-        closed = self.surrogate.training(labels, prepared, params) if linear else None
+        closed = self.surrogate.training(self.inputs, labels, prepared, params, linear)
         return closed or super().training(prepared, params, linear)
 
     def attack_loss(self, params: Params, prepared: Prepared) -> Tensor:

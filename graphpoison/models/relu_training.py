@@ -1,0 +1,149 @@
+r"""Training a two-layer ReLU GCN in closed form, with the gradient w.r.t. every pair of nodes.
+
+With :math:`V = X W_1`, :math:`H = \hat A V`, :math:`Y = \mathrm{relu}(H) W_2` and logits
+:math:`Z = \hat A_L Y` of the labelled rows L alone, let :math:`G = (\mathrm{softmax}(Z) - T) / |L|`
+and :math:`R = \hat A_L^\top G`, which is zero except at neighbours of labelled nodes. The gradients
+are :math:`\mathrm{relu}(H)^\top R` for :math:`W_2` and :math:`X^\top \hat A^\top (R W_2^\top \circ
+[H > 0])` for :math:`W_1`. What their derivatives say of :math:`\hat A` is a sum over the steps of
+
+.. math::
+    E_L \, (G \, r^\top + z \, Y^\top) \quad \text{and} \quad
+    E_N \, (g \, c^\top + h \, W_1^\top) \, X^\top
+
+(c, r, z, g, h as in the code, N the neighbours of L), so that two matrices of sizes |L| x nodes and
+|N| x features hold it, however many steps there are.
+"""
+
+import torch
+from torch import Tensor
+
+from ..graph import Features, PairTape, Pattern, Propagation, Thin, sddmm
+from ..graph.sparse import product, transpose_values, transposed_product
+from .prepared import Params
+from .training import Cotangents, Linearisation, Training
+
+
+class ReLUTraining(Training):
+    """The mean cross-entropy of the labelled rows; coordinates are ``(W1 [F, H], W2 [H, C])``.
+
+    ``tensors`` are the two matrices of the module's formula; their cotangents stand for that of the
+    propagation matrix until :meth:`pull_back`.
+
+    Args:
+        features: ``X`` [N, F].
+        labelled: LongTensor [L], increasing.
+        labels: LongTensor [L].
+        num_classes: C.
+        propagation: ``A_hat``, symmetric.
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        labelled: Tensor,
+        labels: Tensor,
+        num_classes: int,
+        propagation: Propagation,
+    ) -> None:
+        self.features, self.labelled = features, labelled
+        self.target = torch.nn.functional.one_hot(labels, num_classes).to(features.x.dtype)
+        self.pattern, self.values = propagation.pattern, propagation.values.detach()
+        self.tape: PairTape | None = propagation.tape
+        num_nodes = features.x.size(0)
+        place = labelled.new_full((num_nodes,), -1)
+        place[labelled] = torch.arange(labelled.numel(), device=labelled.device)
+        self.entries = (place[self.pattern.row] >= 0).nonzero().squeeze(1)
+        row, col = place[self.pattern.row[self.entries]], self.pattern.col[self.entries]
+        self.top = Pattern(row, col, (labelled.numel(), num_nodes), self.pattern.backend)
+        self.top_values = self.values[self.entries]
+        self.near = col.unique()
+        self.tensors = (
+            features.x.new_zeros(labelled.numel(), num_nodes),
+            features.x.new_zeros(self.near.numel(), features.num_features),
+        )
+
+    def coordinates(self, params: Params) -> Params:
+        return params
+
+    def gradient(self, coordinates: Params) -> Params:
+        return self.linearise(coordinates).gradient
+
+    def linearise(self, coordinates: Params) -> "ReLUPoint":
+        return ReLUPoint(self, *coordinates)
+
+    def params(self, coordinates: Params) -> Params:
+        return coordinates
+
+    def params_reverse(self, coordinates: Params, cotangents: Params) -> tuple[Params, Cotangents]:
+        return cotangents, (None, None)
+
+    def pull_back(self, cotangents: Cotangents) -> Cotangents:
+        """The cotangent of the propagation's entries; those of all pairs go to its tape."""
+        top, near = cotangents
+        assert top is not None
+        assert near is not None
+        rows = near.new_zeros(self.features.x.size(0), near.size(1))
+        rows[self.near] = near
+        on_values = sddmm(self.pattern, rows, self.features.x)
+        on_values[self.entries] += top[self.top.row, self.top.col]
+        if self.tape is not None:
+            self.tape.thin.append(Thin.of_rows(top.t(), self.labelled))
+            if self.near.numel() < near.size(1):
+                self.tape.thin.append(Thin.of_rows(self.features.matmul(near.t()), self.near))
+            else:
+                self.tape.append((rows, self.features.x))
+        return (on_values,)
+
+    def propagate(self, dense: Tensor) -> Tensor:
+        """``A_hat @ dense``, which is ``A_hat.T @ dense`` too."""
+        return product(self.pattern, self.values, dense)
+
+
+class ReLUPoint(Linearisation):
+    """The field at ``(W1, W2)``; letters as in the module's formula."""
+
+    def __init__(self, training: ReLUTraining, first: Tensor, second: Tensor) -> None:
+        self.training, self.first, self.second = training, first, second
+        hidden = training.propagate(training.features.matmul(first))
+        self.active = hidden > 0
+        self.hidden = hidden.relu_()
+        self.outputs = self.hidden @ second
+        logits = product(training.top, training.top_values, self.outputs)
+        self.probability = torch.softmax(logits, dim=1)
+        self.residual = (self.probability - training.target).div_(logits.size(0))
+        self.spread = self._from_top(self.residual)
+        self.on_hidden = (self.spread @ second.t()).mul_(self.active)
+
+    @property
+    def gradient(self) -> Params:
+        on_first = self.training.propagate(self.on_hidden)
+        return self.training.features.transposed_matmul(on_first), self.hidden.t() @ self.spread
+
+    def reverse(self, cotangents: Params) -> tuple[Params, Cotangents]:
+        training = self.training
+        on_first, on_second = cotangents
+        change = training.propagate(training.features.matmul(on_first)).mul_(self.active)
+        on_spread = torch.addmm(change @ self.second, self.hidden, on_second)
+        on_residual = product(training.top, training.top_values, on_spread)
+        weighted = self.probability * on_residual
+        on_logits = weighted.addcmul_(
+            self.probability, weighted.sum(dim=1, keepdim=True), value=-1.0
+        ).div_(weighted.size(0))
+        on_outputs = self._from_top(on_logits)
+        on_hidden = torch.addmm(self.spread @ on_second.t(), on_outputs, self.second.t())
+        on_hidden.mul_(self.active)
+        back_second = torch.addmm(change.t() @ self.spread, self.hidden.t(), on_outputs)
+        back_first = training.features.transposed_matmul(training.propagate(on_hidden))
+        near = training.near
+        top = _outer((self.residual, on_logits), (on_spread, self.outputs))
+        below = _outer((self.on_hidden[near], on_hidden[near]), (on_first, self.first))
+        return (back_first, back_second), (top, below)
+
+    def _from_top(self, rows: Tensor) -> Tensor:
+        top = self.training.top
+        return transposed_product(top, transpose_values(top, self.training.top_values), rows)
+
+
+def _outer(left: Params, right: Params) -> Tensor:
+    """``left[0] @ right[0].T + left[1] @ right[1].T``."""
+    return torch.cat(left, dim=1) @ torch.cat(right, dim=1).t()
