@@ -4,7 +4,7 @@ r"""The normalised adjacency of a weighted homogeneous graph, differentiable in 
     \hat A = D^{-1/2} (A + I) D^{-1/2}, \qquad D_{ii} = 1 + \sum_j A_{ij}
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -23,12 +23,14 @@ class Propagation:
     Args:
         pattern: where its entries are.
         values: Tensor [2M + N], its entries.
+        weight: Tensor [M], the weights that they are computed from.
         degree: Tensor [N], weighted degrees plus one.
         tape: collects all-pairs factors; None where the listed pairs are all there are.
     """
 
     pattern: Pattern
     values: Tensor
+    weight: Tensor
     degree: Tensor
     tape: PairTape | None = None
 
@@ -38,7 +40,7 @@ class Propagation:
 
     def with_values(self, values: Tensor) -> "Propagation":
         """The same matrix with ``values`` in the place of its entries (a leaf, say)."""
-        return Propagation(self.pattern, values, self.degree, self.tape)
+        return replace(self, values=values)
 
     def all_pairs(self, grad_degree: Tensor) -> FactoredGradient:
         r"""The gradient w.r.t. the weight of every pair, from the tape's factors.
@@ -55,11 +57,12 @@ class Propagation:
         if self.tape is None:
             raise ValueError("this propagation kept no tape; its graph is not open.")
         scale = self.degree.detach().rsqrt()
-        thin, (left, right) = reduce_factors(self.tape)
+        thin, dense = reduce_factors(self.tape)
         thin = [*self.tape.thin, *thin]
+        none = scale.new_empty(scale.numel(), 0)
         return FactoredGradient.symmetric(
-            left * scale.unsqueeze(1),
-            right * scale.unsqueeze(1),
+            torch.cat([none, *(left for left, _ in dense)], dim=1) * scale.unsqueeze(1),
+            torch.cat([none, *(right for _, right in dense)], dim=1) * scale.unsqueeze(1),
             grad_degree.detach(),
             SparseProduct.of(thin, scale) if thin else None,
         )
@@ -78,4 +81,4 @@ def normalised_adjacency(state: PairState, weight: Tensor) -> Propagation:
     degree = weight.new_zeros(num_nodes).index_add(0, pattern.row, entries)
     scale = degree.rsqrt()  # the self-loop keeps every degree at 1 or more
     values = entries * scale[pattern.row] * scale[pattern.col]
-    return Propagation(pattern, values, degree, PairTape() if state.open else None)
+    return Propagation(pattern, values, weight, degree, PairTape() if state.open else None)

@@ -58,8 +58,8 @@ class PairTape(list[Factors]):
         self.thin: list[Thin] = []
 
 
-def reduce_factors(factors: Sequence[Factors]) -> tuple[list[Thin], Factors]:
-    """Sparse products and one dense pair (left [N, K], right [N, K]) with the same sum.
+def reduce_factors(factors: Sequence[Factors]) -> tuple[list[Thin], list[Factors]]:
+    """Sparse products and dense pairs (left [N, K], right [N, K]) with the same sum.
 
     ``left @ right.T`` counts the same as ``right @ left.T``: meant for symmetric gradients.
     """
@@ -82,7 +82,7 @@ def reduce_factors(factors: Sequence[Factors]) -> tuple[list[Thin], Factors]:
             thin.append(Thin.of_rows(wide @ other[rows].t(), rows))
         else:
             dense.append((wide, other))
-    return thin, _concatenated(dense, like=factors[0][0] if factors else None)
+    return thin, dense
 
 
 def _narrower_last(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, int]:
@@ -95,9 +95,6 @@ def _support(factor: Tensor) -> Tensor:
     return (factor != 0).any(dim=1)
 
 
-def _concatenated(factors: Sequence[Factors], like: Tensor | None = None) -> Factors:
-    if not factors:
-        assert like is not None
-        return like[:, :0], like[:, :0]
+def _concatenated(factors: Sequence[Factors]) -> Factors:
     left, right = zip(*factors, strict=True)
     return torch.cat(left, dim=1), torch.cat(right, dim=1)

@@ -139,11 +139,16 @@ def transpose_values(pattern: Pattern, weight: Tensor, out: Tensor | None = None
 
 
 class Sampler:
-    """:func:`sddmm` outside autograd into one buffer, for a pattern that is used many times."""
+    """:func:`sddmm` outside autograd into one buffer, for a pattern that is used many times.
 
-    def __init__(self, pattern: Pattern, like: Tensor) -> None:
+    Args:
+        pattern: where to sample.
+        values: Tensor [E], the buffer.
+    """
+
+    def __init__(self, pattern: Pattern, values: Tensor) -> None:
         self.pattern = pattern
-        self.values = like.new_zeros(pattern.num_entries)
+        self.values = values
 
     def __call__(self, left: Tensor, right: Tensor, add: bool = False) -> Tensor:
         """The dot products [E], added to those before if ``add``; overwritten by the next call."""
@@ -172,4 +177,4 @@ def _matmul(pattern: Pattern, weight: Tensor, dense: Tensor, transposed: bool) -
 
 
 def _sampled(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
-    return Sampler(pattern, left)(left, right)
+    return Sampler(pattern, left.new_zeros(pattern.num_entries))(left, right)

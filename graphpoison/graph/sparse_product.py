@@ -52,23 +52,20 @@ class SparseProduct:
 
     def add_to(self, block: Tensor, start: int, stop: int, first: int) -> Tensor:
         """``block`` plus the values of rows ``start:stop`` and columns from ``first`` on."""
-        block.add_(self._product(start, stop, self.wide[:, first:]))
-        across = self._product(first, self.pattern.shape[0], self.wide[:, start:stop])
-        return block.add_(across.t())
-
-    def _product(self, start: int, stop: int, dense: Tensor) -> Tensor:
-        """``thin[start:stop] @ dense`` for ``dense`` [S, *]."""
         pointers, indices = self.pattern.csr
         low, high = int(pointers[start]), int(pointers[stop])
-        part = pointers[start : stop + 1] - pointers[start]
-        return multiply(
-            self.pattern.backend,
-            part,
-            indices[low:high],
-            self.values[low:high],
-            self.pattern.shape[1],
-            dense,
-        )
+        rows = self.wide.index_select(0, indices[low:high])[:, first:]
+        rows = rows.mul_(self.values[low:high].unsqueeze(1))
+        block.index_add_(0, self.pattern.row[low:high] - start, rows)
+        return block.add_(self._product(first, self.wide[:, start:stop]).t())
+
+    def _product(self, first: int, dense: Tensor) -> Tensor:
+        """``thin[first:] @ dense`` for ``dense`` [S, *]."""
+        pointers, indices = self.pattern.csr
+        low = int(pointers[first])
+        part = pointers[first:] - pointers[first]
+        columns = self.pattern.shape[1]
+        return multiply("auto", part, indices[low:], self.values[low:], columns, dense)
 
     def _half(self, source: Tensor, target: Tensor) -> Tensor:
         """``wide[source] . thin[target]``."""

@@ -56,7 +56,9 @@ class NodeSurrogate(ABC):
         return None
 
     @abstractmethod
-    def pull_back(self, prepared: Prepared, cotangents: Params) -> Tensor | FactoredGradient:
+    def pull_back(
+        self, inputs: NodeInputs, prepared: Prepared, cotangents: Params
+    ) -> Tensor | FactoredGradient:
         """The gradient w.r.t. the listed pairs [M], or w.r.t. all pairs of an open graph."""
 
 

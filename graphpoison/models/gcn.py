@@ -16,6 +16,7 @@ from .._checks import positive_int
 from ..graph import FactoredGradient, PairState, Propagation, normalised_adjacency
 from .base import NodeInputs, NodeSurrogate, glorot
 from .gram import GramTraining
+from .linear_rows import labelled_rows, pull_back_rows
 from .prepared import Params, Prepared
 from .relu_training import ReLUTraining
 from .training import Training
@@ -34,12 +35,14 @@ class _GCN(NodeSurrogate):
         second = glorot(self.hidden, inputs.num_classes, generator, x.dtype)
         return first.to(x.device), second.to(x.device)
 
-    def pull_back(self, prepared: Prepared, cotangents: Params) -> Tensor | FactoredGradient:
-        propagation: Propagation = prepared.structure
-        if propagation.tape is None:
-            return prepared.pull_back(cotangents)
-        (grad_degree,) = torch.autograd.grad(prepared.tensors, (propagation.degree,), cotangents)
-        return propagation.all_pairs(grad_degree)
+
+def pull_back(propagation: Propagation, on_values: Tensor) -> Tensor | FactoredGradient:
+    """The gradient w.r.t. the pairs from that w.r.t. the propagation's entries, and its tape."""
+    if propagation.tape is None:
+        (gradient,) = torch.autograd.grad(propagation.values, (propagation.weight,), on_values)
+        return gradient
+    (on_degree,) = torch.autograd.grad(propagation.values, (propagation.degree,), on_values)
+    return propagation.all_pairs(on_degree)
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,15 @@ class LinearGCN(_GCN):
 
     def prepare(self, inputs: NodeInputs, state: PairState, weight: Tensor) -> Prepared:
         propagation = normalised_adjacency(state, weight)
-        rows = _twice_propagated_rows(propagation, inputs)
+        rows = labelled_rows(inputs, propagation)
         return Prepared(weight, (propagation.values, rows), propagation)
+
+    def pull_back(
+        self, inputs: NodeInputs, prepared: Prepared, cotangents: Params
+    ) -> Tensor | FactoredGradient:
+        propagation: Propagation = prepared.structure
+        on_values, on_rows = cotangents
+        return pull_back(propagation, on_values + pull_back_rows(inputs, propagation, on_rows))
 
     def train_logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
         first, second = params
@@ -81,6 +91,11 @@ class ReLUGCN(_GCN):
     def train_logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
         return self.logits(inputs, params, prepared)[inputs.labelled]
 
+    def pull_back(
+        self, inputs: NodeInputs, prepared: Prepared, cotangents: Params
+    ) -> Tensor | FactoredGradient:
+        return pull_back(prepared.structure, *cotangents)
+
     def training(
         self, inputs: NodeInputs, labels: Tensor, prepared: Prepared, params: Params, linear: bool
     ) -> Training:
@@ -93,18 +108,3 @@ class ReLUGCN(_GCN):
         hidden = propagate(inputs.features.matmul(first)).relu()
         logits: Tensor = propagate(hidden @ second)
         return logits
-
-
-def _twice_propagated_rows(propagate: Propagation, inputs: NodeInputs) -> Tensor:
-    """The labelled rows [L, F] of ``A_hat^2 X``, propagating whichever side is narrower.
-
-    ``A_hat`` is symmetric, so the rows are also ``(A_hat^2 E)^T X`` with ``E`` [N, L] the
-    indicator of the labelled nodes; the width propagated is the rank of the gradient's factors.
-    """
-    labelled, features = inputs.labelled, inputs.features
-    if features.num_features <= labelled.numel():
-        return propagate(propagate(features.x))[labelled]
-    num_nodes = features.x.size(0)
-    indicator = features.x.new_zeros(num_nodes, labelled.numel())
-    indicator[labelled, torch.arange(labelled.numel(), device=labelled.device)] = 1.0
-    return features.transposed_matmul(propagate(propagate(indicator))).t()

@@ -100,7 +100,7 @@ class ModuleClassifier(NodeSurrogate):
     def logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
         return self._function(params, inputs.features.x, prepared.structure, prepared.tensors[0])
 
-    def pull_back(self, prepared: Prepared, cotangents: Params) -> Tensor:
+    def pull_back(self, inputs: NodeInputs, prepared: Prepared, cotangents: Params) -> Tensor:
         return prepared.pull_back(cotangents)
 
 

@@ -26,8 +26,8 @@ from .training import Cotangents, Linearisation, Training
 class ReLUTraining(Training):
     """The mean cross-entropy of the labelled rows; coordinates are ``(W1 [F, H], W2 [H, C])``.
 
-    ``tensors`` are the two matrices of the module's formula; their cotangents stand for that of the
-    propagation matrix until :meth:`pull_back`.
+    Every step walked backwards adds to the two matrices of the module's formula in place, which
+    :meth:`pull_back` then turns into the cotangent of the propagation matrix.
 
     Args:
         features: ``X`` [N, F].
@@ -57,10 +57,9 @@ class ReLUTraining(Training):
         self.top = Pattern(row, col, (labelled.numel(), num_nodes), self.pattern.backend)
         self.top_values = self.values[self.entries]
         self.near = col.unique()
-        self.tensors = (
-            features.x.new_zeros(labelled.numel(), num_nodes),
-            features.x.new_zeros(self.near.numel(), features.num_features),
-        )
+        self.tensors = ()
+        self.on_top = features.x.new_zeros(labelled.numel(), num_nodes)
+        self.on_near = features.x.new_zeros(self.near.numel(), features.num_features)
 
     def coordinates(self, params: Params) -> Params:
         return params
@@ -75,13 +74,11 @@ class ReLUTraining(Training):
         return coordinates
 
     def params_reverse(self, coordinates: Params, cotangents: Params) -> tuple[Params, Cotangents]:
-        return cotangents, (None, None)
+        return cotangents, ()
 
     def pull_back(self, cotangents: Cotangents) -> Cotangents:
         """The cotangent of the propagation's entries; those of all pairs go to its tape."""
-        top, near = cotangents
-        assert top is not None
-        assert near is not None
+        top, near = self.on_top, self.on_near
         rows = near.new_zeros(self.features.x.size(0), near.size(1))
         rows[self.near] = near
         on_values = sddmm(self.pattern, rows, self.features.x)
@@ -135,15 +132,16 @@ class ReLUPoint(Linearisation):
         back_second = torch.addmm(change.t() @ self.spread, self.hidden.t(), on_outputs)
         back_first = training.features.transposed_matmul(training.propagate(on_hidden))
         near = training.near
-        top = _outer((self.residual, on_logits), (on_spread, self.outputs))
-        below = _outer((self.on_hidden[near], on_hidden[near]), (on_first, self.first))
-        return (back_first, back_second), (top, below)
+        training.on_top.addmm_(
+            torch.cat([self.residual, on_logits], dim=1),
+            torch.cat([on_spread, self.outputs], dim=1).t(),
+        )
+        training.on_near.addmm_(
+            torch.cat([self.on_hidden[near], on_hidden[near]], dim=1),
+            torch.cat([on_first, self.first], dim=1).t(),
+        )
+        return (back_first, back_second), ()
 
     def _from_top(self, rows: Tensor) -> Tensor:
         top = self.training.top
         return transposed_product(top, transpose_values(top, self.training.top_values), rows)
-
-
-def _outer(left: Params, right: Params) -> Tensor:
-    """``left[0] @ right[0].T + left[1] @ right[1].T``."""
-    return torch.cat(left, dim=1) @ torch.cat(right, dim=1).t()

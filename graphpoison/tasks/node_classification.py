@@ -106,7 +106,7 @@ class NodeClassification(Task):
         return self.mix * self.train_loss(params, prepared) + (1.0 - self.mix) * self_loss
 
     def pull_back(self, prepared: Prepared, cotangents: Params) -> Tensor | FactoredGradient:
-        return self.surrogate.pull_back(prepared, cotangents)
+        return self.surrogate.pull_back(self.inputs, prepared, cotangents)
 
     @property
     def needs_clean_model(self) -> bool:

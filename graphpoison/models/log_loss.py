@@ -1,0 +1,149 @@
+r"""The log loss of dot products at the places of a sparse pattern, to second order.
+
+With scores :math:`s_e = \langle A_u, B_i \rangle` of the M pairs e = (u, i), labels y and
+:math:`g_e = (\sigma(s_e) - y_e) / M`, the mean log loss has the gradients
+
+.. math::
+    \nabla_A = G B, \qquad \nabla_B = G^\top A
+
+where ``G`` is the sparse matrix of g. Its derivative in a direction :math:`(\dot A, \dot B)` needs
+nothing but the same two products: with :math:`\dot s = \langle \dot A_u, B_i \rangle + \langle A_u,
+\dot B_i \rangle` and :math:`h = \sigma'(s) \dot s / M`, it is :math:`(H B + G \dot B, H^\top A +
+G^\top \dot A)`, and :math:`-\dot s / M` for the labels.
+
+Pairs are taken in blocks of rows, so that what there is one number of for each pair stays in the
+cache, and in buffers that are written anew at every step: mapping fresh memory of that size costs
+more than the arithmetic on it.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..graph import Pattern
+from ..graph.sparse import Sampler, product, transpose_values, transposed_product
+from .prepared import Params
+from .training import Cotangents, Linearisation
+
+BLOCK = 262_144
+"""Pairs in a block, give or take a row."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some rows of a pattern, with their buffers.
+
+    Args:
+        rows, entries: which rows and entries of the whole they are.
+        pattern: those rows alone.
+        labels: Tensor [m].
+        probability, change: Samplers into [m] that keep what the whole point needs later.
+        residual, curvature, permuted: Tensors [m], scratch that all blocks share.
+    """
+
+    rows: slice
+    entries: slice
+    pattern: Pattern
+    labels: Tensor
+    probability: Sampler
+    change: Sampler
+    residual: Tensor
+    curvature: Tensor
+    permuted: Tensor
+
+
+class Blocks:
+    """A pattern with labels, cut into blocks of rows."""
+
+    def __init__(self, pattern: Pattern, labels: Tensor) -> None:
+        self.count = labels.numel()
+        self.change = torch.zeros_like(labels)
+        probability = torch.zeros_like(labels)
+        cuts = _cuts(pattern)
+        longest = max((high - low for _, _, low, high in cuts), default=0)
+        scratch = labels.new_zeros(3, longest)
+        self.blocks = []
+        for start, stop, low, high in cuts:
+            part = Pattern(
+                pattern.row[low:high] - start,
+                pattern.col[low:high],
+                (stop - start, pattern.shape[1]),
+                pattern.backend,
+            )
+            self.blocks.append(
+                Block(
+                    slice(start, stop),
+                    slice(low, high),
+                    part,
+                    labels[low:high],
+                    Sampler(part, probability[low:high]),
+                    Sampler(part, self.change[low:high]),
+                    *(row[: high - low] for row in scratch),
+                )
+            )
+
+
+class LogLoss(Linearisation):
+    """The field at ``A = left`` [U, D], ``B = right`` [I, D]; valid until the next on ``space``."""
+
+    def __init__(self, space: Blocks, left: Tensor, right: Tensor) -> None:
+        self.space, self.left, self.right = space, left, right
+        self.known = False  # whether the probabilities of this point are in the buffers
+
+    @property
+    def gradient(self) -> tuple[Tensor, Tensor]:
+        """``(G B, G^T A)``."""
+        on_left, on_right = torch.zeros_like(self.left), torch.zeros_like(self.right)
+        for block in self.space.blocks:
+            pattern, residual = block.pattern, self._residual(block)
+            on_left[block.rows] = product(pattern, residual, self.right)
+            permuted = transpose_values(pattern, residual, out=block.permuted)
+            on_right += transposed_product(pattern, permuted, self.left[block.rows])
+        self.known = True
+        return on_left, on_right
+
+    def reverse(self, cotangents: Params) -> tuple[Params, Cotangents]:
+        """Cotangents of A and B, and of the labels."""
+        on_left, on_right = cotangents
+        back_left, back_right = torch.zeros_like(self.left), torch.zeros_like(self.right)
+        for block in self.space.blocks:
+            pattern, left, direction = block.pattern, self.left[block.rows], on_left[block.rows]
+            residual = self._residual(block)
+            curvature = self._curvature(block, left, direction, on_right)
+            back_left[block.rows] = product(pattern, residual, on_right)
+            back_left[block.rows] -= product(pattern, curvature, self.right)
+            permuted = transpose_values(pattern, residual, out=block.permuted)
+            back_right += transposed_product(pattern, permuted, direction)
+            permuted = transpose_values(pattern, curvature, out=block.permuted)
+            back_right -= transposed_product(pattern, permuted, left)
+        self.known = True
+        return (back_left, back_right), (self.space.change,)
+
+    def _residual(self, block: Block) -> Tensor:
+        """g of a block."""
+        probability = block.probability.values
+        if not self.known:
+            block.probability(self.left[block.rows], self.right).sigmoid_()
+        return torch.sub(probability, block.labels, out=block.residual).div_(self.space.count)
+
+    def _curvature(self, block: Block, left: Tensor, direction: Tensor, on_right: Tensor) -> Tensor:
+        """-h of a block; the labels' cotangent, ``-s' / M``, goes to its ``change``."""
+        block.change(direction, self.right)
+        change = block.change(left, on_right, add=True).div_(-self.space.count)
+        probability = block.probability.values
+        torch.addcmul(probability, probability, probability, value=-1.0, out=block.curvature)
+        return block.curvature.mul_(change)
+
+
+def _cuts(pattern: Pattern) -> list[tuple[int, int, int, int]]:
+    """First and last row, first and last entry of each block."""
+    if pattern.num_entries <= BLOCK:
+        return [(0, pattern.shape[0], 0, pattern.num_entries)]
+    pointers = pattern.csr[0].long()
+    targets = torch.arange(0, pattern.num_entries, BLOCK, device=pointers.device)
+    rows = torch.searchsorted(pointers, targets).unique()
+    starts = [0, *(row for row in rows.tolist() if 0 < row < pattern.shape[0])]
+    stops = [*starts[1:], pattern.shape[0]]
+    entries = pointers.tolist()
+    return [(a, b, entries[a], entries[b]) for a, b in zip(starts, stops, strict=True)]
