@@ -78,9 +78,14 @@ class Recommender(ABC):
     ) -> Params:
         """Fresh parameters for ``shape`` = (users, items), drawn on the CPU."""
 
-    def training(self, pattern: Pattern, labels: Tensor) -> Training | None:
-        """Training on ``pattern`` with soft ``labels`` [M], where autograd can be beaten."""
-        return None
+    @property
+    def dot_product(self) -> bool:
+        """Whether a pair's score is the dot product of :meth:`factors`."""
+        return False
+
+    def factors(self, params: Params) -> tuple[Tensor, Tensor]:
+        """``A`` [U, D] and ``B`` [I, D], of which the rows' dot products are the scores."""
+        raise TypeError(f"{self!r} scores pairs otherwise than by a dot product.")
 
     @abstractmethod
     def scores(self, params: Params, graph: Pattern, weight: Tensor, pairs: Pattern) -> Tensor:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..graph import Pattern
-from .log_loss import Blocks, LogLoss
+from .all_pairs_loss import Tiles
+from .log_loss import Blocks
 from .prepared import Params
 from .training import AutogradLinearisation, Cotangents, Linearisation, Training, as_leaves
 
@@ -14,37 +14,35 @@ Factors = Callable[[Params], tuple[Tensor, Tensor]]
 
 
 class DotProductTraining(Training):
-    """The mean log loss of ``pattern`` with ``labels``; coordinates are the parameters.
+    """The mean log loss of dot products; coordinates are the parameters.
 
     Args:
-        pattern: the M training pairs.
-        labels: Tensor [M], soft labels.
+        space: the training pairs with their labels.
         factors: maps parameters to ``A`` [U, D] and ``B`` [I, D]; None where they are the
             parameters themselves.
     """
 
-    def __init__(self, pattern: Pattern, labels: Tensor, factors: Factors | None = None) -> None:
-        self.labels = labels.detach()
+    def __init__(self, space: Blocks | Tiles, factors: Factors | None = None) -> None:
+        self.space = space
         self.factors = factors
-        self.tensors = (self.labels,)
-        self.space = Blocks(pattern, self.labels)
+        self.tensors = (space.labels,)
 
     def coordinates(self, params: Params) -> Params:
         return params
 
     def gradient(self, coordinates: Params) -> Params:
         if self.factors is None:
-            return LogLoss(self.space, *coordinates).gradient
+            return self.space.point(*coordinates).gradient
         leaves = as_leaves(coordinates)
         with torch.enable_grad():
             sides = self.factors(leaves)
-        on_sides = LogLoss(self.space, *map(torch.detach, sides)).gradient
+        on_sides = self.space.point(*map(torch.detach, sides)).gradient
         return torch.autograd.grad(sides, leaves, on_sides)
 
     def linearise(self, coordinates: Params) -> Linearisation:
         if self.factors is None:
-            return LogLoss(self.space, *coordinates)
-        leaves, (labels,) = as_leaves(coordinates), as_leaves((self.labels,))
+            return self.space.point(*coordinates)
+        leaves, (labels,) = as_leaves(coordinates), as_leaves(self.tensors)
         with torch.enable_grad():
             sides = self.factors(leaves)
             on_sides = _LogLossGradient.apply(self.space, labels, *sides)
@@ -62,11 +60,11 @@ class DotProductTraining(Training):
 
 
 class _LogLossGradient(torch.autograd.Function):
-    """The field of :class:`LogLoss`, differentiable once; the labels are those of ``space``."""
+    """The field at two sides, differentiable once; the labels are those of ``space``."""
 
     @staticmethod
     def forward(ctx, space, labels, left, right):  # type: ignore[no-untyped-def]
-        ctx.point = LogLoss(space, left.detach(), right.detach())
+        ctx.point = space.point(left.detach(), right.detach())
         return ctx.point.gradient
 
     @staticmethod

@@ -18,9 +18,7 @@ from torch import Tensor
 from .._checks import in_range, positive_int
 from ..graph import Pattern, sddmm
 from .base import Recommender, glorot
-from .dot_product import DotProductTraining
 from .prepared import Params
-from .training import Training
 
 
 @dataclass(frozen=True)
@@ -46,12 +44,16 @@ class CF(Recommender):
     ) -> Params:
         return _embeddings(shape, self.dim, self.scale, generator, dtype)
 
-    def training(self, pattern: Pattern, labels: Tensor) -> Training:
-        return DotProductTraining(pattern, labels)
+    @property
+    def dot_product(self) -> bool:
+        return True
+
+    def factors(self, params: Params) -> tuple[Tensor, Tensor]:
+        users, items = params
+        return users, items
 
     def scores(self, params: Params, graph: Pattern, weight: Tensor, pairs: Pattern) -> Tensor:
-        users, items = params
-        return sddmm(pairs, users, items)
+        return sddmm(pairs, *params)
 
 
 @dataclass(frozen=True)
@@ -91,23 +93,23 @@ class GMF(Recommender):
             ]
         return (*embeddings, *head)
 
-    def training(self, pattern: Pattern, labels: Tensor) -> Training | None:
-        return None if self.layers else DotProductTraining(pattern, labels, _weighted)
+    @property
+    def dot_product(self) -> bool:
+        return not self.layers
+
+    def factors(self, params: Params) -> tuple[Tensor, Tensor]:
+        users, items, output = params
+        return users * output, items
 
     def scores(self, params: Params, graph: Pattern, weight: Tensor, pairs: Pattern) -> Tensor:
         if not self.layers:
-            return sddmm(pairs, *_weighted(params))
+            return sddmm(pairs, *self.factors(params))
         users, items, *head = params
         user, item = pairs.index
         hidden = users.index_select(0, user) * items.index_select(0, item)
         for kernel, bias in zip(head[:-2:2], head[1:-2:2], strict=True):
             hidden = torch.relu(hidden @ kernel + bias)
         return (hidden @ head[-2] + head[-1]).squeeze(1)
-
-
-def _weighted(params: Params) -> tuple[Tensor, Tensor]:
-    users, items, output = params
-    return users * output, items
 
 
 def _embeddings(

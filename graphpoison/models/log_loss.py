@@ -57,6 +57,7 @@ class Blocks:
     """A pattern with labels, cut into blocks of rows."""
 
     def __init__(self, pattern: Pattern, labels: Tensor) -> None:
+        self.labels = labels
         self.count = labels.numel()
         self.change = torch.zeros_like(labels)
         probability = torch.zeros_like(labels)
@@ -82,6 +83,9 @@ class Blocks:
                     *(row[: high - low] for row in scratch),
                 )
             )
+
+    def point(self, left: Tensor, right: Tensor) -> "LogLoss":
+        return LogLoss(self, left, right)
 
 
 class LogLoss(Linearisation):

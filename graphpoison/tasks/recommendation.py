@@ -1,6 +1,7 @@
 """Link-prediction recommenders on a bipartite graph, attacked through its interactions."""
 
 import copy
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -10,12 +11,15 @@ from torch_geometric.data import HeteroData
 
 from .._checks import choice, in_range, pair_index
 from .._random import generator, numpy_generator
-from ..graph import PairState, Pattern
+from ..graph import FactoredGradient, PairState, Pattern
 from ..graph.bipartite import EdgeType, Interactions, read_interactions
 from ..graph.homogeneous import decode
 from ..graph.sampling import sample_pairs
-from ..models import Params, Prepared, Recommender, recommender
+from ..models import CF, Params, Prepared, Recommender, recommender
+from ..models.all_pairs_loss import Tiles
 from ..models.blocks import BlockedTraining
+from ..models.dot_product import DotProductTraining
+from ..models.log_loss import Blocks
 from ..models.training import Training
 from .base import Task
 
@@ -50,7 +54,9 @@ class Recommendation(Task):
         edge_type: which edges; may be left out where there is but one type.
         candidates: ``"sampled"``: the training pairs, of which the negatives are those of ``data``
             or as many as there are interactions, drawn from ``seed``; ``"all"``: every pair that
-            is no interaction is a training negative and a candidate; or the pairs [2, K] that may
+            is no interaction is a training negative and a candidate (listed one by one, unless the
+          surrogate's scores are dot products and the objective is ``"train"``: these take memory
+          for the interactions alone); or the pairs [2, K] that may
             be flipped, which then are training pairs too.
         heldout_fraction: the share of training pairs that ``"heldout"`` keeps out.
         seed: draws negatives, held-out pairs and unobserved pairs.
@@ -76,7 +82,8 @@ class Recommendation(Task):
         self.dtype = dtype
         interactions = read_interactions(data, edge_type)
         self.edge_type = interactions.edge_type
-        self.state = _pair_state(interactions, candidates, seed)
+        open_graph = self.surrogate.dot_product and objective == "train"
+        self.state = _pair_state(interactions, candidates, seed, open_graph)
         self.probe: Pattern | None = None
         self.probe_labels: Tensor | None = None
         if objective == "heldout":
@@ -99,21 +106,27 @@ class Recommendation(Task):
     def prepare(self, state: PairState) -> Prepared:
         weight = state.weight.detach().to(self.dtype, copy=True).requires_grad_()
         labels = weight.clone()  # not a leaf: what training sees is computed from the weights
-        return Prepared(weight, (labels,), state.pattern)
+        tiles = Tiles(state.pattern, labels.detach()) if state.open else None
+        return Prepared(weight, (labels,), _Pairs(state.pattern, tiles))
 
     def train_loss(self, params: Params, prepared: Prepared) -> Tensor:
-        return self._log_loss(params, prepared, prepared.structure, prepared.tensors[0])
+        pairs: _Pairs = prepared.structure
+        if pairs.tiles is not None:
+            return pairs.tiles.loss(*self.surrogate.factors(params))
+        return self._log_loss(params, prepared, pairs.pattern, prepared.tensors[0])
 
     def training(self, prepared: Prepared, params: Params, linear: bool) -> Training:
-        pattern, (labels,) = prepared.structure, prepared.tensors
-        closed = self.surrogate.training(pattern, labels)
-        if closed is not None:
-            return closed
-        if not self.surrogate.pairwise:
+        model, (labels,) = self.surrogate, prepared.tensors
+        if model.dot_product:
+            tiles: Tiles | None = prepared.structure.tiles
+            space = tiles or Blocks(prepared.structure.pattern, labels.detach())
+            return DotProductTraining(space, None if isinstance(model, CF) else model.factors)
+        if not model.pairwise:
             return super().training(prepared, params, linear)
+        pattern = prepared.structure.pattern
 
         def block_loss(params: Params, pairs: Pattern, labels: Tensor) -> Tensor:
-            scores = self.surrogate.scores(params, pattern, prepared.tensors[0], pairs)
+            scores = model.scores(params, pattern, prepared.tensors[0], pairs)
             return log_losses(scores, labels).sum()
 
         return BlockedTraining(block_loss, pattern, labels)
@@ -128,8 +141,9 @@ class Recommendation(Task):
             )
         return self._log_loss(params, prepared, self.probe, self.probe_labels.to(self.dtype))
 
-    def pull_back(self, prepared: Prepared, cotangents: Params) -> Tensor:
-        return prepared.pull_back(cotangents)
+    def pull_back(self, prepared: Prepared, cotangents: Params) -> Tensor | FactoredGradient:
+        tiles: Tiles | None = prepared.structure.tiles
+        return prepared.pull_back(cotangents) if tiles is None else tiles.gradient()
 
     @property
     def needs_clean_model(self) -> bool:
@@ -144,7 +158,8 @@ class Recommendation(Task):
 
     def scores(self, params: Params, prepared: Prepared, pairs: Pattern) -> Tensor:
         """Logits [K] of ``pairs`` from a surrogate trained on ``prepared``."""
-        return self.surrogate.scores(params, prepared.structure, prepared.tensors[0], pairs)
+        pattern = prepared.structure.pattern
+        return self.surrogate.scores(params, pattern, prepared.tensors[0], pairs)
 
     def _log_loss(
         self, params: Params, prepared: Prepared, pairs: Pattern, labels: Tensor
@@ -152,12 +167,22 @@ class Recommendation(Task):
         return log_losses(self.scores(params, prepared, pairs), labels).mean()
 
 
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """The training pairs: those listed, or all of them, those not listed with label 0."""
+
+    pattern: Pattern
+    tiles: Tiles | None
+
+
 def log_losses(scores: Tensor, labels: Tensor) -> Tensor:
     """``log(1 + e^s) - y s``, entry by entry: the log loss of soft labels ``y``."""
     return softplus(scores, threshold=40.0) - labels * scores
 
 
-def _pair_state(interactions: Interactions, candidates: str | Tensor, seed: int) -> PairState:
+def _pair_state(
+    interactions: Interactions, candidates: str | Tensor, seed: int, open_graph: bool
+) -> PairState:
     positive, shape = interactions.positive, interactions.shape
     if not positive.size(1):
         raise ValueError(f"data[{interactions.edge_type}] has no interactions to train on.")
@@ -168,6 +193,9 @@ def _pair_state(interactions: Interactions, candidates: str | Tensor, seed: int)
         isinstance(candidates, str)
         and choice("candidates", candidates, ["sampled", "all"]) == "all"
     ):
+        if open_graph:
+            none = positive[:, :0]
+            return PairState.build(positive, none, shape, bipartite=True, open=True)
         codes = torch.arange(shape[0] * shape[1], device=positive.device)
         absent = codes[~torch.isin(codes, _codes(positive, shape))]
         return PairState.build(positive, decode(absent, shape[1]), shape, bipartite=True)

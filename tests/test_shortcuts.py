@@ -1,0 +1,182 @@
+"""Every shortcut gives the result of the long way round: blocks, tiles, sparse factors, restarts."""
+
+import pytest
+import reference
+import torch
+from conftest import citation_graph, interaction_graph
+from torch import Tensor
+from torch_geometric.utils import to_dense_adj
+
+import graphpoison as gp
+from graphpoison._random import generator
+from graphpoison.graph import FactoredGradient, Thin, factored, reduce
+from graphpoison.graph.sparse_product import SparseProduct
+from graphpoison.hypergradient import iterates
+from graphpoison.models import all_pairs_loss, blocks, linear_rows, log_loss
+
+SETTINGS = [
+    {"steps": 7, "lr": 0.2, "momentum": 0.5, "weight_decay": 1e-2},
+    {"steps": 7, "lr": 0.05, "optimizer": "adam", "weight_decay": 1e-3},
+]
+RECOMMENDERS = [gp.CF(dim=3), gp.GMF(dim=3), gp.GMF(3, (4, 3), scale=1.0)]
+
+
+def values(task: gp.Task, settings: dict[str, object]) -> Tensor:
+    return gp.Unrolled(**settings)(task).values
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=["momentum", "adam"])
+@pytest.mark.parametrize("surrogate", RECOMMENDERS)
+def test_blocks_of_pairs(
+    surrogate: gp.CF | gp.GMF, settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = gp.Recommendation(interaction_graph(), surrogate, dtype=torch.float64)
+    whole = values(task, settings)
+    monkeypatch.setattr(log_loss, "BLOCK", 5)
+    monkeypatch.setattr(blocks, "BLOCK", 5)
+    torch.testing.assert_close(values(task, settings), whole, rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 16])
+@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn"])
+def test_iterates_that_are_computed_again(
+    surrogate: str, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = gp.NodeClassification(citation_graph(), surrogate)
+    settings = {"steps": steps, "lr": 0.1, "momentum": 0.9}
+    whole = values(task, settings)
+    monkeypatch.setattr(iterates, "KEPT_BYTES", 0)
+    assert torch.equal(values(task, settings), whole)
+
+
+def test_few_iterates_are_kept_where_they_are_many() -> None:
+    def step(before: iterates.Iterate) -> iterates.Iterate:
+        return (before[0][0] + 1,), ()
+
+    start = ((torch.zeros(iterates.KEPT_BYTES // 8),), ())
+    run = iterates.Iterates.run(step, start, 25)
+    assert len(run.kept) == 5
+    assert [int(coordinates[0][0]) for coordinates, _ in run.backwards()] == [*range(24, -1, -1)]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=["momentum", "adam"])
+@pytest.mark.parametrize("num_features", [2, 24])
+@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn"])
+@pytest.mark.parametrize("bounds", [(0, 0.0), (2**30, 0.0), (2**30, 1.1)])
+def test_factors_in_any_form(
+    surrogate: str,
+    num_features: int,
+    bounds: tuple[int, float],
+    settings: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Few features or many, factors kept dense, or sparse: always the dense meta-gradient."""
+    data = citation_graph(num_features=num_features, density=0.4)
+    monkeypatch.setattr(linear_rows, "THIN_BYTES", bounds[0])
+    monkeypatch.setattr(reduce, "SPARSE_BELOW", bounds[1])
+    task = gp.NodeClassification(data, surrogate)
+    theta = task.init(generator(0))
+    adjacency = to_dense_adj(data.edge_index, max_num_nodes=14)[0].double()
+    problem = (surrogate, adjacency, data.x, data.y, data.train_mask)
+    labels = reference.pseudo_labels_of(*problem, theta, **settings)
+    _, expected = reference.node_meta_gradient(*problem, theta, "self", labels, **settings)
+    torch.testing.assert_close(values(task, settings), expected, rtol=1e-7, atol=1e-12)
+
+
+def test_factors_of_few_rows_are_added_up() -> None:
+    draw = torch.Generator().manual_seed(0)
+    pairs = []
+    for _ in range(6):
+        left = torch.zeros(40, 3, dtype=torch.float64)
+        left[[2, 5, 7, 11]] = torch.randn(4, 3, generator=draw, dtype=torch.float64)
+        right = torch.randn(40, 3, generator=draw, dtype=torch.float64)
+        pairs.append((left, right) if len(pairs) % 2 else (right, left))
+    thin, dense = reduce.reduce_factors(pairs)
+    assert (len(thin), len(dense)) == (1, 0)
+    assert thin[0].wide.shape == (40, 4)
+    product = SparseProduct.of(thin, torch.ones(40, dtype=torch.float64))
+    total = sum(left @ right.t() for left, right in pairs)
+    found = product.add_to(torch.zeros(40, 40, dtype=torch.float64), 0, 40, 0)
+    torch.testing.assert_close(found, total + total.t())
+
+
+def test_the_search_goes_through_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = torch.Generator().manual_seed(0)
+    left, right = (torch.randn(23, 3, generator=draw) for _ in range(2))
+    wide = torch.randn(23, 4, generator=draw)
+    product = SparseProduct.of(
+        [Thin.of_rows(wide, torch.tensor([1, 4, 6, 22]))], torch.rand(23, generator=draw)
+    )
+    gradient = FactoredGradient.symmetric(left, right, left.sum(dim=1), product)
+    excluded = torch.tensor([3, 30, 100])
+    whole = gradient.topk(9, excluded)
+    monkeypatch.setattr(factored, "TILE_ENTRIES", 50)
+    tiled = gradient.topk(9, excluded)
+    torch.testing.assert_close(tiled[0], whole[0])
+    assert torch.equal(tiled[1], whole[1])
+    torch.testing.assert_close(gradient.at(whole[1]), whole[0])
+
+
+@pytest.mark.parametrize("tile", [1, 2**18])
+@pytest.mark.parametrize("settings", SETTINGS, ids=["momentum", "adam"])
+@pytest.mark.parametrize("model", ["cf", "gmf"])
+def test_all_pairs_of_a_recommender(
+    model: str, settings: dict[str, object], tile: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never listed, and yet as if every pair were a training pair."""
+    monkeypatch.setattr(all_pairs_loss, "TILE_ENTRIES", tile)
+    task = all_pairs_task(model)
+    assert task.state.open
+    assert task.state.num_listed == task.state.num_edges
+    pairs, weight = every_pair(task)
+    expected = reference.recommendation_meta_gradient(
+        model, pairs, weight, task.init(generator(0)), **settings
+    )
+    found = gp.Unrolled(**settings)(task)
+    assert found.loss == pytest.approx(expected[0], rel=1e-12)
+    torch.testing.assert_close(found.values, expected[1], rtol=1e-8, atol=1e-14)
+
+
+@pytest.mark.parametrize("allow_removals", [False, True])
+@pytest.mark.parametrize("model", ["cf", "gmf"])
+def test_all_pairs_flip_by_flip(model: str, allow_removals: bool) -> None:
+    task = all_pairs_task(model)
+    pairs, weight = every_pair(task)
+    settings = {"steps": 8, "lr": 30.0}
+    expected = reference.algorithm1(
+        model,
+        pairs,
+        weight,
+        torch.ones_like(weight, dtype=torch.bool),
+        task.init(generator(0)),
+        budget=12,
+        flips_per_step=3,
+        allow_removals=allow_removals,
+        **settings,
+    )
+    attack = gp.MetaAttack(gp.Unrolled(**settings), 3, allow_removals=allow_removals)
+    table = attack(task, 12).flips
+    assert [*zip(table["source"], table["target"], table["added"], strict=True)] == [
+        flip[:3] for flip in expected
+    ]
+    assert table["score"].tolist() == pytest.approx([flip[3] for flip in expected], rel=1e-6)
+
+
+def test_all_pairs_are_listed_where_the_model_needs_them() -> None:
+    data = interaction_graph()
+    task = gp.Recommendation(data, gp.GMF(3, (4,)), candidates="all")
+    assert not task.state.open
+    assert task.state.num_listed == task.state.shape[0] * task.state.shape[1]
+
+
+def all_pairs_task(model: str) -> gp.Recommendation:
+    surrogate = {"cf": gp.CF(dim=3, scale=0.5), "gmf": gp.GMF(dim=3, scale=0.5)}[model]
+    data = interaction_graph()
+    return gp.Recommendation(data, surrogate, candidates="all", dtype=torch.float64)
+
+
+def every_pair(task: gp.Recommendation) -> tuple[Tensor, Tensor]:
+    rows, cols = task.state.shape
+    codes = torch.arange(rows * cols)
+    weight = torch.isin(codes, task.state.pattern.codes).double()
+    return torch.stack([codes // cols, codes % cols]), weight
