@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from ._random import generator, numpy_generator
 from .graph import PairState, Pattern
+from .graph.adjacency import with_edge_index
 from .graph.bipartite import EdgeType, read_interactions
 from .graph.sampling import sample_pairs
 from .metrics import accuracy, link_metrics
@@ -67,9 +68,11 @@ def evaluate(
         for name, attack in attacks.items()
     }
     if isinstance(data, HeteroData):
-        rows = _recommenders(data, prefixes, victims or ["cf"], seeds, include_perturbed)
+        rows = _recommenders(
+            with_edge_index(data), prefixes, victims or ["cf"], seeds, include_perturbed
+        )
     elif isinstance(data, Data):
-        rows = _classifiers(data, prefixes, victims or ["gcn"], seeds)
+        rows = _classifiers(with_edge_index(data), prefixes, victims or ["gcn"], seeds)
     else:
         raise TypeError(f"data must be Data or HeteroData, found {type(data).__name__}.")
     return Report(pd.DataFrame(list(tqdm(rows, disable=not progress, unit="metric"))))

@@ -15,6 +15,7 @@ from torch_geometric.data import Data, HeteroData
 
 from ._io import atomic_write
 from .graph import PairState
+from .graph.adjacency import like, with_edge_index
 from .graph.bipartite import bipartite_edge_type, read_interactions, reverse_edge_types
 from .graph.edit import edge_attributes, flip_edges
 from .graph.homogeneous import undirected_pairs
@@ -104,8 +105,8 @@ class Perturbation:
             kind = "HeteroData" if bipartite else "Data"
             raise TypeError(f"data must be {kind}, the kind attacked; found {type(data).__name__}.")
         if isinstance(data, HeteroData):
-            return _apply_bipartite(self, data)
-        return _apply_homogeneous(self, data)
+            return like(_apply_bipartite(self, with_edge_index(data)), data)
+        return like(_apply_homogeneous(self, with_edge_index(data)), data)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a ``.npz`` file: arrays and JSON, no pickle."""

@@ -1,5 +1,7 @@
 """Pairs, conversions from and to PyG, negatives, and the search in factored gradients."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.data import Data, HeteroData
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
+from torch_geometric.transforms import ToSparseTensor
 from torch_geometric.utils import to_dense_adj
 
+import graphpoison as gp
 from graphpoison.graph import FactoredGradient, PairState, normalised_adjacency
+from graphpoison.graph.adjacency import with_edge_index
 from graphpoison.graph.bipartite import read_interactions, reverse_edge_types
 from graphpoison.graph.homogeneous import undirected_pairs
 from graphpoison.graph.sampling import sample_pairs
@@ -202,3 +207,24 @@ def test_bipartite_states_count_all_pairs() -> None:
     assert (state.num_listed, state.num_pairs, state.num_edges) == (38, 38, 20)
     degrees = state.degrees
     assert int(degrees[0].sum()) == int(degrees[1].sum()) == 20
+
+
+@pytest.mark.parametrize("layout", ["SparseTensor", torch.sparse_csr, torch.sparse_coo])
+@pytest.mark.parametrize("bipartite", [False, True])
+def test_sparse_adjacencies_are_graphs_too(layout: str | torch.layout, bipartite: bool) -> None:
+    if layout == "SparseTensor":
+        pytest.importorskip("torch_sparse")
+    data = interaction_graph() if bipartite else citation_graph()
+    transform = ToSparseTensor(layout=None if layout == "SparseTensor" else layout)
+    sparse = transform(copy.copy(data))
+    assert (sparse["user", "rates", "item"] if bipartite else sparse).get("edge_index") is None
+    make = gp.Recommendation if bipartite else gp.NodeClassification
+    attack = gp.MetaAttack(gp.Unrolled(steps=3))
+    found = attack(make(sparse), 4)
+    assert found.flips.equals(attack(make(data), 4).flips)
+    poisoned = found.apply(sparse)
+    assert [store.get("edge_index") for store in poisoned.edge_stores] == [None]
+    again = with_edge_index(poisoned)
+    for ours, theirs in zip(again.edge_stores, found.apply(data).edge_stores, strict=True):
+        there = {tuple(pair) for pair in theirs["edge_index"].t().tolist()}
+        assert {tuple(pair) for pair in ours["edge_index"].t().tolist()} == there

@@ -1,4 +1,4 @@
-"""Every shortcut gives the result of the long way round: blocks, tiles, sparse factors, restarts."""
+"""Every shortcut gives the result of the long way round: blocks, tiles, factors, restarts."""
 
 import pytest
 import reference
@@ -10,6 +10,7 @@ from torch_geometric.utils import to_dense_adj
 import graphpoison as gp
 from graphpoison._random import generator
 from graphpoison.graph import FactoredGradient, Thin, factored, reduce
+from graphpoison.graph.kernels import BACKENDS, check_backend
 from graphpoison.graph.sparse_product import SparseProduct
 from graphpoison.hypergradient import iterates
 from graphpoison.models import all_pairs_loss, blocks, linear_rows, log_loss
@@ -35,6 +36,25 @@ def test_blocks_of_pairs(
     monkeypatch.setattr(log_loss, "BLOCK", 5)
     monkeypatch.setattr(blocks, "BLOCK", 5)
     torch.testing.assert_close(values(task, settings), whole, rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize("make", [gp.NodeClassification, gp.Recommendation])
+def test_backends_give_the_same_meta_gradient(make: type[gp.Task]) -> None:
+    data = citation_graph() if make is gp.NodeClassification else interaction_graph()
+    settings = {"steps": 5, "lr": 0.1}
+    expected = values(make(data, backend="gather"), settings)
+    for backend in BACKENDS:
+        try:
+            check_backend(backend)
+        except ValueError:
+            continue
+        if backend == "csr" and not torch.backends.mkl.is_available():
+            continue
+        task = make(data, backend=backend)
+        assert task.state.pattern.backend == backend
+        torch.testing.assert_close(values(task, settings), expected)
+    with pytest.raises(ValueError, match="backend"):
+        make(data, backend="cuda")
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 16])

@@ -23,7 +23,7 @@ def undirected_pairs(data: Data) -> Tensor:
     if not isinstance(data, Data):
         raise TypeError(f"data must be a torch_geometric Data, found {type(data).__name__}.")
     if data.edge_index is None:
-        raise TypeError("data has no edge_index; build it from adj_t with PyG's ToEdgeIndex first.")
+        raise TypeError("data has neither edge_index nor a sparse adj_t.")
     num_nodes = int(data.num_nodes or 0)
     index = pair_index("data.edge_index", data.edge_index, (num_nodes, num_nodes))
     loops = index[0] == index[1]

@@ -67,6 +67,10 @@ class PairState:
             open=open,
         )
 
+    def with_backend(self, backend: str) -> "PairState":
+        """The same graph, multiplied by another backend."""
+        return replace(self, pattern=replace(self.pattern, backend=backend))
+
     @property
     def shape(self) -> tuple[int, int]:
         """Number of source and of target nodes."""
@@ -144,7 +148,7 @@ class PairState:
 
         return replace(
             self,
-            pattern=Pattern.of(index[:, order], self.shape),
+            pattern=Pattern.of(index[:, order], self.shape, self.pattern.backend),
             weight=merged(self.weight, ones),
             clean=merged(self.clean, torch.zeros_like(ones)),
             candidate=merged(self.candidate, ones),

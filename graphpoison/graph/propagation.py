@@ -76,7 +76,7 @@ def normalised_adjacency(state: PairState, weight: Tensor) -> Propagation:
     row = torch.cat([source, target, nodes])
     col = torch.cat([target, source, nodes])
     order = torch.argsort(row * num_nodes + col)
-    pattern = Pattern(row[order], col[order], (num_nodes, num_nodes))
+    pattern = Pattern(row[order], col[order], (num_nodes, num_nodes), state.pattern.backend)
     entries = torch.cat([weight, weight, weight.new_ones(num_nodes)])[order]
     degree = weight.new_zeros(num_nodes).index_add(0, pattern.row, entries)
     scale = degree.rsqrt()  # the self-loop keeps every degree at 1 or more

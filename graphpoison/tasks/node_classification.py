@@ -10,7 +10,9 @@ from torch_geometric.data import Data
 
 from .._checks import choice, in_range, pair_index
 from ..graph import FactoredGradient, Features, PairState
+from ..graph.adjacency import with_edge_index
 from ..graph.homogeneous import ordered, undirected_pairs
+from ..graph.kernels import check_backend
 from ..models import ModuleClassifier, NodeInputs, NodeSurrogate, Params, Prepared, node_surrogate
 from ..models.training import Training
 from .base import Task
@@ -30,12 +32,13 @@ class NodeClassification(Task):
     - ``"both"``: ``mix`` times the former plus ``1 - mix`` times the latter (Meta-Both).
 
     Args:
-        data: undirected ``Data`` with ``x`` [N, F], ``y`` [N], ``edge_index`` [2, 2E] and
-            ``train_mask`` [N], the labelled nodes.
+        data: undirected ``Data`` with ``x`` [N, F], ``y`` [N], ``edge_index`` [2, 2E] (or a
+            sparse ``adj_t``) and ``train_mask`` [N], the labelled nodes.
         surrogate: ``"linear-gcn"``, ``"relu-gcn"``, settings such as ``LinearGCN(hidden=32)``, or
             any module with ``forward(x, edge_index, edge_weight)``.
         objective: see above.
         candidates: ``"all"`` pairs of nodes, or the pairs [2, K] that may be flipped.
+        backend: how sparse matrices are multiplied, see :mod:`graphpoison.graph.kernels`.
         mix: the weight of the training loss in ``"both"``, the paper's lambda.
 
     Raises:
@@ -52,13 +55,17 @@ class NodeClassification(Task):
         objective: Literal["train", "self", "both"] = "self",
         candidates: Literal["all"] | Tensor = "all",
         mix: float = 0.5,
+        backend: str = "auto",
     ) -> None:
         model = node_surrogate(surrogate)
+        check_backend(backend)
+        data = with_edge_index(data) if isinstance(data, Data) else data
         edges = undirected_pairs(data)
         x, y, mask = _read(data)
         labelled = mask.nonzero().squeeze(1)
         inputs = NodeInputs(Features(x), labelled, int(y.max()) + 1)
-        self.state = _pair_state(edges, x.size(0), candidates, isinstance(model, ModuleClassifier))
+        state = _pair_state(edges, x.size(0), candidates, isinstance(model, ModuleClassifier))
+        self.state = state.with_backend(backend)
         self.inputs = inputs
         self.labels = y
         self.unlabelled = (~mask).nonzero().squeeze(1)

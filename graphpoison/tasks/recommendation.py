@@ -12,8 +12,10 @@ from torch_geometric.data import HeteroData
 from .._checks import choice, in_range, pair_index
 from .._random import generator, numpy_generator
 from ..graph import FactoredGradient, PairState, Pattern
+from ..graph.adjacency import with_edge_index
 from ..graph.bipartite import EdgeType, Interactions, read_interactions
 from ..graph.homogeneous import decode
+from ..graph.kernels import check_backend
 from ..graph.sampling import sample_pairs
 from ..models import CF, Params, Prepared, Recommender, recommender
 from ..models.all_pairs_loss import Tiles
@@ -61,6 +63,7 @@ class Recommendation(Task):
         heldout_fraction: the share of training pairs that ``"heldout"`` keeps out.
         seed: draws negatives, held-out pairs and unobserved pairs.
         dtype: of the surrogate's parameters.
+        backend: how sparse matrices are multiplied, see :mod:`graphpoison.graph.kernels`.
 
     Raises:
         TypeError, ValueError: not bipartite, no interactions, no negatives to be had.
@@ -76,21 +79,25 @@ class Recommendation(Task):
         heldout_fraction: float = 0.2,
         seed: int = 0,
         dtype: torch.dtype = torch.float32,
+        backend: str = "auto",
     ) -> None:
         self.surrogate = recommender(surrogate)
         self.objective = choice("objective", objective, OBJECTIVES)
         self.dtype = dtype
+        check_backend(backend)
+        data = with_edge_index(data) if isinstance(data, HeteroData) else data
         interactions = read_interactions(data, edge_type)
         self.edge_type = interactions.edge_type
         open_graph = self.surrogate.dot_product and objective == "train"
-        self.state = _pair_state(interactions, candidates, seed, open_graph)
+        state = _pair_state(interactions, candidates, seed, open_graph)
         self.probe: Pattern | None = None
         self.probe_labels: Tensor | None = None
         if objective == "heldout":
             fraction = in_range("heldout_fraction", heldout_fraction, 0.0, 0.9, open_low=True)
-            self.state, self.probe, self.probe_labels = _hold_out(self.state, fraction, seed)
+            state, self.probe, self.probe_labels = _hold_out(state, fraction, seed)
         elif objective == "self":
-            self.probe = _unobserved(self.state, seed)
+            self.probe = _unobserved(state, seed)
+        self.state = state.with_backend(backend)
 
     def describe(self) -> str:
         return f"Recommendation({self.surrogate!r}, objective={self.objective!r})"
