@@ -60,7 +60,7 @@ def dense_metattack(
     trained = unrolled(loss, params, steps, lr, momentum)
     attack_loss = cross_entropy(logits(trained)[unlabelled], pseudo_labels)
     (gradient,) = torch.autograd.grad(attack_loss, leaf)
-    return float(attack_loss), gradient
+    return attack_loss.item(), gradient
 
 
 def best_dense_flip(adjacency: Tensor, gradient: Tensor) -> tuple[int, int]:
@@ -87,7 +87,7 @@ def gathered_recommendation(
 
     attack_loss = loss(unrolled(loss, params, steps, lr))
     (gradient,) = torch.autograd.grad(attack_loss, leaf)
-    return float(attack_loss), gradient
+    return attack_loss.item(), gradient
 
 
 def cf_scores(params: Params, pairs: Tensor) -> Tensor:

@@ -21,7 +21,9 @@ from .training import Cotangents, Linearisation, Training
 class GramTraining(Training):
     """The mean cross-entropy of ``softmax(M W1 W2)``, in Gram coordinates, in closed form.
 
-    Belongs to a ``Prepared`` whose last tensor is ``M``; the ones before it take no part.
+    Belongs to a ``Prepared`` whose last tensor is ``M``; the ones before it take no part. Every
+    step walked backwards adds to the cotangents of ``K`` and ``M W1_0`` in place, and
+    :meth:`pull_back` takes these to ``M``.
 
     Args:
         before: number of tensors before ``M``.
@@ -36,73 +38,83 @@ class GramTraining(Training):
         self.origin = start[0].detach()
         self.target = torch.nn.functional.one_hot(labels, start[1].size(1)).to(rows.dtype)
         with torch.no_grad():
-            kernel, projected = self.rows @ self.rows.t(), self.rows @ self.origin
-        self.tensors = (kernel, projected, self.rows)
+            self.kernel, self.projected = self.rows @ self.rows.t(), self.rows @ self.origin
+        self.on_kernel = torch.zeros_like(self.kernel)
+        self.on_projected = torch.zeros_like(self.projected)
+        self.tensors = (self.rows,)
 
     def coordinates(self, params: Params) -> Params:
-        """``(a = 1, B = 0 [L, H], W2)``."""
-        one = self.rows.new_ones(())
-        return one, torch.zeros_like(self.tensors[1]), params[1]
+        """One tensor [1 + L + C, H]: a row of ``a = 1``, ``B = 0`` and the transpose of ``W2``."""
+        ones, second = self.rows.new_ones(1, self.origin.size(1)), params[1].t()
+        return (torch.cat([ones, torch.zeros_like(self.projected), second]),)
+
+    def split(self, coordinates: Params) -> tuple[Tensor, Tensor, Tensor]:
+        """``a`` [1, H], ``B`` [L, H] and the transpose of ``W2`` [C, H]."""
+        count = self.rows.size(0)
+        (stack,) = coordinates
+        return stack[:1], stack[1 : count + 1], stack[count + 1 :]
 
     def gradient(self, coordinates: Params) -> Params:
         return self.linearise(coordinates).gradient
 
     def linearise(self, coordinates: Params) -> "GramPoint":
-        scale, outer, second = coordinates
-        kernel, projected, _ = self.tensors
-        hidden = torch.addmm(scale * projected, kernel, outer)
-        return GramPoint(self, coordinates, hidden, torch.softmax(hidden @ second, dim=1))
+        return GramPoint(self, *self.split(coordinates))
 
     def params(self, coordinates: Params) -> Params:
-        scale, outer, second = coordinates
-        return torch.addmm(scale * self.origin, self.rows.t(), outer), second
+        scale, outer, second = self.split(coordinates)
+        return torch.addmm(scale * self.origin, self.rows.t(), outer), second.t()
 
     def params_reverse(self, coordinates: Params, cotangents: Params) -> tuple[Params, Cotangents]:
-        _, outer, _ = coordinates
+        """That of ``a`` is left at zero: all it could reach is the constant ``a`` starts from."""
+        _, outer, _ = self.split(coordinates)
         on_first, on_second = cotangents
-        back = (self.origin * on_first).sum(), self.rows @ on_first, on_second
-        return back, (None, None, outer @ on_first.t())
+        unused = outer.new_zeros(1, outer.size(1))
+        back = torch.cat([unused, self.rows @ on_first, on_second.t()])
+        return (back,), (outer @ on_first.t(),)
 
     def pull_back(self, cotangents: Cotangents) -> Cotangents:
         """The cotangent of ``M``: ``(C_K + C_K^T) M + C_P W1_0^T + C_M``."""
-        on_kernel, on_projected, on_rows = cotangents
-        assert on_kernel is not None
-        assert on_projected is not None
+        (on_rows,) = cotangents
         assert on_rows is not None
-        direct = torch.addmm(on_rows, on_projected, self.origin.t())
-        total = torch.addmm(direct, on_kernel + on_kernel.t(), self.rows)
+        direct = torch.addmm(on_rows, self.on_projected, self.origin.t())
+        total = torch.addmm(direct, self.on_kernel + self.on_kernel.t(), self.rows)
         return (*[None] * self.before, total)
 
 
 class GramPoint(Linearisation):
-    """The field where ``M W1`` is ``hidden`` [L, H] and the softmax is ``probability`` [L, C]."""
+    """The field at ``a = scale`` [1, H], ``B = outer`` [L, H], ``W2.T = second`` [C, H]."""
 
     def __init__(
-        self, training: GramTraining, coordinates: Params, hidden: Tensor, probability: Tensor
+        self, training: GramTraining, scale: Tensor, outer: Tensor, second: Tensor
     ) -> None:
-        self.training, self.coordinates = training, coordinates
-        self.hidden, self.probability = hidden, probability
-        self.residual = (probability - training.target).div_(hidden.size(0))
+        self.training, self.scale, self.outer, self.second = training, scale, outer, second
+        self.hidden = torch.addmm(scale * training.projected, training.kernel, outer)  # M W1
+        self.probability = torch.softmax(self.hidden @ second.t(), dim=1)
+        self.residual = (self.probability - training.target).div_(self.hidden.size(0))
 
     @property
     def gradient(self) -> Params:
-        second = self.coordinates[2]
-        zero = self.hidden.new_zeros(())
-        return zero, self.residual @ second.t(), self.hidden.t() @ self.residual
+        field = self.hidden.new_zeros(
+            1 + self.residual.size(0) + self.second.size(0), self.second.size(1)
+        )
+        _, on_outer, on_second = self.training.split((field,))
+        torch.mm(self.residual, self.second, out=on_outer)
+        torch.mm(self.residual.t(), self.hidden, out=on_second)
+        return (field,)
 
     def reverse(self, cotangents: Params) -> tuple[Params, Cotangents]:
-        scale, outer, second = self.coordinates
-        kernel, projected, _ = self.training.tensors
-        _, on_outer, on_second = cotangents
-        on_residual = torch.addmm(on_outer @ second, self.hidden, on_second)
+        training, hidden, second = self.training, self.hidden, self.second
+        _, on_outer, on_second = training.split(cotangents)
+        on_residual = torch.addmm(on_outer @ second.t(), hidden, on_second.t())
         weighted = self.probability * on_residual
         on_logits = weighted.addcmul_(
             self.probability, weighted.sum(dim=1, keepdim=True), value=-1.0
-        ).div_(self.hidden.size(0))
-        on_hidden = torch.addmm(self.residual @ on_second.t(), on_logits, second.t())
-        back = (
-            (projected * on_hidden).sum(),
-            kernel @ on_hidden,
-            torch.addmm(on_outer.t() @ self.residual, self.hidden.t(), on_logits),
-        )
-        return back, (on_hidden @ outer.t(), scale * on_hidden, None)
+        ).div_(hidden.size(0))
+        on_hidden = torch.addmm(self.residual @ on_second, on_logits, second)
+        training.on_kernel.addmm_(on_hidden, self.outer.t())
+        training.on_projected.addcmul_(on_hidden, self.scale)
+        back = torch.zeros_like(cotangents[0])
+        _, back_outer, back_second = training.split((back,))
+        torch.mm(training.kernel, on_hidden, out=back_outer)
+        torch.mm(self.residual.t(), on_outer, out=back_second).addmm_(on_logits.t(), hidden)
+        return (back,), (None,)

@@ -1,0 +1,95 @@
+"""Ratios of the library to plain autograd, each measured in one run: ``python benchmarks/run.py``.
+
+Every side of every case has a process of its own, one after the other; times are medians.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+import torch
+from cases import CASES, Case
+
+HERE = Path(__file__).parent
+SIZES = {"small": ("small",), "full": ("small", "full"), "gpu": ("small", "full", "gpu")}
+
+
+def main() -> None:
+    args = parse()
+    chosen = [name for name, case in CASES.items() if case.size in SIZES[args.size]]
+    chosen = args.only or chosen
+    gflops = matmul_gflops(args)
+    print(f"{args.threads} threads, {args.device}, matrix product {gflops:.0f} GFLOP/s")
+    rows = [row(name, CASES[name], gflops, args) for name in chosen]
+    table = pd.DataFrame(rows)
+    print(table.to_string(index=False))
+    if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+        table.to_csv(args.out / "table.csv", index=False)
+
+
+def row(name: str, case: Case, gflops: float, args: argparse.Namespace) -> dict[str, object]:
+    with tempfile.TemporaryDirectory() as folder:
+        files = {side: Path(folder) / f"{side}.pt" for side in ("ours", "baseline")}
+        ours = side(name, "ours", args.repeat, files["ours"], args)
+        found: dict[str, object] = {
+            "case": case.title,
+            "seconds": round(statistics.median(ours["seconds"]), 3),
+            "MB": round(ours["bytes"] / 2**20),
+            "bound": round(case.flops / gflops / 1e9, 3),
+        }
+        if case.baseline is None or args.ours_only:
+            return found
+        other = side(name, "baseline", args.baseline_repeat, files["baseline"], args)
+        left, right = (torch.load(file, weights_only=True).double() for file in files.values())
+    found["baseline"] = round(statistics.median(other["seconds"]), 2)
+    found["baseline MB"] = round(other["bytes"] / 2**20)
+    found["times"] = round(float(found["baseline"]) / float(found["seconds"]), 1)
+    found["difference"] = f"{float((left - right).norm() / right.norm()):.0e}"
+    return found
+
+
+def side(name: str, which: str, repeat: int, file: Path, args: argparse.Namespace) -> dict:
+    command = [sys.executable, str(HERE / "cases.py"), name, which, "--repeat", str(repeat)]
+    command += ["--threads", str(args.threads), "--device", args.device, "--result", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def matmul_gflops(args: argparse.Namespace) -> float:
+    """What this machine reaches on a large matrix product, the yardstick of the lower bounds."""
+    torch.set_num_threads(args.threads)
+    matrix = torch.rand(2048, 2048, device=args.device)
+    times = []
+    for _ in range(6):
+        start = time.perf_counter()
+        float((matrix @ matrix)[0, 0])
+        times.append(time.perf_counter() - start)
+    return 2 * 2048**3 / min(times) / 1e9
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--size", default="small", choices=SIZES)
+    parser.add_argument("--only", nargs="+", choices=CASES, help="these cases alone")
+    parser.add_argument("--repeat", type=int, default=9, help="repetitions of the library")
+    parser.add_argument("--baseline-repeat", type=int, default=3)
+    parser.add_argument("--ours-only", action="store_true", help="leave the baselines out")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path, help="folder for table.csv")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
