@@ -100,7 +100,7 @@ def link_task(model: str, device: torch.device) -> tuple[gp.Task, float]:
     data = gp.datasets.load("movielens-100k", seed=0).to(device)
     surrogate, lr = {
         "cf": (gp.CF(dim=32), 1000.0),
-        "gmf": (gp.GMF(dim=32, layers=(16, 8)), 1.0),
+        "gmf": (gp.GMF(dim=32, layers=(16, 8)), 10.0),
     }[model]
     return gp.Recommendation(data, surrogate), lr
 

@@ -1,0 +1,102 @@
+"""Time and memory against steps, edges and nodes: ``python benchmarks/scaling.py``.
+
+Every point has a process of its own. Writes scaling.csv and scaling.png, and prints the exponents
+of the least-squares lines through the logarithms.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import torch
+from cases import Once, link_attack, link_task, measure, node_attack
+from cases import random_citation as citation
+from cases import random_interactions as interactions
+
+CPU = torch.device("cpu")
+
+
+def steps_of_cf(steps: int) -> Once:
+    return link_attack(*link_task("cf", CPU), steps=steps)
+
+
+def edges_of_cf(edges: int) -> Once:
+    return link_attack(interactions(8_000, 4_000, edges // 2, edges // 2, CPU), 1000.0)
+
+
+def nodes_of_gcn(nodes: int) -> Once:
+    return node_attack(citation(nodes, 2 * nodes, 500, 5, CPU))
+
+
+SERIES: dict[str, tuple[Callable[[int], Once], list[int]]] = {
+    "CF on MovieLens-100K, steps T": (steps_of_cf, [20, 50, 100, 200]),
+    "CF, pairs": (edges_of_cf, [160_000, 320_000, 640_000, 1_280_000, 2_560_000]),
+    "linear GCN, all pairs, nodes": (nodes_of_gcn, [2_500, 5_000, 10_000, 20_000]),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("out"))
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--point", nargs=2, metavar=("SERIES", "SIZE"), help="measure one point")
+    args = parser.parse_args()
+    torch.set_num_threads(2)
+    if args.point:
+        make, size = SERIES[args.point[0]][0], int(args.point[1])
+        found = measure(lambda _: make(size), args.repeat, CPU)
+        print(json.dumps([statistics.median(found["seconds"]), found["bytes"]]))
+        return
+    rows = [point(name, size, args.repeat) for name, (_, sizes) in SERIES.items() for size in sizes]
+    table = pd.DataFrame(rows)
+    print(table.to_string(index=False))
+    for name, part in table.groupby("series", sort=False):
+        print(f"{name}: seconds grow with exponent {slope(part, 'seconds'):.2f}")
+    args.out.mkdir(parents=True, exist_ok=True)
+    table.to_csv(args.out / "scaling.csv", index=False)
+    plot(table, args.out / "scaling.png")
+
+
+def point(name: str, size: int, repeat: int) -> dict[str, object]:
+    command = [sys.executable, __file__, "--repeat", str(repeat), "--point", name, str(size)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    seconds, memory = json.loads(done.stdout.splitlines()[-1])
+    return {"series": name, "size": size, "seconds": round(seconds, 3), "MB": round(memory / 2**20)}
+
+
+def slope(part: pd.DataFrame, column: str) -> float:
+    return float(np.polyfit(np.log(part["size"]), np.log(part[column]), 1)[0])
+
+
+def plot(table: pd.DataFrame, path: Path) -> None:
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    groups = list(table.groupby("series", sort=False))
+    figure, axes = plt.subplots(2, len(groups), figsize=(4 * len(groups), 6), squeeze=False)
+    for column, (name, part) in enumerate(groups):
+        for line, quantity in enumerate(("seconds", "MB")):
+            axis = axes[line][column]
+            axis.plot(part["size"], part[quantity], "o-")
+            axis.set(xscale="log", ylabel=quantity, xlabel=name)
+            if quantity == "seconds":
+                axis.set_yscale("log")
+                axis.set_title(f"exponent {slope(part, quantity):.2f}")
+            else:
+                axis.set_ylim(0, 1.1 * max(1, part[quantity].max()))
+            axis.grid(alpha=0.3, which="both")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    main()
