@@ -227,6 +227,10 @@ CASES = {
 def peak_bytes(device: torch.device) -> float:
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device))
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss starts from what the parent process had
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return 1024.0 * float(line.split()[1])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
 
 

@@ -88,6 +88,8 @@ def plot(table: pd.DataFrame, path: Path) -> None:
             axis = axes[line][column]
             axis.plot(part["size"], part[quantity], "o-")
             axis.set(xscale="log", ylabel=quantity, xlabel=name)
+            axis.set_xticks(part["size"], [f"{size:,}" for size in part["size"]], rotation=30)
+            axis.set_xticks([], minor=True)
             if quantity == "seconds":
                 axis.set_yscale("log")
                 axis.set_title(f"exponent {slope(part, quantity):.2f}")
