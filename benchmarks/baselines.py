@@ -102,3 +102,13 @@ def gmf_scores(params: Params, pairs: Tensor) -> Tensor:
     for kernel, bias in zip(head[:-2:2], head[1:-2:2], strict=True):
         hidden = torch.relu(hidden @ kernel + bias)
     return (hidden @ head[-2] + head[-1]).squeeze(1)
+
+
+def neumf_scores(params: Params, pairs: Tensor) -> Tensor:
+    """GMF and, with embeddings of its own, a tower over concatenated embeddings, added up."""
+    gmf_users, gmf_items, output, users, items, *head = params
+    product = gmf_users[pairs[0]] * gmf_items[pairs[1]]
+    hidden = torch.cat([users[pairs[0]], items[pairs[1]]], dim=1)
+    for kernel, bias in zip(head[:-2:2], head[1:-2:2], strict=True):
+        hidden = torch.relu(hidden @ kernel + bias)
+    return product @ output + (hidden @ head[-2] + head[-1]).squeeze(1)

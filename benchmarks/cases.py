@@ -101,6 +101,7 @@ def link_task(model: str, device: torch.device) -> tuple[gp.Task, float]:
     surrogate, lr = {
         "cf": (gp.CF(dim=32), 1000.0),
         "gmf": (gp.GMF(dim=32, layers=(16, 8)), 10.0),
+        "neumf": (gp.NeuMF(dim=32, layers=(32, 16, 8)), 10.0),
     }[model]
     return gp.Recommendation(data, surrogate), lr
 
@@ -118,7 +119,11 @@ def link_attack(task: gp.Task, lr: float, steps: int = 50) -> Once:
 
 def gathered_link_attack(model: str, device: torch.device) -> Once:
     task, lr = link_task(model, device)
-    scores = {"cf": baselines.cf_scores, "gmf": baselines.gmf_scores}[model]
+    scores = {
+        "cf": baselines.cf_scores,
+        "gmf": baselines.gmf_scores,
+        "neumf": baselines.neumf_scores,
+    }[model]
     start, state = task.init(generator(0)), task.state
 
     def once() -> Callable[[], Tensor]:
@@ -196,6 +201,13 @@ CASES = {
         lambda device: link_attack(*link_task("gmf", device)),
         lambda device: gathered_link_attack("gmf", device),
         50 * 11 * 2 * 160_000 * (32 * 16 + 16 * 8 + 8),
+        "full",
+    ),
+    "movielens-neumf": Case(
+        "MovieLens-100K, NeuMF with layers 32, 16 and 8, T = 50",
+        lambda device: link_attack(*link_task("neumf", device)),
+        lambda device: gathered_link_attack("neumf", device),
+        50 * 11 * 2 * 160_000 * (32 * 16 + 16 * 8 + 8) + cf_flops(160_000, 32, 50),
         "full",
     ),
     "pubmed-size": Case(

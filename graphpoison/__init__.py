@@ -6,7 +6,7 @@ from .budget import Budget
 from .constraints import Constraint, NoSingletons
 from .evaluate import evaluate
 from .hypergradient import Flips, Hypergradient, MetaGradient, Unrolled
-from .models import CF, GMF, LinearGCN, ReLUGCN
+from .models import CF, GMF, MLP, LinearGCN, NeuMF, Recommender, ReLUGCN
 from .perturbation import Perturbation
 from .report import Report
 from .tasks import NodeClassification, Recommendation, Task
@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CF",
     "GMF",
+    "MLP",
     "Attack",
     "Budget",
     "Constraint",
@@ -26,12 +27,14 @@ __all__ = [
     "MetaAttack",
     "MetaGradient",
     "ModuleVictim",
+    "NeuMF",
     "NoSingletons",
     "NodeClassification",
     "Perturbation",
     "RandomAttack",
     "ReLUGCN",
     "Recommendation",
+    "Recommender",
     "RecommenderVictim",
     "Report",
     "Task",

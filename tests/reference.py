@@ -189,15 +189,29 @@ def best(score: Tensor, count: int) -> list[int]:
 
 
 def cf_scores(model: str, pairs: Tensor, theta: Theta) -> Tensor:
-    """cf: s_ui = sum_d P_ud Q_id.  gmf: s_ui = sum_d h_d P_ud Q_id.  pairs is [2, E]."""
-    user, item = pairs
+    """Logits of `pairs` [2, E]; phi is relu, or what follows the model's name ("mlp-tanh").
+
+    cf:    s_ui = sum_d P_ud Q_id
+    gmf:   s_ui = sum_d h_d P_ud Q_id
+    tower: s_ui = tower(P_u * Q_i)           gmf with hidden layers
+    mlp:   s_ui = tower([P_u, Q_i])          tower(x) = w . phi(W_L phi(... phi(W_1 x + b_1))) + b
+    neumf: s_ui = gmf + mlp, each with embeddings of its own
+    """
+    (user, item), (model, _, activation) = pairs, model.partition("-")
+    P, Q = theta[0][user], theta[1][item]
     if model == "cf":
-        P, Q = theta
-        return (P[user] * Q[item]).sum(dim=1)
+        return (P * Q).sum(dim=1)
     if model == "gmf":
-        P, Q, h = theta
-        return (h * P[user] * Q[item]).sum(dim=1)
-    raise ValueError(f"unknown model {model!r}")
+        return (theta[2] * P * Q).sum(dim=1)
+    if model == "neumf":
+        mlp = cf_scores("mlp-" + activation, pairs, theta[3:])
+        return cf_scores("gmf", pairs, theta[:3]) + mlp
+    phi = getattr(torch, activation or "relu")
+    z = {"tower": P * Q, "mlp": torch.cat([P, Q], dim=1)}[model]
+    *hidden, w, b = theta[2:]
+    for k in range(0, len(hidden), 2):
+        z = phi(z @ hidden[k] + hidden[k + 1])
+    return (z @ w + b)[:, 0]
 
 
 def soft_bce(s: Tensor, w: Tensor) -> Tensor:

@@ -27,9 +27,9 @@ def test_node_classification_gives_the_same_on_cuda(surrogate: str, gradient: gp
 
 
 @pytest.mark.parametrize("gradient", SETTINGS)
-@pytest.mark.parametrize("surrogate", [gp.CF(dim=4), gp.GMF(dim=4), gp.GMF(4, (3,))])
+@pytest.mark.parametrize("surrogate", [gp.CF(4), gp.GMF(4), gp.GMF(4, (3,)), gp.NeuMF(4, (3,))])
 def test_recommendation_gives_the_same_on_cuda(
-    surrogate: gp.CF | gp.GMF, gradient: gp.Unrolled
+    surrogate: gp.Recommender, gradient: gp.Unrolled
 ) -> None:
     data = interaction_graph(20, 30, positives=150, negatives=150)
     here, there = (

@@ -20,6 +20,15 @@ OPTIMISERS = [
     {"steps": 6, "lr": 0.05, "optimizer": "adam", "weight_decay": 1e-3},
 ]
 NODE_SURROGATES = ["linear-gcn", "relu-gcn"]
+RECOMMENDERS: dict[str, gp.Recommender] = {
+    "cf": gp.CF(dim=3),
+    "gmf": gp.GMF(dim=3),
+    "tower": gp.GMF(3, (4, 3), scale=1.0),
+    "mlp-tanh": gp.MLP(3, (5,), scale=1.0, activation="tanh"),
+    "mlp-sigmoid": gp.MLP(3, (18, 4), scale=1.0, activation="sigmoid"),
+    "neumf": gp.NeuMF(3, (4, 3), mlp_dim=2, scale=1.0),
+    "neumf-tanh": gp.NeuMF(18, (17, 3), scale=1.0, activation="tanh"),
+}
 SETTINGS = pytest.mark.parametrize("settings", OPTIMISERS, ids=["sgd", "momentum", "adam"])
 
 
@@ -57,12 +66,12 @@ def test_finite_differences_of_node_classification(
 
 @SETTINGS
 @pytest.mark.parametrize("objective", ["train", "self", "heldout"])
-@pytest.mark.parametrize("surrogate", [gp.CF(dim=3), gp.GMF(dim=3), gp.GMF(3, (4, 3), scale=1.0)])
+@pytest.mark.parametrize("model", ["cf", "gmf", "tower", "mlp-tanh", "neumf"])
 def test_finite_differences_of_recommendation(
-    surrogate: gp.CF | gp.GMF, objective: str, settings: dict[str, float]
+    model: str, objective: str, settings: dict[str, float]
 ) -> None:
     data = interaction_graph()
-    task = gp.Recommendation(data, surrogate, objective, dtype=torch.float64)
+    task = gp.Recommendation(data, RECOMMENDERS[model], objective, dtype=torch.float64)
     gradient = gp.Unrolled(**settings)
     positions = torch.arange(0, task.state.num_listed, 4)
     expected = finite_differences(task, gradient, positions)
@@ -92,7 +101,7 @@ def test_factors_are_the_dense_meta_gradient(
 
 
 @SETTINGS
-@pytest.mark.parametrize("model", ["cf", "gmf"])
+@pytest.mark.parametrize("model", RECOMMENDERS)
 def test_recommendation_agrees_with_dense_autograd(model: str, settings: dict[str, float]) -> None:
     task = link_task(model)
     expected = reference.recommendation_meta_gradient(
@@ -130,7 +139,7 @@ def test_metattack_flip_by_flip(surrogate: str, objective: str, settings: dict[s
 @SETTINGS
 @pytest.mark.parametrize("flips_per_step", [1, 4])
 @pytest.mark.parametrize("allow_removals", [False, True])
-@pytest.mark.parametrize("model", ["cf", "gmf"])
+@pytest.mark.parametrize("model", ["cf", "gmf", "tower", "neumf-tanh"])
 def test_algorithm_1_flip_by_flip(
     model: str, allow_removals: bool, flips_per_step: int, settings: dict[str, float]
 ) -> None:
@@ -151,8 +160,7 @@ def test_algorithm_1_flip_by_flip(
 
 
 def link_task(model: str) -> gp.Recommendation:
-    surrogate = {"cf": gp.CF, "gmf": gp.GMF}[model](dim=3)
-    return gp.Recommendation(interaction_graph(), surrogate, dtype=torch.float64)
+    return gp.Recommendation(interaction_graph(), RECOMMENDERS[model], dtype=torch.float64)
 
 
 def assert_flips(found: gp.Perturbation, expected: list[reference.Flip]) -> None:

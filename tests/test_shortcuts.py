@@ -13,13 +13,22 @@ from graphpoison.graph import FactoredGradient, Thin, factored, reduce
 from graphpoison.graph.kernels import BACKENDS, check_backend
 from graphpoison.graph.sparse_product import SparseProduct
 from graphpoison.hypergradient import iterates
-from graphpoison.models import all_pairs_loss, blocks, linear_rows, log_loss
+from graphpoison.models import all_pairs_loss, linear_rows, log_loss, tower_loss
 
 SETTINGS = [
     {"steps": 7, "lr": 0.2, "momentum": 0.5, "weight_decay": 1e-2},
     {"steps": 7, "lr": 0.05, "optimizer": "adam", "weight_decay": 1e-3},
 ]
-RECOMMENDERS = [gp.CF(dim=3), gp.GMF(dim=3), gp.GMF(3, (4, 3), scale=1.0)]
+RECOMMENDERS = [
+    gp.CF(dim=3),
+    gp.GMF(dim=3),
+    gp.GMF(3, (4, 3), scale=1.0),
+    gp.GMF(20, (17,), scale=1.0, activation="tanh"),
+    gp.MLP(3, (4,), scale=1.0),
+    gp.MLP(3, (4, 3), scale=1.0, activation="sigmoid"),
+    gp.NeuMF(3, (4, 3), mlp_dim=2, scale=1.0),
+    gp.NeuMF(3, (18,), scale=1.0, activation="tanh"),
+]
 
 
 def values(task: gp.Task, settings: dict[str, object]) -> Tensor:
@@ -29,12 +38,12 @@ def values(task: gp.Task, settings: dict[str, object]) -> Tensor:
 @pytest.mark.parametrize("settings", SETTINGS, ids=["momentum", "adam"])
 @pytest.mark.parametrize("surrogate", RECOMMENDERS)
 def test_blocks_of_pairs(
-    surrogate: gp.CF | gp.GMF, settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    surrogate: gp.Recommender, settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = gp.Recommendation(interaction_graph(), surrogate, dtype=torch.float64)
     whole = values(task, settings)
     monkeypatch.setattr(log_loss, "BLOCK", 5)
-    monkeypatch.setattr(blocks, "BLOCK", 5)
+    monkeypatch.setattr(tower_loss, "BLOCK", 5)
     torch.testing.assert_close(values(task, settings), whole, rtol=1e-9, atol=1e-14)
 
 

@@ -11,6 +11,7 @@ meta-gradient) never leave the pair, and never materialise an ``[E, D]`` tensor.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,6 +54,11 @@ class Pattern:
     def codes(self) -> Tensor:
         """LongTensor [E]: ``row * shape[1] + col``, increasing."""
         return self.row * self.shape[1] + self.col
+
+    @cached_property
+    def memo(self) -> dict[Any, Any]:
+        """What others have derived from this pattern and want to keep with it."""
+        return {}
 
     @cached_property
     def csr(self) -> tuple[Tensor, Tensor]:
@@ -168,6 +174,24 @@ def transposed_product(pattern: Pattern, weight: Tensor, dense: Tensor) -> Tenso
     """``A.T @ dense`` with ``weight`` in the order of :func:`transpose_values`."""
     pointers, indices, _ = pattern.transposed
     return multiply(pattern.backend, pointers, indices, weight, pattern.shape[0], dense)
+
+
+def sum_by_row(pattern: Pattern, values: Tensor) -> Tensor:
+    """Sums [R, D] of ``values`` [E, D] over the entries of each row, outside autograd."""
+    pointers, _ = pattern.csr
+    entries = torch.arange(pattern.num_entries, dtype=pointers.dtype, device=pointers.device)
+    return _sum_over(pattern, pointers, entries, values)
+
+
+def sum_by_column(pattern: Pattern, values: Tensor) -> Tensor:
+    """Sums [C, D] of ``values`` [E, D] over the entries of each column, outside autograd."""
+    pointers, _, order = pattern.transposed
+    return _sum_over(pattern, pointers, order.to(pointers.dtype), values)
+
+
+def _sum_over(pattern: Pattern, pointers: Tensor, entries: Tensor, values: Tensor) -> Tensor:
+    ones = values.new_ones(entries.numel())
+    return multiply(pattern.backend, pointers, entries, ones, entries.numel(), values)
 
 
 def _matmul(pattern: Pattern, weight: Tensor, dense: Tensor, transposed: bool) -> Tensor:

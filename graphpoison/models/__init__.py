@@ -3,14 +3,20 @@
 from torch import nn
 
 from .._checks import choice
-from .base import NodeInputs, NodeSurrogate, Recommender
+from .base import NodeInputs, NodeSurrogate, PairwiseRecommender, Recommender
 from .factorisation import CF, GMF
 from .gcn import LinearGCN, ReLUGCN
 from .module import ModuleClassifier, ModuleRecommender
+from .neural import MLP, NeuMF
 from .prepared import Params, Prepared
 
 NODE_SURROGATES: dict[str, type[NodeSurrogate]] = {"linear-gcn": LinearGCN, "relu-gcn": ReLUGCN}
-RECOMMENDERS: dict[str, type[Recommender]] = {"cf": CF, "gmf": GMF}
+RECOMMENDERS: dict[str, type[Recommender]] = {
+    "cf": CF,
+    "gmf": GMF,
+    "mlp": MLP,
+    "neumf": NeuMF,
+}
 
 
 def node_surrogate(surrogate: str | nn.Module | NodeSurrogate) -> NodeSurrogate:
@@ -34,11 +40,14 @@ def recommender(surrogate: str | nn.Module | Recommender) -> Recommender:
 __all__ = [
     "CF",
     "GMF",
+    "MLP",
     "LinearGCN",
     "ModuleClassifier",
     "ModuleRecommender",
+    "NeuMF",
     "NodeInputs",
     "NodeSurrogate",
+    "PairwiseRecommender",
     "Params",
     "Prepared",
     "ReLUGCN",

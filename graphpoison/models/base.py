@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from itertools import pairwise
+from typing import final
 
 import torch
 from torch import Tensor
 
 from ..graph import FactoredGradient, Features, PairState, Pattern
+from .pair_scores import PairScores
 from .prepared import Params, Prepared
 from .training import Training
 
@@ -63,14 +65,7 @@ class NodeSurrogate(ABC):
 
 
 class Recommender(ABC):
-    """A link predictor on user-item pairs, as pure functions of its parameters.
-
-    Attributes:
-        pairwise: whether a pair's score depends on nothing but the pair and the parameters, so that
-            training may go through the pairs in blocks.
-    """
-
-    pairwise: ClassVar[bool] = False
+    """A link predictor on user-item pairs, as pure functions of its parameters."""
 
     @abstractmethod
     def init(
@@ -78,18 +73,26 @@ class Recommender(ABC):
     ) -> Params:
         """Fresh parameters for ``shape`` = (users, items), drawn on the CPU."""
 
-    @property
-    def dot_product(self) -> bool:
-        """Whether a pair's score is the dot product of :meth:`factors`."""
-        return False
-
-    def factors(self, params: Params) -> tuple[Tensor, Tensor]:
-        """``A`` [U, D] and ``B`` [I, D], of which the rows' dot products are the scores."""
-        raise TypeError(f"{self!r} scores pairs otherwise than by a dot product.")
-
     @abstractmethod
     def scores(self, params: Params, graph: Pattern, weight: Tensor, pairs: Pattern) -> Tensor:
         """Logits [K] of ``pairs``, trained on ``graph`` with edge weights ``weight`` [M]."""
+
+
+class PairwiseRecommender(Recommender):
+    """A recommender whose score of a pair depends on nothing but the pair and the parameters."""
+
+    @property
+    @abstractmethod
+    def scoring(self) -> PairScores:
+        """How pairs are scored from :meth:`sides`."""
+
+    @abstractmethod
+    def sides(self, params: Params) -> Params:
+        """Tables of users and items, and any head; ``params`` itself where it is just that."""
+
+    @final
+    def scores(self, params: Params, graph: Pattern, weight: Tensor, pairs: Pattern) -> Tensor:
+        return self.scoring(self.sides(params), pairs)
 
 
 def glorot(rows: int, cols: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
@@ -97,3 +100,23 @@ def glorot(rows: int, cols: int, generator: torch.Generator, dtype: torch.dtype)
     bound = (6.0 / (rows + cols)) ** 0.5
     uniform = torch.rand(rows, cols, generator=generator, dtype=dtype)
     return uniform.mul_(2.0 * bound).sub_(bound)
+
+
+def embeddings(
+    shape: tuple[int, int], dim: int, scale: float, generator: torch.Generator, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Tables [U, dim] and [I, dim] of normal numbers with standard deviation ``scale``."""
+    users, items = (
+        scale * torch.randn(count, dim, generator=generator, dtype=dtype) for count in shape
+    )
+    return users, items
+
+
+def feed_forward(
+    widths: tuple[int, ...], generator: torch.Generator, dtype: torch.dtype
+) -> tuple[Tensor, ...]:
+    """Kernels, as Glorot and Bengio have them, and biases 0: ``(W1, b1, W2, b2, ...)``."""
+    layers: list[Tensor] = []
+    for fan_in, fan_out in pairwise(widths):
+        layers += [glorot(fan_in, fan_out, generator, dtype), torch.zeros(fan_out, dtype=dtype)]
+    return tuple(layers)

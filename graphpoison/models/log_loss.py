@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from ..graph import Pattern
+from ..graph.row_blocks import row_blocks
 from ..graph.sparse import Sampler, product, transpose_values, transposed_product
 from .prepared import Params
 from .training import Cotangents, Linearisation
@@ -61,28 +62,20 @@ class Blocks:
         self.count = labels.numel()
         self.change = torch.zeros_like(labels)
         probability = torch.zeros_like(labels)
-        cuts = _cuts(pattern)
-        longest = max((high - low for _, _, low, high in cuts), default=0)
-        scratch = labels.new_zeros(3, longest)
-        self.blocks = []
-        for start, stop, low, high in cuts:
-            part = Pattern(
-                pattern.row[low:high] - start,
-                pattern.col[low:high],
-                (stop - start, pattern.shape[1]),
-                pattern.backend,
+        parts = row_blocks(pattern, BLOCK)
+        scratch = labels.new_zeros(3, max(part.pattern.num_entries for part in parts))
+        self.blocks = [
+            Block(
+                part.rows,
+                part.entries,
+                part.pattern,
+                labels[part.entries],
+                Sampler(part.pattern, probability[part.entries]),
+                Sampler(part.pattern, self.change[part.entries]),
+                *(row[: part.pattern.num_entries] for row in scratch),
             )
-            self.blocks.append(
-                Block(
-                    slice(start, stop),
-                    slice(low, high),
-                    part,
-                    labels[low:high],
-                    Sampler(part, probability[low:high]),
-                    Sampler(part, self.change[low:high]),
-                    *(row[: high - low] for row in scratch),
-                )
-            )
+            for part in parts
+        ]
 
     def point(self, left: Tensor, right: Tensor) -> "LogLoss":
         return LogLoss(self, left, right)
@@ -138,16 +131,3 @@ class LogLoss(Linearisation):
         probability = block.probability.values
         torch.addcmul(probability, probability, probability, value=-1.0, out=block.curvature)
         return block.curvature.mul_(change)
-
-
-def _cuts(pattern: Pattern) -> list[tuple[int, int, int, int]]:
-    """First and last row, first and last entry of each block."""
-    if pattern.num_entries <= BLOCK:
-        return [(0, pattern.shape[0], 0, pattern.num_entries)]
-    pointers = pattern.csr[0].long()
-    targets = torch.arange(0, pattern.num_entries, BLOCK, device=pointers.device)
-    rows = torch.searchsorted(pointers, targets).unique()
-    starts = [0, *(row for row in rows.tolist() if 0 < row < pattern.shape[0])]
-    stops = [*starts[1:], pattern.shape[0]]
-    entries = pointers.tolist()
-    return [(a, b, entries[a], entries[b]) for a, b in zip(starts, stops, strict=True)]

@@ -17,11 +17,11 @@ from ..graph.bipartite import EdgeType, Interactions, read_interactions
 from ..graph.homogeneous import decode
 from ..graph.kernels import check_backend
 from ..graph.sampling import sample_pairs
-from ..models import CF, Params, Prepared, Recommender, recommender
+from ..models import PairwiseRecommender, Params, Prepared, Recommender, recommender
 from ..models.all_pairs_loss import Tiles
-from ..models.blocks import BlockedTraining
-from ..models.dot_product import DotProductTraining
 from ..models.log_loss import Blocks
+from ..models.pairwise_training import PairwiseTraining
+from ..models.tower_loss import Towers
 from ..models.training import Training
 from .base import Task
 
@@ -88,7 +88,9 @@ class Recommendation(Task):
         data = with_edge_index(data) if isinstance(data, HeteroData) else data
         interactions = read_interactions(data, edge_type)
         self.edge_type = interactions.edge_type
-        open_graph = self.surrogate.dot_product and objective == "train"
+        self.pairwise = self.surrogate if isinstance(self.surrogate, PairwiseRecommender) else None
+        dot_product = self.pairwise is not None and self.pairwise.scoring.tower is None
+        open_graph = dot_product and objective == "train"
         state = _pair_state(interactions, candidates, seed, open_graph)
         self.probe: Pattern | None = None
         self.probe_labels: Tensor | None = None
@@ -118,29 +120,30 @@ class Recommendation(Task):
 
     def train_loss(self, params: Params, prepared: Prepared) -> Tensor:
         pairs: _Pairs = prepared.structure
-        if pairs.tiles is not None:
-            return pairs.tiles.loss(*self.surrogate.factors(params))
-        return self._log_loss(params, prepared, pairs.pattern, prepared.tensors[0])
+        if pairs.tiles is not None and self.pairwise is not None:
+            return pairs.tiles.loss(*self.pairwise.sides(params))
+        return log_losses(self.scores(params, prepared, pairs.pattern), prepared.tensors[0]).mean()
 
     def training(self, prepared: Prepared, params: Params, linear: bool) -> Training:
-        model, (labels,) = self.surrogate, prepared.tensors
-        if model.dot_product:
-            tiles: Tiles | None = prepared.structure.tiles
-            space = tiles or Blocks(prepared.structure.pattern, labels.detach())
-            return DotProductTraining(space, None if isinstance(model, CF) else model.factors)
-        if not model.pairwise:
+        model, (labels,) = self.pairwise, prepared.tensors
+        if model is None:
             return super().training(prepared, params, linear)
-        pattern = prepared.structure.pattern
-
-        def block_loss(params: Params, pairs: Pattern, labels: Tensor) -> Tensor:
-            scores = model.scores(params, pattern, prepared.tensors[0], pairs)
-            return log_losses(scores, labels).sum()
-
-        return BlockedTraining(block_loss, pattern, labels)
+        pairs: _Pairs = prepared.structure
+        space: Tiles | Blocks | Towers
+        if pairs.tiles is not None:
+            space = pairs.tiles
+        elif model.scoring.tower is None:
+            space = Blocks(pairs.pattern, labels.detach())
+        else:
+            space = Towers(pairs.pattern, labels.detach(), model.scoring)
+        return PairwiseTraining(space, None if model.sides(params) is params else model.sides)
 
     def attack_loss(self, params: Params, prepared: Prepared) -> Tensor:
-        if self.probe is None:
+        pairs: _Pairs = prepared.structure
+        if pairs.tiles is not None:
             return self.train_loss(params, prepared)
+        if self.probe is None:
+            return self._log_loss(params, prepared, pairs.pattern, prepared.tensors[0])
         if self.probe_labels is None:
             raise ValueError(
                 "objective='self' needs pseudo-labels: train a surrogate on the clean graph and "
@@ -171,6 +174,11 @@ class Recommendation(Task):
     def _log_loss(
         self, params: Params, prepared: Prepared, pairs: Pattern, labels: Tensor
     ) -> Tensor:
+        """The mean log loss, differentiable once."""
+        model = self.pairwise
+        if model is not None and model.scoring.tower is not None:
+            space = Towers(pairs, labels.detach(), model.scoring)
+            return space.loss(labels, *model.sides(params))
         return log_losses(self.scores(params, prepared, pairs), labels).mean()
 
 

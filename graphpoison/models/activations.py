@@ -1,0 +1,79 @@
+"""Activations with what a second derivative needs, in terms of their values."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .._checks import choice
+
+
+class Activation(ABC):
+    """An activation ``z = phi(x)``; derivatives are functions of z."""
+
+    @abstractmethod
+    def value(self, x: Tensor) -> Tensor:
+        """z."""
+
+    @abstractmethod
+    def slope(self, z: Tensor) -> Tensor:
+        """``phi'(x)``."""
+
+    @abstractmethod
+    def bend(self, z: Tensor, tangent: Tensor) -> Tensor | None:
+        """``phi''(x) x'``, given the tangent ``z' = phi'(x) x'``; None where it is 0 everywhere."""
+
+
+@dataclass(frozen=True)
+class ReLU(Activation):
+    """``max(x, 0)``; its slope at 0 is 0, as in torch."""
+
+    def value(self, x: Tensor) -> Tensor:
+        return torch.relu(x)
+
+    def slope(self, z: Tensor) -> Tensor:
+        return (z > 0).to(z.dtype)
+
+    def bend(self, z: Tensor, tangent: Tensor) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Tanh(Activation):
+    """``tanh(x)``."""
+
+    def value(self, x: Tensor) -> Tensor:
+        return torch.tanh(x)
+
+    def slope(self, z: Tensor) -> Tensor:
+        return torch.addcmul(torch.ones((), dtype=z.dtype, device=z.device), z, z, value=-1.0)
+
+    def bend(self, z: Tensor, tangent: Tensor) -> Tensor:
+        return (z * tangent).mul_(-2.0)
+
+
+@dataclass(frozen=True)
+class Sigmoid(Activation):
+    """``1 / (1 + exp(-x))``."""
+
+    def value(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(x)
+
+    def slope(self, z: Tensor) -> Tensor:
+        return torch.addcmul(z, z, z, value=-1.0)
+
+    def bend(self, z: Tensor, tangent: Tensor) -> Tensor:
+        return torch.addcmul(tangent, z, tangent, value=-2.0)
+
+
+ACTIVATIONS: dict[str, Activation] = {"relu": ReLU(), "tanh": Tanh(), "sigmoid": Sigmoid()}
+
+
+def activation(name: str) -> Activation:
+    """The activation of that name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return ACTIVATIONS[choice("activation", name, ACTIVATIONS)]
