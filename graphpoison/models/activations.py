@@ -13,11 +13,15 @@ class Activation(ABC):
     """An activation ``z = phi(x)``; derivatives are functions of z."""
 
     @abstractmethod
-    def value(self, x: Tensor) -> Tensor:
-        """z."""
+    def __call__(self, x: Tensor) -> Tensor:
+        """z, differentiable."""
 
     @abstractmethod
-    def slope(self, z: Tensor) -> Tensor:
+    def value_(self, x: Tensor) -> Tensor:
+        """z, in place of x."""
+
+    @abstractmethod
+    def slope(self, z: Tensor, out: Tensor) -> Tensor:
         """``phi'(x)``."""
 
     @abstractmethod
@@ -29,11 +33,14 @@ class Activation(ABC):
 class ReLU(Activation):
     """``max(x, 0)``; its slope at 0 is 0, as in torch."""
 
-    def value(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor) -> Tensor:
         return torch.relu(x)
 
-    def slope(self, z: Tensor) -> Tensor:
-        return (z > 0).to(z.dtype)
+    def value_(self, x: Tensor) -> Tensor:
+        return x.relu_()
+
+    def slope(self, z: Tensor, out: Tensor) -> Tensor:
+        return torch.sign(z, out=out)
 
     def bend(self, z: Tensor, tangent: Tensor) -> None:
         return None
@@ -43,11 +50,14 @@ class ReLU(Activation):
 class Tanh(Activation):
     """``tanh(x)``."""
 
-    def value(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor) -> Tensor:
         return torch.tanh(x)
 
-    def slope(self, z: Tensor) -> Tensor:
-        return torch.addcmul(torch.ones((), dtype=z.dtype, device=z.device), z, z, value=-1.0)
+    def value_(self, x: Tensor) -> Tensor:
+        return x.tanh_()
+
+    def slope(self, z: Tensor, out: Tensor) -> Tensor:
+        return torch.mul(z, z, out=out).neg_().add_(1.0)
 
     def bend(self, z: Tensor, tangent: Tensor) -> Tensor:
         return (z * tangent).mul_(-2.0)
@@ -57,11 +67,14 @@ class Tanh(Activation):
 class Sigmoid(Activation):
     """``1 / (1 + exp(-x))``."""
 
-    def value(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor) -> Tensor:
         return torch.sigmoid(x)
 
-    def slope(self, z: Tensor) -> Tensor:
-        return torch.addcmul(z, z, z, value=-1.0)
+    def value_(self, x: Tensor) -> Tensor:
+        return x.sigmoid_()
+
+    def slope(self, z: Tensor, out: Tensor) -> Tensor:
+        return torch.addcmul(z, z, z, value=-1.0, out=out)
 
     def bend(self, z: Tensor, tangent: Tensor) -> Tensor:
         return torch.addcmul(tangent, z, tangent, value=-2.0)

@@ -44,7 +44,7 @@ class PairScores:
         tables, rest = self.split(sides)
         terms = [sddmm(pairs, *tables)] if self.dot else []
         if self.tower is not None:
-            phi = activation(self.activation).value
+            phi = activation(self.activation)
             user, item = pairs.row, pairs.col
             left, right = rest[0].index_select(0, user), rest[1].index_select(0, item)
             hidden = left * right if self.tower == "product" else phi(left + right)

@@ -11,11 +11,13 @@ term :math:`z^\top \dot\delta + \dot z^\top \delta`.
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from .activations import Activation
 from .prepared import Params
+from .scratch import Scratch
 
 NARROWEST = 16
 """Products with fewer columns than this are slower, on CPUs, than with columns of zeros added."""
@@ -43,19 +45,23 @@ class Tower:
         activated: whether the inputs go through it too.
         head: ``(W_1 [H_0, H_1], b_1 [H_1], ..., w [H_L, 1], b [1])``.
         direction: the same shapes, or None.
+        scratch: memory for the layers, which are valid until it is used again.
     """
 
     activation: Activation
     activated: bool
     head: Params
     direction: Params | None
+    scratch: Scratch
 
     def forward(self, stack: Tensor, count: int) -> tuple[list[Layer], Tensor]:
         """The layers, and outputs [n] or, with a direction, [2 n]; overwrites its argument."""
-        layers = [self._activate(stack, count) if self.activated else Layer(stack, None)]
-        for number in range(0, len(self.head) - 2, 2):
-            layers.append(self._activate(self._affine(layers[-1].stack, number, count), count))
-        return layers, self._affine(layers[-1].stack, len(self.head) - 2, count).squeeze(1)
+        layers = [self._activate(stack, count, 0) if self.activated else Layer(stack, None)]
+        last = len(self.head) - 2
+        for number in range(0, last, 2):
+            affine = self._affine(layers[-1].stack, number, count)
+            layers.append(self._activate(affine, count, number + 2))
+        return layers, self._affine(layers[-1].stack, last, count).squeeze(1).clone()
 
     def backward(
         self, layers: list[Layer], on_outputs: Tensor, count: int
@@ -64,9 +70,10 @@ class Tower:
         on_layer = on_outputs.unsqueeze(1)
         on_head: list[Tensor] = []
         for number in range(len(self.head) - 2, -1, -2):
-            layer = layers[number // 2]
+            layer, kernel = layers[number // 2], self.head[number]
             on_head = [layer.stack.t() @ on_layer, on_layer[:count].sum(dim=0), *on_head]
-            below = on_layer @ self.head[number].t()
+            below = self.scratch(f"below {number}", (len(on_layer), len(kernel)), kernel)
+            _outer_or_product(on_layer, kernel.t(), out=below)
             if self.direction is not None:
                 below[:count].addmm_(on_layer[count:], self.direction[number].t())
             on_layer = self._deactivate(below, layer, count)
@@ -74,7 +81,8 @@ class Tower:
 
     def _affine(self, stack: Tensor, number: int, count: int) -> Tensor:
         kernel, bias = self.head[number], self.head[number + 1]
-        result = stack @ kernel
+        result = self.scratch(f"affine {number}", (len(stack), kernel.size(1)), kernel)
+        torch.mm(stack, kernel, out=result)
         result[:count] += bias
         if self.direction is not None:
             tangents = result[count:]
@@ -82,10 +90,10 @@ class Tower:
             tangents += self.direction[number + 1]
         return result
 
-    def _activate(self, stack: Tensor, count: int) -> Layer:
-        value = self.activation.value(stack[:count])
-        slope = self.activation.slope(value)
-        stack[:count] = value
+    def _activate(self, stack: Tensor, count: int, number: int) -> Layer:
+        value = self.activation.value_(stack[:count])
+        slope = self.scratch(f"slope {number}", (count, value.size(1)), value)
+        self.activation.slope(value, out=slope)
         if self.direction is not None:
             stack[count:] *= slope
         return Layer(stack, slope)
@@ -102,6 +110,13 @@ class Tower:
         if bend is not None:
             on_stack[:count] += bend
         return on_stack
+
+
+def _outer_or_product(left: Tensor, right: Tensor, out: Tensor) -> None:
+    if left.size(1) == 1:
+        torch.mul(left, right, out=out)
+    else:
+        torch.mm(left, right, out=out)
 
 
 def widened(head: Params) -> Params:

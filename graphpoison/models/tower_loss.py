@@ -22,10 +22,11 @@ from ..graph.sparse import (
 from .activations import activation
 from .pair_scores import PairScores
 from .prepared import Params
+from .scratch import Scratch
 from .tower import Tower, missing, narrowed, widened
 from .training import Cotangents, Linearisation
 
-BLOCK = 16_384
+BLOCK = 32_768
 """Pairs in a block, give or take a row."""
 
 
@@ -42,6 +43,7 @@ class Towers:
         self.labels = labels.detach()
         self.scoring = scoring
         self.blocks = row_blocks(pattern, BLOCK)
+        self.scratch = Scratch()
 
     def point(self, *sides: Tensor) -> "TowerLoss":
         return TowerLoss(self, sides)
@@ -103,6 +105,7 @@ class _Block:
             space.scoring.tower == "sum",
             tuple(head),
             on_head if direction is not None else None,
+            space.scratch,
         )
         self.layers, self.outputs = self.tower.forward(self._inputs(), self.count)
         self._add_dot_products()
@@ -130,18 +133,20 @@ class _Block:
 
     def _inputs(self) -> Tensor:
         """What goes into the tower, stacked."""
-        left, right = self._gather(self.left, self.right)
+        left, right = self._gather("tables", self.left, self.right)
         self.gathered = (left, right)
-        stack = left.new_empty((2 if self.on_tables else 1) * self.count, left.size(1))
+        height = (2 if self.on_tables else 1) * self.count
+        stack = self.space.scratch("inputs", (height, left.size(1)), left)
         values, tangents = stack[: self.count], stack[self.count :]
+        if self.on_tables:
+            self.on_gathered = self._gather("directions", *self.on_tables)
         if self.space.scoring.tower == "sum":
             torch.add(left, right, out=values)
             if self.on_tables:
-                torch.add(*self._gather(*self.on_tables), out=tangents)
+                torch.add(*self.on_gathered, out=tangents)
             return stack
         torch.mul(left, right, out=values)
         if self.on_tables:
-            self.on_gathered = self._gather(*self.on_tables)
             torch.mul(self.on_gathered[0], right, out=tangents)
             tangents.addcmul_(left, self.on_gathered[1])
         return stack
@@ -152,17 +157,24 @@ class _Block:
         if self.space.scoring.tower == "sum":
             return first, first
         left, right = self.gathered
-        on_left, on_right = first * right, first.mul_(left)
+        on_left = self.space.scratch("on left", (self.count, first.size(1)), first)
+        torch.mul(first, right, out=on_left)
+        on_right = first.mul_(left)
         if self.on_tables:
             second = on_stack[self.count :]
             on_left.addcmul_(second, self.on_gathered[1])
             on_right.addcmul_(second, self.on_gathered[0])
         return on_left, on_right
 
-    def _gather(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
-        pattern = self.block.pattern
-        rows = left[self.block.rows].index_select(0, pattern.row)
-        return rows, right.index_select(0, pattern.col)
+    def _gather(self, name: str, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+        pattern, scratch = self.block.pattern, self.space.scratch
+        rows, columns = (
+            scratch(f"{name}, {side}", (self.count, table.size(1)), table)
+            for side, table in (("left", left), ("right", right))
+        )
+        torch.index_select(left[self.block.rows], 0, pattern.row, out=rows)
+        torch.index_select(right, 0, pattern.col, out=columns)
+        return rows, columns
 
     def _add_dot_products(self) -> None:
         if not self.dot:
