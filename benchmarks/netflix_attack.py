@@ -1,4 +1,4 @@
-"""5% of the negatives of a Netflix-sized set, 75,000 flips: ``python benchmarks/netflix_attack.py``.
+"""5% of the negatives of a Netflix-sized set: ``python benchmarks/netflix_attack.py``, 75,000 flips.
 
 The graph is random, of the size of the thesis's Netflix set: 8,138 users, 1,503 items, 1.66 million
 interactions, 1.5 million negatives. The thesis stopped at 2,000 flips. Killed, it goes on where it
