@@ -10,6 +10,7 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import baselines
@@ -36,6 +37,8 @@ class Case:
         ours: makes the library's side.
         baseline: makes the other side, None where it does not fit or takes hours.
         flops: of the library's algorithm, once, counting only what it cannot avoid.
+        moved: bytes that its kernels read and write at the least: indices and values of sparse
+            matrices, dense matrices once; gathered rows count as cached.
         size: "small" or "full".
     """
 
@@ -43,6 +46,7 @@ class Case:
     ours: Callable[[torch.device], Once]
     baseline: Callable[[torch.device], Once] | None
     flops: float
+    moved: float
     size: str = "small"
 
 
@@ -177,30 +181,49 @@ def cf_flops(pairs: float, dim: float, steps: float) -> float:
     return steps * 10 * 2 * pairs * dim
 
 
+def gcn_bytes(nodes: float, labels: float, features: float, hidden: float, steps: float) -> float:
+    """Gram matrix four times a step, features and factors of the search once."""
+    return 4 * (steps * 4 * labels**2 + 3 * labels * features + nodes * (2 * features + 4 * hidden))
+
+
+def sparse_bytes(pairs: float, steps: float, kernels: int = 10) -> float:
+    """A 32-bit index and a value of each entry, for each kernel of each step."""
+    return steps * kernels * 8 * pairs
+
+
+def tower_bytes(pairs: float, widths: tuple[int, ...], steps: float) -> float:
+    """Inputs and outputs of each of the eleven products of a layer, once."""
+    return steps * 11 * 4 * pairs * sum(a + b for a, b in pairwise(widths))
+
+
 CASES = {
     "cora-linear": Case(
         "Cora, linear GCN, all pairs",
         lambda device: node_attack(node_task("linear-gcn", device)),
         lambda device: dense_node_attack("linear-gcn", device),
         gcn_flops(2485, 247, 1433, 16, 100),
+        gcn_bytes(2485, 247, 1433, 16, 100),
     ),
     "cora-relu": Case(
         "Cora, ReLU GCN, all pairs",
         lambda device: node_attack(node_task("relu-gcn", device)),
         lambda device: dense_node_attack("relu-gcn", device),
         100 * 2 * (8 * 49_216 * 16 + 32 * 1000 * 1433 + 14 * 247 * 2485),
+        100 * 4 * (8 * 2 * 49_216 + 2 * 1000 * 1433 + 2 * 247 * 2485),
     ),
     "movielens-cf": Case(
         "MovieLens-100K, CF, 160,000 pairs, D = 32, T = 50",
         lambda device: link_attack(*link_task("cf", device)),
         lambda device: gathered_link_attack("cf", device),
         cf_flops(160_000, 32, 50),
+        sparse_bytes(160_000, 50),
     ),
     "movielens-gmf": Case(
         "MovieLens-100K, GMF with layers 16 and 8, T = 50",
         lambda device: link_attack(*link_task("gmf", device)),
         lambda device: gathered_link_attack("gmf", device),
         50 * 11 * 2 * 160_000 * (32 * 16 + 16 * 8 + 8),
+        tower_bytes(160_000, (32, 16, 8, 1), 50),
         "full",
     ),
     "movielens-neumf": Case(
@@ -208,6 +231,7 @@ CASES = {
         lambda device: link_attack(*link_task("neumf", device)),
         lambda device: gathered_link_attack("neumf", device),
         50 * 11 * 2 * 160_000 * (32 * 16 + 16 * 8 + 8) + cf_flops(160_000, 32, 50),
+        tower_bytes(160_000, (32, 16, 8, 1), 50) + sparse_bytes(160_000, 50),
         "full",
     ),
     "pubmed-size": Case(
@@ -215,6 +239,7 @@ CASES = {
         lambda device: node_attack(random_citation(19_717, 44_324, 500, 3, device)),
         None,
         2 * 2 * 19_717 * 500 * 1971 + 19_717**2 / 2 * 2 * 14 + 100 * 12 * 2 * 1971 * 500 * 16,
+        gcn_bytes(19_717, 1971, 500, 16, 0) + 100 * 12 * 4 * 1971 * 500,
         "full",
     ),
     "netflix-size": Case(
@@ -224,6 +249,7 @@ CASES = {
         ),
         None,
         cf_flops(3_160_000, 32, 50),
+        sparse_bytes(3_160_000, 50),
         "full",
     ),
     "arxiv-size": Case(
@@ -231,6 +257,7 @@ CASES = {
         lambda device: node_attack(random_citation(169_343, 1_166_243, 128, 40, device)),
         None,
         169_343**2 / 2 * 2 * (2 * 256 + 160),
+        gcn_bytes(169_343, 16_934, 128, 16, 0) + 100 * 12 * 4 * 16_934 * 128,
         "gpu",
     ),
 }

@@ -1,8 +1,8 @@
-"""5% of the negatives of a Netflix-sized set: ``python benchmarks/netflix_attack.py``, 75,000 flips.
+"""75,000 flips in a set of Netflix's size: ``python benchmarks/netflix_attack.py``.
 
 The graph is random, of the size of the thesis's Netflix set: 8,138 users, 1,503 items, 1.66 million
-interactions, 1.5 million negatives. The thesis stopped at 2,000 flips. Killed, it goes on where it
-was.
+interactions, 1.5 million negatives, of which 5% are flipped. The thesis stopped at 2,000 flips.
+Killed, the command goes on where it was.
 """
 
 import argparse

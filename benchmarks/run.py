@@ -10,23 +10,38 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import torch
 from cases import CASES, Case
+from torch import Tensor
 
 HERE = Path(__file__).parent
 SIZES = {"small": ("small",), "full": ("small", "full"), "gpu": ("small", "full", "gpu")}
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What this machine reaches, the yardstick of the lower bounds."""
+
+    gflops: float
+    gigabytes: float
 
 
 def main() -> None:
     args = parse()
     chosen = [name for name, case in CASES.items() if case.size in SIZES[args.size]]
     chosen = args.only or chosen
-    gflops = matmul_gflops(args)
-    print(f"{args.threads} threads, {args.device}, matrix product {gflops:.0f} GFLOP/s")
-    rows = [row(name, CASES[name], gflops, args) for name in chosen]
+    torch.set_num_threads(args.threads)
+    speed = Speed(matmul_gflops(args.device), copy_gigabytes(args.device))
+    print(
+        f"{args.threads} threads, {args.device}, matrix product {speed.gflops:.0f} GFLOP/s, "
+        f"copy {speed.gigabytes:.0f} GB/s"
+    )
+    rows = [row(name, CASES[name], speed, args) for name in chosen]
     table = pd.DataFrame(rows)
     print(table.to_string(index=False))
     if args.out is not None:
@@ -34,7 +49,7 @@ def main() -> None:
         table.to_csv(args.out / "table.csv", index=False)
 
 
-def row(name: str, case: Case, gflops: float, args: argparse.Namespace) -> dict[str, object]:
+def row(name: str, case: Case, speed: Speed, args: argparse.Namespace) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         files = {side: Path(folder) / f"{side}.pt" for side in ("ours", "baseline")}
         ours = side(name, "ours", args.repeat, files["ours"], args)
@@ -42,7 +57,8 @@ def row(name: str, case: Case, gflops: float, args: argparse.Namespace) -> dict[
             "case": case.title,
             "seconds": round(statistics.median(ours["seconds"]), 3),
             "MB": round(ours["bytes"] / 2**20),
-            "bound": round(case.flops / gflops / 1e9, 3),
+            "FLOP bound": round(case.flops / speed.gflops / 1e9, 3),
+            "byte bound": round(case.moved / speed.gigabytes / 1e9, 3),
         }
         if case.baseline is None or args.ours_only:
             return found
@@ -64,16 +80,25 @@ def side(name: str, which: str, repeat: int, file: Path, args: argparse.Namespac
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def matmul_gflops(args: argparse.Namespace) -> float:
-    """What this machine reaches on a large matrix product, the yardstick of the lower bounds."""
-    torch.set_num_threads(args.threads)
-    matrix = torch.rand(2048, 2048, device=args.device)
+def matmul_gflops(device: str) -> float:
+    matrix = torch.rand(2048, 2048, device=device)
+    return 2 * 2048**3 / fastest(lambda: matrix @ matrix) / 1e9
+
+
+def copy_gigabytes(device: str) -> float:
+    """Bytes read and written by a copy that does not fit a cache."""
+    source = torch.rand(2**26, device=device)
+    target = torch.empty_like(source)
+    return 2 * source.nbytes / fastest(lambda: target.copy_(source)) / 1e9
+
+
+def fastest(once: Callable[[], Tensor]) -> float:
     times = []
     for _ in range(6):
         start = time.perf_counter()
-        float((matrix @ matrix)[0, 0])
+        float(once().view(-1)[0])
         times.append(time.perf_counter() - start)
-    return 2 * 2048**3 / min(times) / 1e9
+    return min(times)
 
 
 def parse() -> argparse.Namespace:

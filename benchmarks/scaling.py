@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -23,8 +24,8 @@ from cases import random_interactions as interactions
 CPU = torch.device("cpu")
 
 
-def steps_of_cf(steps: int) -> Once:
-    return link_attack(*link_task("cf", CPU), steps=steps)
+def steps_of(steps: int, model: str) -> Once:
+    return link_attack(*link_task(model, CPU), steps=steps)
 
 
 def edges_of_cf(edges: int) -> Once:
@@ -36,7 +37,9 @@ def nodes_of_gcn(nodes: int) -> Once:
 
 
 SERIES: dict[str, tuple[Callable[[int], Once], list[int]]] = {
-    "CF on MovieLens-100K, steps T": (steps_of_cf, [20, 50, 100, 200]),
+    "CF on MovieLens-100K, steps T": (partial(steps_of, model="cf"), [20, 50, 100, 200]),
+    "GMF with layers, steps T": (partial(steps_of, model="gmf"), [20, 50, 100, 200]),
+    "NeuMF, steps T": (partial(steps_of, model="neumf"), [20, 50, 100, 200]),
     "CF, pairs": (edges_of_cf, [160_000, 320_000, 640_000, 1_280_000, 2_560_000]),
     "linear GCN, all pairs, nodes": (nodes_of_gcn, [2_500, 5_000, 10_000, 20_000]),
 }

@@ -44,8 +44,9 @@ def evaluate(
         data: the clean graph.
         perturbation: one attack, or several by name, e.g. to stand beside random.
         victims: for ``Data``: ``"gcn"``, a :class:`ModuleVictim` or a module factory
-            ``f(num_features, num_classes)``; for ``HeteroData``: ``"cf"``, ``"gmf"``, settings such
-            as ``CF(dim=8)`` or a :class:`RecommenderVictim`. By default ``["gcn"]`` / ``["cf"]``.
+            ``f(num_features, num_classes)``; for ``HeteroData``: ``"cf"``, ``"gmf"``,
+            ``"mlp"``, ``"neumf"``, settings such as ``CF(dim=8)`` or a
+            :class:`RecommenderVictim`. By default ``["gcn"]`` / ``["cf"]``.
         seeds: of the victims' initialisation and dropout.
         budgets: numbers of flips to evaluate at (prefixes of the attack); all flips by default.
         include_perturbed: keep the perturbed pairs in a recommender's metrics, with the labels

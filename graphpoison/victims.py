@@ -119,7 +119,7 @@ def node_victim(victim: str | NodeVictim | ModuleFactory) -> NodeVictim:
 
 
 def recommender_victim(victim: str | RecommenderVictim | Recommender) -> RecommenderVictim:
-    """A victim from its name (``"cf"``, ``"gmf"``) or from settings."""
+    """A victim from its name (``"cf"``, ``"neumf"``, ...) or from settings."""
     if isinstance(victim, RecommenderVictim):
         return victim
     model = recommender(victim)

@@ -50,16 +50,16 @@ class Recommendation(Task):
         data: bipartite ``HeteroData``; ``edge_index`` of ``edge_type`` holds the interactions and
             ``neg_edge_index``, if present, the sampled non-interactions. Edge attributes such as
             ratings are not looked at: an interaction is an interaction.
-        surrogate: ``"cf"``, ``"gmf"``, settings such as ``CF(dim=8)``, or any module with
-            ``scores(pairs, edge_index, edge_weight)``.
+        surrogate: ``"cf"``, ``"gmf"``, ``"mlp"``, ``"neumf"``, settings such as ``CF(dim=8)``, or
+            any module with ``scores(pairs, edge_index, edge_weight)``.
         objective: see above.
         edge_type: which edges; may be left out where there is but one type.
         candidates: ``"sampled"``: the training pairs, of which the negatives are those of ``data``
             or as many as there are interactions, drawn from ``seed``; ``"all"``: every pair that
-            is no interaction is a training negative and a candidate (listed one by one, unless the
-          surrogate's scores are dot products and the objective is ``"train"``: these take memory
-          for the interactions alone); or the pairs [2, K] that may
-            be flipped, which then are training pairs too.
+            is no interaction is a training negative and a candidate (listed one by one, unless
+            the surrogate's scores are dot products and the objective is ``"train"``: these take
+            memory for the interactions alone); or the pairs [2, K] that may be flipped, which
+            then are training pairs too.
         heldout_fraction: the share of training pairs that ``"heldout"`` keeps out.
         seed: draws negatives, held-out pairs and unobserved pairs.
         dtype: of the surrogate's parameters.
