@@ -43,7 +43,7 @@ def test_blocks_of_pairs(
     task = gp.Recommendation(interaction_graph(), surrogate, dtype=torch.float64)
     whole = values(task, settings)
     monkeypatch.setattr(log_loss, "BLOCK", 5)
-    monkeypatch.setattr(tower_loss, "BLOCK", 5)
+    monkeypatch.setattr(tower_loss, "SLOTS", {"cpu": 5})
     torch.testing.assert_close(values(task, settings), whole, rtol=1e-9, atol=1e-14)
 
 
@@ -66,26 +66,42 @@ def test_backends_give_the_same_meta_gradient(make: type[gp.Task]) -> None:
         make(data, backend="cuda")
 
 
+@pytest.mark.parametrize("spooled", [0, 2**30])
 @pytest.mark.parametrize("steps", [1, 2, 7, 16])
 @pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn"])
-def test_iterates_that_are_computed_again(
-    surrogate: str, steps: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("optimizer", [{"momentum": 0.9}, {"optimizer": "adam"}])
+def test_iterates_that_are_read_or_computed_again(
+    surrogate: str,
+    steps: int,
+    spooled: int,
+    optimizer: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     task = gp.NodeClassification(citation_graph(), surrogate)
-    settings = {"steps": steps, "lr": 0.1, "momentum": 0.9}
+    settings = {"steps": steps, "lr": 0.1, **optimizer}
     whole = values(task, settings)
     monkeypatch.setattr(iterates, "KEPT_BYTES", 0)
+    monkeypatch.setattr(iterates, "SPOOLED_BYTES", spooled)
     assert torch.equal(values(task, settings), whole)
 
 
-def test_few_iterates_are_kept_where_they_are_many() -> None:
+@pytest.mark.parametrize(("spooled", "stride"), [(2**30, 1), (0, 5)])
+def test_where_many_iterates_are_kept(
+    spooled: int, stride: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def step(before: iterates.Iterate) -> iterates.Iterate:
-        return (before[0][0] + 1,), ()
+        return (before[0][0] + 1,), (before[1][0] - 1,)
 
-    start = ((torch.zeros(iterates.KEPT_BYTES // 8),), ())
+    monkeypatch.setattr(iterates, "SPOOLED_BYTES", spooled)
+    start = (
+        (torch.zeros(iterates.KEPT_BYTES // 64, 2).t(),),
+        (torch.zeros((), dtype=torch.double),),
+    )
     run = iterates.Iterates.run(step, start, 25)
-    assert len(run.kept) == 5
-    assert [int(coordinates[0][0]) for coordinates, _ in run.backwards()] == [*range(24, -1, -1)]
+    assert isinstance(run.kept, iterates.Spooled) == (spooled > 0)
+    assert run.kept.stride == stride
+    found = [(int(kept[0][1, 0]), int(state[0])) for kept, state in run.backwards()]
+    assert found == [(number, -number) for number in range(24, -1, -1)]
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=["momentum", "adam"])

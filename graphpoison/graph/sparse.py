@@ -176,24 +176,6 @@ def transposed_product(pattern: Pattern, weight: Tensor, dense: Tensor) -> Tenso
     return multiply(pattern.backend, pointers, indices, weight, pattern.shape[0], dense)
 
 
-def sum_by_row(pattern: Pattern, values: Tensor) -> Tensor:
-    """Sums [R, D] of ``values`` [E, D] over the entries of each row, outside autograd."""
-    pointers, _ = pattern.csr
-    entries = torch.arange(pattern.num_entries, dtype=pointers.dtype, device=pointers.device)
-    return _sum_over(pattern, pointers, entries, values)
-
-
-def sum_by_column(pattern: Pattern, values: Tensor) -> Tensor:
-    """Sums [C, D] of ``values`` [E, D] over the entries of each column, outside autograd."""
-    pointers, _, order = pattern.transposed
-    return _sum_over(pattern, pointers, order.to(pointers.dtype), values)
-
-
-def _sum_over(pattern: Pattern, pointers: Tensor, entries: Tensor, values: Tensor) -> Tensor:
-    ones = values.new_ones(entries.numel())
-    return multiply(pattern.backend, pointers, entries, ones, entries.numel(), values)
-
-
 def _matmul(pattern: Pattern, weight: Tensor, dense: Tensor, transposed: bool) -> Tensor:
     if transposed:
         return transposed_product(pattern, transpose_values(pattern, weight), dense)

@@ -8,6 +8,10 @@ from torch import Tensor
 
 from .._checks import choice
 
+threshold_backward = torch.ops.aten.threshold_backward.grad_input
+tanh_backward = torch.ops.aten.tanh_backward.grad_input
+sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+
 
 class Activation(ABC):
     """An activation ``z = phi(x)``; derivatives are functions of z."""
@@ -21,8 +25,8 @@ class Activation(ABC):
         """z, in place of x."""
 
     @abstractmethod
-    def slope(self, z: Tensor, out: Tensor) -> Tensor:
-        """``phi'(x)``."""
+    def through_(self, cotangent: Tensor, z: Tensor) -> Tensor:
+        """``phi'(x)`` times a cotangent (or a tangent) of the same shape, in place of that."""
 
     @abstractmethod
     def bend(self, z: Tensor, tangent: Tensor) -> Tensor | None:
@@ -39,8 +43,9 @@ class ReLU(Activation):
     def value_(self, x: Tensor) -> Tensor:
         return x.relu_()
 
-    def slope(self, z: Tensor, out: Tensor) -> Tensor:
-        return torch.sign(z, out=out)
+    def through_(self, cotangent: Tensor, z: Tensor) -> Tensor:
+        threshold_backward(cotangent, z, 0, grad_input=cotangent)
+        return cotangent
 
     def bend(self, z: Tensor, tangent: Tensor) -> None:
         return None
@@ -56,8 +61,9 @@ class Tanh(Activation):
     def value_(self, x: Tensor) -> Tensor:
         return x.tanh_()
 
-    def slope(self, z: Tensor, out: Tensor) -> Tensor:
-        return torch.mul(z, z, out=out).neg_().add_(1.0)
+    def through_(self, cotangent: Tensor, z: Tensor) -> Tensor:
+        tanh_backward(cotangent, z, grad_input=cotangent)
+        return cotangent
 
     def bend(self, z: Tensor, tangent: Tensor) -> Tensor:
         return (z * tangent).mul_(-2.0)
@@ -73,8 +79,9 @@ class Sigmoid(Activation):
     def value_(self, x: Tensor) -> Tensor:
         return x.sigmoid_()
 
-    def slope(self, z: Tensor, out: Tensor) -> Tensor:
-        return torch.addcmul(z, z, z, value=-1.0, out=out)
+    def through_(self, cotangent: Tensor, z: Tensor) -> Tensor:
+        sigmoid_backward(cotangent, z, grad_input=cotangent)
+        return cotangent
 
     def bend(self, z: Tensor, tangent: Tensor) -> Tensor:
         return torch.addcmul(tangent, z, tangent, value=-2.0)

@@ -8,7 +8,7 @@ from .all_pairs_loss import Tiles
 from .log_loss import Blocks
 from .prepared import Params
 from .tower_loss import Towers
-from .training import AutogradLinearisation, Cotangents, Linearisation, Training, as_leaves
+from .training import Cotangents, Linearisation, Training, as_leaves, vjp
 
 
 class PairwiseTraining(Training):
@@ -42,12 +42,7 @@ class PairwiseTraining(Training):
     def linearise(self, coordinates: Params) -> Linearisation:
         if self.sides is None:
             return self.space.point(*coordinates)
-        leaves, (labels,) = as_leaves(coordinates), as_leaves(self.tensors)
-        with torch.enable_grad():
-            sides = self.sides(leaves)
-            on_sides = _LogLossGradient.apply(self.space, labels, *sides)
-            field = torch.autograd.grad(sides, leaves, on_sides, create_graph=True)
-        return AutogradLinearisation(field, leaves, (labels,))
+        return _SidesPoint(self.space, self.sides, coordinates)
 
     def params(self, coordinates: Params) -> Params:
         return coordinates
@@ -59,16 +54,36 @@ class PairwiseTraining(Training):
         return cotangents
 
 
-class _LogLossGradient(torch.autograd.Function):
-    """The field at some sides, differentiable once; the labels are those of ``space``."""
+class _SidesPoint(Linearisation):
+    r"""The field at coordinates c of which the sides are a function S.
 
-    @staticmethod
-    def forward(ctx, space, labels, *sides):  # type: ignore[no-untyped-def]
-        ctx.point = space.point(*map(torch.detach, sides))
-        return ctx.point.gradient
+    With g the field of the sides and J the derivative of S, it is :math:`J^\top g`. Its derivative
+    in a direction :math:`\dot c` needs that of g in the direction :math:`J \dot c` alone:
 
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, *on_sides):  # type: ignore[no-untyped-def]
-        back, (back_labels,) = ctx.point.reverse(on_sides)
-        return None, back_labels, *back
+    .. math::
+        J^\top \, \nabla g \, (J \dot c) + \nabla_c \langle g, J \dot c \rangle
+    """
+
+    def __init__(
+        self,
+        space: Blocks | Tiles | Towers,
+        function: Callable[[Params], Params],
+        coordinates: Params,
+    ) -> None:
+        self.function, self.leaves = function, as_leaves(coordinates)
+        with torch.enable_grad():
+            self.sides = function(self.leaves)
+        self.point = space.point(*map(torch.detach, self.sides))
+
+    @property
+    def gradient(self) -> Params:
+        return torch.autograd.grad(self.sides, self.leaves, self.point.gradient, retain_graph=True)
+
+    def reverse(self, cotangents: Params) -> tuple[Params, Cotangents]:
+        with torch.enable_grad():
+            _, change, *_ = torch.func.jvp(
+                lambda *leaves: self.function(leaves), self.leaves, cotangents
+            )
+        gradient, derivative, on_tensors = self.point.both(tuple(map(torch.detach, change)))
+        back = vjp((*self.sides, *change), self.leaves, (*derivative, *gradient))
+        return back, on_tensors

@@ -1,141 +1,109 @@
 r"""A feed-forward tower, its gradient, and the derivative of that gradient, in closed form.
 
-.. math:: z_l = \phi(z_{l-1} W_l + b_l), \qquad s = z_L w + b
+.. math:: z_1 = \phi(x), \qquad z_l = \phi(z_{l-1} W_l + b_l), \qquad s = z_L w + b
 
-The derivative in a direction of inputs and parameters (Pearlmutter 1994, the R-operator) goes
-through the same products: values and tangents are stacked, rows of the former first, so that each
-layer multiplies both at once. On the way back the stack holds, first, the derivative of the
-cotangents and, below, the cotangents themselves, so that one product gives a kernel's second-order
-term :math:`z^\top \dot\delta + \dot z^\top \delta`.
+With a direction of inputs and parameters every layer is twofold, see
+:mod:`~graphpoison.models.twofold`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from .activations import Activation
 from .prepared import Params
 from .scratch import Scratch
+from .twofold import Parts, apart, beside, beside_parts, big_kernel, kernel_parts
 
-NARROWEST = 16
-"""Products with fewer columns than this are slower, on CPUs, than with columns of zeros added."""
-
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """Activations of n pairs.
-
-    Args:
-        stack: Tensor [n, H], or [2 n, H] with the tangents below.
-        slope: Tensor [n, H] of the activation, None where there is none.
-    """
-
-    stack: Tensor
-    slope: Tensor | None
+Outputs = tuple[Tensor, ...]
+"""Scores [n] and, with a direction, their tangents [n]; or cotangents of the same."""
 
 
-@dataclass(frozen=True, eq=False)
 class Tower:
-    """A tower at given parameters and, if any, a direction.
+    """A tower at given parameters and, if any, a direction; adds up the cotangents of its head.
 
     Args:
-        activation: between the layers.
-        activated: whether the inputs go through it too.
-        head: ``(W_1 [H_0, H_1], b_1 [H_1], ..., w [H_L, 1], b [1])``.
+        activation: between the layers, and of the inputs.
+        head: ``(W_2 [H_1, H_2], b_2 [H_2], ..., w [H_L, 1], b [1])``.
         direction: the same shapes, or None.
         scratch: memory for the layers, which are valid until it is used again.
     """
 
-    activation: Activation
-    activated: bool
-    head: Params
-    direction: Params | None
-    scratch: Scratch
+    def __init__(
+        self, activation: Activation, head: Params, direction: Params | None, scratch: Scratch
+    ) -> None:
+        self.activation, self.scratch = activation, scratch
+        self.twofold = direction is not None
+        tangents: Sequence[Tensor | None] = direction or [None] * len(head)
+        *kernels, last = map(big_kernel, head[::2], tangents[::2])
+        self.kernels, self.weights = kernels, last.t().contiguous()  # weights [1, H] or [2, 2 H]
+        self.biases = list(map(beside, head[1::2], tangents[1::2]))
+        self.on_kernels = [torch.zeros_like(kernel) for kernel in (*kernels, self.weights)]
+        self.on_biases = [torch.zeros_like(bias) for bias in self.biases]
 
-    def forward(self, stack: Tensor, count: int) -> tuple[list[Layer], Tensor]:
-        """The layers, and outputs [n] or, with a direction, [2 n]; overwrites its argument."""
-        layers = [self._activate(stack, count, 0) if self.activated else Layer(stack, None)]
-        last = len(self.head) - 2
-        for number in range(0, last, 2):
-            affine = self._affine(layers[-1].stack, number, count)
-            layers.append(self._activate(affine, count, number + 2))
-        return layers, self._affine(layers[-1].stack, last, count).squeeze(1).clone()
+    def forward(self, inputs: Tensor) -> tuple[list[Tensor], Outputs]:
+        """The layers [n, H], or [n, 2 H], and the outputs; overwrites its argument."""
+        layers = [self._activate_(inputs)]
+        for number, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=False)):
+            affine = self.scratch(f"layer {number}", (len(inputs), kernel.size(1)), kernel)
+            torch.mm(layers[-1], kernel, out=affine)
+            layers.append(self._activate_(affine.add_(bias)))
+        outputs = (
+            torch.mv(layers[-1], weight).add_(shift)
+            for weight, shift in zip(self.weights, self.biases[-1], strict=True)
+        )
+        return layers, tuple(outputs)
 
-    def backward(
-        self, layers: list[Layer], on_outputs: Tensor, count: int
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Cotangents of the inputs, stacked, and of the head."""
-        on_layer = on_outputs.unsqueeze(1)
-        on_head: list[Tensor] = []
-        for number in range(len(self.head) - 2, -1, -2):
-            layer, kernel = layers[number // 2], self.head[number]
-            on_head = [layer.stack.t() @ on_layer, on_layer[:count].sum(dim=0), *on_head]
-            below = self.scratch(f"below {number}", (len(on_layer), len(kernel)), kernel)
-            _outer_or_product(on_layer, kernel.t(), out=below)
-            if self.direction is not None:
-                below[:count].addmm_(on_layer[count:], self.direction[number].t())
-            on_layer = self._deactivate(below, layer, count)
-        return on_layer, on_head
+    def backward(self, layers: list[Tensor], on_outputs: Outputs) -> Tensor:
+        """Cotangents of the inputs; overwrites the layers."""
+        on_layer = self._on_last(layers[-1], on_outputs)
+        for number in range(len(self.kernels) - 1, -1, -1):
+            on_affine = self._deactivate_(on_layer, layers[number + 1])
+            self.on_kernels[number].addmm_(layers[number].t(), on_affine)
+            self.on_biases[number] += on_affine.sum(dim=0)
+            on_layer = self.scratch(f"on layer {number}", _shape(layers[number]), on_affine)
+            torch.mm(on_affine, self.kernels[number].t(), out=on_layer)
+        return self._deactivate_(on_layer, layers[0])
 
-    def _affine(self, stack: Tensor, number: int, count: int) -> Tensor:
-        kernel, bias = self.head[number], self.head[number + 1]
-        result = self.scratch(f"affine {number}", (len(stack), kernel.size(1)), kernel)
-        torch.mm(stack, kernel, out=result)
-        result[:count] += bias
-        if self.direction is not None:
-            tangents = result[count:]
-            tangents.addmm_(stack[:count], self.direction[number])
-            tangents += self.direction[number + 1]
-        return result
+    @property
+    def head_parts(self) -> list[Parts]:
+        """Of the head, in its order."""
+        *kernels, weights = self.on_kernels
+        found: list[Parts] = []
+        for kernel, bias in zip((*kernels, weights.t()), self.on_biases, strict=True):
+            found += [kernel_parts(kernel, self.twofold), beside_parts(bias, self.twofold)]
+        return found
 
-    def _activate(self, stack: Tensor, count: int, number: int) -> Layer:
-        value = self.activation.value_(stack[:count])
-        slope = self.scratch(f"slope {number}", (count, value.size(1)), value)
-        self.activation.slope(value, out=slope)
-        if self.direction is not None:
-            stack[count:] *= slope
-        return Layer(stack, slope)
+    def _on_last(self, layer: Tensor, on_outputs: Outputs) -> Tensor:
+        for row, cotangent in zip(self.on_kernels[-1], on_outputs, strict=True):
+            row.addmv_(layer.t(), cotangent)
+        stacked = torch.stack(on_outputs, dim=1)
+        self.on_biases[-1] += stacked.sum(dim=0)
+        on_layer = self.scratch("on last", _shape(layer), layer)
+        return torch.mm(stacked, self.weights, out=on_layer)
 
-    def _deactivate(self, on_stack: Tensor, layer: Layer, count: int) -> Tensor:
-        if layer.slope is None:
-            return on_stack
+    def _activate_(self, columns: Tensor) -> Tensor:
+        value, tangent = apart(columns, self.twofold)
+        self.activation.value_(value)
+        if tangent is not None:
+            self.activation.through_(tangent, value)
+        return columns
+
+    def _deactivate_(self, on_columns: Tensor, layer: Tensor) -> Tensor:
+        value, tangent = apart(layer, self.twofold)
+        on_value, on_tangent = apart(on_columns, self.twofold)
         bend = None
-        if self.direction is not None:
-            bend = self.activation.bend(layer.stack[:count], layer.stack[count:])
+        if tangent is not None and on_tangent is not None:
+            bend = self.activation.bend(value, tangent)
+            if bend is not None:
+                bend *= on_tangent
+            self.activation.through_(on_tangent, value)
+        self.activation.through_(on_value, value)
         if bend is not None:
-            bend *= on_stack[count:]
-        on_stack.view(-1, count, layer.slope.size(1)).mul_(layer.slope)
-        if bend is not None:
-            on_stack[:count] += bend
-        return on_stack
+            on_value += bend
+        return on_columns
 
 
-def _outer_or_product(left: Tensor, right: Tensor, out: Tensor) -> None:
-    if left.size(1) == 1:
-        torch.mul(left, right, out=out)
-    else:
-        torch.mm(left, right, out=out)
-
-
-def widened(head: Params) -> Params:
-    """The head with narrow layers, inputs included, filled up with units that count for nothing."""
-    result = list(head)
-    for number in range(0, len(head), 2):
-        kernel, bias = head[number], head[number + 1]
-        last = number == len(head) - 2
-        extra = 0 if last else missing(kernel.size(1))
-        result[number] = pad(kernel, (0, extra, 0, missing(kernel.size(0))))
-        result[number + 1] = pad(bias, (0, extra))
-    return tuple(result)
-
-
-def narrowed(tensor: Tensor, like: Tensor) -> Tensor:
-    """The part of a widened tensor that has the shape of ``like``."""
-    return tensor[tuple(slice(0, size) for size in like.shape)]
-
-
-def missing(width: int) -> int:
-    """How many columns are to be added."""
-    return max(0, NARROWEST - width)
+def _shape(matrix: Tensor) -> tuple[int, int]:
+    return matrix.size(0), matrix.size(1)

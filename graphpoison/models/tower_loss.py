@@ -1,33 +1,46 @@
-r"""The log loss of pairs scored by a tower, to second order, a block of pairs at a time.
+r"""The log loss of pairs scored by a tower, to second order, some chunks of pairs at a time.
 
 The same as :mod:`~graphpoison.models.log_loss` for scores of the form of
-:mod:`~graphpoison.models.pair_scores`. What a tower keeps for one pair is wider than the pair: in
-blocks it stays in the cache, and memory holds one block's activations whatever the number of pairs.
+:mod:`~graphpoison.models.pair_scores`. What a tower keeps for one pair is wider than the pair: a
+part at a time it stays in the cache, and memory holds one part's layers whatever the number of
+pairs.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad, softplus
+from torch.nn.functional import softplus
 
 from ..graph import Pattern
-from ..graph.row_blocks import RowBlock, row_blocks
-from ..graph.sparse import (
-    Sampler,
-    product,
-    sum_by_column,
-    sum_by_row,
-    transpose_values,
-    transposed_product,
-)
+from ..graph.chunks import Chunks, chunked
+from ..graph.sparse import Sampler, product, transpose_values, transposed_product
 from .activations import activation
+from .first_layer import FirstLayer, ProductLayer, SumLayer
 from .pair_scores import PairScores
 from .prepared import Params
 from .scratch import Scratch
-from .tower import Tower, missing, narrowed, widened
+from .tower import Tower
 from .training import Cotangents, Linearisation
+from .twofold import Parts
 
-BLOCK = 32_768
-"""Pairs in a block, give or take a row."""
+SLOTS = {"cpu": 16_384, "cuda": 2**20}
+"""Slots in a part: what stays in a CPU's cache, and what keeps a GPU busy."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some pairs, in slots.
+
+    Args:
+        chunks: which.
+        labels: Tensor [slots].
+        share: Tensor [slots], one over the number of all pairs, 0 where a slot is empty.
+    """
+
+    chunks: Chunks
+    labels: Tensor
+    share: Tensor
 
 
 class Towers:
@@ -40,10 +53,11 @@ class Towers:
     """
 
     def __init__(self, pattern: Pattern, labels: Tensor, scoring: PairScores) -> None:
-        self.labels = labels.detach()
-        self.scoring = scoring
-        self.blocks = row_blocks(pattern, BLOCK)
+        self.pattern, self.labels, self.scoring = pattern, labels.detach(), scoring
+        slots = SLOTS.get(labels.device.type, SLOTS["cpu"])
+        self.parts = [self._part(chunks) for chunks in chunked(pattern, slots)]
         self.scratch = Scratch()
+        self.buffers = self.labels.new_empty(4 if scoring.dot else 1, labels.numel())
 
     def point(self, *sides: Tensor) -> "TowerLoss":
         return TowerLoss(self, sides)
@@ -53,148 +67,128 @@ class Towers:
         result: Tensor = _Loss.apply(self, labels, *sides)
         return result
 
+    def _part(self, chunks: Chunks) -> Part:
+        labels = self.labels[chunks.entries][chunks.entry]
+        share = torch.zeros_like(labels)
+        share[chunks.filled] = 1.0 / self.labels.numel()
+        return Part(chunks, labels, share)
+
 
 class TowerLoss(Linearisation):
-    """The field at ``sides``, see :class:`PairScores`."""
+    """The field at ``sides``, see :class:`PairScores`; cotangents are valid until the next pass."""
 
     def __init__(self, space: Towers, sides: Params) -> None:
-        self.space, self.shapes = space, sides
-        self.sides = self._widened(sides)
+        self.space, self.sides = space, sides
 
     @property
     def gradient(self) -> Params:
-        return self._total(None)[0]
+        return tuple(part.gradient for part in _Pass(self.space, self.sides, None).parts())
 
     def reverse(self, cotangents: Params) -> tuple[Params, Cotangents]:
-        back, on_labels = self._total(self._widened(cotangents))
-        return back, (on_labels,)
+        parts = _Pass(self.space, self.sides, cotangents).parts()
+        return _derivatives(parts), (self.space.buffers[0],)
+
+    def both(self, cotangents: Params) -> tuple[Params, Params, Cotangents]:
+        if self.space.scoring.tower == "product":
+            return super().both(cotangents)
+        parts = _Pass(self.space, self.sides, cotangents).parts()
+        gradient = tuple(part.gradient for part in parts)
+        return gradient, _derivatives(parts), (self.space.buffers[0],)
 
     def scores(self) -> Tensor:
         """Logits [M]."""
-        found = [_Block(self.space, block, self.sides, None).outputs for block in self.space.blocks]
-        return torch.cat(found)
-
-    def _total(self, direction: Params | None) -> tuple[Params, Tensor]:
-        """The field, or its derivative; and the cotangent of the labels in the latter case."""
-        total = tuple(torch.zeros_like(side) for side in self.sides)
-        on_labels = torch.zeros_like(self.space.labels)
-        for block in self.space.blocks:
-            _Block(self.space, block, self.sides, direction).add_to(total, on_labels)
-        return tuple(map(narrowed, total, self.shapes)), on_labels
-
-    def _widened(self, sides: Params) -> Params:
-        dot, (left, right, *head) = self.space.scoring.split(sides)
-        extra = (0, missing(left.size(1)))
-        return (*dot, pad(left, extra), pad(right, extra), *widened(tuple(head)))
+        return _Pass(self.space, self.sides, None).scores()
 
 
-class _Block:
-    """One block of pairs at given sides and direction, scored."""
+def _derivatives(parts: list[Parts]) -> Params:
+    return tuple(part.derivative for part in parts if part.derivative is not None)
 
-    def __init__(
-        self, space: Towers, block: RowBlock, sides: Params, direction: Params | None
-    ) -> None:
-        self.space, self.block = space, block
-        self.count = block.pattern.num_entries
-        split = space.scoring.split
-        self.dot, (self.left, self.right, *head) = split(sides)
-        self.on_dot, rest = split(direction) if direction is not None else ((), ())
-        self.on_tables, on_head = rest[:2], rest[2:]
-        self.tower = Tower(
-            activation(space.scoring.activation),
-            space.scoring.tower == "sum",
-            tuple(head),
-            on_head if direction is not None else None,
-            space.scratch,
-        )
-        self.layers, self.outputs = self.tower.forward(self._inputs(), self.count)
-        self._add_dot_products()
 
-    def add_to(self, total: Params, on_labels: Tensor) -> None:
-        """Add this block's share of the field, or of its derivative, to ``total``."""
-        entries, count, size = self.block.entries, self.count, self.space.labels.numel()
-        probability = self.outputs[:count].sigmoid()
-        residual = (probability - self.space.labels[entries]).div_(size)
-        on_outputs = residual
-        if self.outputs.numel() > count:
-            change = self.outputs[count:].div_(size)
-            torch.neg(change, out=on_labels[entries])
-            curvature = probability.addcmul_(probability, probability, value=-1.0).mul_(change)
-            on_outputs = torch.cat([curvature, residual])
-        dot, (left, right, *head) = self.space.scoring.split(total)
-        on_stack, on_head = self.tower.backward(self.layers, on_outputs, count)
-        for part, found in zip(head, on_head, strict=True):
-            part += found
-        on_left, on_right = self._outputs_of(on_stack)
-        left[self.block.rows] += sum_by_row(self.block.pattern, on_left)
-        right += sum_by_column(self.block.pattern, on_right)
-        if dot:
-            self._add_dot_cotangents(dot, on_outputs)
+class _Pass:
+    """All pairs once, forwards and backwards, at given sides and, if any, a direction."""
 
-    def _inputs(self) -> Tensor:
-        """What goes into the tower, stacked."""
-        left, right = self._gather("tables", self.left, self.right)
-        self.gathered = (left, right)
-        height = (2 if self.on_tables else 1) * self.count
-        stack = self.space.scratch("inputs", (height, left.size(1)), left)
-        values, tangents = stack[: self.count], stack[self.count :]
-        if self.on_tables:
-            self.on_gathered = self._gather("directions", *self.on_tables)
-        if self.space.scoring.tower == "sum":
-            torch.add(left, right, out=values)
-            if self.on_tables:
-                torch.add(*self.on_gathered, out=tangents)
-            return stack
-        torch.mul(left, right, out=values)
-        if self.on_tables:
-            torch.mul(self.on_gathered[0], right, out=tangents)
-            tangents.addcmul_(left, self.on_gathered[1])
-        return stack
+    def __init__(self, space: Towers, sides: Params, direction: Params | None) -> None:
+        self.space, scratch = space, space.scratch
+        self.dot, rest = space.scoring.split(sides)
+        self.on_dot: Params = ()
+        on_rest: Params | None = None
+        if direction is not None:
+            self.on_dot, on_rest = space.scoring.split(direction)
+        kind: type[FirstLayer] = ProductLayer if space.scoring.tower == "product" else SumLayer
+        first = kind.num_params
+        self.first = kind(rest[:first], on_rest and on_rest[:first], scratch)
+        head, on_head = rest[first:], on_rest and on_rest[first:]
+        self.tower = Tower(activation(space.scoring.activation), head, on_head, scratch)
+        self.twofold = direction is not None
 
-    def _outputs_of(self, on_stack: Tensor) -> tuple[Tensor, Tensor]:
-        """Cotangents [n, H] of the gathered rows, from those of what went into the tower."""
-        first = on_stack[: self.count]
-        if self.space.scoring.tower == "sum":
-            return first, first
-        left, right = self.gathered
-        on_left = self.space.scratch("on left", (self.count, first.size(1)), first)
-        torch.mul(first, right, out=on_left)
-        on_right = first.mul_(left)
-        if self.on_tables:
-            second = on_stack[self.count :]
-            on_left.addcmul_(second, self.on_gathered[1])
-            on_right.addcmul_(second, self.on_gathered[0])
-        return on_left, on_right
+    def scores(self) -> Tensor:
+        dots, found = self._dot_products(), torch.empty_like(self.space.labels)
+        for part in self.space.parts:
+            chunks = part.chunks
+            _, outputs = self._forward(chunks, dots)
+            torch.index_select(outputs[0], 0, chunks.filled, out=found[chunks.entries])
+        return found
 
-    def _gather(self, name: str, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
-        pattern, scratch = self.block.pattern, self.space.scratch
-        rows, columns = (
-            scratch(f"{name}, {side}", (self.count, table.size(1)), table)
-            for side, table in (("left", left), ("right", right))
-        )
-        torch.index_select(left[self.block.rows], 0, pattern.row, out=rows)
-        torch.index_select(right, 0, pattern.col, out=columns)
-        return rows, columns
+    def parts(self) -> list[Parts]:
+        """Of the sides, in their order; the cotangent of the labels goes to the first buffer."""
+        dots, weights = self._dot_products(), self.space.buffers[2:]
+        for part in self.space.parts:
+            chunks = part.chunks
+            layers, outputs = self._forward(chunks, dots)
+            on_outputs = self._on_outputs(part, outputs)
+            for buffer, values in zip(weights, reversed(on_outputs), strict=False):
+                torch.index_select(values, 0, chunks.filled, out=buffer[chunks.entries])
+            self.first.backward(chunks, self.tower.backward(layers, on_outputs))
+        return [*self._dot_parts(), *self.first.parts, *self.tower.head_parts]
 
-    def _add_dot_products(self) -> None:
+    def _forward(
+        self, chunks: Chunks, dots: tuple[Tensor, ...]
+    ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+        layers, outputs = self.tower.forward(self.first.forward(chunks))
+        for output, values in zip(outputs, dots, strict=False):
+            output += values[chunks.entries].index_select(0, chunks.entry)
+        return layers, outputs
+
+    def _on_outputs(self, part: Part, outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Cotangents of the outputs: the residual, or its derivative and the residual."""
+        probability = outputs[0].sigmoid_()
+        residual = (probability - part.labels).mul_(part.share)
+        if not self.twofold:
+            return (residual,)
+        change, entries = outputs[1].mul_(part.share), part.chunks.entries
+        on_labels = self.space.buffers[0, entries]
+        torch.index_select(change, 0, part.chunks.filled, out=on_labels).neg_()
+        curvature = probability.addcmul_(probability, probability, value=-1.0).mul_(change)
+        return curvature, residual
+
+    def _dot_products(self) -> tuple[Tensor, ...]:
+        """Those of all pairs [M], and their tangents."""
         if not self.dot:
-            return
-        (left, right), rows = self.dot, self.block.rows
-        Sampler(self.block.pattern, self.outputs[: self.count])(left[rows], right, add=True)
-        if self.on_dot:
-            sample = Sampler(self.block.pattern, self.outputs[self.count :])
-            sample(self.on_dot[0][rows], right, add=True)
-            sample(left[rows], self.on_dot[1], add=True)
+            return ()
+        (left, right), pattern, buffers = self.dot, self.space.pattern, self.space.buffers
+        values = Sampler(pattern, buffers[1])(left, right)
+        if not self.on_dot:
+            return (values,)
+        tangents = Sampler(pattern, torch.empty_like(values))
+        tangents(self.on_dot[0], right)
+        return values, tangents(left, self.on_dot[1], add=True)
 
-    def _add_dot_cotangents(self, total: Params, on_outputs: Tensor) -> None:
-        pattern, rows = self.block.pattern, self.block.rows
-        for weight, (left, right) in zip(
-            on_outputs.split(self.count), filter(None, (self.dot, self.on_dot)), strict=True
-        ):
-            total[0][rows] += product(pattern, weight, right)
-            total[1].add_(
-                transposed_product(pattern, transpose_values(pattern, weight), left[rows])
-            )
+    def _dot_parts(self) -> list[Parts]:
+        if not self.dot:
+            return []
+        gradient = self._products(self.space.buffers[2], self.dot)
+        if not self.on_dot:
+            return [Parts(part, None) for part in gradient]
+        turned = self._products(self.space.buffers[3], self.dot)
+        moved = self._products(self.space.buffers[2], self.on_dot)
+        derivative = (one.add_(other) for one, other in zip(turned, moved, strict=True))
+        return list(map(Parts, gradient, derivative))
+
+    def _products(self, weight: Tensor, tables: Params) -> tuple[Tensor, Tensor]:
+        """``W R`` and ``W^T L`` for the sparse matrix W with entries ``weight`` [M]."""
+        pattern, (left, right) = self.space.pattern, tables
+        transposed = transpose_values(pattern, weight)
+        return product(pattern, weight, right), transposed_product(pattern, transposed, left)
 
 
 class _Loss(torch.autograd.Function):

@@ -63,6 +63,10 @@ class Linearisation(ABC):
     def reverse(self, cotangents: Params) -> tuple[Params, Cotangents]:
         """Cotangents of the coordinates and of ``tensors``, from those of the field."""
 
+    def both(self, cotangents: Params) -> tuple[Params, Params, Cotangents]:
+        """The field, and what :meth:`reverse` returns."""
+        return self.gradient, *self.reverse(cotangents)
+
 
 class AutogradTraining(Training):
     """The gradient of ``loss(params, prepared)`` by autograd; coordinates are the parameters."""

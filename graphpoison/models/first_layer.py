@@ -1,0 +1,158 @@
+r"""What goes into a tower, from tables of users and items, a chunk of pairs of one user at a time.
+
+.. math::
+    \text{sum: } x_{ui} = A_u + B_i \qquad
+    \text{product: } x_{ui} = W_1^\top (A_u \odot B_i) + b_1
+    = (\mathrm{diag}(A_u) W_1)^\top B_i + b_1
+
+For products every user has a kernel of its own, which its chunks are multiplied with as small
+matrices: no product :math:`A_u \odot B_i` is formed, and no row of A gathered for each pair. With a
+direction everything is twofold, see :mod:`~graphpoison.models.twofold`.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..graph.chunks import Chunks
+from .prepared import Params
+from .scratch import Scratch
+from .twofold import Parts, beside, beside_parts, big_kernel, kernel_parts
+
+
+class FirstLayer(ABC):
+    """A first layer at given parameters and, if any, a direction; adds up their cotangents.
+
+    Args:
+        params: ``(A [U, D], B [I, D], ...)``.
+        direction: the same shapes, or None.
+        scratch: memory for what :meth:`forward` returns, valid until it is used again.
+
+    Attributes:
+        num_params: how many parameters there are.
+    """
+
+    num_params: ClassVar[int]
+
+    @abstractmethod
+    def __init__(self, params: Params, direction: Params | None, scratch: Scratch) -> None: ...
+
+    @abstractmethod
+    def forward(self, chunks: Chunks) -> Tensor:
+        """Inputs of the tower's first activation, one row for each slot."""
+
+    @abstractmethod
+    def backward(self, chunks: Chunks, on_inputs: Tensor) -> None:
+        """Take in cotangents of what :meth:`forward` gave for the same chunks."""
+
+    @property
+    @abstractmethod
+    def parts(self) -> list[Parts]:
+        """Of the parameters, in their order; empty gradients where none were computed."""
+
+
+class SumLayer(FirstLayer):
+    """``A_u + B_i``; parameters ``(A [U, H], B [I, H])``."""
+
+    num_params = 2
+
+    def __init__(self, params: Params, direction: Params | None, scratch: Scratch) -> None:
+        self.twofold, self.scratch = direction is not None, scratch
+        self.left, self.right = map(beside, params, direction or (None, None))
+        self.on_left, self.on_right = map(torch.zeros_like, (self.left, self.right))
+
+    def forward(self, chunks: Chunks) -> Tensor:
+        width = self.left.size(1)
+        inputs = self.scratch("inputs", (chunks.num_slots, width), self.left)
+        torch.index_select(self.right, 0, chunks.column, out=inputs)
+        left = self.left[chunks.rows].index_select(0, chunks.owner)
+        inputs.view(*chunks.shape, width).add_(left.unsqueeze(1))
+        return inputs
+
+    def backward(self, chunks: Chunks, on_inputs: Tensor) -> None:
+        chunks.add_to_columns(self.on_right, on_inputs)
+        of_chunks = on_inputs.view(*chunks.shape, on_inputs.size(1)).sum(dim=1)
+        self.on_left[chunks.rows] += chunks.sum_by_owner(of_chunks)
+
+    @property
+    def parts(self) -> list[Parts]:
+        return [beside_parts(side, self.twofold) for side in (self.on_left, self.on_right)]
+
+
+class ProductLayer(FirstLayer):
+    """``W_1^T (A_u * B_i) + b_1``; parameters ``(A [U, D], B [I, D], W_1 [D, H], b_1 [H])``.
+
+    With a direction the gradient of B is not computed along, only its derivative.
+    """
+
+    num_params = 4
+
+    def __init__(self, params: Params, direction: Params | None, scratch: Scratch) -> None:
+        self.twofold, self.scratch = direction is not None, scratch
+        self.left, right, self.kernel, bias = params
+        self.moves = direction or (None,) * 4
+        self.right, self.bias = beside(right, self.moves[1]), beside(bias, self.moves[3])
+        self.on_left, self.on_right, self.on_kernel = map(torch.zeros_like, params[:3])
+        self.on_bias = torch.zeros_like(self.bias)
+
+    def forward(self, chunks: Chunks) -> Tensor:
+        count, slots = chunks.shape
+        self.gathered = self.scratch("gathered", (count * slots, self.right.size(1)), self.right)
+        torch.index_select(self.right, 0, chunks.column, out=self.gathered)
+        kernels = self._kernels(chunks.rows)
+        flat = kernels.view(len(kernels), -1)
+        self.kernels = self.scratch("kernels", (count, flat.size(1)), flat)
+        torch.index_select(flat, 0, chunks.owner, out=self.kernels)
+        inputs = self.scratch("inputs", (count * slots, kernels.size(2)), flat)
+        torch.bmm(
+            self.gathered.view(count, slots, -1),
+            self.kernels.view(count, -1, inputs.size(1)),
+            out=inputs.view(count, slots, -1),
+        )
+        return inputs.add_(self.bias)
+
+    def backward(self, chunks: Chunks, on_inputs: Tensor) -> None:
+        count, slots = chunks.shape
+        on_chunks = on_inputs.view(count, slots, -1)
+        dim, width = self.kernel.size(0), on_inputs.size(1)
+        kernels = self.kernels.view(count, -1, width)[:, :dim]
+        on_gathered = self.scratch("on gathered", (count * slots, dim), on_inputs)
+        torch.bmm(on_chunks, kernels.transpose(1, 2), out=on_gathered.view(count, slots, dim))
+        chunks.add_to_columns(self.on_right, on_gathered)
+        on_kernels = self.scratch("on kernels", (count, self.kernels.size(1)), on_inputs)
+        torch.bmm(
+            self.gathered.view(count, slots, -1).transpose(1, 2),
+            on_chunks,
+            out=on_kernels.view(count, -1, width),
+        )
+        self._add(chunks.rows, chunks.sum_by_owner(on_kernels).unflatten(1, (-1, width)))
+        self.on_bias += on_inputs.sum(dim=0)
+
+    @property
+    def parts(self) -> list[Parts]:
+        found = (self.on_left, self.on_right, self.on_kernel)
+        if not self.twofold:
+            return [Parts(part, None) for part in (*found, self.on_bias)]
+        nothing = self.on_bias.new_empty(0)
+        return [*(Parts(nothing, part) for part in found), beside_parts(self.on_bias, True)]
+
+    def _kernels(self, rows: slice) -> Tensor:
+        """``diag(A_u) W_1`` for each of some users: [u, D, H], or [u, 2 D, 2 H]."""
+        left, (move, _, turn, _) = self.left[rows].unsqueeze(2), self.moves
+        tangent = None
+        if move is not None and turn is not None:
+            tangent = (move[rows].unsqueeze(2) * self.kernel).addcmul_(left, turn)
+        return big_kernel(left * self.kernel, tangent)
+
+    def _add(self, rows: slice, on_kernels: Tensor) -> None:
+        """Take in cotangents of :meth:`_kernels`."""
+        gradient, derivative = kernel_parts(on_kernels, self.twofold)
+        direct = gradient if derivative is None else derivative
+        left, (move, _, turn, _) = self.left[rows].unsqueeze(2), self.moves
+        self.on_left[rows] += (direct * self.kernel).sum(dim=2)
+        self.on_kernel += (direct * left).sum(dim=0)
+        if move is not None and turn is not None:
+            self.on_left[rows] += (gradient * turn).sum(dim=2)
+            self.on_kernel += (gradient * move[rows].unsqueeze(2)).sum(dim=0)

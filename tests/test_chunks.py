@@ -1,0 +1,77 @@
+"""Chunks hold every entry once, and sums over them are sums over rows and columns."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphpoison._random import generator
+from graphpoison.graph import Pattern
+from graphpoison.graph.chunks import WIDTHS, chunked
+from graphpoison.models import NeuMF
+from graphpoison.models.tower_loss import Towers
+
+
+def random_pattern(rows: int, cols: int, count: int, seed: int) -> Pattern:
+    codes = torch.randperm(rows * cols, generator=generator(seed))[:count].sort().values
+    return Pattern.of(torch.stack([codes // cols, codes % cols]), (rows, cols))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(1, 12),
+    cols=st.integers(1, 40),
+    share=st.floats(0.05, 1.0),
+    size=st.sampled_from([1, 8, 20, 64, 10_000]),
+    seed=st.integers(0, 999),
+)
+def test_chunks_are_the_pattern(rows: int, cols: int, share: float, size: int, seed: int) -> None:
+    count = max(1, int(share * rows * cols))
+    pattern = random_pattern(rows, cols, count, seed)
+    values = torch.randn(count, 2, generator=generator(seed), dtype=torch.float64)
+    on_rows, on_cols = torch.zeros(rows, 2).double(), torch.zeros(cols, 2).double()
+    seen = []
+    for part in chunked(pattern, size):
+        chunks, width = part.shape
+        assert width in WIDTHS
+        assert part.num_slots == chunks * width
+        entry = part.entry + part.entries.start
+        owner = part.owner.repeat_interleave(width) + part.rows.start
+        assert torch.equal(pattern.col[entry], part.column.long())
+        assert torch.equal(pattern.row[entry], owner)  # of empty slots too
+        seen.append(entry[part.filled])
+        slots = torch.zeros(part.num_slots, 2).double()
+        slots[part.filled] = values[entry[part.filled]]
+        on_rows[part.rows] += part.sum_by_owner(slots.view(chunks, width, 2).sum(dim=1))
+        noise = slots.clone()
+        noise[
+            part.entry.new_tensor(sorted(set(range(part.num_slots)) - set(part.filled.tolist())))
+        ] = 9
+        part.add_to_columns(on_cols, noise)
+    assert torch.equal(torch.cat(seen), torch.arange(count))
+    torch.testing.assert_close(
+        on_rows, torch.zeros(rows, 2).double().index_add(0, pattern.row, values)
+    )
+    torch.testing.assert_close(
+        on_cols, torch.zeros(cols, 2).double().index_add(0, pattern.col, values)
+    )
+
+
+def test_wide_chunks_are_for_long_rows() -> None:
+    assert chunked(random_pattern(10, 300, 2500, 0), 10_000)[0].shape[1] == 64
+    assert chunked(random_pattern(30, 30, 60, 0), 10_000)[0].shape[1] == 8
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+def test_field_and_derivative_in_one_pass_are_those_of_two(activation: str) -> None:
+    model = NeuMF(3, (4, 3), scale=1.0, activation=activation)
+    pattern = random_pattern(7, 9, 30, 0)
+    labels = torch.rand(30, generator=generator(1), dtype=torch.float64)
+    sides, direction = (
+        model.sides(model.init((7, 9), generator(seed), torch.float64)) for seed in (0, 1)
+    )
+    point = Towers(pattern, labels, model.scoring).point(*sides)
+    gradient, back = point.gradient, [part.clone() for part in point.reverse(direction)[0]]
+    both = point.both(direction)
+    for found, expected in zip((*both[0], *both[1]), (*gradient, *back), strict=True):
+        torch.testing.assert_close(found, expected)
