@@ -1,18 +1,25 @@
 """The device follows the data, and the numbers do not depend on it."""
 
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from conftest import citation_graph, interaction_graph
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import graphpoison as gp
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 SETTINGS = [
     gp.Unrolled(steps=8, lr=0.1, momentum=0.9),
     gp.Unrolled(steps=8, lr=0.05, optimizer="adam"),
 ]
 
 
+@needs_cuda
 @pytest.mark.parametrize("gradient", SETTINGS)
 @pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn"])
 def test_node_classification_gives_the_same_on_cuda(surrogate: str, gradient: gp.Unrolled) -> None:
@@ -26,6 +33,7 @@ def test_node_classification_gives_the_same_on_cuda(surrogate: str, gradient: gp
     assert torch.equal(attack(here, 8).pairs, attack(there, 8).pairs)
 
 
+@needs_cuda
 @pytest.mark.parametrize("gradient", SETTINGS)
 @pytest.mark.parametrize("surrogate", [gp.CF(4), gp.GMF(4), gp.GMF(4, (3,)), gp.NeuMF(4, (3,))])
 def test_recommendation_gives_the_same_on_cuda(
@@ -43,6 +51,7 @@ def test_recommendation_gives_the_same_on_cuda(
     assert torch.equal(attack(here, 9).pairs, attack(there, 9).pairs)
 
 
+@needs_cuda
 def test_random_flips_and_evaluation_on_cuda() -> None:
     for data, make in (
         (interaction_graph(), gp.Recommendation),
@@ -53,3 +62,67 @@ def test_random_flips_and_evaluation_on_cuda() -> None:
         poisoned = flips.apply(data)
         assert all(store.edge_index.is_cuda for store in poisoned.stores if "edge_index" in store)
         assert len(gp.evaluate(data, flips, seeds=[0]).table)
+
+
+class Waiting(TorchDispatchMode):
+    """Counts the operations for which a host has to wait for its GPU.
+
+    Reading a number is one, unless it counts steps: optimisers keep these on the host.
+    """
+
+    NAMES = ("nonzero", "unique", "masked_select", "repeat_interleave", "equal", "is_nonzero")
+
+    STEPS = range(10)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        name = func.__name__
+        self.count += any(part in name for part in self.NAMES)
+        if name.startswith("index") and len(args) > 1 and isinstance(args[1], list | tuple):
+            masks = [part for part in args[1] if isinstance(part, Tensor)]
+            self.count += any(mask.dtype == torch.bool for mask in masks)
+        if name.startswith("_local_scalar_dense"):
+            self.count += result not in self.STEPS
+        return result
+
+
+@pytest.mark.parametrize("gradient", SETTINGS)
+@pytest.mark.parametrize(
+    "surrogate",
+    [
+        "linear-gcn",
+        "relu-gcn",
+        gp.CF(4),
+        gp.GMF(4),
+        gp.GMF(4, (3,)),
+        gp.MLP(4, (3,)),
+        gp.NeuMF(4, (3,)),
+    ],
+)
+def test_no_step_of_training_waits_for_the_device(
+    surrogate: str | gp.Recommender, gradient: gp.Unrolled
+) -> None:
+    """Seen on a CPU: the operations that a GPU would have to be waited for do not grow with T."""
+    task: gp.Task = (
+        gp.NodeClassification(citation_graph(), surrogate, "train")
+        if isinstance(surrogate, str)
+        else gp.Recommendation(interaction_graph(), surrogate, dtype=torch.float64)
+    )
+
+    def waits(steps: int) -> int:
+        with Waiting() as mode:
+            dataclasses.replace(gradient, steps=steps)(task)
+        return mode.count
+
+    waits(1)  # patterns remember what they derive
+    assert waits(9) == waits(2)
