@@ -5,7 +5,7 @@ from .attacks import Attack, MetaAttack, RandomAttack
 from .budget import Budget
 from .constraints import Constraint, NoSingletons
 from .evaluate import evaluate
-from .hypergradient import Flips, Hypergradient, MetaGradient, Unrolled
+from .hypergradient import Approximate, Flips, Hypergradient, MetaGradient, Unrolled
 from .models import CF, GMF, MLP, LinearGCN, NeuMF, Recommender, ReLUGCN
 from .perturbation import Perturbation
 from .report import Report
@@ -18,6 +18,7 @@ __all__ = [
     "CF",
     "GMF",
     "MLP",
+    "Approximate",
     "Attack",
     "Budget",
     "Constraint",
