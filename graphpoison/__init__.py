@@ -1,16 +1,17 @@
 """Meta-gradient poisoning attacks on graphs and recommenders, on PyTorch Geometric."""
 
 from . import datasets
-from .attacks import Attack, MetaAttack, RandomAttack
+from .attacks import Attack, Injection, MetaAttack, NewUsers, RandomAttack, SimilarUsers
 from .budget import Budget
 from .constraints import Constraint, NoSingletons
 from .evaluate import evaluate
+from .fake_users import FakeUsers
 from .hypergradient import Approximate, Flips, Hypergradient, MetaGradient, Unrolled
 from .models import CF, GMF, MLP, LinearGCN, NeuMF, Recommender, ReLUGCN
 from .perturbation import Perturbation
 from .report import Report
 from .tasks import NodeClassification, Recommendation, Task
-from .victims import ModuleVictim, RecommenderVictim
+from .victims import ModuleVictim, RecommenderVictim, SurrogateVictim, surrogate_victim
 
 __version__ = "0.1.0"
 
@@ -22,13 +23,16 @@ __all__ = [
     "Attack",
     "Budget",
     "Constraint",
+    "FakeUsers",
     "Flips",
     "Hypergradient",
+    "Injection",
     "LinearGCN",
     "MetaAttack",
     "MetaGradient",
     "ModuleVictim",
     "NeuMF",
+    "NewUsers",
     "NoSingletons",
     "NodeClassification",
     "Perturbation",
@@ -38,8 +42,11 @@ __all__ = [
     "Recommender",
     "RecommenderVictim",
     "Report",
+    "SimilarUsers",
+    "SurrogateVictim",
     "Task",
     "Unrolled",
     "datasets",
     "evaluate",
+    "surrogate_victim",
 ]

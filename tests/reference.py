@@ -251,16 +251,19 @@ def soft_bce(s: Tensor, w: Tensor) -> Tensor:
 
 def recommendation_meta_gradient(
     model: str, pairs: Tensor, w: Tensor, theta0: Theta, approximate: str | None = None,
-    **inner: Any,
+    fixed_users: Tensor | None = None, **inner: Any,
 ) -> tuple[float, Tensor]:  # fmt: skip
     """(L(theta_T(w), w), its gradient): L is soft_bce over all pairs, and what theta_T minimises.
 
     The gradient has the explicit part, through the labels in L, and the part through theta_T(w);
-    with `approximate` ("before" or "after") it is the `explicit_sum` over training.
+    with `approximate` ("before" or "after") it is the `explicit_sum` over training. `fixed_users`
+    are rows of P below those of theta, which nothing trains.
     """
     w = w.detach().double().clone().requires_grad_()
 
     def loss(theta: Theta) -> Tensor:
+        if fixed_users is not None:
+            theta = (torch.cat([theta[0], fixed_users]), *theta[1:])
         return soft_bce(cf_scores(model, pairs, theta), w)
 
     attack_loss = loss(train_unrolled(loss, theta0, **inner))

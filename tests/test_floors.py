@@ -28,6 +28,7 @@ FLOORS: dict[str, float] = {
     "budget": 2,
     "constraints": 2,
     "datasets": 2,
+    "fake_users": 2,
     "metrics": 2,
     "models": 2,
     "perturbation": 2,
