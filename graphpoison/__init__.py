@@ -9,8 +9,18 @@ from .fake_users import FakeUsers
 from .hypergradient import Approximate, Flips, Hypergradient, MetaGradient, Unrolled
 from .models import CF, GMF, MLP, LinearGCN, NeuMF, Recommender, ReLUGCN
 from .perturbation import Perturbation
+from .presets import (
+    baseline_attack,
+    meta_approx,
+    meta_attack,
+    metattack,
+    new_users_attack,
+    similar_users_attack,
+    surrogate_meta_attack,
+)
 from .report import Report
 from .tasks import NodeClassification, Recommendation, Task
+from .transfer import transfer_matrix
 from .victims import ModuleVictim, RecommenderVictim, SurrogateVictim, surrogate_victim
 
 __version__ = "0.1.0"
@@ -46,7 +56,15 @@ __all__ = [
     "SurrogateVictim",
     "Task",
     "Unrolled",
+    "baseline_attack",
     "datasets",
     "evaluate",
+    "meta_approx",
+    "meta_attack",
+    "metattack",
+    "new_users_attack",
+    "similar_users_attack",
+    "surrogate_meta_attack",
     "surrogate_victim",
+    "transfer_matrix",
 ]

@@ -22,6 +22,7 @@ FLOORS: dict[str, float] = {
     "reproduce": 5,
     "attacks": 4,
     "evaluate": 4,
+    "transfer": 4,
     "victims": 4,
     "hypergradient": 3.5,
     "tasks": 3,

@@ -17,7 +17,7 @@ from ..fake_users import FakeUsers
 from ..hypergradient import Hypergradient
 from ..models.extra_users import user_tables
 from ..perturbation import Perturbation
-from ..tasks import Recommendation
+from ..tasks import Recommendation, Task
 from ..tasks.fake_users import with_fake_users
 from .base import Attack
 from .meta import MetaAttack
@@ -42,7 +42,7 @@ class Injection(ABC):
     @final
     def __call__(
         self,
-        task: Recommendation,
+        task: Task,
         budget: Budget | int,
         seed: int = 0,
         progress: bool = False,
