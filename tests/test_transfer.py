@@ -15,6 +15,7 @@ from graphpoison.report import Report
 
 SHORT = gp.Unrolled(steps=5, lr=0.5)
 ATTACK = gp.MetaAttack(SHORT, 2, allow_removals=False)
+OTHER = gp.RecommenderVictim(gp.GMF(dim=2), "other", SHORT)
 VICTIM = gp.RecommenderVictim(gp.CF(dim=2), "small", gp.Unrolled(steps=5, lr=0.1))
 
 
@@ -81,7 +82,7 @@ def test_the_matrix_is_that_of_the_attacks_one_by_one(tmp_path: Path) -> None:
     data = interaction_graph()
     surrogates = {"cf": gp.CF(dim=3), "gmf": gp.GMF(dim=2)}
     frame = gp.transfer_matrix(
-        data, surrogates, [VICTIM, gp.GMF(dim=2)], ATTACK, 6, range(3), checkpoints=tmp_path
+        data, surrogates, [VICTIM, OTHER], ATTACK, 6, range(3), checkpoints=tmp_path
     )
     assert frame.shape == (4, 5)
     assert np.isfinite(frame.to_numpy()).all()
@@ -104,7 +105,7 @@ def test_the_matrix_is_that_of_the_attacks_one_by_one(tmp_path: Path) -> None:
     resumed = pytest.MonkeyPatch()
     resumed.setattr(gp.MetaAttack, "propose", refuse)
     again = gp.transfer_matrix(
-        data, surrogates, [VICTIM, gp.GMF(dim=2)], ATTACK, 6, range(3), checkpoints=tmp_path
+        data, surrogates, [VICTIM, OTHER], ATTACK, 6, range(3), checkpoints=tmp_path
     )
     resumed.undo()
     pd.testing.assert_frame_equal(again, frame)
