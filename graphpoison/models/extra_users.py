@@ -46,7 +46,7 @@ class ExtraUsers(PairwiseRecommender):
         if not self.latent:
             return
         params = self.model.init((self.count, 2), seeded(0), torch.float32)
-        wanted = [tuple(params[table].shape) for table in self.tables]
+        wanted = [tuple(params[table].shape) for table in self.grown]
         found = [tuple(part.shape) for part in self.latent]
         if wanted != found:
             raise ValueError(
@@ -55,7 +55,7 @@ class ExtraUsers(PairwiseRecommender):
             )
 
     @cached_property
-    def tables(self) -> tuple[int, ...]:
+    def grown(self) -> tuple[int, ...]:
         """The model's :func:`user_tables`."""
         return user_tables(self.model)
 
@@ -69,7 +69,7 @@ class ExtraUsers(PairwiseRecommender):
         if self.latent:
             return real
         extra = self.model.init((self.count, shape[1]), generator, dtype)
-        return self._joined(real, tuple(extra[table] for table in self.tables))
+        return self._joined(real, tuple(extra[table] for table in self.grown))
 
     @property
     def scoring(self) -> PairScores:
@@ -80,6 +80,6 @@ class ExtraUsers(PairwiseRecommender):
 
     def _joined(self, params: Params, extra: Params) -> Params:
         joined = list(params)
-        for table, rows in zip(self.tables, extra, strict=True):
+        for table, rows in zip(self.grown, extra, strict=True):
             joined[table] = torch.cat([params[table], rows.to(params[table])])
         return tuple(joined)
