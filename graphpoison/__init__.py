@@ -1,16 +1,27 @@
 """Meta-gradient poisoning attacks on graphs and recommenders, on PyTorch Geometric."""
 
 from . import datasets
-from .attacks import Attack, MetaAttack, RandomAttack
+from .attacks import Attack, Injection, MetaAttack, NewUsers, RandomAttack, SimilarUsers
 from .budget import Budget
 from .constraints import Constraint, NoSingletons
 from .evaluate import evaluate
-from .hypergradient import Flips, Hypergradient, MetaGradient, Unrolled
+from .fake_users import FakeUsers
+from .hypergradient import Approximate, Flips, Hypergradient, MetaGradient, Unrolled
 from .models import CF, GMF, MLP, LinearGCN, NeuMF, Recommender, ReLUGCN
 from .perturbation import Perturbation
+from .presets import (
+    baseline_attack,
+    meta_approx,
+    meta_attack,
+    metattack,
+    new_users_attack,
+    similar_users_attack,
+    surrogate_meta_attack,
+)
 from .report import Report
 from .tasks import NodeClassification, Recommendation, Task
-from .victims import ModuleVictim, RecommenderVictim
+from .transfer import transfer_matrix
+from .victims import ModuleVictim, RecommenderVictim, SurrogateVictim, surrogate_victim
 
 __version__ = "0.1.0"
 
@@ -18,16 +29,20 @@ __all__ = [
     "CF",
     "GMF",
     "MLP",
+    "Approximate",
     "Attack",
     "Budget",
     "Constraint",
+    "FakeUsers",
     "Flips",
     "Hypergradient",
+    "Injection",
     "LinearGCN",
     "MetaAttack",
     "MetaGradient",
     "ModuleVictim",
     "NeuMF",
+    "NewUsers",
     "NoSingletons",
     "NodeClassification",
     "Perturbation",
@@ -37,8 +52,19 @@ __all__ = [
     "Recommender",
     "RecommenderVictim",
     "Report",
+    "SimilarUsers",
+    "SurrogateVictim",
     "Task",
     "Unrolled",
+    "baseline_attack",
     "datasets",
     "evaluate",
+    "meta_approx",
+    "meta_attack",
+    "metattack",
+    "new_users_attack",
+    "similar_users_attack",
+    "surrogate_meta_attack",
+    "surrogate_victim",
+    "transfer_matrix",
 ]

@@ -1,6 +1,7 @@
 """How much an attack hurts: victims retrained on the clean and on the poisoned graph, paired."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -19,7 +20,8 @@ from .models import Params
 from .perturbation import Perturbation
 from .report import Report
 from .tasks import Recommendation
-from .victims import RecommenderVictim, node_victim, recommender_victim
+from .tasks.fake_users import with_fake_users
+from .victims import RecommenderVictim, Victim, node_victim, recommender_victim
 
 _VICTIM_STREAM = 2**31  # keeps a victim's initialisation apart from a surrogate's of the same seed
 Rows = Iterator[dict[str, Any]]
@@ -38,7 +40,9 @@ def evaluate(
 
     Each seed trains a victim on both, so that drops are paired. Node classifiers report accuracy
     on the nodes of ``test_mask``. Recommenders report log loss, accuracy and AUROC on the training
-    pairs and on the unseen pairs; clean and poisoned victim are scored on the same pairs.
+    pairs and on the unseen pairs; clean and poisoned victim are scored on the same pairs. Pairs of
+    fake users are none of these: the clean victim has never met them, and of a poisoned one only
+    what it says of real users counts. With budget 0 they have joined and no pair is flipped yet.
 
     Args:
         data: the clean graph.
@@ -46,9 +50,11 @@ def evaluate(
         victims: for ``Data``: ``"gcn"``, a :class:`ModuleVictim` or a module factory
             ``f(num_features, num_classes)``; for ``HeteroData``: ``"cf"``, ``"gmf"``,
             ``"mlp"``, ``"neumf"``, settings such as ``CF(dim=8)`` or a
-            :class:`RecommenderVictim`. By default ``["gcn"]`` / ``["cf"]``.
+            :class:`RecommenderVictim`; for either, a :func:`surrogate_victim`. By default
+            ``["gcn"]`` / ``["cf"]``.
         seeds: of the victims' initialisation and dropout.
-        budgets: numbers of flips to evaluate at (prefixes of the attack); all flips by default.
+        budgets: numbers of flips to evaluate at (prefixes of the attack), that is, after which
+            meta-steps; all flips by default.
         include_perturbed: keep the perturbed pairs in a recommender's metrics, with the labels
             that the poisoned data give them (thesis, section 4.2); left out by default.
         progress: show a progress bar.
@@ -79,6 +85,11 @@ def evaluate(
     return Report(pd.DataFrame(list(tqdm(rows, disable=not progress, unit="metric"))))
 
 
+def _distinct(seeds: list[int], victim: Victim) -> list[int]:
+    """The seeds that make a difference: one is enough where they draw nothing."""
+    return seeds if victim.start is None else seeds[:1]
+
+
 def _classifiers(
     data: Data, prefixes: dict[str, list[Perturbation]], victims: Sequence[Any], seeds: list[int]
 ) -> Rows:
@@ -90,7 +101,7 @@ def _classifiers(
     }
     mask = data.test_mask
     for victim in map(node_victim, victims):
-        for seed in seeds:
+        for seed in _distinct(seeds, victim):
             clean = accuracy(victim.train(data, seed)[mask], data.y[mask])
             for name, graphs in poisoned.items():
                 for flips, graph in graphs:
@@ -121,17 +132,21 @@ def _recommenders(
     if len(kinds) != 1 or None in kinds:
         raise TypeError(f"the perturbations must be of one edge type of data, found {kinds}.")
     edge_type: EdgeType = kinds.pop()
-    flipped = torch.cat([attack.pairs for attack in every], dim=1)
+    real = [attack.pairs for attack in every if attack.fake_users is None]
+    flipped = torch.cat([torch.empty(2, 0, dtype=torch.long), *real], dim=1)
     for victim in map(recommender_victim, victims):
         task = Recommendation(data, victim.model, edge_type=edge_type, candidates=flipped)
         unseen = _unseen(data, edge_type, task.state)
-        for seed in seeds:
+        for seed in _distinct(seeds, victim):
             before = _Trained(victim, task, task.state, seed)
             for name, attacks in prefixes.items():
                 for attack in attacks:
                     pairs = attack.pairs.to(task.state.weight.device)
                     after = before
-                    if len(attack):
+                    if attack.fake_users is not None:
+                        grown = with_fake_users(task, attack.fake_users)
+                        after = _Trained(victim, grown, grown.state.flip(pairs), seed)
+                    elif len(attack):
                         after = _Trained(victim, task, task.state.flip(pairs), seed)
                     left_out = None if include_perturbed else pairs
                     for split, metrics in _compare(before, after, unseen, left_out):
@@ -156,12 +171,18 @@ class _Trained:
     ) -> None:
         self.task, self.state = task, state
         self.prepared = task.prepare(state).detached(requires_grad=False)
-        start = task.init(generator(seed, _VICTIM_STREAM))
-        self.params: Params = victim.training.train(task, state, start)
+        draw = generator(seed, _VICTIM_STREAM) if victim.start is None else generator(victim.start)
+        self.params: Params = victim.training.train(task, state, task.init(draw))
 
     def scores(self, pairs: Pattern) -> Tensor:
+        """Logits [K] of ``pairs``, of which the graph may have more users than they know of."""
         with torch.no_grad():
-            return self.task.scores(self.params, self.prepared, pairs)
+            grown = replace(pairs, shape=self.state.shape)
+            return self.task.scores(self.params, self.prepared, grown)
+
+    def labels(self, pairs: Pattern) -> Tensor:
+        """The weights [K] of listed ``pairs``."""
+        return self.state.weight[self.state.locate(pairs.index)]
 
 
 def _compare(
@@ -171,7 +192,8 @@ def _compare(
     left_out: Tensor | None,
 ) -> Iterator[tuple[str, dict[str, tuple[float, float]]]]:
     """For each split, the metrics of both on the same pairs, without those of ``left_out``."""
-    splits = [("train", after.state.pattern, before.state.weight, after.state.weight)]
+    trained = before.state.pattern
+    splits = [("train", trained, before.state.weight, after.labels(trained))]
     if unseen is not None:
         splits.append(("unseen", unseen[0], unseen[1], unseen[1]))
     for name, pairs, clean_labels, labels in splits:

@@ -14,9 +14,16 @@ from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
 from ._io import atomic_write
+from .fake_users import FakeUsers
 from .graph import PairState
 from .graph.adjacency import like, with_edge_index
-from .graph.bipartite import bipartite_edge_type, read_interactions, reverse_edge_types
+from .graph.bipartite import (
+    EdgeType,
+    bipartite_edge_type,
+    flip_interactions,
+    num_nodes,
+    read_interactions,
+)
 from .graph.edit import edge_attributes, flip_edges
 from .graph.homogeneous import undirected_pairs
 
@@ -42,10 +49,12 @@ class Perturbation:
             homogeneous graph each undirected edge is one row, source < target.
         meta: what made it: attack, task, seed, budget, ``num_edges`` of the clean graph,
             ``fingerprint``, ``shape``, ``edge_type`` (None for a homogeneous graph).
+        fake_users: users that join before the first flip; ``shape`` counts them.
     """
 
     flips: pd.DataFrame
     meta: dict[str, Any] = field(default_factory=dict)
+    fake_users: FakeUsers | None = None
 
     def __post_init__(self) -> None:
         missing = set(COLUMNS) - set(self.flips.columns)
@@ -86,19 +95,21 @@ class Perturbation:
             count = int(budget)
         if not 0 <= count <= len(self):
             raise ValueError(f"prefix({budget}) is {count} flips, but {len(self)} were made.")
-        return Perturbation(self.flips.iloc[:count], self.meta)
+        return Perturbation(self.flips.iloc[:count], self.meta, self.fake_users)
 
     def apply(self, data: Graph) -> Graph:
         """A new graph with the pairs flipped; ``data`` is untouched.
 
-        Applied to the poisoned graph, it restores the clean one. Edges come out sorted; both
+        Applied to the poisoned graph, it restores the clean one, unless fake users have joined:
+        these have the last numbers, and zeros in the place of features. Edges come out sorted; both
         directions of a homogeneous graph and the reverse edge types of a bipartite one are kept in
         step. In a bipartite graph with ``neg_edge_index``, flipped pairs change between it and
-        ``edge_index`` (thesis, Algorithm 1, lines 15 and 16).
+        ``edge_index`` (thesis, Algorithm 1, lines 15 and 16), and all other pairs of fake users are
+        in the former.
 
         Raises:
             TypeError: the graph is of the other kind than the one attacked.
-            ValueError: an added pair is there already, or a removed one is not.
+            ValueError: an added pair is there already, or a removed one is not; fake users are.
         """
         bipartite = self.meta.get("edge_type") is not None
         if bipartite != isinstance(data, HeteroData):
@@ -111,6 +122,7 @@ class Perturbation:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a ``.npz`` file: arrays and JSON, no pickle."""
         arrays: dict[str, Any] = {name: self.flips[name].to_numpy() for name in COLUMNS}
+        arrays |= {} if self.fake_users is None else self.fake_users.arrays()
         meta = np.array(json.dumps({"format": FORMAT, **self.meta}))
         with atomic_write(path) as file:
             np.savez_compressed(file, meta=meta, **arrays)
@@ -131,7 +143,12 @@ class Perturbation:
                 raise ValueError(f"{path} is of another format than {FORMAT}; save it anew.")
             if meta.get("edge_type") is not None:
                 meta["edge_type"] = tuple(meta["edge_type"])
-            return cls(pd.DataFrame({name: file[name] for name in COLUMNS}), meta)
+            fake = {name: file[name] for name in file.files if name.startswith("fake_")}
+            return cls(
+                pd.DataFrame({name: file[name] for name in COLUMNS}),
+                meta,
+                FakeUsers.of_arrays(fake) if fake else None,
+            )
 
 
 def fingerprint(state: PairState, *inputs: Tensor) -> str:
@@ -185,22 +202,22 @@ def _node_level(data: Data) -> tuple[str, ...]:
 
 def _apply_bipartite(perturbation: Perturbation, data: HeteroData) -> HeteroData:
     kind = bipartite_edge_type(data, tuple(perturbation.meta["edge_type"]))
+    if perturbation.fake_users is not None:
+        data = _join(perturbation, perturbation.fake_users, data, kind)
     found = read_interactions(data, kind)
     pairs = perturbation.pairs.to(found.positive.device)
     _check_range(pairs, found.shape)
     _check_presence(perturbation, found.positive, found.shape[1])
-    poisoned = copy.copy(data)
-    for name in [kind, *reverse_edge_types(data, kind)]:
-        turned = name != kind
-        flips = pairs.flip(0) if turned else pairs
-        store = data[name]
-        index, changed = flip_edges(
-            store.edge_index, edge_attributes(store), flips, found.shape[0 if turned else 1]
+    return flip_interactions(data, kind, pairs)
+
+
+def _join(
+    perturbation: Perturbation, fake_users: FakeUsers, data: HeteroData, kind: EdgeType
+) -> HeteroData:
+    users, real = num_nodes(data, kind[0]), perturbation.meta["shape"][0] - fake_users.count
+    if users != real:
+        raise ValueError(
+            f"data has {users} users where the graph attacked had {real} before {fake_users.count} "
+            "fake ones joined: it is not that graph, or they have joined already."
         )
-        poisoned[name].edge_index = index
-        for key, values in changed.items():
-            poisoned[name][key] = values
-    if found.negative is not None:
-        before = data[kind].neg_edge_index
-        poisoned[kind].neg_edge_index, _ = flip_edges(before, {}, pairs, found.shape[1])
-    return poisoned
+    return fake_users.join(data, kind)

@@ -11,20 +11,27 @@ from torch_geometric.data import Data
 from torch_geometric.nn import GCN
 
 from ._checks import choice, in_range, positive_int
-from ._random import isolated_rng
-from .hypergradient import Unrolled
+from ._random import generator, isolated_rng
+from .attacks import Injection, MetaAttack
+from .hypergradient import Hypergradient, Unrolled
 from .metrics import accuracy
-from .models import Recommender, recommender
+from .models import NodeSurrogate, Recommender, recommender
 from .models.module import refuse_cached
+from .tasks import NodeClassification, Recommendation, Task
 
 ModuleFactory = Callable[[int, int], nn.Module]
 """``factory(num_features, num_classes)`` -> module with forward(x, edge_index, edge_weight)."""
 
 
 class Victim(ABC):
-    """A model and how it is trained; a frozen setting."""
+    """A model and how it is trained; a frozen setting.
+
+    ``start`` is None where each seed of an evaluation draws parameters of its own (thesis, section
+    3.10), or the seed of an attack whose surrogate's initial parameters are taken (section 3.8).
+    """
 
     name: str
+    start: int | None = None
 
 
 class NodeVictim(Victim):
@@ -97,13 +104,63 @@ class RecommenderVictim(Victim):
         model: settings such as ``CF(dim=8)``.
         name: what the table calls it.
         training: optimiser, learning rate and number of steps.
+        start: seed of the initial parameters, see :class:`Victim`.
     """
 
     model: Recommender
     name: str
-    training: Unrolled = field(
+    training: Hypergradient = field(
         default_factory=lambda: Unrolled(steps=50, lr=0.05, optimizer="adam")
     )
+    start: int | None = None
+
+
+@dataclass(frozen=True)
+class SurrogateVictim(NodeVictim):
+    """A surrogate of node classification, trained as its attack trains it.
+
+    Args:
+        model: settings such as ``LinearGCN(hidden=32)``.
+        name: what the table calls it.
+        training: optimiser, learning rate and number of steps.
+        start: seed of its initial parameters.
+    """
+
+    model: NodeSurrogate
+    name: str
+    training: Hypergradient
+    start: int
+
+    def train(self, data: Data, seed: int) -> Tensor:
+        task = NodeClassification(data, self.model, "train", candidates=data.edge_index)
+        params = self.training.train(task, task.state, task.init(generator(self.start)))
+        with torch.no_grad():
+            return self.model.logits(task.inputs, params, task.prepare(task.state))
+
+
+def surrogate_victim(
+    task: Task, attack: MetaAttack | Injection, seed: int = 0, name: str = "surrogate"
+) -> RecommenderVictim | SurrogateVictim:
+    """The surrogate of ``attack(task, budget, seed)`` as a victim: P^S of the thesis's algorithms.
+
+    It has the surrogate's model, training and initial parameters, so that it is one and the same
+    run for every seed of an evaluation, and appears there with the first. (Where the attack has
+    ``redraw``, these are the initial parameters of ``seed`` itself, not those of a meta-step.)
+
+    Raises:
+        TypeError: the attack trains no surrogate, or the task is of an unknown kind.
+    """
+    training = getattr(attack, "gradient", None)
+    if not isinstance(training, Hypergradient):
+        raise TypeError(
+            f"attack must train a surrogate, as MetaAttack does; found {attack!r}. To see what "
+            "random flips do to a surrogate, take that of the attack they are compared with."
+        )
+    if isinstance(task, Recommendation):
+        return RecommenderVictim(task.surrogate, name, training, seed)
+    if isinstance(task, NodeClassification):
+        return SurrogateVictim(task.surrogate, name, training, seed)
+    raise TypeError(f"task must be a Recommendation or NodeClassification, found {task!r}.")
 
 
 def node_victim(victim: str | NodeVictim | ModuleFactory) -> NodeVictim:

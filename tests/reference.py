@@ -62,6 +62,21 @@ def train_unrolled(
     return theta
 
 
+def explicit_sum(
+    train_loss: Callable[[Theta], Tensor], attack_loss: Callable[[Theta], Tensor], w: Tensor,
+    theta0: Theta, steps: int, iterates: str, **inner: Any,
+) -> Tensor:  # fmt: skip
+    """sum_t of the partial derivative of L_atk(theta_t, w) w.r.t. w, every theta_t held fixed.
+
+    iterates "before": t = 0, ..., T - 1 (thesis, Algorithm 3); "after": t = 1, ..., T.
+    """
+    total = torch.zeros_like(w)
+    for t in range(steps) if iterates == "before" else range(1, steps + 1):
+        theta = tuple(p.detach() for p in train_unrolled(train_loss, theta0, t, **inner))
+        total += torch.autograd.grad(attack_loss(theta), w, allow_unused=True)[0]
+    return total
+
+
 # --- Node classification ----------------------------------------------------------------------
 
 
@@ -119,24 +134,39 @@ def pseudo_labels_of(
 
 def node_meta_gradient(
     model: str, A: Tensor, X: Tensor, labels: Tensor, train_mask: Tensor, theta0: Theta,
-    objective: str = "train", pseudo_labels: Tensor | None = None, lam: float = 0.5, **inner: Any,
+    objective: str = "train", pseudo_labels: Tensor | None = None, lam: float = 0.5,
+    approximate: str | None = None, **inner: Any,
 ) -> tuple[float, Tensor]:  # fmt: skip
     """(L_atk, dL_atk/dw_ij for every pair i < j), where w_ij enters both A_ij and A_ji.
 
     train: L_atk = CE of the labelled nodes with their labels, at theta_T(w) and A(w)
     self:  L_atk = CE of the other nodes with their pseudo-labels, at theta_T(w) and A(w)
     both:  L_atk = lam * train + (1 - lam) * self
+
+    With `approximate` ("before" or "after") the gradient is the `explicit_sum` over training.
     """
     w = A.detach().double()[pair_indices(len(A))].clone().requires_grad_()
     A = adjacency_from_weights(w, len(X))
-    logits = gcn_logits(model, A, X, train_gcn(model, A, X, labels, train_mask, theta0, **inner))
     weight = {"train": 1.0, "self": 0.0, "both": lam}[objective]
-    loss = weight * F.cross_entropy(logits[train_mask], labels[train_mask])
-    if objective != "train":
-        assert pseudo_labels is not None, "objectives self and both need pseudo-labels"
-        others = F.cross_entropy(logits[~train_mask], pseudo_labels[~train_mask])
-        loss = loss + (1 - weight) * others
-    (gradient,) = torch.autograd.grad(loss, w)
+
+    def attack_loss(theta: Theta) -> Tensor:
+        logits = gcn_logits(model, adjacency_from_weights(w, len(X)), X, theta)
+        loss = weight * F.cross_entropy(logits[train_mask], labels[train_mask])
+        if objective != "train":
+            assert pseudo_labels is not None, "objectives self and both need pseudo-labels"
+            others = F.cross_entropy(logits[~train_mask], pseudo_labels[~train_mask])
+            loss = loss + (1 - weight) * others
+        return loss
+
+    def train_loss(theta: Theta) -> Tensor:
+        return F.cross_entropy(gcn_logits(model, A, X, theta)[train_mask], labels[train_mask])
+
+    loss = attack_loss(train_gcn(model, A, X, labels, train_mask, theta0, **inner))
+    if approximate:
+        A = A.detach()
+        gradient = explicit_sum(train_loss, attack_loss, w, theta0, iterates=approximate, **inner)
+    else:
+        (gradient,) = torch.autograd.grad(loss, w)
     return loss.item(), gradient
 
 
@@ -220,19 +250,27 @@ def soft_bce(s: Tensor, w: Tensor) -> Tensor:
 
 
 def recommendation_meta_gradient(
-    model: str, pairs: Tensor, w: Tensor, theta0: Theta, **inner: Any
-) -> tuple[float, Tensor]:
+    model: str, pairs: Tensor, w: Tensor, theta0: Theta, approximate: str | None = None,
+    fixed_users: Tensor | None = None, **inner: Any,
+) -> tuple[float, Tensor]:  # fmt: skip
     """(L(theta_T(w), w), its gradient): L is soft_bce over all pairs, and what theta_T minimises.
 
-    The gradient has the explicit part, through the labels in L, and the part through theta_T(w).
+    The gradient has the explicit part, through the labels in L, and the part through theta_T(w);
+    with `approximate` ("before" or "after") it is the `explicit_sum` over training. `fixed_users`
+    are rows of P below those of theta, which nothing trains.
     """
     w = w.detach().double().clone().requires_grad_()
 
     def loss(theta: Theta) -> Tensor:
+        if fixed_users is not None:
+            theta = (torch.cat([theta[0], fixed_users]), *theta[1:])
         return soft_bce(cf_scores(model, pairs, theta), w)
 
     attack_loss = loss(train_unrolled(loss, theta0, **inner))
-    (gradient,) = torch.autograd.grad(attack_loss, w)
+    if approximate:
+        gradient = explicit_sum(loss, loss, w, theta0, iterates=approximate, **inner)
+    else:
+        (gradient,) = torch.autograd.grad(attack_loss, w)
     return attack_loss.item(), gradient
 
 

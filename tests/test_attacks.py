@@ -34,6 +34,7 @@ ATTACKS = [
     gp.MetaAttack(SHORT, flips_per_step=3, constraints=[gp.NoSingletons()], redraw=True),
     gp.RandomAttack(),
     gp.RandomAttack(constraints=[gp.NoSingletons()], allow_removals=True),
+    gp.MetaAttack(gp.Approximate(steps=4, lr=0.1, momentum=0.5), flips_per_step=2),
 ]
 TASKS = [node_task, link_task]
 

@@ -2,6 +2,7 @@
 
 from .base import Attack
 from .baselines import RandomAttack
+from .injection import Injection, NewUsers, SimilarUsers
 from .meta import MetaAttack
 
-__all__ = ["Attack", "MetaAttack", "RandomAttack"]
+__all__ = ["Attack", "Injection", "MetaAttack", "NewUsers", "RandomAttack", "SimilarUsers"]

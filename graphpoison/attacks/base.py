@@ -92,16 +92,17 @@ class Attack(ABC):
                     done, step = done + len(flips), step + 1
                     bar.update(len(flips))
                     if checkpoint and time.monotonic() - saved > SAVE_EVERY_SECONDS:
-                        Perturbation(pd.concat(parts), meta).save(checkpoint)
+                        Perturbation(pd.concat(parts), meta, task.fake_users).save(checkpoint)
                         saved = time.monotonic()
             finally:  # an interrupted attack keeps what it has
-                result = Perturbation(pd.concat(parts), meta)
+                result = Perturbation(pd.concat(parts), meta, task.fake_users)
                 if checkpoint:
                     result.save(checkpoint)
         _verify(result, task.state, state, limit, self.constraints)
         return result
 
     def _meta(self, task: Task, limit: int, seed: int) -> dict[str, Any]:
+        latent = task.fake_users.latent if task.fake_users else ()
         return {
             "attack": repr(self),
             "task": task.describe(),
@@ -110,7 +111,7 @@ class Attack(ABC):
             "num_edges": task.state.num_edges,
             "shape": list(task.state.shape),
             "edge_type": task.edge_type,
-            "fingerprint": fingerprint(task.state, *task.inputs_digested()),
+            "fingerprint": fingerprint(task.state, *task.inputs_digested(), *latent),
         }
 
 

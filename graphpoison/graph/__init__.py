@@ -4,10 +4,11 @@ from .factored import FactoredGradient
 from .features import Features
 from .pairs import PairState
 from .propagation import Propagation, normalised_adjacency
-from .reduce import PairTape, Thin
+from .reduce import FactorSum, PairTape, Thin
 from .sparse import Pattern, sddmm, spmm
 
 __all__ = [
+    "FactorSum",
     "FactoredGradient",
     "Features",
     "PairState",

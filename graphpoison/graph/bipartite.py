@@ -1,5 +1,6 @@
 """Bipartite ``HeteroData`` in and out: user-item pairs, their negatives and the unseen part."""
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from .._checks import pair_index
+from .edit import edge_attributes, flip_edges
 from .homogeneous import decode
 
 EdgeType = tuple[str, str, str]
@@ -46,7 +48,7 @@ def read_interactions(data: HeteroData, edge_type: EdgeType | None = None) -> In
     """
     kind = bipartite_edge_type(data, edge_type)
     store = data[kind]
-    shape = (_num_nodes(data, kind[0]), _num_nodes(data, kind[2]))
+    shape = (num_nodes(data, kind[0]), num_nodes(data, kind[2]))
 
     def read(key: str) -> Tensor | None:
         if key not in store:
@@ -89,7 +91,7 @@ def bipartite_edge_type(data: HeteroData, edge_type: EdgeType | None = None) -> 
 def reverse_edge_types(data: HeteroData, edge_type: EdgeType) -> list[EdgeType]:
     """The edge types of ``data`` whose edges are exactly those of ``edge_type`` turned round."""
     source, _, target = edge_type
-    shape = (_num_nodes(data, source), _num_nodes(data, target))
+    shape = (num_nodes(data, source), num_nodes(data, target))
     here = _codes(data[edge_type].edge_index, shape)
     found: list[EdgeType] = []
     for kind in data.edge_types:
@@ -100,7 +102,29 @@ def reverse_edge_types(data: HeteroData, edge_type: EdgeType) -> list[EdgeType]:
     return found
 
 
-def _num_nodes(data: HeteroData, node_type: str) -> int:
+def flip_interactions(data: HeteroData, edge_type: EdgeType, pairs: Tensor) -> HeteroData:
+    """A copy with ``pairs`` [2, K] flipped, in reverse edge types and ``neg_edge_index`` too."""
+    shape = (num_nodes(data, edge_type[0]), num_nodes(data, edge_type[2]))
+    pairs = pairs.to(data[edge_type].edge_index.device)
+    flipped = copy.copy(data)
+    for kind in [edge_type, *reverse_edge_types(data, edge_type)]:
+        turned = kind != edge_type
+        flips = pairs.flip(0) if turned else pairs
+        store = data[kind]
+        index, changed = flip_edges(
+            store.edge_index, edge_attributes(store), flips, shape[0 if turned else 1]
+        )
+        flipped[kind].edge_index = index
+        for key, values in changed.items():
+            flipped[kind][key] = values
+    if "neg_edge_index" in data[edge_type]:
+        before = data[edge_type].neg_edge_index
+        flipped[edge_type].neg_edge_index, _ = flip_edges(before, {}, pairs, shape[1])
+    return flipped
+
+
+def num_nodes(data: HeteroData, node_type: str) -> int:
+    """The number of nodes of a type, which must be known."""
     number = data[node_type].num_nodes
     if number is None:
         raise ValueError(f"data[{node_type!r}].num_nodes is not set; set it to the node count.")

@@ -7,6 +7,9 @@ and their neighbours. Two reductions, both exact and both symmetric in the two s
 - a factor that is mostly zeros is kept as a sparse matrix;
 - terms whose one side lives on few rows R are added up into a single N x R matrix, once they are
   wider than that together: :math:`\sum_k L_k R_k^\top = E_R (\sum_k L_{k,R} R_k^\top)`.
+
+A third is exact to rounding: terms of successive iterates hardly differ, and
+:meth:`FactorSum.record` keeps no more columns than their sum has singular values that count.
 """
 
 from collections import defaultdict
@@ -18,6 +21,9 @@ from torch import Tensor
 
 SPARSE_BELOW = 0.05
 """The share of non-zeros under which a factor is multiplied as a sparse matrix."""
+
+RECORDED_COLUMNS = 256
+"""Columns that are recorded before their rank is looked at."""
 
 Factors = tuple[Tensor, Tensor]
 
@@ -44,11 +50,29 @@ class Thin:
         return cls(wide, rows, place, wide.new_ones(rows.numel()))
 
 
-class PairTape(list[Factors]):
+class FactorSum(list[Factors]):
+    """Left [N, K] and right [M, K] factors, of which the sum of products ``left @ right.T`` counts.
+
+    Whatever is appended stays as it is; :meth:`record` bounds the number of columns.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limit = RECORDED_COLUMNS
+
+    def record(self, left: Tensor, right: Tensor) -> None:
+        """Add one term, in memory that does not grow with the number of terms."""
+        self.append((left, right))
+        if sum(term.size(1) for term, _ in self) > self.limit:
+            self[:] = [low_rank(self)]
+            self.limit = max(RECORDED_COLUMNS, 2 * self[0][0].size(1))
+
+
+class PairTape(FactorSum):
     """Left and right factors whose sum of products is the gradient w.r.t. *every* matrix entry.
 
     For ``Y = A H`` with cotangent ``G`` the gradient w.r.t. the dense ``A`` is ``G H^T``, also
-    where ``A`` has no entry. :func:`~graphpoison.graph.sparse.spmm` appends ``(G, H)`` whenever a
+    where ``A`` has no entry. :func:`~graphpoison.graph.sparse.spmm` records ``(G, H)`` whenever a
     backward pass that builds no further graph goes through it towards the weights (the outer,
     meta-level pass); ``thin`` holds terms that are known to be sparse.
     """
@@ -56,6 +80,18 @@ class PairTape(list[Factors]):
     def __init__(self) -> None:
         super().__init__()
         self.thin: list[Thin] = []
+
+
+def low_rank(factors: Sequence[Factors]) -> Factors:
+    """One pair of factors with the same sum of products, to the precision of their type."""
+    whole = _concatenated(factors)
+    (left, left_corner), (right, right_corner) = map(torch.linalg.qr, whole)
+    corner = left_corner @ right_corner.t()
+    if not bool(torch.isfinite(corner).all()):
+        return whole
+    turn_left, size, turn_right = torch.linalg.svd(corner)
+    kept = int((size > torch.finfo(size.dtype).eps * size[0]).sum())
+    return left @ (turn_left * size)[:, :kept], right @ turn_right[:kept].t()
 
 
 def reduce_factors(factors: Sequence[Factors]) -> tuple[list[Thin], list[Factors]]:

@@ -112,7 +112,7 @@ class _SpMM(torch.autograd.Function):
         grad_weight = grad_dense = None
         if ctx.needs_input_grad[0]:
             if ctx.tape is not None and not torch.is_grad_enabled():
-                ctx.tape.append((left, right))
+                ctx.tape.record(left, right)
             grad_weight = sddmm(ctx.pattern, left, right)
         if ctx.needs_input_grad[1]:
             grad_dense = spmm(

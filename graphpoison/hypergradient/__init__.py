@@ -1,7 +1,9 @@
 """Hypergradients: derivatives of the attack loss w.r.t. the graph, through training."""
 
+from .approximate import Approximate
 from .base import Hypergradient
 from .meta_gradient import Flips, MetaGradient
+from .training_run import TrainingRun
 from .unrolled import Unrolled
 
-__all__ = ["Flips", "Hypergradient", "MetaGradient", "Unrolled"]
+__all__ = ["Approximate", "Flips", "Hypergradient", "MetaGradient", "TrainingRun", "Unrolled"]

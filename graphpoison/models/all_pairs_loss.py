@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ..graph import FactoredGradient, Pattern
+from ..graph import FactoredGradient, FactorSum, Pattern
 from .prepared import Params
 from .training import Cotangents, Linearisation
 
@@ -36,7 +36,7 @@ class Tiles:
 
     pattern: Pattern
     labels: Tensor
-    factors: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    factors: FactorSum = field(default_factory=FactorSum)
 
     @property
     def count(self) -> int:
@@ -128,5 +128,5 @@ class _AllPairsLoss(torch.autograd.Function):
     def backward(ctx, on_loss):  # type: ignore[no-untyped-def]
         space, (left, right) = ctx.space, ctx.sides
         on_left, on_right = space.point(left, right).gradient
-        space.factors.append((left * (-on_loss / space.count), right))
+        space.factors.record(left * (-on_loss / space.count), right)
         return None, on_loss * on_left, on_loss * on_right

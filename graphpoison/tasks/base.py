@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from ..fake_users import FakeUsers
 from ..graph import FactoredGradient, PairState
 from ..models import Params, Prepared
 from ..models.training import AutogradTraining, Training
@@ -17,11 +18,13 @@ class Task(ABC):
         \max_w \; \text{attack\_loss}(\theta_T(w), w) \quad
         \theta_{t+1} = \Phi(\theta_t, \nabla_\theta\, \text{train\_loss}(\theta_t, w))
 
-    The attacker maximises ``attack_loss``. ``state`` is the clean graph with its candidates.
+    The attacker maximises ``attack_loss``. ``state`` is the clean graph with its candidates, and
+    with any ``fake_users`` that the attacker has signed up.
     """
 
     state: PairState
     edge_type: tuple[str, str, str] | None
+    fake_users: FakeUsers | None = None
 
     @abstractmethod
     def describe(self) -> str:

@@ -1,0 +1,174 @@
+"""Attacks by users who are signed up for the purpose, each around an attack that picks flips."""
+
+import os
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Literal, final
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from torch import Tensor
+
+from .._checks import choice, in_range, positive_int
+from .._random import derive_seed, generator, numpy_generator
+from ..budget import Budget
+from ..fake_users import FakeUsers
+from ..hypergradient import Hypergradient
+from ..models.extra_users import user_tables
+from ..perturbation import Perturbation
+from ..tasks import Recommendation, Task
+from ..tasks.fake_users import with_fake_users
+from .base import Attack
+from .meta import MetaAttack
+
+_COPIES, _CLUSTERS = 2**30, 2**30 + 1  # streams of the seed, beyond the steps of any attack
+
+
+class Injection(ABC):
+    """Fake users join the graph, then ``attack`` flips pairs of theirs and of nobody else.
+
+    All their pairs are training pairs: the interactions they start with, all others negatives.
+    They are part of the result, see ``Perturbation.fake_users``, and are there with 0 flips too.
+    """
+
+    num_users: int
+    attack: Attack
+
+    @abstractmethod
+    def fake_users(self, task: Recommendation, seed: int) -> FakeUsers:
+        """Who joins; ``task`` is that of the clean graph."""
+
+    @final
+    def __call__(
+        self,
+        task: Task,
+        budget: Budget | int,
+        seed: int = 0,
+        progress: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Perturbation:
+        """Run the attack, as :meth:`graphpoison.Attack.__call__` does on the grown graph.
+
+        A share given as ``Budget.fraction`` is one of the edges of the grown graph. Pseudo-labels
+        come from the clean one.
+
+        Raises:
+            TypeError: the task is no :class:`~graphpoison.Recommendation`, or not of a surrogate
+                that the method can be used with.
+            ValueError: the task's candidates are all pairs, unlisted; see also there.
+        """
+        if not isinstance(task, Recommendation):
+            raise TypeError(f"task must be a Recommendation, found {type(task).__name__}.")
+        bound = self.attack.bind(task, seed)
+        assert isinstance(bound, Recommendation)
+        grown = with_fake_users(bound, self.fake_users(bound, seed))
+        return self.attack(grown, budget, seed, progress, checkpoint)
+
+    @property
+    def gradient(self) -> Hypergradient | None:
+        """That of the attack, where it has one."""
+        return getattr(self.attack, "gradient", None)
+
+    def _check(self) -> None:
+        positive_int("num_users", self.num_users)
+        if not isinstance(self.attack, Attack):
+            raise TypeError(
+                f"attack must be an attack such as MetaAttack(), found {self.attack!r}."
+            )
+
+
+def _additions() -> Attack:
+    return MetaAttack(allow_removals=False)
+
+
+@dataclass(frozen=True)
+class NewUsers(Injection):
+    """Users without any interaction join (thesis, section 3.11 and Algorithm 5).
+
+    Args:
+        num_users: how many.
+        attack: what picks the flips; Algorithm 5 with a :class:`~graphpoison.MetaAttack`, its
+            baseline with a :class:`~graphpoison.RandomAttack`.
+    """
+
+    num_users: int = 50
+    attack: Attack = field(default_factory=_additions)
+
+    def __post_init__(self) -> None:
+        self._check()
+
+    def fake_users(self, task: Recommendation, seed: int) -> FakeUsers:
+        none = torch.empty(2, 0, dtype=torch.long, device=task.state.weight.device)
+        return FakeUsers(self.num_users, none)
+
+
+@dataclass(frozen=True)
+class SimilarUsers(Injection):
+    """Users who resemble real ones join (thesis, section 3.12).
+
+    Args:
+        num_users: how many, at most as many as there are real users to resemble.
+        method: ``"sample"``: each has a part of the items of one real user, drawn without
+            repetition; ``"kmeans"``: the surrogate is trained on the clean graph, its user
+            embeddings are clustered, and the means are the embeddings of the fake users. They have
+            no interactions at first, and their embeddings are not trained, neither in the
+            surrogate nor in a victim, whose embeddings must be of the same size.
+        fraction: the share of a real user's items that ``"sample"`` takes, at least one.
+        attack: what picks the flips.
+        training: how the surrogate is trained for ``"kmeans"``; as for the attack's gradient if
+            left out. Name it to give a :class:`~graphpoison.RandomAttack` the same fake users.
+    """
+
+    num_users: int = 300
+    method: Literal["sample", "kmeans"] = "sample"
+    fraction: float = 0.5
+    attack: Attack = field(default_factory=_additions)
+    training: Hypergradient | None = None
+
+    def __post_init__(self) -> None:
+        self._check()
+        choice("method", self.method, ["sample", "kmeans"])
+        in_range("fraction", self.fraction, 0.0, 1.0, open_low=True)
+
+    def fake_users(self, task: Recommendation, seed: int) -> FakeUsers:
+        if self.method == "sample":
+            return self._copies(task.state.edges, seed)
+        return self._means(task, seed)
+
+    def _copies(self, edges: Tensor, seed: int) -> FakeUsers:
+        users, counts = edges[0].unique(return_counts=True)
+        self._refuse_more_than(users.numel(), "users with interactions")
+        items = np.split(edges[1].cpu().numpy(), counts.cumsum(0).cpu().numpy()[:-1])
+        rng = numpy_generator(seed, _COPIES)
+        chosen = rng.choice(len(items), self.num_users, replace=False)
+        taken = [
+            rng.permutation(items[user])[: max(1, round(self.fraction * len(items[user])))]
+            for user in chosen
+        ]
+        owner = np.repeat(np.arange(self.num_users), [len(part) for part in taken])
+        pairs = torch.from_numpy(np.stack([owner, np.concatenate(taken)]))
+        return FakeUsers(self.num_users, pairs.to(edges.device))
+
+    def _means(self, task: Recommendation, seed: int) -> FakeUsers:
+        training, tables = self.training or self.gradient, user_tables(task.surrogate)
+        if training is None:
+            raise TypeError(
+                f"method='kmeans' trains a surrogate, but {self.attack!r} says not how; give "
+                "training=Unrolled(...)."
+            )
+        if not tables:
+            raise TypeError(f"{task.surrogate!r} has no table of user embeddings to cluster.")
+        self._refuse_more_than(task.state.shape[0], "users")
+        params = training.train(task, task.state, task.init(generator(seed)))
+        found = torch.cat([params[table] for table in tables], dim=1).cpu().numpy()
+        random_state = derive_seed(seed, _CLUSTERS) % 2**32
+        means = KMeans(self.num_users, random_state=random_state).fit(found).cluster_centers_
+        widths = [params[table].size(1) for table in tables]
+        latent = torch.from_numpy(means).to(params[tables[0]]).split(widths, dim=1)
+        none = torch.empty(2, 0, dtype=torch.long, device=task.state.weight.device)
+        return FakeUsers(self.num_users, none, latent)
+
+    def _refuse_more_than(self, found: int, what: str) -> None:
+        if self.num_users > found:
+            raise ValueError(f"num_users={self.num_users} is more than the {found} {what}.")

@@ -1,0 +1,85 @@
+"""Recommenders with more users than there are people: real ones start as if nobody else came."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from .._random import generator as seeded
+from .base import PairwiseRecommender, Recommender
+from .pair_scores import PairScores
+from .prepared import Params
+
+
+def user_tables(model: Recommender) -> tuple[int, ...]:
+    """Which parameters of ``model`` have one row for each user."""
+    few, more = (model.init((users, 2), seeded(0), torch.float32) for users in (3, 4))
+    return tuple(
+        number
+        for number, (a, b) in enumerate(zip(few, more, strict=True))
+        if a.dim() and a.size(0) == 3 and b.size(0) == 4
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ExtraUsers(PairwiseRecommender):
+    """``model`` with ``count`` users after the real ones.
+
+    Real users, items and all else start from what ``model`` draws without the others. These start
+    from fresh embeddings and are trained, or have the embeddings ``latent`` throughout, which are
+    then no parameters (thesis, section 3.12, method 2).
+
+    Args:
+        model: the recommender.
+        count: how many of the users are extra.
+        latent: Tensors [count, D], one for each of the model's :func:`user_tables`, or none.
+
+    Raises:
+        ValueError: ``latent`` does not fit the model's tables.
+    """
+
+    model: PairwiseRecommender
+    count: int
+    latent: Params = ()
+
+    def __post_init__(self) -> None:
+        if not self.latent:
+            return
+        params = self.model.init((self.count, 2), seeded(0), torch.float32)
+        wanted = [tuple(params[table].shape) for table in self.grown]
+        found = [tuple(part.shape) for part in self.latent]
+        if wanted != found:
+            raise ValueError(
+                f"the fake users' fixed embeddings are {found}, but {self.model!r} needs {wanted}: "
+                "surrogate and victim must have user embeddings of the same size."
+            )
+
+    @cached_property
+    def grown(self) -> tuple[int, ...]:
+        """The model's :func:`user_tables`."""
+        return user_tables(self.model)
+
+    def __repr__(self) -> str:
+        return f"{self.model!r} with {self.count} {'fixed' if self.latent else 'new'} users"
+
+    def init(
+        self, shape: tuple[int, int], generator: torch.Generator, dtype: torch.dtype
+    ) -> Params:
+        real = self.model.init((shape[0] - self.count, shape[1]), generator, dtype)
+        if self.latent:
+            return real
+        extra = self.model.init((self.count, shape[1]), generator, dtype)
+        return self._joined(real, tuple(extra[table] for table in self.grown))
+
+    @property
+    def scoring(self) -> PairScores:
+        return self.model.scoring
+
+    def sides(self, params: Params) -> Params:
+        return self.model.sides(self._joined(params, self.latent) if self.latent else params)
+
+    def _joined(self, params: Params, extra: Params) -> Params:
+        joined = list(params)
+        for table, rows in zip(self.grown, extra, strict=True):
+            joined[table] = torch.cat([params[table], rows.to(params[table])])
+        return tuple(joined)
