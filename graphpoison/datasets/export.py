@@ -1,5 +1,6 @@
 """Interactions written to files with the ids that they came with, the poisoned ones above all."""
 
+import csv
 import itertools
 import os
 from collections.abc import Hashable
@@ -61,12 +62,14 @@ def write_interactions(
             for column, node_type, nodes in zip(columns, (source, destination), pairs, strict=True)
         }
     )
+    returns = any("\r" in text for text in table.to_numpy().flat)  # csv would not quote them
     with atomic_write(target) as file:
         table.to_csv(
             file,
             sep=SEPARATOR[kind],
             index=False,
             lineterminator="\n",
+            quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL,
             mode="wb",
             compression={"method": "gzip", "mtime": 0} if target.suffix == ".gz" else None,
         )
