@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import k_core_rows
 from torch_geometric.data import HeteroData
@@ -84,6 +84,7 @@ NETFLIX_ROWS = st.lists(
 )
 
 
+@settings(deadline=None)  # files
 @given(
     rows=NETFLIX_ROWS,
     block_bytes=st.integers(1, 200),

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch_geometric.data import Batch, Data, HeteroData
 from torch_geometric.transforms import ToSparseTensor, ToUndirected
@@ -76,6 +76,14 @@ def test_lists_of_lightgcn_are_read(tmp_path: Path, name: str) -> None:
         gp.datasets.read_interactions(written(tmp_path / name, "0 5\n1 2 3\n"))
 
 
+def test_other_columns_are_numbers_where_all_of_them_are(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "user,item,stars,note\n1,2,,NA\n1,3,4.5,7\n")
+    frame = gp.datasets.read_interactions(path)
+    assert frame["stars"].isna().tolist() == [True, False]
+    assert frame["stars"].tolist()[1] == 4.5
+    assert frame["note"].tolist() == ["NA", "7"]
+
+
 def test_ids_that_only_look_like_numbers_stay_apart(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", "user,item\n7,1\n007,NA\n+7,null\n")
     assert read_pairs(path) == [("7", "1"), ("007", "NA"), ("+7", "null")]
@@ -113,6 +121,7 @@ def test_an_absent_table_and_a_position_that_is_none(tmp_path: Path) -> None:
         gp.datasets.read_interactions(path, user=0.5)
 
 
+@settings(deadline=None)  # files
 @given(
     pairs=st.lists(st.tuples(IDS, IDS), min_size=1, max_size=12),
     suffix=st.sampled_from(SUFFIXES),
@@ -279,3 +288,28 @@ def test_other_files_are_not_taken_for_graphs(tmp_path: Path) -> None:
             gp.datasets.load_graph(path)
     with pytest.raises(FileNotFoundError):
         gp.datasets.load_graph(tmp_path / "nowhere.pt")
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_page_on_data_runs_as_written(
+    number: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+    blocks = [part.split("```")[0] for part in page.split("```python\n")[1:]]
+    assert len(blocks) == 3
+    if "steam" in blocks[number]:
+        request.getfixturevalue("real_data")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(blocks[number], "data.md", "exec"), scope := {})
+    expected = ("interactions=200000", "'u0'", "")
+    assert expected[number] in capsys.readouterr().out
+    if number == 2:
+        assert read_pairs(tmp_path / "poisoned.inter") == [
+            tuple(pair) for pair in scope["poisoned"][KIND].edge_index.t().tolist()
+        ]
+        assert_same(scope["again"].to_dict(), scope["state"]["graph"])
+        assert scope["poisoned"][KIND].edge_index.size(1) == 1200 + 20

@@ -16,7 +16,7 @@ from .locate import Source, citation_full, find_files, find_raw, planetoid
 
 POLBLOGS = Source(
     "polblogs",
-    ("zuegner", "PolBlogs"),
+    ("zuegner",),
     (("polblogs.npz",),),
     page="the folder data of the GitHub repository danielzuegner/gnn-meta-attack",
 )
