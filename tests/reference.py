@@ -299,3 +299,18 @@ def algorithm1(
             user, item = pairs[:, k].tolist()
             flips.append((user, item, bool(w[k] == 1), score[k].item(), loss))
     return flips
+
+
+def k_core_rows(rows: list[tuple[int, int]], min_user: int, min_item: int) -> list[int]:
+    """Places of the rows that stay when rows of rare users and items go, one row at a time."""
+    kept = list(range(len(rows)))
+    while True:
+        for place in kept:
+            user, item = rows[place]
+            of_user = sum(rows[other][0] == user for other in kept)
+            of_item = sum(rows[other][1] == item for other in kept)
+            if of_user < min_user or of_item < min_item:
+                kept.remove(place)
+                break
+        else:
+            return kept

@@ -51,6 +51,7 @@ def assert_interactions(data: HeteroData) -> None:
         ("cora", 2485, 5069, (247, 249, 1988)),
         ("cora-ml", 2810, 7981, None),
         ("citeseer", 2120, 3679, None),
+        ("polblogs", 1222, 16714, None),
     ],
 )
 def test_citation_graphs_have_the_published_counts(
@@ -93,7 +94,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     def offline(*args: object, **kwargs: object) -> None:
         raise OSError("no network")
 
-    for name in ("Planetoid", "CitationFull", "MovieLens100K"):
+    for name in ("Planetoid", "CitationFull", "MovieLens100K", "MovieLens1M"):
         monkeypatch.setattr(pyg_datasets, name, offline)
     return found
 
@@ -125,7 +126,9 @@ def test_the_place_found_is_logged(
     assert f"reading {places['variable']}" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["cora", "cora-ml", "citeseer", "movielens-100k"])
+@pytest.mark.parametrize(
+    "name", ["cora", "cora-ml", "citeseer", "pubmed", "movielens-100k", "movielens-1m"]
+)
 def test_offline_and_absent_names_all_four_places(places: dict[str, Path], name: str) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         gp.datasets.load(name, root=places["root"])
@@ -133,6 +136,30 @@ def test_offline_and_absent_names_all_four_places(places: dict[str, Path], name:
         assert str(place) in str(caught.value)
     assert "download by PyG: OSError: no network" in str(caught.value)
     assert not list(places["root"].iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "page", "file", "folder"),
+    [
+        ("polblogs", "danielzuegner/gnn-meta-attack", "polblogs.npz", "zuegner"),
+        ("steam", "tamber/steam-video-games", "steam-200k.csv", "Steam"),
+        ("anime", "CooperUnion/anime-recommendations-database", "rating.csv", "Anime"),
+        ("netflix", "netflix-inc/netflix-prize-data", "combined_data_1.txt", "Netflix"),
+        ("gowalla", "gusye1234/LightGCN-PyTorch", "train.txt, test.txt", "LightGCN/gowalla"),
+    ],
+)
+def test_what_cannot_be_downloaded_is_said_where_to_get_and_put(
+    places: dict[str, Path], name: str, page: str, file: str, folder: str
+) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        gp.datasets.load(name, root=places["root"])
+    message = str(caught.value)
+    assert "none of the 3 places" in message
+    assert all(str(place) in message for place in places.values())
+    assert page in message
+    assert f"put {file} or " in message or f"put {file} into" in message
+    assert f"into {folder} under" in message
+    assert not list(places["cache"].iterdir())
 
 
 def test_downloads_go_to_the_cache_and_whole_or_not_at_all(
@@ -160,7 +187,7 @@ def test_unknown_names_and_options_are_named() -> None:
         gp.datasets.load("movielens100k")
     with pytest.raises(TypeError, match="has no option 'num_user'"):
         gp.datasets.load("synthetic-interactions", num_user=3)
-    assert len(gp.datasets.names()) == 6
+    assert len(gp.datasets.names()) == 13
 
 
 @pytest.mark.parametrize(
@@ -232,6 +259,23 @@ def test_any_frame_gives_disjoint_sorted_parts(
     both = torch.cat([data[KIND].edge_index, data[KIND].unseen_edge_index], dim=1)
     assert {(users[u], items[i]) for u, i in both.t().tolist()} == set(pairs)
     assert data[KIND].edge_index.size(1) >= 1
+
+
+def test_a_published_split_is_kept() -> None:
+    train = pd.DataFrame({"user": [5, 5, 7, 9, 5], "item": ["a", "b", "a", "c", "a"]})
+    unseen = pd.DataFrame({"user": [7, 8], "item": ["b", "d"]})
+    data = gp.datasets.from_interactions(train, unseen=unseen, num_negatives=6)
+    assert data["user"].raw_id == [5, 7, 8, 9]
+    assert data["item"].raw_id == ["a", "b", "c", "d"]
+    assert_interactions(data)
+    assert data[KIND].edge_index.tolist() == [[0, 0, 1, 3], [0, 1, 0, 2]]
+    assert data[KIND].unseen_edge_index.tolist() == [[1, 2], [1, 3]]
+    sizes = [data[KIND][part].size(1) for part in PARTS]
+    assert sizes == [4, 4, 2, 2]
+    with pytest.raises(ValueError, match="1 pairs of unseen are also in frame"):
+        gp.datasets.from_interactions(train, unseen=pd.concat([unseen, train.iloc[:1]]))
+    with pytest.raises(ValueError, match="unseen has no rows"):
+        gp.datasets.from_interactions(train, unseen=unseen.iloc[:0])
 
 
 def test_ids_of_any_kind_and_repeated_rows(caplog: pytest.LogCaptureFixture) -> None:

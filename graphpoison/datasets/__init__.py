@@ -1,7 +1,9 @@
-"""Data sets by name, and interactions from any DataFrame.
+"""Data sets by name, and interactions from and to files.
 
 ``load("cora")`` gives the same graph, split and order everywhere; see :func:`load` for where the
 files are looked for. The names starting with ``synthetic-`` need no files.
+:func:`read_interactions` with :func:`from_interactions` makes a graph of a file of your own,
+:func:`write_interactions` and :func:`save_graph` write one back.
 """
 
 import inspect
@@ -9,25 +11,69 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, overload
 
+import pandas as pd
 from torch_geometric.data import Data, HeteroData
 
 from .._checks import choice, positive_int
-from .citation import citeseer, cora, cora_ml
-from .interactions import from_interactions, movielens
+from . import recommenders
+from .citation import citeseer, cora, cora_ml, polblogs, pubmed
+from .counts import THESIS, Counts, Description, count
+from .export import write_interactions
+from .filters import at_least, k_core, sample_users
+from .interactions import from_interactions
+from .storage import load_graph, save_graph
 from .synthetic import synthetic_citation, synthetic_interactions
+from .tables import read_interactions
 
-__all__ = ["from_interactions", "load", "names"]
+__all__ = [
+    "Counts",
+    "Description",
+    "at_least",
+    "describe",
+    "from_interactions",
+    "k_core",
+    "load",
+    "load_graph",
+    "names",
+    "read_interactions",
+    "sample_users",
+    "save_graph",
+    "write_interactions",
+]
 
-Citation = Literal["cora", "cora-ml", "citeseer", "synthetic-citation"]
-Interaction = Literal["movielens-100k", "synthetic-interactions"]
+Citation = Literal["cora", "cora-ml", "citeseer", "pubmed", "polblogs", "synthetic-citation"]
+Interaction = Literal[
+    "movielens-100k",
+    "movielens-1m",
+    "steam",
+    "anime",
+    "netflix",
+    "gowalla",
+    "synthetic-interactions",
+]
 
 _MAKERS: dict[str, Callable[..., Data | HeteroData]] = {
     "cora": cora,
     "cora-ml": cora_ml,
     "citeseer": citeseer,
-    "movielens-100k": movielens,
+    "pubmed": pubmed,
+    "polblogs": polblogs,
+    "movielens-100k": recommenders.movielens,
+    "movielens-1m": recommenders.movielens_1m,
+    "steam": recommenders.steam,
+    "anime": recommenders.anime,
+    "netflix": recommenders.netflix,
+    "gowalla": recommenders.gowalla,
     "synthetic-citation": synthetic_citation,
     "synthetic-interactions": synthetic_interactions,
+}
+_ROWS: dict[str, Callable[..., pd.DataFrame]] = {
+    "movielens-100k": recommenders.movielens_rows,
+    "movielens-1m": recommenders.movielens_1m_rows,
+    "steam": recommenders.steam_rows,
+    "anime": recommenders.anime_rows,
+    "netflix": recommenders.netflix_rows,
+    "gowalla": recommenders.gowalla_rows,
 }
 
 
@@ -53,22 +99,31 @@ def load(
 ) -> Data | HeteroData:
     """The data set ``name``.
 
-    =========================  ==================================  ============
-    name                       what                                default seed
-    =========================  ==================================  ============
-    ``cora``                   2,485 nodes, 5,069 edges            15
-    ``cora-ml``                2,810 nodes, 7,981 edges            15
-    ``citeseer``               2,120 nodes, 3,679 edges            15
-    ``synthetic-citation``     about 2,450 nodes, 5,000 edges      15
-    ``movielens-100k``         943 users, 1,682 items, 100,000     0
-    ``synthetic-interactions`` 900 users, 1,600 items, 100,000     0
-    =========================  ==================================  ============
+    ==========================  =============================================  ============
+    name                        what                                           default seed
+    ==========================  =============================================  ============
+    ``cora``                    2,485 nodes, 5,069 edges                       15
+    ``cora-ml``                 2,810 nodes, 7,981 edges                       15
+    ``citeseer``                2,120 nodes, 3,679 edges                       15
+    ``pubmed``                  PyG's, largest component                       15
+    ``polblogs``                1,222 nodes, 16,714 edges                      15
+    ``synthetic-citation``      about 2,450 nodes, 5,000 edges                 15
+    ``movielens-100k``          943 users, 1,682 items, 100,000                0
+    ``movielens-1m``            6,040 users, 3,706 items, 1,000,209            0
+    ``steam``                   1,698 users, 1,397 items, 84,424               0
+    ``anime``                   2,000 users, about 1,500 items, 250,000        0
+    ``netflix``                 as the file has it; see :func:`describe`       0
+    ``gowalla``                 29,858 users, 40,981 items, 1,027,370          0
+    ``synthetic-interactions``  900 users, 1,600 items, 100,000                0
+    ==========================  =============================================  ============
 
     Raw files are looked for in ``root``, in the folder named by the environment variable
     ``GRAPHPOISON_DATA``, and in the user's cache, laid out as PyG's classes do
     (``Planetoid/Cora/raw``, ``CitationFull/cora_ml/raw``, ``MovieLens100K/raw``); failing these,
-    PyG downloads them into the cache. Nothing is written anywhere else. Planetoid's files are
-    pickles: give only folders that you trust.
+    PyG downloads them into the cache. What PyG does not have (``polblogs``, ``steam``, ``anime``,
+    ``netflix``, ``gowalla``) is to be fetched by hand; the error says from where and to which
+    place. Nothing is written outside the cache. Planetoid's files are pickles: give only folders
+    that you trust.
 
     Args:
         name: one of :func:`names`.
@@ -76,7 +131,8 @@ def load(
         seed: of the split and, where there are any, of negatives and synthesis; None for the
             default above.
         options: of the data set, e.g. ``test_fraction=`` of ``movielens-100k`` or the sizes of the
-            synthetic sets; see :mod:`.citation`, :mod:`.interactions` and :mod:`.synthetic`.
+            synthetic sets; see :mod:`.citation`, :mod:`.recommenders` and
+            :mod:`.synthetic`.
 
     Returns:
         A citation graph as ``Data`` (see :func:`.citation.largest_component`) or interactions as
@@ -88,13 +144,48 @@ def load(
         FileNotFoundError: the files are nowhere and could not be downloaded.
     """
     maker = _MAKERS[choice("name", name, names())]
-    accepted = inspect.signature(maker).parameters
+    return maker(**_arguments(name, maker, root, seed, options))
+
+
+def describe(
+    name: str, root: str | Path | None = None, seed: int | None = None, **options: Any
+) -> Description:
+    """How many users, items and interactions a data set has, beside the thesis's Table 4.19.
+
+    Counts come from the files, after the filters; negatives are those that :func:`load` draws
+    unless told otherwise. ``describe("steam", min_user=1, min_item=1)`` counts the whole file.
+
+    Args:
+        name: a recommendation data set among :func:`names`; not a synthetic one.
+        root: as in :func:`load`.
+        seed: of the users drawn, in ``anime`` alone.
+        options: of the filters, e.g. ``min_user=``.
+
+    Raises:
+        ValueError, TypeError, FileNotFoundError: as :func:`load`.
+    """
+    read = _ROWS[choice("name", name, _ROWS)]
+    thesis = THESIS.get(name)
+    rows = read(**_arguments(name, read, root, seed, options))
+    return Description(name, count(rows, thesis.negatives if thesis else None), thesis)
+
+
+def _arguments(
+    name: str,
+    function: Callable[..., object],
+    root: str | Path | None,
+    seed: int | None,
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    """``options`` once checked, with ``root`` and ``seed`` where ``function`` takes them."""
+    accepted = inspect.signature(function).parameters
     for option in options:
         if option not in accepted:
             known = [parameter for parameter in accepted if parameter not in ("root", "seed")]
             raise TypeError(f"data set {name!r} has no option {option!r}; it has {known}.")
+    arguments = dict(options)
     if "root" in accepted:
-        options["root"] = root
-    if seed is not None:
-        options["seed"] = positive_int("seed", seed, minimum=0)
-    return maker(**options)
+        arguments["root"] = root
+    if seed is not None and "seed" in accepted:
+        arguments["seed"] = positive_int("seed", seed, minimum=0)
+    return arguments

@@ -12,7 +12,14 @@ from torch_geometric.io import read_npz, read_planetoid_data
 from torch_geometric.transforms import LargestConnectedComponents
 from torch_geometric.utils import index_to_mask, remove_self_loops, to_undirected
 
-from .locate import citation_full, find_raw, planetoid
+from .locate import Source, citation_full, find_files, find_raw, planetoid
+
+POLBLOGS = Source(
+    "polblogs",
+    ("zuegner",),
+    (("polblogs.npz",),),
+    page="the folder data of the GitHub repository danielzuegner/gnn-meta-attack",
+)
 
 
 def cora(root: str | Path | None = None, seed: int = 15) -> Data:
@@ -29,6 +36,32 @@ def citeseer(root: str | Path | None = None, seed: int = 15) -> Data:
     Returns and raises as :func:`largest_component` and :func:`graphpoison.datasets.load` say.
     """
     return _planetoid("citeseer", "CiteSeer", root, seed)
+
+
+def pubmed(root: str | Path | None = None, seed: int = 15) -> Data:
+    """PubMed (Namata et al. 2012) as distributed with Planetoid; its features are TF-IDF weights.
+
+    Returns and raises as :func:`largest_component` and :func:`graphpoison.datasets.load` say.
+    """
+    return _planetoid("pubmed", "PubMed", root, seed)
+
+
+def polblogs(root: str | Path | None = None, seed: int = 15) -> Data:
+    """PolBlogs (Adamic and Glance 2005): 1,222 nodes, 16,714 edges, the identity as features.
+
+    Returns and raises as :func:`largest_component` and :func:`graphpoison.datasets.load` say.
+    """
+    (path,) = find_files(POLBLOGS, root)
+    with np.load(path, allow_pickle=False) as file:
+        counts = np.diff(file["adj_indptr"])
+        source = np.repeat(np.arange(counts.size), counts)
+        edge_index = torch.from_numpy(np.stack([source, file["adj_indices"]]))
+        labels = torch.from_numpy(file["labels"])
+    data = largest_component(
+        Data(x=torch.zeros(labels.numel(), 0), edge_index=edge_index, y=labels), seed
+    )
+    data.x = torch.eye(data.y.numel())
+    return data
 
 
 def cora_ml(root: str | Path | None = None, seed: int = 15) -> Data:

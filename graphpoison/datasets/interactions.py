@@ -2,43 +2,21 @@
 
 import logging
 from collections.abc import Hashable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from .._checks import choice, in_range, positive_int
 from ..graph.sampling import Codes, sample_unoccupied
-from .locate import find_raw, movielens_100k
 
 logger = logging.getLogger(__name__)
 
 EdgeType = tuple[str, str, str]
 RATES: EdgeType = ("user", "rates", "item")
-
-
-def movielens(
-    root: str | Path | None = None,
-    seed: int = 0,
-    test_fraction: float = 0.2,
-    num_negatives: int | None = None,
-) -> HeteroData:
-    """MovieLens 100K (Harper and Konstan 2015): 943 users, 1,682 items, 100,000 interactions.
-
-    Every rating counts as an interaction, whatever its value. Returns and raises as
-    :func:`from_interactions` and :func:`graphpoison.datasets.load` say.
-    """
-    folder = find_raw(movielens_100k("movielens-100k"), root)
-    frame = pd.read_csv(
-        folder / "u.data", sep="\t", names=["user", "item", "rating", "time"], dtype=np.int64
-    )
-    return from_interactions(
-        frame, test_fraction=test_fraction, seed=seed, num_negatives=num_negatives
-    )
+PARTS = ("edge_index", "neg_edge_index", "unseen_edge_index", "unseen_neg_edge_index")
 
 
 def from_interactions(
@@ -50,22 +28,25 @@ def from_interactions(
     *,
     edge_type: EdgeType = RATES,
     num_negatives: int | None = None,
+    unseen: pd.DataFrame | None = None,
 ) -> HeteroData:
     """Bipartite data of the distinct (user, item) pairs in ``frame``.
 
     Users and items are numbered from 0 in the order of their sorted ids, or of first appearance
     where the ids cannot be sorted. Negatives are drawn uniformly without replacement among the
-    pairs that are not in ``frame``.
+    pairs that are in neither ``frame`` nor ``unseen``.
 
     Args:
         frame: one row per interaction; other columns are not looked at.
         user: column of user ids, of any hashable type.
         item: column of item ids, of any hashable type.
         test_fraction: share of the positives, and of the negatives, that is unseen; in [0, 1).
-            At least one of each stays in training.
+            At least one of each stays in training. Not looked at where ``unseen`` is given.
         seed: of the negatives and the split.
         edge_type: names of the user nodes, the relation and the item nodes.
         num_negatives: negatives to draw, train and unseen together; as many as positives if None.
+        unseen: the unseen positives of a published split, in the columns of ``frame``; negatives
+            are then split in the proportion of the positives.
 
     Returns:
         ``HeteroData`` with ``num_nodes`` and ``raw_id`` (the original ids, list) of both node
@@ -73,20 +54,30 @@ def from_interactions(
         ``edge_index``, ``neg_edge_index``, ``unseen_edge_index``, ``unseen_neg_edge_index``.
 
     Raises:
-        TypeError: ``frame`` is no DataFrame, ``edge_type`` no triple of names, an id not hashable.
-        ValueError: a column is missing or holds NaN, ``frame`` is empty, ``test_fraction`` lies
-            outside [0, 1), or the two node types of ``edge_type`` are the same.
+        TypeError: a frame is no DataFrame, ``edge_type`` no triple of names, an id not hashable.
+        ValueError: a column is missing or holds NaN, a frame is empty, ``test_fraction`` lies
+            outside [0, 1), a pair is in both frames, or the two node types of ``edge_type`` are
+            the same.
     """
     _check_edge_type(edge_type)
-    _check_frame(frame, user, item)
-    users, user_ids = _number("user", frame[user])
-    items, item_ids = _number("item", frame[item])
+    _check_frame("frame", frame, user, item)
+    rows = frame[[user, item]]
+    if unseen is not None:
+        _check_frame("unseen", unseen, user, item)
+        rows = pd.concat([rows, unseen[[user, item]]])
+    users, user_ids = _number("user", rows[user])
+    items, item_ids = _number("item", rows[item])
     shape = (len(user_ids), len(item_ids))
-    codes = np.unique(users * shape[1] + items)
-    if codes.size < len(frame):
-        logger.info("Dropped %d repeated interactions.", len(frame) - codes.size)
+    codes = users * shape[1] + items
+    known, held_out = np.unique(codes[: len(frame)]), np.unique(codes[len(frame) :])
+    repeated = codes.size - known.size - held_out.size
+    if repeated:
+        logger.info("Dropped %d repeated interactions.", repeated)
     rng = np.random.default_rng(positive_int("seed", seed, minimum=0))
-    data = assemble(codes, shape, test_fraction, rng, edge_type, num_negatives)
+    if unseen is None:
+        data = assemble(known, shape, test_fraction, rng, edge_type, num_negatives)
+    else:
+        data = _assemble_split(known, held_out, shape, rng, edge_type, num_negatives)
     data[edge_type[0]].raw_id = user_ids
     data[edge_type[2]].raw_id = item_ids
     return data
@@ -107,13 +98,38 @@ def assemble(
     if in_range("test_fraction", test_fraction, 0.0, 1.0) == 1.0:
         raise ValueError("test_fraction must lie in [0, 1), found 1.0; keep a part for training.")
     negatives = draw_negatives(positives, shape, num_negatives, rng)
+    train, unseen = _split(positives, test_fraction, rng)
+    train_negatives, unseen_negatives = _split(negatives, test_fraction, rng)
+    return _graph((train, train_negatives, unseen, unseen_negatives), shape, edge_type)
+
+
+def _assemble_split(
+    train: Codes,
+    unseen: Codes,
+    shape: tuple[int, int],
+    rng: np.random.Generator,
+    edge_type: EdgeType,
+    num_negatives: int | None,
+) -> HeteroData:
+    positives = np.union1d(train, unseen)
+    if positives.size < train.size + unseen.size:
+        raise ValueError(
+            f"{train.size + unseen.size - positives.size} pairs of unseen are also in frame; a "
+            "pair is either for training or unseen: drop them from one."
+        )
+    negatives = draw_negatives(positives, shape, num_negatives, rng)
+    train_negatives, unseen_negatives = _split(negatives, unseen.size / positives.size, rng)
+    return _graph((train, train_negatives, unseen, unseen_negatives), shape, edge_type)
+
+
+def _graph(
+    parts: tuple[Codes, Codes, Codes, Codes], shape: tuple[int, int], edge_type: EdgeType
+) -> HeteroData:
     data = HeteroData()
     data[edge_type[0]].num_nodes, data[edge_type[2]].num_nodes = shape
     store = data[edge_type]
-    train, unseen = _split(positives, test_fraction, rng)
-    store.edge_index, store.unseen_edge_index = _pairs(train, shape), _pairs(unseen, shape)
-    train, unseen = _split(negatives, test_fraction, rng)
-    store.neg_edge_index, store.unseen_neg_edge_index = _pairs(train, shape), _pairs(unseen, shape)
+    for key, codes in zip(PARTS, parts, strict=True):
+        store[key] = torch.from_numpy(np.stack(np.divmod(codes, shape[1])))
     return data
 
 
@@ -137,10 +153,6 @@ def _split(codes: Codes, fraction: float, rng: np.random.Generator) -> tuple[Cod
     return np.sort(codes[order[num_unseen:]]), np.sort(codes[order[:num_unseen]])
 
 
-def _pairs(codes: Codes, shape: tuple[int, int]) -> Tensor:
-    return torch.from_numpy(np.stack(np.divmod(codes, shape[1])))
-
-
 def _number(argument: str, ids: "pd.Series[Any]") -> tuple[Codes, list[Hashable]]:
     """The place of each id in the list of distinct ids, and that list."""
     try:
@@ -156,24 +168,24 @@ def _number(argument: str, ids: "pd.Series[Any]") -> tuple[Codes, list[Hashable]
     return place[codes].astype(np.int64), pd.Series(distinct[order]).tolist()
 
 
-def _check_frame(frame: pd.DataFrame, user: str, item: str) -> None:
+def _check_frame(name: str, frame: pd.DataFrame, user: str, item: str) -> None:
     if not isinstance(frame, pd.DataFrame):
-        raise TypeError(f"frame must be a pandas DataFrame, found {type(frame).__name__}.")
+        raise TypeError(f"{name} must be a pandas DataFrame, found {type(frame).__name__}.")
     columns = list(frame.columns)
     for argument, column in (("user", user), ("item", item)):
         choice(argument, column, columns)
         if columns.count(column) > 1:
-            raise ValueError(f"frame has {columns.count(column)} columns {argument}={column!r}.")
+            raise ValueError(f"{name} has {columns.count(column)} columns {argument}={column!r}.")
     if user == item:
         raise ValueError(f"user and item are both column {user!r}; name two columns.")
     if frame.empty:
-        raise ValueError("frame has no rows; give at least one interaction.")
+        raise ValueError(f"{name} has no rows; give at least one interaction.")
     for argument, column in (("user", user), ("item", item)):
         missing = int(frame[column].isna().sum())
         if missing:
             raise ValueError(
-                f"column {argument}={column!r} has {missing} missing ids (NaN) in {len(frame)} "
-                "rows; drop these rows or fill them in."
+                f"column {argument}={column!r} of {name} has {missing} missing ids (NaN) in "
+                f"{len(frame)} rows; drop these rows or fill them in."
             )
 
 

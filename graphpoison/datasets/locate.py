@@ -25,14 +25,17 @@ class Source:
     Args:
         name: as given to :func:`graphpoison.datasets.load`.
         folders: raw folders relative to a data folder, the one PyG's class makes first.
-        files: the files that must all be in one of ``folders``.
+        files: names of files that must all be in one of ``folders``; several such sets where the
+            data exist in several forms, the first complete one being read.
+        page: where the files are to be had, for those that have to be fetched by hand.
         download: makes ``folders[0]`` under the folder it is given, by PyG's own class.
     """
 
     name: str
     folders: tuple[str, ...]
-    files: tuple[str, ...]
-    download: Callable[[Path], object]
+    files: tuple[tuple[str, ...], ...]
+    page: str = ""
+    download: Callable[[Path], object] | None = None
 
 
 def planetoid(name: str, folder: str) -> Source:
@@ -41,8 +44,8 @@ def planetoid(name: str, folder: str) -> Source:
     return Source(
         name,
         (f"Planetoid/{folder}/raw",),
-        tuple(f"ind.{folder.lower()}.{part}" for part in parts),
-        lambda place: pyg_datasets.Planetoid(str(place / "Planetoid"), folder),
+        (tuple(f"ind.{folder.lower()}.{part}" for part in parts),),
+        download=lambda place: pyg_datasets.Planetoid(str(place / "Planetoid"), folder),
     )
 
 
@@ -51,8 +54,8 @@ def citation_full(name: str, folder: str) -> Source:
     return Source(
         name,
         (f"CitationFull/{folder}/raw",),
-        (f"{folder}.npz",),
-        lambda place: pyg_datasets.CitationFull(str(place / "CitationFull"), folder),
+        ((f"{folder}.npz",),),
+        download=lambda place: pyg_datasets.CitationFull(str(place / "CitationFull"), folder),
     )
 
 
@@ -61,17 +64,22 @@ def movielens_100k(name: str) -> Source:
     return Source(
         name,
         ("MovieLens100K/raw", "MovieLens100K/ml-100k", "ml-100k"),
-        ("u.data",),
-        lambda place: pyg_datasets.MovieLens100K(str(place / "MovieLens100K")),
+        (("u.data",),),
+        download=lambda place: pyg_datasets.MovieLens100K(str(place / "MovieLens100K")),
     )
 
 
 def find_raw(source: Source, root: str | Path | None = None) -> Path:
-    """The folder with the raw files of ``source``.
+    """The folder with the raw files of ``source``; otherwise as :func:`find_files`."""
+    return find_files(source, root)[0].parent
+
+
+def find_files(source: Source, root: str | Path | None = None) -> tuple[Path, ...]:
+    """The raw files of ``source``, in the order in which it names them.
 
     Looks in ``root``, then in the folder that the environment variable ``GRAPHPOISON_DATA`` names,
-    then in the user's cache (``$XDG_CACHE_HOME/graphpoison`` or ``~/.cache/graphpoison``); last, it
-    downloads into the cache. ``root`` and ``GRAPHPOISON_DATA`` may be read-only.
+    then in the user's cache (``$XDG_CACHE_HOME/graphpoison`` or ``~/.cache/graphpoison``); last, if
+    PyG has them, it downloads into the cache. ``root`` and ``GRAPHPOISON_DATA`` may be read-only.
 
     Raises:
         TypeError: ``root`` is no path.
@@ -86,7 +94,7 @@ def find_raw(source: Source, root: str | Path | None = None) -> Path:
     for label, place in places.items():
         found = _look(source, place)
         if found is not None:
-            logger.info("%s: reading %s (found by %s).", source.name, found, label)
+            logger.info("%s: reading %s (found by %s).", source.name, found[0].parent, label)
             return found
         if place is not None:
             logger.info("%s: not in %s (%s).", source.name, place, label)
@@ -113,17 +121,21 @@ def _directory(label: str, value: object) -> Path | None:
     return path
 
 
-def _look(source: Source, place: Path | None) -> Path | None:
+def _look(source: Source, place: Path | None) -> tuple[Path, ...] | None:
     if place is None:
         return None
     for folder in source.folders:
-        if all((place / folder / file).is_file() for file in source.files):
-            return place / folder
+        for names in source.files:
+            files = tuple(place / folder / name for name in names)
+            if all(file.is_file() for file in files):
+                return files
     return None
 
 
-def _download(source: Source, places: dict[str, Path | None]) -> Path:
+def _download(source: Source, places: dict[str, Path | None]) -> tuple[Path, ...]:
     """Download beside the final place and move there, so that no half-written file is left."""
+    if source.download is None:
+        raise FileNotFoundError(_nowhere(source, places))
     cache = user_cache()
     logger.info("%s: downloading into %s.", source.name, cache)
     try:
@@ -134,7 +146,7 @@ def _download(source: Source, places: dict[str, Path | None]) -> Path:
                 _move(Path(staging), cache, Path(source.folders[0]).parent)
         found = _look(source, cache)
         if found is None:
-            raise OSError(f"the download did not hold {', '.join(source.files)}")
+            raise OSError(f"the download did not hold {_files(source)}")
     except Exception as error:  # PyG's downloads fail with whatever their transport raises
         raise FileNotFoundError(_nowhere(source, places, error)) from error
     return found
@@ -147,19 +159,30 @@ def _move(staging: Path, cache: Path, folder: Path) -> None:
     shutil.move(staging / folder, cache / folder)
 
 
-def _nowhere(source: Source, places: dict[str, Path | None], error: Exception) -> str:
+def _files(source: Source) -> str:
+    return " or ".join(", ".join(names) for names in source.files)
+
+
+def _nowhere(source: Source, places: dict[str, Path | None], error: Exception | None = None) -> str:
     def tried(label: str, absent: str) -> str:
         place = places[label]
         return absent if place is None else f"{place}: no {source.folders[0]} with all its files"
 
+    lines = [
+        f"  1. root argument: {tried('root', 'not given')}",
+        f"  2. environment variable {VARIABLE}: {tried(VARIABLE, 'not set')}",
+        f"  3. user's cache: {tried('cache', 'none')}",
+    ]
+    if error is None:
+        todo = f"It cannot be downloaded for you: get it from {source.page}, and put"
+    else:
+        lines.append(f"  4. download by PyG: {type(error).__name__}: {error}")
+        todo = "Connect to the network and try again, or put"
     return "\n".join(
         [
-            f"data set {source.name!r} was found in none of the four places:",
-            f"  1. root argument: {tried('root', 'not given')}",
-            f"  2. environment variable {VARIABLE}: {tried(VARIABLE, 'not set')}",
-            f"  3. user's cache: {tried('cache', 'none')}",
-            f"  4. download by PyG: {type(error).__name__}: {error}",
-            f"Connect to the network and try again, or put {', '.join(source.files)} into "
+            f"data set {source.name!r} was found in none of the {len(lines)} places:",
+            *lines,
+            f"{todo} {_files(source)} into "
             f"{source.folders[0]} under a folder given as root= or {VARIABLE}; "
             "the data sets named 'synthetic-...' need no files.",
         ]

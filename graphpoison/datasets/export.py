@@ -1,0 +1,107 @@
+"""Interactions written to files with the ids that they came with, the poisoned ones above all."""
+
+import csv
+import itertools
+import os
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from .._checks import choice
+from .._io import atomic_write
+from ..graph import bipartite
+from ..graph.adjacency import with_edge_index
+from .tables import suffix
+
+SEPARATOR = {".inter": "\t", ".tsv": "\t", ".csv": ","}
+
+
+def write_interactions(
+    data: HeteroData,
+    path: str | os.PathLike[str],
+    edge_type: bipartite.EdgeType | None = None,
+    part: Literal["train", "unseen"] = "train",
+) -> None:
+    """Write the interactions of ``data`` as a table that :func:`read_interactions` reads.
+
+    The suffix says how: ``.inter`` (RecBole: ``user_id:token``, ``item_id:token``, tabs), ``.csv``
+    or ``.tsv`` (``user``, ``item``), each also with ``.gz``. Ids are the ``raw_id`` of the nodes,
+    or their numbers where there is none. Nodes beyond the end of ``raw_id``, as an attack adds
+    them, get ids that nobody has: integers go on after the largest, others are ``new-0`` and so on.
+    Rows are sorted by the nodes' numbers; a user without interactions is in no row.
+
+    Args:
+        data: a graph as :func:`from_interactions` makes it; not changed.
+        path: the file to write, whole or not at all.
+        edge_type: which interactions; the only ones that are no reverse of others if None.
+        part: ``"train"`` for ``edge_index``, ``"unseen"`` for ``unseen_edge_index``.
+
+    Raises:
+        TypeError: ``data`` is no ``HeteroData``.
+        ValueError: unknown suffix or part; the edge type is absent or ambiguous; ``raw_id`` is
+            longer than there are nodes, or two ids look alike in a text file, or one is empty.
+    """
+    target = Path(path)
+    kind = choice("the suffix of path", suffix(target), SEPARATOR)
+    found = bipartite.read_interactions(with_edge_index(data), edge_type)
+    parts = {"train": found.positive, "unseen": found.unseen}
+    pairs = parts[choice("part", part, parts)]
+    if pairs is None:
+        raise ValueError(f"part='unseen', but data[{found.edge_type}] has no unseen_edge_index.")
+    columns = ("user_id:token", "item_id:token") if kind == ".inter" else ("user", "item")
+    source, _, destination = found.edge_type
+    table = pd.DataFrame(
+        {
+            column: _ids(data, node_type)[nodes.cpu().numpy()]
+            for column, node_type, nodes in zip(columns, (source, destination), pairs, strict=True)
+        }
+    )
+    returns = any("\r" in text for text in table.to_numpy().flat)  # csv would not quote them
+    with atomic_write(target) as file:
+        table.to_csv(
+            file,
+            sep=SEPARATOR[kind],
+            index=False,
+            lineterminator="\n",
+            quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL,
+            mode="wb",
+            compression={"method": "gzip", "mtime": 0} if target.suffix == ".gz" else None,
+        )
+
+
+def _ids(data: HeteroData, node_type: str) -> npt.NDArray[np.object_]:
+    """What is written for each node, all different."""
+    store = data[node_type]
+    number = int(store.num_nodes)
+    raw = store["raw_id"] if "raw_id" in store else range(number)
+    known: list[Hashable] = raw.tolist() if isinstance(raw, Tensor) else list(raw)
+    if len(known) > number:
+        raise ValueError(
+            f"data[{node_type!r}] has {number} nodes, but {len(known)} in raw_id; set num_nodes."
+        )
+    texts = [str(identity) for identity in [*known, *_fresh_ids(known, number - len(known))]]
+    if "" in texts:
+        raise ValueError(f"data[{node_type!r}].raw_id has an empty id, which reads as missing.")
+    twice = pd.Series(texts, dtype=object).duplicated()
+    if twice.any():
+        raise ValueError(
+            f"data[{node_type!r}].raw_id has {int(twice.sum())} ids that look like others in a "
+            f"text file, e.g. {texts[int(twice.argmax())]!r}; give every node an id of its own."
+        )
+    return np.array(texts, dtype=object)
+
+
+def _fresh_ids(known: list[Hashable], count: int) -> list[Hashable]:
+    numbers = [identity for identity in known if type(identity) is int]
+    if len(numbers) == len(known):
+        start = max(numbers, default=-1) + 1
+        return list(range(start, start + count))
+    taken = {str(identity) for identity in known}
+    names = (f"new-{number}" for number in itertools.count())
+    return list(itertools.islice((name for name in names if name not in taken), count))

@@ -1,0 +1,80 @@
+"""Filters of interaction tables, each a pure function from a DataFrame to some of its rows."""
+
+import numpy as np
+import pandas as pd
+
+from .._checks import choice, positive_int
+
+
+def at_least(frame: pd.DataFrame, column: str, minimum: float) -> pd.DataFrame:
+    """The rows whose ``column`` is ``minimum`` or more, e.g. four and five stars.
+
+    Raises:
+        ValueError: ``frame`` has no such column.
+    """
+    return frame[frame[choice("column", column, list(frame.columns))] >= minimum]
+
+
+def k_core(
+    frame: pd.DataFrame,
+    min_user: int = 1,
+    min_item: int = 1,
+    *,
+    user: str = "user",
+    item: str = "item",
+    repeat: bool = True,
+) -> pd.DataFrame:
+    """Drop users and items with too few rows, until nothing changes.
+
+    Rows are counted, not distinct pairs: a game bought and played is two rows. What is left is the
+    largest set of rows in which every user has ``min_user`` and every item ``min_item``; it does
+    not depend on which is dropped first.
+
+    Args:
+        frame: one row per interaction.
+        min_user: rows that a user needs.
+        min_item: rows that an item needs.
+        user: column of user ids.
+        item: column of item ids.
+        repeat: drop until nothing changes; False drops users once, then items once.
+
+    Returns:
+        The rows left, in their order; perhaps none.
+
+    Raises:
+        ValueError: a minimum is negative, or ``frame`` lacks a column.
+    """
+    minima = (
+        positive_int("min_user", min_user, minimum=0),
+        positive_int("min_item", min_item, minimum=0),
+    )
+    columns = list(frame.columns)
+    users = pd.factorize(frame[choice("user", user, columns)])[0]
+    items = pd.factorize(frame[choice("item", item, columns)])[0]
+    kept = np.arange(len(frame))
+    while True:
+        before = kept.size
+        for codes, minimum in zip((users, items), minima, strict=True):
+            counts = np.bincount(codes[kept])
+            kept = kept[counts[codes[kept]] >= minimum]
+        if kept.size == before or not repeat:
+            return frame.iloc[kept]
+
+
+def sample_users(
+    frame: pd.DataFrame, count: int, rng: np.random.Generator, *, user: str = "user"
+) -> pd.DataFrame:
+    """The rows of ``count`` users, drawn uniformly without replacement.
+
+    The draw depends on the users' ids and ``rng``, not on the order of the rows.
+
+    Raises:
+        ValueError: ``frame`` has fewer users.
+    """
+    ids = np.sort(frame[choice("user", user, list(frame.columns))].unique())
+    if positive_int("count", count) > ids.size:
+        raise ValueError(
+            f"{count} users were to be drawn, but only {ids.size} are left; draw fewer or ask "
+            "for fewer rows of each."
+        )
+    return frame[frame[user].isin(rng.choice(ids, count, replace=False))]

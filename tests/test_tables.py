@@ -1,0 +1,315 @@
+"""Interactions and graphs from and to files."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from torch_geometric.data import Batch, Data, HeteroData
+from torch_geometric.transforms import ToSparseTensor, ToUndirected
+
+import graphpoison as gp
+
+KIND = ("user", "rates", "item")
+SUFFIXES = (".inter", ".csv", ".tsv", ".inter.gz", ".csv.gz")
+IDS = st.one_of(
+    st.integers(-(10**17), 10**17),
+    st.text(min_size=1, max_size=6),
+    st.text('\r\n\t,";x', min_size=1, max_size=3),
+)
+
+
+def written(path: Path, text: str) -> Path:
+    if path.suffix == ".gz":
+        with gzip.open(path, "wt", encoding="utf-8") as file:
+            file.write(text)
+    else:
+        path.write_text(text, encoding="utf-8")
+    return path
+
+
+def read_pairs(path: Path, **options: object) -> list[tuple[object, object]]:
+    frame = gp.datasets.read_interactions(path, **options)
+    return list(zip(frame["user"].tolist(), frame["item"].tolist(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "options"),
+    [
+        ("a.csv", "user,item,rating\n3,x,4.5\n3,y,1\n", {}),
+        ("a.csv", "item,user,rating\nx,3,4.5\ny,3,1\n", {}),
+        ("a.csv.gz", "rating,user_id,item_id\n4.5,3,x\n1,3,y\n", {}),
+        ("a.csv", "user;item;rating\n3;x;4.5\n3;y;1\n", {}),
+        ("a.txt", "who|what|rating\n3|x|4.5\n3|y|1\n", {}),
+        ("a.csv", '\ufeffwhat,"wh,o",rating\nx,3,4.5\ny,3,1\n', {"user": "wh,o", "item": 0}),
+        ("a.inter", "user_id:token\titem_id:token\trating:float\n3\tx\t4.5\n3\ty\t1\n", {}),
+        ("a.inter.gz", "rating:float\titem_id:token\tuser_id:token\n4.5\tx\t3\n1\ty\t3\n", {}),
+        ("a.tsv", "user\titem\trating\r\n3\tx\t4.5\r\n3\ty\t1\r\n", {}),
+        ("a.dat", "3::x::4.5\n3::y::1\n", {"header": False}),
+        ("u.data", "3\tx\t4.5\n3\ty\t1\n", {"header": False}),
+        ("a.csv", "4.5!x!3\n1!y!3\n", {"header": False, "separator": "!", "user": 2, "item": "1"}),
+    ],
+)
+def test_tables_of_every_kind_read_alike(
+    tmp_path: Path, name: str, text: str, options: dict[str, object]
+) -> None:
+    path = written(tmp_path / name, text)
+    frame = gp.datasets.read_interactions(path, **options)
+    assert frame["user"].tolist() == [3, 3]
+    assert frame["user"].dtype == np.int64
+    assert frame["item"].tolist() == ["x", "y"]
+    (rating,) = set(frame.columns) - {"user", "item"}
+    assert frame[rating].tolist() == [4.5, 1.0]
+    data = gp.datasets.from_interactions(frame, test_fraction=0.0)
+    assert data[KIND].edge_index.tolist() == [[0, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("name", ["train.txt", "train.txt.gz"])
+def test_lists_of_lightgcn_are_read(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path / name, "0 5 3\n1\n2 3 \n")
+    assert read_pairs(path, lists=True) == [(0, 5), (0, 3), (2, 3)]
+    with pytest.raises(ValueError, match="lists=True"):
+        gp.datasets.read_interactions(written(tmp_path / name, "0 5\n1 2 3\n"))
+
+
+def test_other_columns_are_numbers_where_all_of_them_are(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "user,item,stars,note\n1,2,,NA\n1,3,4.5,7\n")
+    frame = gp.datasets.read_interactions(path)
+    assert frame["stars"].isna().tolist() == [True, False]
+    assert frame["stars"].tolist()[1] == 4.5
+    assert frame["note"].tolist() == ["NA", "7"]
+
+
+def test_ids_that_only_look_like_numbers_stay_apart(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "user,item\n7,1\n007,NA\n+7,null\n")
+    assert read_pairs(path) == [("7", "1"), ("007", "NA"), ("+7", "null")]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("user,item\n1,2\n", {"user": "usr"}, "user='usr' is not known.*Did you mean 'user'"),
+        ("user,item\n1,2\n", {"item": "itemm"}, "Did you mean 'item'"),
+        ("user,item\n1,2\n", {"item": 2}, "item=2 is no column"),
+        ("user,item\n1,2\n", {"item": -1}, "item must be at least 0"),
+        ("user\n1\n", {}, "item=1 is no column"),
+        ("rating,user\n1,2\n", {}, "both column 'user'"),
+        ("user,item,who\n1,2,3\n", {"user": "who"}, "has a column 'user' besides"),
+        ("user,item\n1,2\n,3\n", {}, "1 missing ids"),
+        ("user,item\n1,2,3\n1,2,3\n", {}, "is no table with ','"),
+        ("user,item\n1,2\n1,2,3\n", {}, "is no table with ','"),
+        ("", {}, "is empty"),
+    ],
+)
+def test_bad_tables_are_named(
+    tmp_path: Path, text: str, options: dict[str, object], message: str
+) -> None:
+    path = written(tmp_path / "a.csv", text)
+    with pytest.raises(ValueError, match=message):
+        gp.datasets.read_interactions(path, **options)
+
+
+def test_an_absent_table_and_a_position_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        gp.datasets.read_interactions(tmp_path / "a.csv")
+    path = written(tmp_path / "a.csv", "user,item\n1,2\n")
+    with pytest.raises(TypeError, match="user must be an integer"):
+        gp.datasets.read_interactions(path, user=0.5)
+
+
+@settings(deadline=None)  # files
+@given(
+    pairs=st.lists(st.tuples(IDS, IDS), min_size=1, max_size=12),
+    suffix=st.sampled_from(SUFFIXES),
+    fraction=st.sampled_from([0.0, 0.3]),
+)
+@example(
+    pairs=[(mark, f"a{mark}b") for mark in "\r\n\t,;\"'# \x1c\x85\u2028"], suffix=".csv", fraction=0
+)
+@example(pairs=[("\r", "a\r\n"), ("\n", "\t")], suffix=".inter.gz", fraction=0.0)
+@example(pairs=[(5, "x"), ("5", "x")], suffix=".tsv", fraction=0.0)
+def test_what_is_written_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory,
+    pairs: list[tuple[object, object]],
+    suffix: str,
+    fraction: float,
+) -> None:
+    frame = pd.DataFrame(pairs, columns=["user", "item"], dtype=object)
+    data = gp.datasets.from_interactions(frame, test_fraction=fraction)
+    for part, key in (("train", "edge_index"), ("unseen", "unseen_edge_index")):
+        index = data[KIND][key].tolist()
+        expected = [
+            tuple(str(data[name].raw_id[node]) for name, node in zip(KIND[::2], pair, strict=True))
+            for pair in zip(*index, strict=True)
+        ]
+        path = tmp_path_factory.mktemp("written") / f"table{suffix}"
+        try:
+            gp.datasets.write_interactions(data, path, part=part)
+        except ValueError:  # e.g. 5 and "5"
+            assert any(
+                len({str(i) for i in data[n].raw_id}) < len(data[n].raw_id) for n in KIND[::2]
+            )
+            continue
+        found = read_pairs(path)
+        assert [(str(user), str(item)) for user, item in found] == expected
+        assert [child.name for child in path.parent.iterdir()] == [path.name]
+
+
+def test_a_poisoned_graph_is_written_with_raw_ids(tmp_path: Path, interactions: HeteroData) -> None:
+    interactions["user"].raw_id = [100 + 7 * user for user in range(interactions["user"].num_nodes)]
+    task = gp.Recommendation(interactions, gp.CF(dim=2))
+    poisoned = gp.RandomAttack(allow_removals=False)(task, 3).apply(ToUndirected()(interactions))
+    for name in ("out.inter", "out.tsv", "out.csv.gz"):
+        gp.datasets.write_interactions(poisoned, tmp_path / name)
+        pairs = read_pairs(tmp_path / name)
+        assert pairs == [(100 + 7 * u, i) for u, i in poisoned[KIND].edge_index.t().tolist()]
+        assert len(pairs) == interactions[KIND].edge_index.size(1) + 3
+    header = (tmp_path / "out.inter").read_text().splitlines()[0]
+    assert header == "user_id:token\titem_id:token"
+    sparse = ToSparseTensor()(interactions)
+    gp.datasets.write_interactions(sparse, tmp_path / "sparse.csv")
+    gp.datasets.write_interactions(interactions, tmp_path / "dense.csv")
+    assert (tmp_path / "sparse.csv").read_bytes() == (tmp_path / "dense.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("raw", "fresh"),
+    [
+        ([4, 9, 2], [10, 11]),
+        (["eve", "new-0", "bob"], ["new-1", "new-2"]),
+        (["eve", 7, "bob"], ["new-0", "new-1"]),
+        (torch.tensor([4, 9, 2]), [10, 11]),
+        (None, [3, 4]),
+    ],
+)
+def test_new_users_get_ids_that_nobody_has(
+    tmp_path: Path, raw: object, fresh: list[object]
+) -> None:
+    data = HeteroData()
+    data["user"].num_nodes, data["item"].num_nodes = 5, 1
+    if raw is not None:
+        data["user"].raw_id = raw
+    data[KIND].edge_index = torch.tensor([[3, 4], [0, 0]])
+    gp.datasets.write_interactions(data, tmp_path / "out.csv")
+    assert read_pairs(tmp_path / "out.csv") == [(identity, 0) for identity in fresh]
+
+
+def test_what_cannot_be_written_is_named(tmp_path: Path, interactions: HeteroData) -> None:
+    def write(name: str, **options: object) -> None:
+        gp.datasets.write_interactions(interactions, tmp_path / name, **options)
+
+    with pytest.raises(ValueError, match=r"Did you mean '\.inter'"):
+        write("out.int")
+    with pytest.raises(ValueError, match="part='test' is not known"):
+        write("out.csv", part="test")
+    with pytest.raises(ValueError, match="is not in data"):
+        write("out.csv", edge_type=("user", "likes", "item"))
+    with pytest.raises(TypeError, match="must be a torch_geometric HeteroData"):
+        gp.datasets.write_interactions(Data(), tmp_path / "out.csv")
+    users = interactions["user"].num_nodes
+    for raw, message in (
+        (range(users + 1), "set num_nodes"),
+        ([1, "1", *range(2, users)], "1 ids that look like others.*'1'"),
+        (["", *range(1, users)], "an empty id"),
+    ):
+        interactions["user"].raw_id = list(raw)
+        with pytest.raises(ValueError, match=message):
+            write("out.csv")
+    del interactions["user"].raw_id
+    del interactions[KIND].unseen_edge_index
+    with pytest.raises(ValueError, match="has no unseen_edge_index"):
+        write("out.csv", part="unseen")
+    assert not list(tmp_path.iterdir())
+
+
+def assert_same(left: object, right: object) -> None:
+    assert type(left) is type(right)
+    if isinstance(left, dict):
+        assert list(left) == list(right)
+        for key in left:
+            assert_same(left[key], right[key])
+    elif isinstance(left, torch.Tensor):
+        assert left.dtype == right.dtype
+        assert left.layout == right.layout
+        assert torch.equal(left.to_dense(), right.to_dense())
+    else:
+        assert left == right
+
+
+def test_graphs_are_read_back_as_they_were(
+    tmp_path: Path, citation: Data, interactions: HeteroData
+) -> None:
+    interactions["user"].raw_id = [("a", user) for user in range(interactions["user"].num_nodes)]
+    interactions.note = {"kept": True, "share": 0.5, "nothing": None}
+    sparse = ToSparseTensor(layout=torch.sparse_csr)(citation)
+    for number, data in enumerate((citation, interactions, sparse)):
+        path = tmp_path / f"{number}.pt"
+        gp.datasets.save_graph(data, path)
+        back = gp.datasets.load_graph(path)
+        assert type(back) is type(data)
+        assert_same(back.to_dict(), data.to_dict())
+        state = torch.load(path, weights_only=True)
+        assert_same(state["graph"], data.to_dict())
+        assert back.num_nodes == data.num_nodes
+    assert gp.NodeClassification(gp.datasets.load_graph(tmp_path / "0.pt"), surrogate="linear-gcn")
+
+
+def test_what_would_need_code_is_not_saved(tmp_path: Path, interactions: HeteroData) -> None:
+    path = tmp_path / "graph.pt"
+    interactions["user"].raw_id = [pd.Timestamp(0)] * 3
+    with pytest.raises(TypeError, match=r"data\['user'\]\['raw_id'\] holds a Timestamp"):
+        gp.datasets.save_graph(interactions, path)
+    interactions["user"].raw_id = np.arange(3)
+    with pytest.raises(TypeError, match="holds a ndarray"):
+        gp.datasets.save_graph(interactions, path)
+    with pytest.raises(TypeError, match="must be Data or HeteroData, found DataBatch"):
+        gp.datasets.save_graph(Batch.from_data_list([Data(x=torch.zeros(1))]), path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_files_are_not_taken_for_graphs(tmp_path: Path) -> None:
+    path = tmp_path / "graph.pt"
+    for content in (b"", b"no graph", b"PK\3\4"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="is no file of save_graph"):
+            gp.datasets.load_graph(path)
+    for state, message in (
+        ([1, 2], "is no file of save_graph"),
+        ({"kind": "Graph", "graph": {}}, "is no file of save_graph"),
+        ({"kind": "Data", "graph": {}, "format": 99}, "of another format than 1"),
+        (Data(), "is no file of save_graph"),
+    ):
+        torch.save(state, path)
+        with pytest.raises(ValueError, match=message):
+            gp.datasets.load_graph(path)
+    with pytest.raises(FileNotFoundError):
+        gp.datasets.load_graph(tmp_path / "nowhere.pt")
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_page_on_data_runs_as_written(
+    number: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+    blocks = [part.split("```")[0] for part in page.split("```python\n")[1:]]
+    assert len(blocks) == 3
+    if "steam" in blocks[number]:
+        request.getfixturevalue("real_data")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(blocks[number], "data.md", "exec"), scope := {})
+    expected = ("interactions=200000", "'u0'", "")
+    assert expected[number] in capsys.readouterr().out
+    if number == 2:
+        assert read_pairs(tmp_path / "poisoned.inter") == [
+            tuple(pair) for pair in scope["poisoned"][KIND].edge_index.t().tolist()
+        ]
+        assert_same(scope["again"].to_dict(), scope["state"]["graph"])
+        assert scope["poisoned"][KIND].edge_index.size(1) == 1200 + 20
