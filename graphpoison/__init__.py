@@ -6,7 +6,7 @@ from .budget import Budget
 from .constraints import Constraint, NoSingletons
 from .evaluate import evaluate
 from .hypergradient import Flips, Hypergradient, MetaGradient, Unrolled
-from .models import CF, GMF, MLP, LinearGCN, NeuMF, Recommender, ReLUGCN
+from .models import CF, GMF, MLP, LightGCN, LinearGCN, NeuMF, Recommender, ReLUGCN
 from .perturbation import Perturbation
 from .report import Report
 from .tasks import NodeClassification, Recommendation, Task
@@ -23,6 +23,7 @@ __all__ = [
     "Constraint",
     "Flips",
     "Hypergradient",
+    "LightGCN",
     "LinearGCN",
     "MetaAttack",
     "MetaGradient",

@@ -188,30 +188,57 @@ def best(score: Tensor, count: int) -> list[int]:
 # --- Recommendation ---------------------------------------------------------------------------
 
 
-def cf_scores(model: str, pairs: Tensor, theta: Theta) -> Tensor:
-    """Logits of `pairs` [2, E]; phi is relu, or what follows the model's name ("mlp-tanh").
+def cf_scores(model: str, pairs: Tensor, theta: Theta, w: Tensor) -> Tensor:
+    """Logits of `pairs` [2, E] with weights w; phi is relu, or what follows the model's name.
 
     cf:    s_ui = sum_d P_ud Q_id
     gmf:   s_ui = sum_d h_d P_ud Q_id
     tower: s_ui = tower(P_u * Q_i)           gmf with hidden layers
     mlp:   s_ui = tower([P_u, Q_i])          tower(x) = w . phi(W_L phi(... phi(W_1 x + b_1))) + b
     neumf: s_ui = gmf + mlp, each with embeddings of its own
+    lightgcn-K: cf, of embeddings averaged over K propagations
     """
     (user, item), (model, _, activation) = pairs, model.partition("-")
+    if model == "lightgcn":
+        return cf_scores("cf", pairs, propagated(pairs, theta, w, int(activation)), w)
     P, Q = theta[0][user], theta[1][item]
     if model == "cf":
         return (P * Q).sum(dim=1)
     if model == "gmf":
         return (theta[2] * P * Q).sum(dim=1)
     if model == "neumf":
-        mlp = cf_scores("mlp-" + activation, pairs, theta[3:])
-        return cf_scores("gmf", pairs, theta[:3]) + mlp
+        mlp = cf_scores("mlp-" + activation, pairs, theta[3:], w)
+        return cf_scores("gmf", pairs, theta[:3], w) + mlp
     phi = getattr(torch, activation or "relu")
     z = {"tower": P * Q, "mlp": torch.cat([P, Q], dim=1)}[model]
     *hidden, w, b = theta[2:]
     for k in range(0, len(hidden), 2):
         z = phi(z @ hidden[k] + hidden[k + 1])
     return (z @ w + b)[:, 0]
+
+
+def propagated(pairs: Tensor, theta: Theta, w: Tensor, layers: int) -> Theta:
+    """The mean of x, A_hat x, ..., A_hat^K x, with A_hat = D^(-1/2) A D^(-1/2) and x = [P; Q].
+
+    A = [[0, W], [W^T, 0]]. Where all weights of a node are 0 its row and column of A_hat are 0.
+    """
+    P, Q = theta
+    W = torch.zeros(len(P), len(Q), dtype=w.dtype).index_put(tuple(pairs), w)
+    A = torch.cat(
+        [
+            torch.cat([torch.zeros(len(P), len(P), dtype=w.dtype), W], dim=1),
+            torch.cat([W.T, torch.zeros(len(Q), len(Q), dtype=w.dtype)], dim=1),
+        ]
+    )
+    root = torch.stack([d**-0.5 if d > 0 else torch.zeros_like(d) for d in A.sum(dim=1)])
+    A_hat = root[:, None] * A * root[None, :]
+    x = torch.cat([P, Q])
+    total = x
+    for _ in range(layers):
+        x = A_hat @ x
+        total = total + x
+    mean = total / (layers + 1)
+    return mean[: len(P)], mean[len(P) :]
 
 
 def soft_bce(s: Tensor, w: Tensor) -> Tensor:
@@ -229,7 +256,7 @@ def recommendation_meta_gradient(
     w = w.detach().double().clone().requires_grad_()
 
     def loss(theta: Theta) -> Tensor:
-        return soft_bce(cf_scores(model, pairs, theta), w)
+        return soft_bce(cf_scores(model, pairs, theta, w), w)
 
     attack_loss = loss(train_unrolled(loss, theta0, **inner))
     (gradient,) = torch.autograd.grad(attack_loss, w)

@@ -6,6 +6,7 @@ from .._checks import choice
 from .base import NodeInputs, NodeSurrogate, PairwiseRecommender, Recommender
 from .factorisation import CF, GMF
 from .gcn import LinearGCN, ReLUGCN
+from .lightgcn import LightGCN
 from .module import ModuleClassifier, ModuleRecommender
 from .neural import MLP, NeuMF
 from .prepared import Params, Prepared
@@ -16,6 +17,7 @@ RECOMMENDERS: dict[str, type[Recommender]] = {
     "gmf": GMF,
     "mlp": MLP,
     "neumf": NeuMF,
+    "lightgcn": LightGCN,
 }
 
 
@@ -41,6 +43,7 @@ __all__ = [
     "CF",
     "GMF",
     "MLP",
+    "LightGCN",
     "LinearGCN",
     "ModuleClassifier",
     "ModuleRecommender",

@@ -116,7 +116,10 @@ class Recommendation(Task):
         weight = state.weight.detach().to(self.dtype, copy=True).requires_grad_()
         labels = weight.clone()  # not a leaf: what training sees is computed from the weights
         tiles = Tiles(state.pattern, labels.detach()) if state.open else None
-        return Prepared(weight, (labels,), _Pairs(state.pattern, tiles))
+        if self.pairwise is not None:
+            return Prepared(weight, (labels,), _Pairs(state.pattern, tiles))
+        entries = self.surrogate.entries(state.pattern, labels)
+        return Prepared(weight, (labels, entries), _Pairs(state.pattern, tiles))
 
     def train_loss(self, params: Params, prepared: Prepared) -> Tensor:
         pairs: _Pairs = prepared.structure
@@ -125,7 +128,7 @@ class Recommendation(Task):
         return log_losses(self.scores(params, prepared, pairs.pattern), prepared.tensors[0]).mean()
 
     def training(self, prepared: Prepared, params: Params, linear: bool) -> Training:
-        model, (labels,) = self.pairwise, prepared.tensors
+        model, labels = self.pairwise, prepared.tensors[0]
         if model is None:
             return super().training(prepared, params, linear)
         pairs: _Pairs = prepared.structure
@@ -169,7 +172,7 @@ class Recommendation(Task):
     def scores(self, params: Params, prepared: Prepared, pairs: Pattern) -> Tensor:
         """Logits [K] of ``pairs`` from a surrogate trained on ``prepared``."""
         pattern = prepared.structure.pattern
-        return self.surrogate.scores(params, pattern, prepared.tensors[0], pairs)
+        return self.surrogate.scores(params, pattern, prepared.tensors[-1], pairs)
 
     def _log_loss(
         self, params: Params, prepared: Prepared, pairs: Pattern, labels: Tensor
