@@ -70,7 +70,7 @@ class Unrolled(Hypergradient):
         on_state = tuple(torch.zeros_like(tensor) for tensor in optimizer_state)
         with torch.no_grad():
             for before, before_state in iterates.backwards():
-                point = training.linearise(before)
+                point = training.at_step(int(before_state[0])).linearise(before)
                 field = point.gradient if self._inner.needs_gradient else ()
                 direct, on_field, on_state = self._inner.adjoint(
                     before, field, before_state, on_coordinates, on_state
@@ -99,7 +99,8 @@ class Unrolled(Hypergradient):
 
         def step(before: Iterate) -> Iterate:
             coordinates, state = before
-            return inner.step(coordinates, training.gradient(coordinates), state)
+            field = training.at_step(int(state[0])).gradient(coordinates)
+            return inner.step(coordinates, field, state)
 
         start = training.coordinates(params)
         with torch.no_grad():

@@ -10,12 +10,13 @@ Equations 10 and 12 of the paper. NeuMF has embeddings of its own for either par
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
-from .._checks import in_range, positive_int
+from .._checks import positive_int
 from .activations import activation
-from .base import PairwiseRecommender, embeddings, feed_forward, glorot
+from .base import PairwiseRecommender, check_embeddings, embeddings, feed_forward, glorot
 from .pair_scores import PairScores
 from .prepared import Params
 
@@ -31,15 +32,18 @@ class MLP(PairwiseRecommender):
         layers: widths of the hidden layers, at least one.
         scale: standard deviation of the initial embeddings.
         activation: ``"relu"``, ``"tanh"`` or ``"sigmoid"``.
+        dropout: the share of entries of the embeddings that each training step leaves out.
     """
 
     dim: int = 32
     layers: tuple[int, ...] = (32, 16, 8)
     scale: float = 0.1
     activation: str = "relu"
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self.dim, self.layers, self.scale, self.activation)
+        check_embeddings(self.dim, self.scale, self.dropout)
+        _check_tower(self.layers, self.activation)
 
     def init(
         self, shape: tuple[int, int], generator: torch.Generator, dtype: torch.dtype
@@ -67,6 +71,7 @@ class NeuMF(PairwiseRecommender):
         mlp_dim: embedding dimensions of the MLP part; ``dim`` if left out.
         scale: standard deviation of the initial embeddings.
         activation: ``"relu"``, ``"tanh"`` or ``"sigmoid"``.
+        dropout: the share of entries of the embeddings that each training step leaves out.
     """
 
     dim: int = 32
@@ -74,9 +79,13 @@ class NeuMF(PairwiseRecommender):
     mlp_dim: int | None = None
     scale: float = 0.1
     activation: str = "relu"
+    dropout: float = 0.0
+
+    tables: ClassVar[tuple[int, ...]] = (0, 1, 3, 4)
 
     def __post_init__(self) -> None:
-        _check(self.dim, self.layers, self.scale, self.activation)
+        check_embeddings(self.dim, self.scale, self.dropout)
+        _check_tower(self.layers, self.activation)
         if self.mlp_dim is not None:
             positive_int("mlp_dim", self.mlp_dim)
 
@@ -104,9 +113,7 @@ def _first_layer(params: Params) -> Params:
     return (torch.addmm(bias, users, kernel[:dim]), items @ kernel[dim:], *head)
 
 
-def _check(dim: int, layers: tuple[int, ...], scale: float, name: str) -> None:
-    positive_int("dim", dim)
-    in_range("scale", scale, 0.0, float("inf"), open_low=True)
+def _check_tower(layers: tuple[int, ...], name: str) -> None:
     if not layers:
         raise ValueError("layers must name at least one hidden layer, found ().")
     for width in layers:

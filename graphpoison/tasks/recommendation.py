@@ -19,10 +19,11 @@ from ..graph.kernels import check_backend
 from ..graph.sampling import sample_pairs
 from ..models import PairwiseRecommender, Params, Prepared, Recommender, recommender
 from ..models.all_pairs_loss import Tiles
+from ..models.dropout import DropoutTraining
 from ..models.log_loss import Blocks
 from ..models.pairwise_training import PairwiseTraining
 from ..models.tower_loss import Towers
-from ..models.training import Training
+from ..models.training import AutogradTraining, Training
 from .base import Task
 
 OBJECTIVES = ("train", "self", "heldout")
@@ -128,9 +129,17 @@ class Recommendation(Task):
         return log_losses(self.scores(params, prepared, pairs.pattern), prepared.tensors[0]).mean()
 
     def training(self, prepared: Prepared, params: Params, linear: bool) -> Training:
+        training = self._training(prepared, params)
+        model = self.surrogate
+        if not model.dropout:
+            return training
+        return DropoutTraining(training, params, model.tables, model.dropout)
+
+    def _training(self, prepared: Prepared, params: Params) -> Training:
+        """Training without dropout, in closed form where there is one."""
         model, labels = self.pairwise, prepared.tensors[0]
         if model is None:
-            return super().training(prepared, params, linear)
+            return AutogradTraining(self.train_loss, prepared)
         pairs: _Pairs = prepared.structure
         space: Tiles | Blocks | Towers
         if pairs.tiles is not None:
