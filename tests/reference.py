@@ -7,7 +7,7 @@ Node classification: D. Zuegner and S. Guennemann, "Adversarial attacks on graph
 via meta learning", ICLR 2019. Recommendation: Algorithm 1 of the thesis.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -247,18 +247,26 @@ def soft_bce(s: Tensor, w: Tensor) -> Tensor:
 
 
 def recommendation_meta_gradient(
-    model: str, pairs: Tensor, w: Tensor, theta0: Theta, **inner: Any
-) -> tuple[float, Tensor]:
+    model: str, pairs: Tensor, w: Tensor, theta0: Theta, masks: Sequence[Theta] = (), **inner: Any
+) -> tuple[float, Tensor]:  # fmt: skip
     """(L(theta_T(w), w), its gradient): L is soft_bce over all pairs, and what theta_T minimises.
 
     The gradient has the explicit part, through the labels in L, and the part through theta_T(w).
+    Masks, one set for each step, multiply theta in training, not in the attack loss.
     """
     w = w.detach().double().clone().requires_grad_()
 
     def loss(theta: Theta) -> Tensor:
         return soft_bce(cf_scores(model, pairs, theta, w), w)
 
-    attack_loss = loss(train_unrolled(loss, theta0, **inner))
+    remaining = iter(masks)
+
+    def train_loss(theta: Theta) -> Tensor:
+        if masks:
+            theta = tuple(p * m for p, m in zip(theta, next(remaining), strict=True))
+        return loss(theta)
+
+    attack_loss = loss(train_unrolled(train_loss, theta0, **inner))
     (gradient,) = torch.autograd.grad(attack_loss, w)
     return attack_loss.item(), gradient
 

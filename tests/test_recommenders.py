@@ -1,22 +1,18 @@
-"""LightGCN: PyG's scores, and nodes without interactions."""
+"""LightGCN: PyG's scores, and nodes without interactions. Dropout: exact for given masks."""
 
 import pytest
 import reference
 import torch
 from conftest import interaction_graph
+from test_hypergradient import SETTINGS, finite_differences
 from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.nn.models import LightGCN
 
 import graphpoison as gp
 from graphpoison._random import generator
-
-OPTIMISERS = [
-    {"steps": 6, "lr": 0.2},
-    {"steps": 6, "lr": 0.1, "momentum": 0.9, "weight_decay": 1e-2},
-    {"steps": 6, "lr": 0.05, "optimizer": "adam", "weight_decay": 1e-3},
-]
-SETTINGS = pytest.mark.parametrize("settings", OPTIMISERS, ids=["sgd", "momentum", "adam"])
+from graphpoison.hypergradient import iterates
+from graphpoison.models.dropout import DropoutTraining
 
 
 def isolated_ends() -> HeteroData:
@@ -92,3 +88,94 @@ def test_lightgcn_lists_its_candidates(candidates: str | Tensor) -> None:
     )
     found = gp.Unrolled(steps=5, lr=1.0)(task)
     torch.testing.assert_close(found.values, expected[1], rtol=1e-9, atol=1e-14)
+
+
+WITH_DROPOUT: dict[str, gp.Recommender] = {
+    "cf": gp.CF(dim=3, dropout=0.3),
+    "gmf": gp.GMF(dim=3, dropout=0.3),
+    "tower": gp.GMF(3, (4, 3), scale=1.0, dropout=0.3),
+    "mlp-tanh": gp.MLP(3, (5,), scale=1.0, activation="tanh", dropout=0.3),
+    "neumf": gp.NeuMF(3, (4, 3), mlp_dim=2, scale=1.0, dropout=0.3),
+    "lightgcn-2": gp.LightGCN(3, scale=1.0, dropout=0.3),
+}
+
+
+def dropout_of(task: gp.Recommendation, start: tuple[Tensor, ...]) -> DropoutTraining:
+    training = task.training(task.prepare(task.state), start, linear=False)
+    assert isinstance(training, DropoutTraining)
+    return training
+
+
+def masks_of(task: gp.Recommendation, steps: int) -> list[tuple[Tensor, ...]]:
+    """One mask for each parameter at each step."""
+    start = task.init(generator(0))
+    ones = tuple(map(torch.ones_like, start))
+    return [dropout_of(task, start).at_step(step).masked(ones) for step in range(steps)]
+
+
+@SETTINGS
+@pytest.mark.parametrize("model", WITH_DROPOUT)
+def test_dropout_with_given_masks_is_differentiated_exactly(
+    model: str, settings: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all iterates kept, and with iterates that are computed again."""
+    task = gp.Recommendation(interaction_graph(), WITH_DROPOUT[model], dtype=torch.float64)
+    weight, start = task.state.weight.double(), task.init(generator(0))
+    masks = masks_of(task, int(settings["steps"]))
+    expected = reference.recommendation_meta_gradient(
+        model, task.state.index, weight, start, masks, **settings
+    )
+    found = gp.Unrolled(**settings)(task)
+    assert found.loss == pytest.approx(expected[0], rel=1e-12)
+    torch.testing.assert_close(found.values, expected[1], rtol=1e-8, atol=1e-12)
+    monkeypatch.setattr(iterates, "KEPT_BYTES", 0)
+    assert torch.equal(gp.Unrolled(**settings)(task).values, found.values)
+
+
+@SETTINGS
+@pytest.mark.parametrize("objective", ["train", "self", "heldout"])
+@pytest.mark.parametrize("model", ["cf", "neumf"])
+def test_finite_differences_with_dropout(
+    model: str, objective: str, settings: dict[str, float]
+) -> None:
+    data = interaction_graph()
+    task = gp.Recommendation(data, WITH_DROPOUT[model], objective, dtype=torch.float64)
+    gradient = gp.Unrolled(**settings)
+    positions = torch.arange(0, task.state.num_listed, 5)
+    expected = finite_differences(task, gradient, positions)
+    torch.testing.assert_close(gradient(task).values[positions], expected, rtol=1e-4, atol=1e-8)
+
+
+def test_dropout_with_all_pairs() -> None:
+    model = gp.CF(3, scale=0.5, dropout=0.4)
+    task = gp.Recommendation(interaction_graph(), model, candidates="all", dtype=torch.float64)
+    codes = torch.arange(63)
+    weight = torch.isin(codes, task.state.pattern.codes).double()
+    pairs = torch.stack([codes // 9, codes % 9])
+    _, expected = reference.recommendation_meta_gradient(
+        "cf", pairs, weight, task.init(generator(0)), masks_of(task, 6), steps=6, lr=3.0
+    )
+    found = gp.Unrolled(steps=6, lr=3.0)(task).values
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-14)
+
+
+def test_masks_follow_from_start_and_step() -> None:
+    model = gp.NeuMF(64, (4,), mlp_dim=32, dropout=0.25)
+    task = gp.Recommendation(interaction_graph(60, 50), model)
+    first, other = (dropout_of(task, task.init(generator(seed))) for seed in (0, 1))
+    assert set(first.draw(0)) == {0, 1, 3, 4}
+    for mask in first.draw(3).values():
+        assert mask.unique().tolist() == pytest.approx([0.0, 4 / 3])
+        assert mask.mean().item() == pytest.approx(1.0, abs=0.05)
+    assert torch.equal(first.draw(3)[0], first.draw(3)[0])
+    assert not torch.equal(first.draw(3)[0], first.draw(4)[0])
+    assert not torch.equal(first.draw(3)[0], other.draw(3)[0])
+
+
+@pytest.mark.parametrize("model", [gp.CF, gp.GMF, gp.MLP, gp.NeuMF, gp.LightGCN])
+def test_settings_out_of_range_are_named(model: type[gp.CF]) -> None:
+    for setting, value in (("dropout", 1.0), ("dropout", -0.1), ("dim", 0), ("scale", 0.0)):
+        with pytest.raises(ValueError, match=f"{setting} must"):
+            model(**{setting: value})
+    with pytest.raises(TypeError, match="dropout must be a number"):
+        model(dropout=True)
