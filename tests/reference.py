@@ -246,10 +246,23 @@ def soft_bce(s: Tensor, w: Tensor) -> Tensor:
     return (-F.logsigmoid(-s) - w * s).mean()
 
 
+def soft_bpr(s: Tensor, w: Tensor, triples: Sequence[tuple[int, int]]) -> Tensor:
+    """The mean of -log sigmoid(s_a - s_b) over the triples (a, b), weighted by w_a (1 - w_b)."""
+    total, weights = torch.zeros(()).double(), torch.zeros(()).double()
+    for a, b in triples:
+        weight = w[a] * (1 - w[b])
+        total = total - weight * F.logsigmoid(s[a] - s[b])
+        weights = weights + weight
+    return total / weights
+
+
 def recommendation_meta_gradient(
-    model: str, pairs: Tensor, w: Tensor, theta0: Theta, masks: Sequence[Theta] = (), **inner: Any
+    model: str, pairs: Tensor, w: Tensor, theta0: Theta, masks: Sequence[Theta] = (),
+    triples: Sequence[tuple[int, int]] = (), **inner: Any,
 ) -> tuple[float, Tensor]:  # fmt: skip
     """(L(theta_T(w), w), its gradient): L is soft_bce over all pairs, and what theta_T minimises.
+
+    With triples L is soft_bpr.
 
     The gradient has the explicit part, through the labels in L, and the part through theta_T(w).
     Masks, one set for each step, multiply theta in training, not in the attack loss.
@@ -257,7 +270,8 @@ def recommendation_meta_gradient(
     w = w.detach().double().clone().requires_grad_()
 
     def loss(theta: Theta) -> Tensor:
-        return soft_bce(cf_scores(model, pairs, theta, w), w)
+        s = cf_scores(model, pairs, theta, w)
+        return soft_bpr(s, w, triples) if triples else soft_bce(s, w)
 
     remaining = iter(masks)
 

@@ -1,17 +1,22 @@
-"""LightGCN: PyG's scores, and nodes without interactions. Dropout: exact for given masks."""
+"""LightGCN, dropout and BPR: against PyG, the dense reference and finite differences."""
 
 import pytest
 import reference
 import torch
 from conftest import interaction_graph
-from test_hypergradient import SETTINGS, finite_differences
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from test_hypergradient import RECOMMENDERS, SETTINGS, assert_flips, finite_differences
 from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.nn.models import LightGCN
 
 import graphpoison as gp
 from graphpoison._random import generator
+from graphpoison.graph import Pattern
 from graphpoison.hypergradient import iterates
+from graphpoison.models.bpr import PARTNERS, Triples
 from graphpoison.models.dropout import DropoutTraining
 
 
@@ -179,3 +184,120 @@ def test_settings_out_of_range_are_named(model: type[gp.CF]) -> None:
             model(**{setting: value})
     with pytest.raises(TypeError, match="dropout must be a number"):
         model(dropout=True)
+
+
+def triples_of(task: gp.Recommendation) -> list[tuple[int, int]]:
+    found = task.prepare(task.state).structure.triples
+    return [*zip(found.first.tolist(), found.second.tolist(), strict=True)]
+
+
+@SETTINGS
+@pytest.mark.parametrize("model", ["cf", "neumf-tanh", "lightgcn-1"])
+def test_bpr_agrees_with_dense_autograd(model: str, settings: dict[str, float]) -> None:
+    task = gp.Recommendation(
+        interaction_graph(), RECOMMENDERS[model], loss="bpr", dtype=torch.float64
+    )
+    weight, start = task.state.weight.double(), task.init(generator(0))
+    expected = reference.recommendation_meta_gradient(
+        model, task.state.index, weight, start, triples=triples_of(task), **settings
+    )
+    found = gp.Unrolled(**settings)(task)
+    assert found.loss == pytest.approx(expected[0], rel=1e-12)
+    torch.testing.assert_close(found.values, expected[1], rtol=1e-8, atol=1e-12)
+
+
+@SETTINGS
+@pytest.mark.parametrize("objective", ["train", "self", "heldout"])
+@pytest.mark.parametrize("model", [gp.CF(3, dropout=0.2), gp.GMF(3)])
+def test_finite_differences_of_bpr(
+    model: gp.Recommender, objective: str, settings: dict[str, float]
+) -> None:
+    data = interaction_graph()
+    task = gp.Recommendation(data, model, objective, loss="bpr", dtype=torch.float64)
+    gradient = gp.Unrolled(**settings)
+    positions = torch.arange(0, task.state.num_listed, 5)
+    expected = finite_differences(task, gradient, positions)
+    torch.testing.assert_close(gradient(task).values[positions], expected, rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize("allow_removals", [False, True])
+def test_bpr_flip_by_flip(allow_removals: bool) -> None:
+    task = gp.Recommendation(interaction_graph(), gp.CF(3), loss="bpr", dtype=torch.float64)
+    settings = {"steps": 8, "lr": 3.0}
+    expected = reference.algorithm1(
+        "cf",
+        task.state.index,
+        task.state.weight.double(),
+        task.state.candidate,
+        task.init(generator(0)),
+        budget=8,
+        allow_removals=allow_removals,
+        triples=triples_of(task),
+        **settings,
+    )
+    attack = gp.MetaAttack(gp.Unrolled(**settings), allow_removals=allow_removals)
+    assert_flips(attack(task, 8), expected)
+
+
+@hypothesis_settings(max_examples=30, deadline=None)
+@given(
+    users=st.integers(1, 9),
+    items=st.integers(1, 9),
+    share=st.floats(0.1, 1.0),
+    seed=st.integers(0, 9),
+)
+def test_triples_are_couples_of_one_user(users: int, items: int, share: float, seed: int) -> None:
+    index = (torch.rand(users, items, generator=generator(seed)) < share).nonzero().t()
+    pattern = Pattern.of(index, (users, items))
+    triples = Triples.of(pattern, seed)
+    assert torch.equal(pattern.row[triples.first], pattern.row[triples.second])
+    assert bool((triples.first != triples.second).all())
+    listed = torch.bincount(index[0], minlength=users)[index[0]]
+    times = torch.bincount(triples.first, minlength=index.size(1))
+    assert torch.equal(times, torch.where(listed > 1, PARTNERS, 0))
+    again = Triples.of(Pattern.of(index, (users, items)), seed)
+    assert torch.equal(again.second, triples.second)
+
+
+def test_triples_do_not_depend_on_what_was_flipped() -> None:
+    """A victim trained on the poisoned data ranks the couples that the attack has seen."""
+    data = interaction_graph()
+    task = gp.Recommendation(data, gp.CF(3), loss="bpr")
+    poisoned = gp.RandomAttack(allow_removals=True)(task, 9).apply(data)
+    again = gp.Recommendation(poisoned, gp.CF(3), loss="bpr")
+    assert not torch.equal(again.state.weight, task.state.weight)
+    assert triples_of(again) == triples_of(task)
+    other = gp.Recommendation(data, gp.CF(3), loss="bpr", seed=1)
+    assert triples_of(other) != triples_of(task)
+    assert not torch.equal(*(part.inputs_digested()[0] for part in (task, other)))
+
+
+def test_every_pair_is_ranked_where_all_are_candidates() -> None:
+    data = interaction_graph()
+    task = gp.Recommendation(data, gp.CF(3), candidates="all", loss="bpr", dtype=torch.float64)
+    assert task.state.num_listed == 63
+    expected = reference.recommendation_meta_gradient(
+        "cf",
+        task.state.index,
+        task.state.weight.double(),
+        task.init(generator(0)),
+        triples=triples_of(task),
+        steps=5,
+        lr=1.0,
+    )
+    found = gp.Unrolled(steps=5, lr=1.0)(task)
+    torch.testing.assert_close(found.values, expected[1], rtol=1e-9, atol=1e-14)
+
+
+def test_nothing_to_rank_is_refused() -> None:
+    data = interaction_graph()
+    with pytest.raises(ValueError, match=r"loss='bqr' is not known.*Did you mean 'bpr'"):
+        gp.Recommendation(data, loss="bqr")
+    store = data["user", "rates", "item"]
+    store.edge_index, store.neg_edge_index = (
+        torch.tensor([[0, 0], [1, 2]]),
+        torch.tensor([[1], [1]]),
+    )
+    task = gp.Recommendation(data, loss="bpr")
+    with pytest.raises(ValueError, match="loss='bpr' needs users with both"):
+        gp.Unrolled()(task)
