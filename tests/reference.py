@@ -30,10 +30,12 @@ def train_unrolled(
     momentum: float = 0.0,
     optimizer: str = "sgd",
     weight_decay: float = 0.0,
+    clip: float = float("inf"),
 ) -> Theta:
     """theta_T after `steps` full-batch updates, as a differentiable function of what `loss` uses.
 
-    With g = d loss / d theta + weight_decay * theta:
+    With h = d loss / d theta, |h| over all parameters, and
+    g = min(1, clip / |h|) * h + weight_decay * theta:
       sgd:  v <- momentum * v + g;  theta <- theta - lr * v
       adam: m <- 0.9 m + 0.1 g;  v <- 0.999 v + 0.001 g^2;  m^ = m / (1 - 0.9^t);
             v^ = v / (1 - 0.999^t);  theta <- theta - lr * m^ / (sqrt(v^ + 1e-12) + 1e-8)
@@ -46,6 +48,9 @@ def train_unrolled(
     second = [torch.zeros_like(p) for p in theta]  # adam's v
     for t in range(1, steps + 1):
         grads = torch.autograd.grad(loss(theta), theta, create_graph=True)
+        norm = torch.cat([raw.flatten() for raw in grads]).norm()
+        if norm > clip:
+            grads = tuple(raw * clip / norm for raw in grads)
         updated = []
         for k, (p, raw) in enumerate(zip(theta, grads, strict=True)):
             g = raw + weight_decay * p

@@ -153,8 +153,62 @@ class Adam(InnerOptimizer):
         return on_grad, beta1 * on_m, beta2 * on_v
 
 
+@dataclass(frozen=True)
+class Clipped(InnerOptimizer):
+    r"""Another optimiser on gradients of norm c at most, taken over all parameters together.
+
+    .. math:: g' = \min(1, c / \lVert g \rVert) \, g
+
+    Where it clips, the adjoint is the projection off the gradient's direction, scaled alike:
+    :math:`\bar g = \frac{c}{\lVert g \rVert} (\bar g' - \hat g \langle \hat g, \bar g' \rangle)`
+    with :math:`\hat g = g / \lVert g \rVert`.
+    """
+
+    inner: InnerOptimizer
+    clip: float
+
+    linear: ClassVar[bool] = False
+    needs_gradient: ClassVar[bool] = True
+
+    def init(self, params: Params) -> State:
+        return self.inner.init(params)
+
+    def step(self, params: Params, grads: Params, state: State) -> tuple[Params, State]:
+        scale, _ = self._scale(grads)
+        return self.inner.step(params, _scaled(grads, scale), state)
+
+    def adjoint(
+        self, params: Params, grads: Params, state: State, on_params: Params, on_state: State
+    ) -> tuple[Params, Params, State]:
+        scale, norm = self._scale(grads)
+        direct, on_clipped, on_state = self.inner.adjoint(
+            params, _scaled(grads, scale), state, on_params, on_state
+        )
+        unit = _scaled(grads, 1.0 / norm)
+        along = torch.stack([(u * on).sum() for u, on in zip(unit, on_clipped, strict=True)]).sum()
+        along = torch.where(scale < 1.0, along, 0.0)
+        projected = (on - along * u for u, on in zip(unit, on_clipped, strict=True))
+        return direct, _scaled(tuple(projected), scale), on_state
+
+    def _scale(self, grads: Params) -> tuple[Tensor, Tensor]:
+        """By how much gradients are multiplied, and their norm, kept off 0."""
+        norm = global_norm(grads).clamp(min=torch.finfo(grads[0].dtype).tiny)
+        return (self.clip / norm).clamp(max=1.0), norm
+
+
 def _no_steps(params: Params) -> Tensor:
     return torch.zeros((), dtype=params[0].dtype)
+
+
+def global_norm(tensors: Params) -> Tensor:
+    """The Euclidean norm of all entries of all tensors together, a scalar."""
+    norms: list[Tensor] = [torch.linalg.vector_norm(tensor) for tensor in tensors]
+    total: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    return total
+
+
+def _scaled(tensors: Params, factor: Tensor) -> Params:
+    return tuple(tensor * factor for tensor in tensors)
 
 
 def _halves(state: State) -> tuple[State, State]:
