@@ -129,15 +129,22 @@ def test_clipping_tames_what_diverges() -> None:
 def test_a_meta_gradient_that_diverges_on_its_way_back_names_the_step() -> None:
     """Training of a tanh tower never overflows, but its derivative grows from step to step."""
     model = gp.MLP(8, (8,), scale=1.0, activation="tanh")
-    gradient = gp.Unrolled(steps=400, lr=30.0)
+    gradient = gp.Unrolled(steps=600, lr=30.0)
     narrow, wide = (
         gp.Recommendation(interaction_graph(), model, dtype=dtype)
         for dtype in (torch.float32, torch.float64)
     )
     assert gradient(wide).values.abs().max() > torch.finfo(torch.float32).max
-    with pytest.raises(FloatingPointError, match=r"back through step \d+ of 400 .*stayed finite"):
+    with pytest.raises(FloatingPointError, match=r"back through step \d+ of 600 .*stayed finite"):
         gradient(narrow)
     assert all(bool(p.isfinite().all()) for p in trained(narrow, gradient))
+
+
+def test_the_first_step_that_is_not_finite_is_named() -> None:
+    fine, bad = (torch.ones(2),), (torch.tensor([1.0, torch.inf]),)
+    walk = [(4, fine, (None,)), (3, fine, fine), (2, fine, bad), (1, bad, bad)]
+    assert "through step 2 of 4" in str(divergence.adjoint_diverged(0.5, walk, 4))
+    assert "loss inf" in str(divergence.adjoint_diverged(float("inf"), walk[:2], 4))
 
 
 def trained(task: gp.Recommendation, gradient: gp.Unrolled) -> tuple[Tensor, ...]:

@@ -31,7 +31,10 @@ def node_surrogate(surrogate: str | nn.Module | NodeSurrogate) -> NodeSurrogate:
 
 
 def recommender(surrogate: str | nn.Module | Recommender) -> Recommender:
-    """A recommender from its name, from settings such as ``CF(dim=8)``, or a module."""
+    """A recommender from its name, from settings such as ``CF(dim=8)``, or a module.
+
+    ``"mlp"`` is CF with a feed-forward head in the place of the dot product.
+    """
     if isinstance(surrogate, Recommender):
         return surrogate
     if isinstance(surrogate, nn.Module):

@@ -23,7 +23,7 @@ from .prepared import Params
 
 @dataclass(frozen=True)
 class MLP(PairwiseRecommender):
-    """Embeddings, concatenated, through a tower: NCF's MLP, or CF with a feed-forward head.
+    """CF with a feed-forward head: embeddings, concatenated, through a tower (NCF's MLP).
 
     Parameters ``(P [U, D], Q [I, D], W1 [2 D, H1], b1 [H1], ..., w [HL, 1], b [1])``.
 
