@@ -7,7 +7,7 @@ from .constraints import Constraint, NoSingletons
 from .evaluate import evaluate
 from .fake_users import FakeUsers
 from .hypergradient import Approximate, Flips, Hypergradient, MetaGradient, Unrolled
-from .models import CF, GMF, MLP, LinearGCN, NeuMF, Recommender, ReLUGCN
+from .models import CF, GMF, MLP, LightGCN, LinearGCN, NeuMF, Recommender, ReLUGCN
 from .perturbation import Perturbation
 from .presets import (
     baseline_attack,
@@ -37,6 +37,7 @@ __all__ = [
     "Flips",
     "Hypergradient",
     "Injection",
+    "LightGCN",
     "LinearGCN",
     "MetaAttack",
     "MetaGradient",

@@ -7,7 +7,7 @@ Node classification: D. Zuegner and S. Guennemann, "Adversarial attacks on graph
 via meta learning", ICLR 2019. Recommendation: Algorithm 1 of the thesis.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -30,10 +30,12 @@ def train_unrolled(
     momentum: float = 0.0,
     optimizer: str = "sgd",
     weight_decay: float = 0.0,
+    clip: float = float("inf"),
 ) -> Theta:
     """theta_T after `steps` full-batch updates, as a differentiable function of what `loss` uses.
 
-    With g = d loss / d theta + weight_decay * theta:
+    With h = d loss / d theta, |h| over all parameters, and
+    g = min(1, clip / |h|) * h + weight_decay * theta:
       sgd:  v <- momentum * v + g;  theta <- theta - lr * v
       adam: m <- 0.9 m + 0.1 g;  v <- 0.999 v + 0.001 g^2;  m^ = m / (1 - 0.9^t);
             v^ = v / (1 - 0.999^t);  theta <- theta - lr * m^ / (sqrt(v^ + 1e-12) + 1e-8)
@@ -46,6 +48,9 @@ def train_unrolled(
     second = [torch.zeros_like(p) for p in theta]  # adam's v
     for t in range(1, steps + 1):
         grads = torch.autograd.grad(loss(theta), theta, create_graph=True)
+        norm = torch.cat([raw.flatten() for raw in grads]).norm()
+        if norm > clip:
+            grads = tuple(raw * clip / norm for raw in grads)
         updated = []
         for k, (p, raw) in enumerate(zip(theta, grads, strict=True)):
             g = raw + weight_decay * p
@@ -218,24 +223,27 @@ def best(score: Tensor, count: int) -> list[int]:
 # --- Recommendation ---------------------------------------------------------------------------
 
 
-def cf_scores(model: str, pairs: Tensor, theta: Theta) -> Tensor:
-    """Logits of `pairs` [2, E]; phi is relu, or what follows the model's name ("mlp-tanh").
+def cf_scores(model: str, pairs: Tensor, theta: Theta, w: Tensor) -> Tensor:
+    """Logits of `pairs` [2, E] with weights w; phi is relu, or what follows the model's name.
 
     cf:    s_ui = sum_d P_ud Q_id
     gmf:   s_ui = sum_d h_d P_ud Q_id
     tower: s_ui = tower(P_u * Q_i)           gmf with hidden layers
     mlp:   s_ui = tower([P_u, Q_i])          tower(x) = w . phi(W_L phi(... phi(W_1 x + b_1))) + b
     neumf: s_ui = gmf + mlp, each with embeddings of its own
+    lightgcn-K: cf, of embeddings averaged over K propagations
     """
     (user, item), (model, _, activation) = pairs, model.partition("-")
+    if model == "lightgcn":
+        return cf_scores("cf", pairs, propagated(pairs, theta, w, int(activation)), w)
     P, Q = theta[0][user], theta[1][item]
     if model == "cf":
         return (P * Q).sum(dim=1)
     if model == "gmf":
         return (theta[2] * P * Q).sum(dim=1)
     if model == "neumf":
-        mlp = cf_scores("mlp-" + activation, pairs, theta[3:])
-        return cf_scores("gmf", pairs, theta[:3]) + mlp
+        mlp = cf_scores("mlp-" + activation, pairs, theta[3:], w)
+        return cf_scores("gmf", pairs, theta[:3], w) + mlp
     phi = getattr(torch, activation or "relu")
     z = {"tower": P * Q, "mlp": torch.cat([P, Q], dim=1)}[model]
     *hidden, w, b = theta[2:]
@@ -244,29 +252,75 @@ def cf_scores(model: str, pairs: Tensor, theta: Theta) -> Tensor:
     return (z @ w + b)[:, 0]
 
 
+def propagated(pairs: Tensor, theta: Theta, w: Tensor, layers: int) -> Theta:
+    """The mean of x, A_hat x, ..., A_hat^K x, with A_hat = D^(-1/2) A D^(-1/2) and x = [P; Q].
+
+    A = [[0, W], [W^T, 0]]. Where all weights of a node are 0 its row and column of A_hat are 0.
+    """
+    P, Q = theta
+    W = torch.zeros(len(P), len(Q), dtype=w.dtype).index_put(tuple(pairs), w)
+    A = torch.cat(
+        [
+            torch.cat([torch.zeros(len(P), len(P), dtype=w.dtype), W], dim=1),
+            torch.cat([W.T, torch.zeros(len(Q), len(Q), dtype=w.dtype)], dim=1),
+        ]
+    )
+    root = torch.stack([d**-0.5 if d > 0 else torch.zeros_like(d) for d in A.sum(dim=1)])
+    A_hat = root[:, None] * A * root[None, :]
+    x = torch.cat([P, Q])
+    total = x
+    for _ in range(layers):
+        x = A_hat @ x
+        total = total + x
+    mean = total / (layers + 1)
+    return mean[: len(P)], mean[len(P) :]
+
+
 def soft_bce(s: Tensor, w: Tensor) -> Tensor:
     """mean(softplus(s) - w s), with softplus(s) = -log sigmoid(-s)."""
     return (-F.logsigmoid(-s) - w * s).mean()
 
 
+def soft_bpr(s: Tensor, w: Tensor, triples: Sequence[tuple[int, int]]) -> Tensor:
+    """The mean of -log sigmoid(s_a - s_b) over the triples (a, b), weighted by w_a (1 - w_b)."""
+    total, weights = torch.zeros(()).double(), torch.zeros(()).double()
+    for a, b in triples:
+        weight = w[a] * (1 - w[b])
+        total = total - weight * F.logsigmoid(s[a] - s[b])
+        weights = weights + weight
+    return total / weights
+
+
 def recommendation_meta_gradient(
     model: str, pairs: Tensor, w: Tensor, theta0: Theta, approximate: str | None = None,
-    fixed_users: Tensor | None = None, **inner: Any,
+    fixed_users: Tensor | None = None, masks: Sequence[Theta] = (),
+    triples: Sequence[tuple[int, int]] = (), **inner: Any,
 ) -> tuple[float, Tensor]:  # fmt: skip
     """(L(theta_T(w), w), its gradient): L is soft_bce over all pairs, and what theta_T minimises.
 
+    With triples L is soft_bpr.
+
     The gradient has the explicit part, through the labels in L, and the part through theta_T(w);
     with `approximate` ("before" or "after") it is the `explicit_sum` over training. `fixed_users`
-    are rows of P below those of theta, which nothing trains.
+    are rows of P below those of theta, which nothing trains. Masks, one set for each step, multiply
+    theta in training, not in the attack loss.
     """
     w = w.detach().double().clone().requires_grad_()
 
     def loss(theta: Theta) -> Tensor:
         if fixed_users is not None:
             theta = (torch.cat([theta[0], fixed_users]), *theta[1:])
-        return soft_bce(cf_scores(model, pairs, theta), w)
+        s = cf_scores(model, pairs, theta, w)
+        return soft_bpr(s, w, triples) if triples else soft_bce(s, w)
 
-    attack_loss = loss(train_unrolled(loss, theta0, **inner))
+    remaining = iter(masks)
+
+    def train_loss(theta: Theta) -> Tensor:
+        if masks:
+            theta = tuple(p * m for p, m in zip(theta, next(remaining), strict=True))
+        return loss(theta)
+
+    attack_loss = loss(train_unrolled(train_loss, theta0, **inner))
     if approximate:
         gradient = explicit_sum(loss, loss, w, theta0, iterates=approximate, **inner)
     else:

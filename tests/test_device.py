@@ -16,6 +16,15 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA d
 SETTINGS = [
     gp.Unrolled(steps=8, lr=0.1, momentum=0.9),
     gp.Unrolled(steps=8, lr=0.05, optimizer="adam"),
+    gp.Unrolled(steps=8, lr=0.5, clip=0.01),
+]
+RECOMMENDERS = [
+    gp.CF(4),
+    gp.CF(4, dropout=0.2),
+    gp.GMF(4),
+    gp.GMF(4, (3,)),
+    gp.NeuMF(4, (3,)),
+    gp.LightGCN(4),
 ]
 
 
@@ -35,13 +44,14 @@ def test_node_classification_gives_the_same_on_cuda(surrogate: str, gradient: gp
 
 @needs_cuda
 @pytest.mark.parametrize("gradient", SETTINGS)
-@pytest.mark.parametrize("surrogate", [gp.CF(4), gp.GMF(4), gp.GMF(4, (3,)), gp.NeuMF(4, (3,))])
+@pytest.mark.parametrize("loss", ["log", "bpr"])
+@pytest.mark.parametrize("surrogate", RECOMMENDERS)
 def test_recommendation_gives_the_same_on_cuda(
-    surrogate: gp.Recommender, gradient: gp.Unrolled
+    surrogate: gp.Recommender, loss: str, gradient: gp.Unrolled
 ) -> None:
     data = interaction_graph(20, 30, positives=150, negatives=150)
     here, there = (
-        gp.Recommendation(graph, surrogate, dtype=torch.float64)
+        gp.Recommendation(graph, surrogate, loss=loss, dtype=torch.float64)
         for graph in (data, data.clone().to("cuda"))
     )
     torch.testing.assert_close(

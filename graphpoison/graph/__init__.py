@@ -3,7 +3,7 @@
 from .factored import FactoredGradient
 from .features import Features
 from .pairs import PairState
-from .propagation import Propagation, normalised_adjacency
+from .propagation import Propagation, normalised_adjacency, normalised_interactions
 from .reduce import FactorSum, PairTape, Thin
 from .sparse import Pattern, sddmm, spmm
 
@@ -17,6 +17,7 @@ __all__ = [
     "Propagation",
     "Thin",
     "normalised_adjacency",
+    "normalised_interactions",
     "sddmm",
     "spmm",
 ]

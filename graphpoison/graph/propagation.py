@@ -1,7 +1,9 @@
-r"""The normalised adjacency of a weighted homogeneous graph, differentiable in its weights.
+r"""The normalised adjacency of a weighted graph, differentiable in its weights.
 
 .. math::
     \hat A = D^{-1/2} (A + I) D^{-1/2}, \qquad D_{ii} = 1 + \sum_j A_{ij}
+
+of a homogeneous graph. Interactions are normalised without self-loops, so that degrees may be 0.
 """
 
 from dataclasses import dataclass, replace
@@ -82,3 +84,21 @@ def normalised_adjacency(state: PairState, weight: Tensor) -> Propagation:
     scale = degree.rsqrt()  # the self-loop keeps every degree at 1 or more
     values = entries * scale[pattern.row] * scale[pattern.col]
     return Propagation(pattern, values, weight, degree, PairTape() if state.open else None)
+
+
+def normalised_interactions(pattern: Pattern, weight: Tensor) -> Tensor:
+    r"""Entries [M] of :math:`D_U^{-1/2} W D_I^{-1/2}` for user-item ``weight`` [M] on ``pattern``.
+
+    Entries of a node whose weights are all 0 are 0, and so are their derivatives.
+    """
+    users, items = (
+        weight.new_zeros(size).index_add(0, nodes, weight)
+        for size, nodes in zip(pattern.shape, (pattern.row, pattern.col), strict=True)
+    )
+    return weight * _inverse_root(users)[pattern.row] * _inverse_root(items)[pattern.col]
+
+
+def _inverse_root(degree: Tensor) -> Tensor:
+    """``degree ** -0.5``, 0 for 0; the root sees no 0, whose derivative would be NaN times 0."""
+    present = degree > 0
+    return torch.where(present, degree, 1.0).rsqrt() * present

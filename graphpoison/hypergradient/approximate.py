@@ -21,7 +21,7 @@ from ..models import Params
 from ..models.training import Cotangents, accumulate
 from ..tasks import Task
 from .meta_gradient import MetaGradient
-from .training_run import TrainingRun, explicit, filled, refuse_non_finite
+from .training_run import TrainingRun, explicit, filled
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Approximate(TrainingRun):
         momentum: heavy-ball momentum of gradient descent.
         optimizer: ``"sgd"`` or ``"adam"``.
         weight_decay: L2 penalty, added to the gradient.
+        clip: the largest norm of the gradient at each step, see :class:`Unrolled`.
         iterates: ``"before"`` each update, :math:`\theta_0, \dots, \theta_{T-1}`, as in Algorithm 3
             of the thesis; or ``"after"`` it, :math:`\theta_1, \dots, \theta_T`, as in the equation
             of its section 3.9 and of the paper.
@@ -45,7 +46,7 @@ class Approximate(TrainingRun):
     Raises:
         ValueError: a setting out of range; momentum together with Adam; the attack loss depends on
             the graph through training alone, so that there is nothing to sum.
-        FloatingPointError: training is not finite (lower ``lr``).
+        FloatingPointError: training is not finite; names the step.
     """
 
     iterates: Literal["before", "after"] = "before"
@@ -57,14 +58,15 @@ class Approximate(TrainingRun):
     def at(self, task: Task, state: PairState, params: Params) -> MetaGradient:
         prepared = task.prepare(state)
         training = task.training(prepared, params, linear=self._inner.linear)
-        step, current = self._stepper(training, params)
+        steps = self._steps(training, params)
+        current = steps.start
         total: Cotangents = (None,) * len(prepared.tensors)
         for _ in range(self.steps):
-            with torch.no_grad():
-                following = step(current)
+            following = steps.step(current)
             chosen = current if self.iterates == "before" else following
             total = accumulate(total, explicit(task, training.params(chosen[0]), prepared)[2])
             current = following
+        steps.refuse_divergence(current)
         trained = training.params(current[0])
         with torch.no_grad():
             loss = task.attack_loss(trained, prepared.detached(requires_grad=False))
@@ -74,6 +76,4 @@ class Approximate(TrainingRun):
                 f"{task.describe()} has an attack loss that depends on the graph through training "
                 "alone, which Approximate leaves out; use objective='train' or Unrolled."
             )
-        result = MetaGradient(float(loss), trained, state, gradient)
-        refuse_non_finite(result, total)
-        return result
+        return MetaGradient(float(loss), trained, state, gradient)

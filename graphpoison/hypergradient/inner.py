@@ -15,6 +15,7 @@ from torch import Tensor
 from ..models import Params
 
 State = Params
+"""How many steps there have been, a scalar on the CPU, and then what the optimiser keeps."""
 
 
 class InnerOptimizer(ABC):
@@ -64,21 +65,23 @@ class GradientDescent(InnerOptimizer):
     needs_gradient: ClassVar[bool] = False
 
     def init(self, params: Params) -> State:
-        return tuple(torch.zeros_like(param) for param in params) if self.momentum else ()
+        velocity = params if self.momentum else ()
+        return (_no_steps(params), *map(torch.zeros_like, velocity))
 
     def step(self, params: Params, grads: Params, state: State) -> tuple[Params, State]:
         velocity = _decayed(params, grads, self.weight_decay)
         if self.momentum:
-            velocity = _add(velocity, state, self.momentum)
-        return _add(params, velocity, -self.lr), velocity if self.momentum else ()
+            velocity = _add(velocity, state[1:], self.momentum)
+        kept = velocity if self.momentum else ()
+        return _add(params, velocity, -self.lr), (state[0] + 1, *kept)
 
     def adjoint(
         self, params: Params, grads: Params, state: State, on_params: Params, on_state: State
     ) -> tuple[Params, Params, State]:
         on_grads = tuple(-self.lr * cotangent for cotangent in on_params)
         if self.momentum:
-            on_grads = _add(on_grads, on_state, 1.0)
-            on_state = tuple(self.momentum * cotangent for cotangent in on_grads)
+            on_grads = _add(on_grads, on_state[1:], 1.0)
+            on_state = (on_state[0], *(self.momentum * cotangent for cotangent in on_grads))
         return _decayed(on_grads, on_params, self.weight_decay), on_grads, on_state
 
 
@@ -103,9 +106,7 @@ class Adam(InnerOptimizer):
     needs_gradient: ClassVar[bool] = True
 
     def init(self, params: Params) -> State:
-        zeros = [torch.zeros_like(param) for param in params]
-        count = torch.zeros((), dtype=params[0].dtype)
-        return (count, *zeros, *(torch.zeros_like(zero) for zero in zeros))
+        return (_no_steps(params), *map(torch.zeros_like, (*params, *params)))
 
     def step(self, params: Params, grads: Params, state: State) -> tuple[Params, State]:
         count, moments = int(state[0].item()) + 1, state[1:]
@@ -133,7 +134,7 @@ class Adam(InnerOptimizer):
         ]
         on_grads, on_first, on_second = (tuple(column) for column in zip(*parts, strict=True))
         direct = _decayed(on_grads, on_params, self.weight_decay)
-        return direct, on_grads, (state[0], *on_first, *on_second)
+        return direct, on_grads, (on_state[0], *on_first, *on_second)
 
     def _entrywise(
         self, count: int, grad: Tensor, m: Tensor, v: Tensor, on: Tensor, on_m: Tensor, on_v: Tensor
@@ -150,6 +151,64 @@ class Adam(InnerOptimizer):
         on_v = torch.add(on_v, on_root.div_(root), alpha=0.5 / correction2)
         on_grad = (grad * on_v).mul_(2 * (1 - beta2)).add_(on_m, alpha=1 - beta1)
         return on_grad, beta1 * on_m, beta2 * on_v
+
+
+@dataclass(frozen=True)
+class Clipped(InnerOptimizer):
+    r"""Another optimiser on gradients of norm c at most, taken over all parameters together.
+
+    .. math:: g' = \min(1, c / \lVert g \rVert) \, g
+
+    Where it clips, the adjoint is the projection off the gradient's direction, scaled alike:
+    :math:`\bar g = \frac{c}{\lVert g \rVert} (\bar g' - \hat g \langle \hat g, \bar g' \rangle)`
+    with :math:`\hat g = g / \lVert g \rVert`.
+    """
+
+    inner: InnerOptimizer
+    clip: float
+
+    linear: ClassVar[bool] = False
+    needs_gradient: ClassVar[bool] = True
+
+    def init(self, params: Params) -> State:
+        return self.inner.init(params)
+
+    def step(self, params: Params, grads: Params, state: State) -> tuple[Params, State]:
+        scale, _ = self._scale(grads)
+        return self.inner.step(params, _scaled(grads, scale), state)
+
+    def adjoint(
+        self, params: Params, grads: Params, state: State, on_params: Params, on_state: State
+    ) -> tuple[Params, Params, State]:
+        scale, norm = self._scale(grads)
+        direct, on_clipped, on_state = self.inner.adjoint(
+            params, _scaled(grads, scale), state, on_params, on_state
+        )
+        unit = _scaled(grads, 1.0 / norm)
+        along = torch.stack([(u * on).sum() for u, on in zip(unit, on_clipped, strict=True)]).sum()
+        along = torch.where(scale < 1.0, along, 0.0)
+        projected = (on - along * u for u, on in zip(unit, on_clipped, strict=True))
+        return direct, _scaled(tuple(projected), scale), on_state
+
+    def _scale(self, grads: Params) -> tuple[Tensor, Tensor]:
+        """By how much gradients are multiplied, and their norm, kept off 0."""
+        norm = global_norm(grads).clamp(min=torch.finfo(grads[0].dtype).tiny)
+        return (self.clip / norm).clamp(max=1.0), norm
+
+
+def _no_steps(params: Params) -> Tensor:
+    return torch.zeros((), dtype=params[0].dtype)
+
+
+def global_norm(tensors: Params) -> Tensor:
+    """The Euclidean norm of all entries of all tensors together, a scalar."""
+    norms: list[Tensor] = [torch.linalg.vector_norm(tensor) for tensor in tensors]
+    total: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    return total
+
+
+def _scaled(tensors: Params, factor: Tensor) -> Params:
+    return tuple(tensor * factor for tensor in tensors)
 
 
 def _halves(state: State) -> tuple[State, State]:

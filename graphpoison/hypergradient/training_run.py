@@ -1,6 +1,5 @@
 """What hypergradients of a full-batch training run share: its settings and the run itself."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,9 +12,9 @@ from ..models import Params, Prepared
 from ..models.training import Cotangents, Training, as_leaves, vjp
 from ..tasks import Task
 from .base import Hypergradient
-from .inner import Adam, GradientDescent, InnerOptimizer
-from .iterates import Iterate, Iterates
-from .meta_gradient import MetaGradient
+from .divergence import finite, training_diverged
+from .inner import Adam, Clipped, GradientDescent, InnerOptimizer
+from .iterates import Iterate
 
 
 @dataclass(frozen=True)
@@ -28,9 +27,12 @@ class TrainingRun(Hypergradient):
         momentum: heavy-ball momentum of gradient descent.
         optimizer: ``"sgd"`` or ``"adam"``.
         weight_decay: L2 penalty, added to the gradient.
+        clip: the largest norm of the gradient, all parameters together and before weight decay, at
+            each step; longer gradients are shortened to it. None leaves them as they are.
 
     Raises:
         ValueError: a setting out of range; momentum together with Adam.
+        FloatingPointError: training is not finite; names the step.
     """
 
     steps: int = 100
@@ -38,6 +40,7 @@ class TrainingRun(Hypergradient):
     momentum: float = 0.0
     optimizer: Literal["sgd", "adam"] = "sgd"
     weight_decay: float = 0.0
+    clip: float | None = None
 
     def __post_init__(self) -> None:
         positive_int("steps", self.steps)
@@ -46,34 +49,55 @@ class TrainingRun(Hypergradient):
         in_range("weight_decay", self.weight_decay, 0.0, float("inf"))
         if choice("optimizer", self.optimizer, ["sgd", "adam"]) == "adam" and self.momentum:
             raise ValueError("momentum belongs to optimizer='sgd'; leave it at 0 with 'adam'.")
+        if self.clip is not None:
+            in_range("clip", self.clip, 0.0, float("inf"), open_low=True)
 
     def train(self, task: Task, state: PairState, params: Params) -> Params:
         training = task.training(task.prepare(state), params, linear=self._inner.linear)
-        return training.params(self._run(training, params).last[0])
+        steps = self._steps(training, params)
+        current = steps.start
+        for _ in range(self.steps):
+            current = steps.step(current)
+        steps.refuse_divergence(current)
+        return training.params(current[0])
 
     @property
     def _inner(self) -> InnerOptimizer:
+        inner: InnerOptimizer = GradientDescent(self.lr, self.momentum, self.weight_decay)
         if self.optimizer == "adam":
-            return Adam(self.lr, weight_decay=self.weight_decay)
-        return GradientDescent(self.lr, self.momentum, self.weight_decay)
+            inner = Adam(self.lr, weight_decay=self.weight_decay)
+        return inner if self.clip is None else Clipped(inner, self.clip)
 
-    def _run(self, training: Training, params: Params) -> Iterates:
-        step, start = self._stepper(training, params)
-        with torch.no_grad():
-            return Iterates.run(step, start, self.steps)
+    def _steps(self, training: Training, params: Params) -> "Steps":
+        coordinates, inner = training.coordinates(params), self._inner
+        return Steps(training, inner, (coordinates, inner.init(coordinates)), self.steps)
 
-    def _stepper(
-        self, training: Training, params: Params
-    ) -> tuple[Callable[[Iterate], Iterate], Iterate]:
-        """One update, and the iterate that the first is made from."""
-        inner = self._inner
 
-        def step(before: Iterate) -> Iterate:
-            coordinates, state = before
-            return inner.step(coordinates, training.gradient(coordinates), state)
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """``count`` updates by ``inner``, the first from ``start``."""
 
-        start = training.coordinates(params)
-        return step, (start, inner.init(start))
+    training: Training
+    inner: InnerOptimizer
+    start: Iterate
+    count: int
+
+    @torch.no_grad()
+    def step(self, before: Iterate) -> Iterate:
+        """The next iterate."""
+        coordinates, state = before
+        return self.inner.step(coordinates, self.field(before), state)
+
+    @torch.no_grad()
+    def field(self, before: Iterate) -> Params:
+        """The gradient that an update follows."""
+        coordinates, state = before
+        return self.training.at_step(int(state[0])).gradient(coordinates)
+
+    def refuse_divergence(self, last: Iterate) -> None:
+        """Raise a FloatingPointError that names the step if ``last`` is not finite."""
+        if not finite(*last):
+            raise training_diverged(self.step, self.field, self.start, self.count)
 
 
 def explicit(task: Task, params: Params, prepared: Prepared) -> tuple[Tensor, Params, Cotangents]:
@@ -90,13 +114,3 @@ def filled(cotangents: Cotangents, tensors: Params) -> Params:
         torch.zeros_like(tensor) if cotangent is None else cotangent
         for cotangent, tensor in zip(cotangents, tensors, strict=True)
     )
-
-
-def refuse_non_finite(result: MetaGradient, cotangents: Cotangents) -> None:
-    """Raise a FloatingPointError if the loss or a cotangent is not finite."""
-    finite = all(bool(torch.isfinite(part).all()) for part in cotangents if part is not None)
-    if not finite or result.loss != result.loss:
-        raise FloatingPointError(
-            f"the meta-gradient is not finite (attack loss {result.loss:g}): training diverged; "
-            "use a smaller lr, fewer steps or momentum closer to 0."
-        )

@@ -6,6 +6,7 @@ from .._checks import choice
 from .base import NodeInputs, NodeSurrogate, PairwiseRecommender, Recommender
 from .factorisation import CF, GMF
 from .gcn import LinearGCN, ReLUGCN
+from .lightgcn import LightGCN
 from .module import ModuleClassifier, ModuleRecommender
 from .neural import MLP, NeuMF
 from .prepared import Params, Prepared
@@ -16,6 +17,7 @@ RECOMMENDERS: dict[str, type[Recommender]] = {
     "gmf": GMF,
     "mlp": MLP,
     "neumf": NeuMF,
+    "lightgcn": LightGCN,
 }
 
 
@@ -29,7 +31,10 @@ def node_surrogate(surrogate: str | nn.Module | NodeSurrogate) -> NodeSurrogate:
 
 
 def recommender(surrogate: str | nn.Module | Recommender) -> Recommender:
-    """A recommender from its name, from settings such as ``CF(dim=8)``, or a module."""
+    """A recommender from its name, from settings such as ``CF(dim=8)``, or a module.
+
+    ``"mlp"`` is CF with a feed-forward head in the place of the dot product.
+    """
     if isinstance(surrogate, Recommender):
         return surrogate
     if isinstance(surrogate, nn.Module):
@@ -41,6 +46,7 @@ __all__ = [
     "CF",
     "GMF",
     "MLP",
+    "LightGCN",
     "LinearGCN",
     "ModuleClassifier",
     "ModuleRecommender",

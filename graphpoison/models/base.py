@@ -8,6 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from .._checks import in_range, positive_int
 from ..graph import FactoredGradient, Features, PairState, Pattern
 from .pair_scores import PairScores
 from .prepared import Params, Prepared
@@ -67,15 +68,32 @@ class NodeSurrogate(ABC):
 class Recommender(ABC):
     """A link predictor on user-item pairs, as pure functions of its parameters."""
 
+    @property
+    def tables(self) -> tuple[int, ...]:
+        """Which parameters are embeddings."""
+        return 0, 1
+
+    @property
+    def dropout(self) -> float:
+        """The share of entries of the embeddings that each training step leaves out."""
+        return 0.0
+
     @abstractmethod
     def init(
         self, shape: tuple[int, int], generator: torch.Generator, dtype: torch.dtype
     ) -> Params:
         """Fresh parameters for ``shape`` = (users, items), drawn on the CPU."""
 
+    def entries(self, graph: Pattern, weight: Tensor) -> Tensor:
+        """The entries [M] of the matrix that is propagated with, from the edge weights [M].
+
+        They are computed once a meta-step; by default they are the weights themselves.
+        """
+        return weight
+
     @abstractmethod
-    def scores(self, params: Params, graph: Pattern, weight: Tensor, pairs: Pattern) -> Tensor:
-        """Logits [K] of ``pairs``, trained on ``graph`` with edge weights ``weight`` [M]."""
+    def scores(self, params: Params, graph: Pattern, entries: Tensor, pairs: Pattern) -> Tensor:
+        """Logits [K] of ``pairs``, trained on ``graph`` with ``entries`` [M]."""
 
 
 class PairwiseRecommender(Recommender):
@@ -91,7 +109,7 @@ class PairwiseRecommender(Recommender):
         """Tables of users and items, and any head; ``params`` itself where it is just that."""
 
     @final
-    def scores(self, params: Params, graph: Pattern, weight: Tensor, pairs: Pattern) -> Tensor:
+    def scores(self, params: Params, graph: Pattern, entries: Tensor, pairs: Pattern) -> Tensor:
         return self.scoring(self.sides(params), pairs)
 
 
@@ -110,6 +128,13 @@ def embeddings(
         scale * torch.randn(count, dim, generator=generator, dtype=dtype) for count in shape
     )
     return users, items
+
+
+def check_embeddings(dim: int, scale: float, dropout: float) -> None:
+    """Raise a TypeError or ValueError that names what is out of range."""
+    positive_int("dim", dim)
+    in_range("scale", scale, 0.0, float("inf"), open_low=True)
+    in_range("dropout", dropout, 0.0, 0.99)
 
 
 def feed_forward(

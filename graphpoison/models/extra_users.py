@@ -59,6 +59,14 @@ class ExtraUsers(PairwiseRecommender):
         """The model's :func:`user_tables`."""
         return user_tables(self.model)
 
+    @property
+    def tables(self) -> tuple[int, ...]:
+        return self.model.tables
+
+    @property
+    def dropout(self) -> float:
+        return self.model.dropout
+
     def __repr__(self) -> str:
         return f"{self.model!r} with {self.count} {'fixed' if self.latent else 'new'} users"
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import torch
 
-from .._checks import in_range, positive_int
+from .._checks import positive_int
 from .activations import activation
-from .base import PairwiseRecommender, embeddings, feed_forward, glorot
+from .base import PairwiseRecommender, check_embeddings, embeddings, feed_forward, glorot
 from .pair_scores import PairScores
 from .prepared import Params
 
@@ -26,14 +26,15 @@ class CF(PairwiseRecommender):
     Args:
         dim: embedding dimensions D.
         scale: standard deviation of the initial embeddings.
+        dropout: the share of entries of the embeddings that each training step leaves out.
     """
 
     dim: int = 32
     scale: float = 0.1
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        positive_int("dim", self.dim)
-        in_range("scale", self.scale, 0.0, float("inf"), open_low=True)
+        check_embeddings(self.dim, self.scale, self.dropout)
 
     def init(
         self, shape: tuple[int, int], generator: torch.Generator, dtype: torch.dtype
@@ -57,16 +58,17 @@ class GMF(PairwiseRecommender):
         layers: widths of hidden layers between the product and the output; none by default.
         scale: standard deviation of the initial embeddings.
         activation: of hidden layers: ``"relu"``, ``"tanh"`` or ``"sigmoid"``.
+        dropout: the share of entries of the embeddings that each training step leaves out.
     """
 
     dim: int = 32
     layers: tuple[int, ...] = ()
     scale: float = 0.1
     activation: str = "relu"
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        positive_int("dim", self.dim)
-        in_range("scale", self.scale, 0.0, float("inf"), open_low=True)
+        check_embeddings(self.dim, self.scale, self.dropout)
         for width in self.layers:
             positive_int("layers", width)
         activation(self.activation)

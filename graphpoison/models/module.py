@@ -128,5 +128,5 @@ class ModuleRecommender(Recommender):
     ) -> Params:
         return tuple(param.to(dtype) for param in self._function.init(generator))
 
-    def scores(self, params: Params, graph: Pattern, weight: Tensor, pairs: Pattern) -> Tensor:
-        return self._function(params, pairs.index, graph.index, weight)
+    def scores(self, params: Params, graph: Pattern, entries: Tensor, pairs: Pattern) -> Tensor:
+        return self._function(params, pairs.index, graph.index, entries)

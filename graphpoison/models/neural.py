@@ -13,16 +13,16 @@ from dataclasses import dataclass
 
 import torch
 
-from .._checks import in_range, positive_int
+from .._checks import positive_int
 from .activations import activation
-from .base import PairwiseRecommender, embeddings, feed_forward, glorot
+from .base import PairwiseRecommender, check_embeddings, embeddings, feed_forward, glorot
 from .pair_scores import PairScores
 from .prepared import Params
 
 
 @dataclass(frozen=True)
 class MLP(PairwiseRecommender):
-    """Embeddings, concatenated, through a tower: NCF's MLP, or CF with a feed-forward head.
+    """CF with a feed-forward head: embeddings, concatenated, through a tower (NCF's MLP).
 
     Parameters ``(P [U, D], Q [I, D], W1 [2 D, H1], b1 [H1], ..., w [HL, 1], b [1])``.
 
@@ -31,15 +31,18 @@ class MLP(PairwiseRecommender):
         layers: widths of the hidden layers, at least one.
         scale: standard deviation of the initial embeddings.
         activation: ``"relu"``, ``"tanh"`` or ``"sigmoid"``.
+        dropout: the share of entries of the embeddings that each training step leaves out.
     """
 
     dim: int = 32
     layers: tuple[int, ...] = (32, 16, 8)
     scale: float = 0.1
     activation: str = "relu"
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self.dim, self.layers, self.scale, self.activation)
+        check_embeddings(self.dim, self.scale, self.dropout)
+        _check_tower(self.layers, self.activation)
 
     def init(
         self, shape: tuple[int, int], generator: torch.Generator, dtype: torch.dtype
@@ -67,6 +70,7 @@ class NeuMF(PairwiseRecommender):
         mlp_dim: embedding dimensions of the MLP part; ``dim`` if left out.
         scale: standard deviation of the initial embeddings.
         activation: ``"relu"``, ``"tanh"`` or ``"sigmoid"``.
+        dropout: the share of entries of the embeddings that each training step leaves out.
     """
 
     dim: int = 32
@@ -74,11 +78,17 @@ class NeuMF(PairwiseRecommender):
     mlp_dim: int | None = None
     scale: float = 0.1
     activation: str = "relu"
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self.dim, self.layers, self.scale, self.activation)
+        check_embeddings(self.dim, self.scale, self.dropout)
+        _check_tower(self.layers, self.activation)
         if self.mlp_dim is not None:
             positive_int("mlp_dim", self.mlp_dim)
+
+    @property
+    def tables(self) -> tuple[int, ...]:
+        return 0, 1, 3, 4
 
     def init(
         self, shape: tuple[int, int], generator: torch.Generator, dtype: torch.dtype
@@ -104,9 +114,7 @@ def _first_layer(params: Params) -> Params:
     return (torch.addmm(bias, users, kernel[:dim]), items @ kernel[dim:], *head)
 
 
-def _check(dim: int, layers: tuple[int, ...], scale: float, name: str) -> None:
-    positive_int("dim", dim)
-    in_range("scale", scale, 0.0, float("inf"), open_low=True)
+def _check_tower(layers: tuple[int, ...], name: str) -> None:
     if not layers:
         raise ValueError("layers must name at least one hidden layer, found ().")
     for width in layers:

@@ -26,6 +26,10 @@ class Training(ABC):
 
     tensors: Params
 
+    def at_step(self, step: int) -> "Training":
+        """The field that step 0, 1, ... of training follows; mostly the same for all of them."""
+        return self
+
     @abstractmethod
     def coordinates(self, params: Params) -> Params:
         """Where training starts."""

@@ -9,24 +9,25 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch_geometric.data import HeteroData
 
-from .._checks import choice, in_range, pair_index
-from .._random import generator, numpy_generator
+from .._checks import choice, in_range
+from .._random import derive_seed
 from ..graph import FactoredGradient, PairState, Pattern
 from ..graph.adjacency import with_edge_index
-from ..graph.bipartite import EdgeType, Interactions, read_interactions
-from ..graph.homogeneous import decode
+from ..graph.bipartite import EdgeType, read_interactions
 from ..graph.kernels import check_backend
-from ..graph.sampling import sample_pairs
 from ..models import PairwiseRecommender, Params, Prepared, Recommender, recommender
 from ..models.all_pairs_loss import Tiles
+from ..models.bpr import Triples
+from ..models.dropout import DropoutTraining
 from ..models.log_loss import Blocks
 from ..models.pairwise_training import PairwiseTraining
 from ..models.tower_loss import Towers
-from ..models.training import Training
+from ..models.training import AutogradTraining, Training
 from .base import Task
+from .training_pairs import TRIPLES, hold_out, pair_state, unobserved
 
 OBJECTIVES = ("train", "self", "heldout")
-_NEGATIVES, _HELDOUT, _PROBE = range(3)  # streams of the seed
+LOSSES = ("log", "bpr")
 
 
 class Recommendation(Task):
@@ -38,9 +39,15 @@ class Recommendation(Task):
     .. math::
         L = \frac{1}{M} \sum_{(u, i)} \log(1 + e^{s_{ui}}) - w_{ui} s_{ui}
 
+    With ``loss="bpr"`` it learns to rank instead: the loss is the mean of
+
+    .. math:: \log(1 + e^{s_{uj} - s_{ui}}) \text{ with weights } w_{ui} (1 - w_{uj})
+
+    over couples of training pairs (u, i), (u, j), drawn once (:mod:`graphpoison.models.bpr`).
+
     The attacker maximises
 
-    - ``"train"``: that same loss, labels and all (thesis, Algorithm 1);
+    - ``"train"``: the loss of training, labels and all (thesis, Algorithm 1);
     - ``"self"``: the log loss of as many pairs that nobody observed, with the probabilities that a
       surrogate trained on the clean graph gives them as labels;
     - ``"heldout"``: the log loss of a share of the training pairs, which the surrogate does not
@@ -50,23 +57,26 @@ class Recommendation(Task):
         data: bipartite ``HeteroData``; ``edge_index`` of ``edge_type`` holds the interactions and
             ``neg_edge_index``, if present, the sampled non-interactions. Edge attributes such as
             ratings are not looked at: an interaction is an interaction.
-        surrogate: ``"cf"``, ``"gmf"``, ``"mlp"``, ``"neumf"``, settings such as ``CF(dim=8)``, or
-            any module with ``scores(pairs, edge_index, edge_weight)``.
+        surrogate: ``"cf"``, ``"gmf"``, ``"mlp"`` (CF with a feed-forward head), ``"neumf"``,
+            ``"lightgcn"``, settings such as ``CF(dim=8)``, or any module with
+            ``scores(pairs, edge_index, edge_weight)``.
         objective: see above.
         edge_type: which edges; may be left out where there is but one type.
         candidates: ``"sampled"``: the training pairs, of which the negatives are those of ``data``
             or as many as there are interactions, drawn from ``seed``; ``"all"``: every pair that
             is no interaction is a training negative and a candidate (listed one by one, unless
-            the surrogate's scores are dot products and the objective is ``"train"``: these take
-            memory for the interactions alone); or the pairs [2, K] that may be flipped, which
-            then are training pairs too.
+            the surrogate is CF or GMF without layers, the objective ``"train"`` and the loss
+            ``"log"``: these take memory for the interactions alone); or the pairs [2, K] that may
+            be flipped, which then are training pairs too.
         heldout_fraction: the share of training pairs that ``"heldout"`` keeps out.
-        seed: draws negatives, held-out pairs and unobserved pairs.
+        seed: draws negatives, held-out pairs, unobserved pairs and the couples of ``"bpr"``.
         dtype: of the surrogate's parameters.
         backend: how sparse matrices are multiplied, see :mod:`graphpoison.graph.kernels`.
+        loss: what training minimises, ``"log"`` or ``"bpr"``.
 
     Raises:
-        TypeError, ValueError: not bipartite, no interactions, no negatives to be had.
+        TypeError, ValueError: not bipartite, no interactions, no negatives to be had; nothing to
+            rank.
     """
 
     def __init__(
@@ -80,9 +90,11 @@ class Recommendation(Task):
         seed: int = 0,
         dtype: torch.dtype = torch.float32,
         backend: str = "auto",
+        loss: Literal["log", "bpr"] = "log",
     ) -> None:
         self.surrogate = recommender(surrogate)
         self.objective = choice("objective", objective, OBJECTIVES)
+        self.loss = choice("loss", loss, LOSSES)
         self.dtype = dtype
         check_backend(backend)
         data = with_edge_index(data) if isinstance(data, HeteroData) else data
@@ -90,22 +102,27 @@ class Recommendation(Task):
         self.edge_type = interactions.edge_type
         self.pairwise = self.surrogate if isinstance(self.surrogate, PairwiseRecommender) else None
         dot_product = self.pairwise is not None and self.pairwise.scoring.tower is None
-        open_graph = dot_product and objective == "train"
-        state = _pair_state(interactions, candidates, seed, open_graph)
+        open_graph = dot_product and objective == "train" and loss == "log"
+        state = pair_state(interactions, candidates, seed, open_graph)
         self.probe: Pattern | None = None
         self.probe_labels: Tensor | None = None
         if objective == "heldout":
             fraction = in_range("heldout_fraction", heldout_fraction, 0.0, 0.9, open_low=True)
-            state, self.probe, self.probe_labels = _hold_out(state, fraction, seed)
+            state, self.probe, self.probe_labels = hold_out(state, fraction, seed)
         elif objective == "self":
-            self.probe = _unobserved(state, seed)
+            self.probe = unobserved(state, seed)
         self.state = state.with_backend(backend)
+        self.seed = seed
 
     def describe(self) -> str:
-        return f"Recommendation({self.surrogate!r}, objective={self.objective!r})"
+        return (
+            f"Recommendation({self.surrogate!r}, objective={self.objective!r}, loss={self.loss!r})"
+        )
 
     def inputs_digested(self) -> tuple[Tensor, ...]:
-        return () if self.probe is None else (self.probe.codes,)
+        triples = self._triples(self.state.pattern)
+        probe = () if self.probe is None else (self.probe.codes,)
+        return probe if triples is None else (*probe, triples.second)
 
     def init(self, generator: torch.Generator) -> Params:
         device = self.state.weight.device
@@ -116,19 +133,35 @@ class Recommendation(Task):
         weight = state.weight.detach().to(self.dtype, copy=True).requires_grad_()
         labels = weight.clone()  # not a leaf: what training sees is computed from the weights
         tiles = Tiles(state.pattern, labels.detach()) if state.open else None
-        return Prepared(weight, (labels,), _Pairs(state.pattern, tiles))
+        triples = self._triples(state.pattern)
+        pairs = _Pairs(state.pattern, tiles, triples)
+        targets = labels if triples is None else triples.weights(labels)
+        if self.pairwise is not None:
+            return Prepared(weight, (targets,), pairs)
+        return Prepared(weight, (targets, self.surrogate.entries(state.pattern, labels)), pairs)
 
     def train_loss(self, params: Params, prepared: Prepared) -> Tensor:
         pairs: _Pairs = prepared.structure
         if pairs.tiles is not None and self.pairwise is not None:
             return pairs.tiles.loss(*self.pairwise.sides(params))
-        return log_losses(self.scores(params, prepared, pairs.pattern), prepared.tensors[0]).mean()
+        scores, targets = self.scores(params, prepared, pairs.pattern), prepared.tensors[0]
+        if pairs.triples is not None:
+            return pairs.triples.loss(scores, targets)
+        return log_losses(scores, targets).mean()
 
     def training(self, prepared: Prepared, params: Params, linear: bool) -> Training:
-        model, (labels,) = self.pairwise, prepared.tensors
-        if model is None:
-            return super().training(prepared, params, linear)
+        training = self._training(prepared, params)
+        model = self.surrogate
+        if not model.dropout:
+            return training
+        return DropoutTraining(training, params, model.tables, model.dropout)
+
+    def _training(self, prepared: Prepared, params: Params) -> Training:
+        """Training without dropout, in closed form where there is one."""
+        model, labels = self.pairwise, prepared.tensors[0]
         pairs: _Pairs = prepared.structure
+        if model is None or pairs.triples is not None:
+            return AutogradTraining(self.train_loss, prepared)
         space: Tiles | Blocks | Towers
         if pairs.tiles is not None:
             space = pairs.tiles
@@ -140,9 +173,9 @@ class Recommendation(Task):
 
     def attack_loss(self, params: Params, prepared: Prepared) -> Tensor:
         pairs: _Pairs = prepared.structure
-        if pairs.tiles is not None:
-            return self.train_loss(params, prepared)
         if self.probe is None:
+            if pairs.tiles is not None or pairs.triples is not None:
+                return self.train_loss(params, prepared)
             return self._log_loss(params, prepared, pairs.pattern, prepared.tensors[0])
         if self.probe_labels is None:
             raise ValueError(
@@ -169,7 +202,10 @@ class Recommendation(Task):
     def scores(self, params: Params, prepared: Prepared, pairs: Pattern) -> Tensor:
         """Logits [K] of ``pairs`` from a surrogate trained on ``prepared``."""
         pattern = prepared.structure.pattern
-        return self.surrogate.scores(params, pattern, prepared.tensors[0], pairs)
+        return self.surrogate.scores(params, pattern, prepared.tensors[-1], pairs)
+
+    def _triples(self, pattern: Pattern) -> Triples | None:
+        return Triples.of(pattern, derive_seed(self.seed, TRIPLES)) if self.loss == "bpr" else None
 
     def _log_loss(
         self, params: Params, prepared: Prepared, pairs: Pattern, labels: Tensor
@@ -184,77 +220,19 @@ class Recommendation(Task):
 
 @dataclass(frozen=True, eq=False)
 class _Pairs:
-    """The training pairs: those listed, or all of them, those not listed with label 0."""
+    """The training pairs: those listed, or all of them, those not listed with label 0.
+
+    Args:
+        pattern: the listed pairs.
+        tiles: all pairs, where all are training pairs.
+        triples: what is ranked, where training ranks.
+    """
 
     pattern: Pattern
     tiles: Tiles | None
+    triples: Triples | None
 
 
 def log_losses(scores: Tensor, labels: Tensor) -> Tensor:
     """``log(1 + e^s) - y s``, entry by entry: the log loss of soft labels ``y``."""
     return softplus(scores, threshold=40.0) - labels * scores
-
-
-def _pair_state(
-    interactions: Interactions, candidates: str | Tensor, seed: int, open_graph: bool
-) -> PairState:
-    positive, shape = interactions.positive, interactions.shape
-    if not positive.size(1):
-        raise ValueError(f"data[{interactions.edge_type}] has no interactions to train on.")
-    occupied = [positive]
-    for unseen in (interactions.unseen, interactions.unseen_negative):
-        occupied += [unseen] if unseen is not None else []
-    if (
-        isinstance(candidates, str)
-        and choice("candidates", candidates, ["sampled", "all"]) == "all"
-    ):
-        if open_graph:
-            none = positive[:, :0]
-            return PairState.build(positive, none, shape, bipartite=True, open=True)
-        codes = torch.arange(shape[0] * shape[1], device=positive.device)
-        absent = codes[~torch.isin(codes, _codes(positive, shape))]
-        return PairState.build(positive, decode(absent, shape[1]), shape, bipartite=True)
-    negative = interactions.negative
-    if negative is None:
-        negative = sample_pairs(
-            shape, positive.size(1), torch.cat(occupied, dim=1), numpy_generator(seed, _NEGATIVES)
-        )
-    if isinstance(candidates, str):
-        return PairState.build(positive, negative, shape, bipartite=True)
-    chosen = _codes(pair_index("candidates", candidates, shape).to(positive.device), shape)
-    trained = torch.cat([chosen, _codes(negative, shape)]).unique()
-    absent = trained[~torch.isin(trained, _codes(positive, shape))]
-    return PairState.build(
-        positive, decode(absent, shape[1]), shape, bipartite=True, candidate_codes=chosen
-    )
-
-
-def _hold_out(state: PairState, fraction: float, seed: int) -> tuple[PairState, Pattern, Tensor]:
-    """The state without a share of its pairs, and those pairs with their labels."""
-    order = torch.randperm(state.num_listed, generator=generator(seed, _HELDOUT))
-    held = torch.zeros(state.num_listed, dtype=torch.bool)
-    held[order[: max(1, round(fraction * state.num_listed))]] = True
-    held = held.to(state.weight.device)
-    edge, kept = state.weight > 0, ~held
-    remaining = PairState.build(
-        state.index[:, edge & kept],
-        state.index[:, ~edge & kept],
-        state.shape,
-        bipartite=True,
-        candidate_codes=state.pattern.codes[state.candidate & kept],
-    )
-    return remaining, Pattern.of(state.index[:, held], state.shape), state.weight[held]
-
-
-def _unobserved(state: PairState, seed: int) -> Pattern:
-    """As many pairs outside the training pairs as there are training pairs, or all there are."""
-    free = state.shape[0] * state.shape[1] - state.num_listed
-    if not free:
-        raise ValueError("objective='self' needs unobserved pairs, but candidates='all' lists all.")
-    count = min(state.num_listed, free)
-    pairs = sample_pairs(state.shape, count, state.index, numpy_generator(seed, _PROBE))
-    return Pattern.of(pairs, state.shape)
-
-
-def _codes(pairs: Tensor, shape: tuple[int, int]) -> Tensor:
-    return pairs[0] * shape[1] + pairs[1]

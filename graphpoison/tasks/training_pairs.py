@@ -1,0 +1,79 @@
+"""Which pairs a recommender trains on, and which are kept from it to judge it by."""
+
+import torch
+from torch import Tensor
+
+from .._checks import choice, pair_index
+from .._random import generator, numpy_generator
+from ..graph import PairState, Pattern
+from ..graph.bipartite import Interactions
+from ..graph.homogeneous import decode
+from ..graph.sampling import sample_pairs
+
+_NEGATIVES, _HELDOUT, _PROBE, TRIPLES = range(4)  # streams of the seed
+
+
+def pair_state(
+    interactions: Interactions, candidates: str | Tensor, seed: int, open_graph: bool
+) -> PairState:
+    """Interactions and negatives, of which ``candidates`` may be flipped."""
+    positive, shape = interactions.positive, interactions.shape
+    if not positive.size(1):
+        raise ValueError(f"data[{interactions.edge_type}] has no interactions to train on.")
+    occupied = [positive]
+    for unseen in (interactions.unseen, interactions.unseen_negative):
+        occupied += [unseen] if unseen is not None else []
+    if (
+        isinstance(candidates, str)
+        and choice("candidates", candidates, ["sampled", "all"]) == "all"
+    ):
+        if open_graph:
+            none = positive[:, :0]
+            return PairState.build(positive, none, shape, bipartite=True, open=True)
+        codes = torch.arange(shape[0] * shape[1], device=positive.device)
+        absent = codes[~torch.isin(codes, _codes(positive, shape))]
+        return PairState.build(positive, decode(absent, shape[1]), shape, bipartite=True)
+    negative = interactions.negative
+    if negative is None:
+        negative = sample_pairs(
+            shape, positive.size(1), torch.cat(occupied, dim=1), numpy_generator(seed, _NEGATIVES)
+        )
+    if isinstance(candidates, str):
+        return PairState.build(positive, negative, shape, bipartite=True)
+    chosen = _codes(pair_index("candidates", candidates, shape).to(positive.device), shape)
+    trained = torch.cat([chosen, _codes(negative, shape)]).unique()
+    absent = trained[~torch.isin(trained, _codes(positive, shape))]
+    return PairState.build(
+        positive, decode(absent, shape[1]), shape, bipartite=True, candidate_codes=chosen
+    )
+
+
+def hold_out(state: PairState, fraction: float, seed: int) -> tuple[PairState, Pattern, Tensor]:
+    """The state without a share of its pairs, and those pairs with their labels."""
+    order = torch.randperm(state.num_listed, generator=generator(seed, _HELDOUT))
+    held = torch.zeros(state.num_listed, dtype=torch.bool)
+    held[order[: max(1, round(fraction * state.num_listed))]] = True
+    held = held.to(state.weight.device)
+    edge, kept = state.weight > 0, ~held
+    remaining = PairState.build(
+        state.index[:, edge & kept],
+        state.index[:, ~edge & kept],
+        state.shape,
+        bipartite=True,
+        candidate_codes=state.pattern.codes[state.candidate & kept],
+    )
+    return remaining, Pattern.of(state.index[:, held], state.shape), state.weight[held]
+
+
+def unobserved(state: PairState, seed: int) -> Pattern:
+    """As many pairs outside the training pairs as there are training pairs, or all there are."""
+    free = state.shape[0] * state.shape[1] - state.num_listed
+    if not free:
+        raise ValueError("objective='self' needs unobserved pairs, but candidates='all' lists all.")
+    count = min(state.num_listed, free)
+    pairs = sample_pairs(state.shape, count, state.index, numpy_generator(seed, _PROBE))
+    return Pattern.of(pairs, state.shape)
+
+
+def _codes(pairs: Tensor, shape: tuple[int, int]) -> Tensor:
+    return pairs[0] * shape[1] + pairs[1]
