@@ -1,6 +1,7 @@
 """Ratios of the library to plain autograd, each measured in one run: ``python benchmarks/run.py``.
 
-Every side of every case has a process of its own, one after the other; times are medians.
+Every side of every case has a process of its own. Both sides of a case take turns, so that a
+machine that slows down slows down both; times are medians over all turns.
 """
 
 import argparse
@@ -31,6 +32,17 @@ class Speed:
     gigabytes: float
 
 
+@dataclass(frozen=True)
+class Measured:
+    """One side: seconds of each repetition, peak memory."""
+
+    seconds: list[float]
+    bytes: float
+
+    def joined(self, other: "Measured") -> "Measured":
+        return Measured(self.seconds + other.seconds, max(self.bytes, other.bytes))
+
+
 def main() -> None:
     args = parse()
     chosen = [name for name, case in CASES.items() if case.size in SIZES[args.size]]
@@ -52,32 +64,37 @@ def main() -> None:
 def row(name: str, case: Case, speed: Speed, args: argparse.Namespace) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         files = {side: Path(folder) / f"{side}.pt" for side in ("ours", "baseline")}
-        ours = side(name, "ours", args.repeat, files["ours"], args)
+        alone = case.baseline is None or args.ours_only
+        ours, other = Measured([], 0.0), Measured([], 0.0)
+        for _ in range(args.rounds):
+            ours = ours.joined(side(name, "ours", args.repeat, files["ours"], args))
+            if not alone:
+                turn = side(name, "baseline", args.baseline_repeat, files["baseline"], args)
+                other = other.joined(turn)
         found: dict[str, object] = {
             "case": case.title,
-            "seconds": round(statistics.median(ours["seconds"]), 3),
-            "MB": round(ours["bytes"] / 2**20),
+            "seconds": round(statistics.median(ours.seconds), 3),
+            "MB": round(ours.bytes / 2**20),
             "FLOP bound": round(case.flops / speed.gflops / 1e9, 3),
             "byte bound": round(case.moved / speed.gigabytes / 1e9, 3),
         }
-        if case.baseline is None or args.ours_only:
+        if alone:
             return found
-        other = side(name, "baseline", args.baseline_repeat, files["baseline"], args)
         left, right = (torch.load(file, weights_only=True).double() for file in files.values())
-    found["baseline"] = round(statistics.median(other["seconds"]), 2)
-    found["baseline MB"] = round(other["bytes"] / 2**20)
+    found["baseline"] = round(statistics.median(other.seconds), 2)
+    found["baseline MB"] = round(other.bytes / 2**20)
     found["times"] = round(float(found["baseline"]) / float(found["seconds"]), 1)
     found["difference"] = f"{float((left - right).norm() / right.norm()):.0e}"
     return found
 
 
-def side(name: str, which: str, repeat: int, file: Path, args: argparse.Namespace) -> dict:
+def side(name: str, which: str, repeat: int, file: Path, args: argparse.Namespace) -> Measured:
     command = [sys.executable, str(HERE / "cases.py"), name, which, "--repeat", str(repeat)]
     command += ["--threads", str(args.threads), "--device", args.device, "--result", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1])
+    return Measured(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def matmul_gflops(device: str) -> float:
@@ -107,8 +124,9 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--size", default="small", choices=SIZES)
     parser.add_argument("--only", nargs="+", choices=CASES, help="these cases alone")
-    parser.add_argument("--repeat", type=int, default=9, help="repetitions of the library")
-    parser.add_argument("--baseline-repeat", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each side")
+    parser.add_argument("--repeat", type=int, default=5, help="of the library, in each turn")
+    parser.add_argument("--baseline-repeat", type=int, default=2, help="in each turn")
     parser.add_argument("--ours-only", action="store_true", help="leave the baselines out")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
