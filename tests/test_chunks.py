@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from graphpoison._random import generator
 from graphpoison.graph import Pattern
-from graphpoison.graph.chunks import WIDTHS, chunked
+from graphpoison.graph.chunks import UNITS, WIDEST, chunked
 from graphpoison.models import NeuMF
 from graphpoison.models.tower_loss import Towers
 
@@ -33,22 +33,23 @@ def test_chunks_are_the_pattern(rows: int, cols: int, share: float, size: int, s
     seen = []
     for part in chunked(pattern, size):
         chunks, width = part.shape
-        assert width in WIDTHS
+        assert UNITS[-1] <= width <= WIDEST
         assert part.num_slots == chunks * width
-        entry = part.entry + part.entries.start
+        entry = part.entry
         owner = part.owner.repeat_interleave(width) + part.rows.start
         assert torch.equal(pattern.col[entry], part.column.long())
         assert torch.equal(pattern.row[entry], owner)  # of empty slots too
-        seen.append(entry[part.filled])
+        assert torch.equal(entry[part.filled], part.held)
+        seen.append(part.held)
         slots = torch.zeros(part.num_slots, 2).double()
-        slots[part.filled] = values[entry[part.filled]]
+        slots[part.filled] = values[part.held]
         on_rows[part.rows] += part.sum_by_owner(slots.view(chunks, width, 2).sum(dim=1))
         noise = slots.clone()
         noise[
             part.entry.new_tensor(sorted(set(range(part.num_slots)) - set(part.filled.tolist())))
         ] = 9
         part.add_to_columns(on_cols, noise)
-    assert torch.equal(torch.cat(seen), torch.arange(count))
+    assert torch.equal(torch.cat(seen).sort().values, torch.arange(count))
     torch.testing.assert_close(
         on_rows, torch.zeros(rows, 2).double().index_add(0, pattern.row, values)
     )
@@ -57,8 +58,12 @@ def test_chunks_are_the_pattern(rows: int, cols: int, share: float, size: int, s
     )
 
 
-def test_wide_chunks_are_for_long_rows() -> None:
-    assert chunked(random_pattern(10, 300, 2500, 0), 10_000)[0].shape[1] == 64
+def test_long_rows_are_in_wide_chunks() -> None:
+    row = torch.cat([torch.zeros(170), torch.ones(31)]).long()
+    pattern = Pattern(row, torch.cat([torch.arange(170), torch.arange(31)]), (2, 200))
+    parts = chunked(pattern, 10_000)
+    assert [part.shape for part in parts] == [(1, 128), (1, 64), (1, 32)]
+    assert [part.filled.numel() for part in parts] == [128, 42, 31]
     assert chunked(random_pattern(30, 30, 60, 0), 10_000)[0].shape[1] == 8
 
 

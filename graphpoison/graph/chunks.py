@@ -3,6 +3,9 @@
 What a model makes of a row's node is then multiplied with a chunk of columns as one small matrix
 product, many of them at once (``torch.bmm``), and needs not be gathered for every entry. Slots that
 a row does not fill point at some entry of the row and are to be given the weight 0.
+
+A row is cut as its number of units is written in binary, so that most entries are in wide chunks:
+170 entries are 6 units of 32, a chunk of 128 slots and one of 64.
 """
 
 from collections.abc import Iterator
@@ -15,9 +18,11 @@ from .csr import compress
 from .kernels import multiply
 from .sparse import Pattern
 
-WIDTHS = (64, 32, 16, 8)
+UNITS = (32, 16, 8)
 MOST_EMPTY = 0.12
-"""The widest chunks are taken that leave no more than this share of the slots empty."""
+"""The widest units are taken that leave no more than this share of the slots empty."""
+
+WIDEST = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +31,12 @@ class Chunks:
 
     Args:
         rows: which rows of the pattern they belong to.
-        entries: which entries they hold.
         shape: ``(C, K)``.
         owner: IntTensor [C], the row of each chunk, counted from ``rows.start``.
-        entry: LongTensor [C K], the entry in each slot, counted from ``entries.start``.
+        entry: LongTensor [C K], the entry in each slot.
         column: IntTensor [C K], its column.
-        filled: LongTensor [m], the slots that hold an entry, in the order of the entries.
+        filled: LongTensor [m], the slots that hold an entry of their own.
+        held: LongTensor [m], these entries.
         by_owner: pointers [rows + 1] and places of the chunks of each row.
         targets: LongTensor [I'], the columns that occur, or None for all of the pattern's.
         by_column: pointers [I' + 1] and places of the slots of each column, filled ones alone.
@@ -39,12 +44,12 @@ class Chunks:
     """
 
     rows: slice
-    entries: slice
     shape: tuple[int, int]
     owner: Tensor
     entry: Tensor
     column: Tensor
     filled: Tensor
+    held: Tensor
     by_owner: tuple[Tensor, Tensor]
     targets: Tensor | None
     by_column: tuple[Tensor, Tensor]
@@ -78,26 +83,29 @@ def chunked(pattern: Pattern, size: int) -> list[Chunks]:
 
 def _parts(pattern: Pattern, size: int) -> Iterator[Chunks]:
     counts = torch.bincount(pattern.row, minlength=pattern.shape[0])
-    width = _width(counts)
-    chunks_of_row = _chunks(counts, width)
-    owner = torch.repeat_interleave(chunks_of_row)
-    before = counts.cumsum(0) - counts  # entries in front of each row
-    rank = torch.arange(owner.numel(), device=owner.device)
-    rank -= (chunks_of_row.cumsum(0) - chunks_of_row)[owner]  # of a chunk within its row
-    first = before[owner] + rank * width
-    last = torch.minimum(first + width, (before + counts)[owner])
-    per_part = max(1, size // width)
-    for start in range(0, owner.numel(), per_part):
-        chosen = slice(start, start + per_part)
-        yield _part(pattern, owner[chosen], first[chosen], last[chosen], width)
+    unit = _unit(counts)
+    stop = counts.cumsum(0)
+    start, left = stop - counts, _units(counts, unit)
+    width = WIDEST
+    while width >= unit:
+        number = torch.div(left * unit, width, rounding_mode="floor")
+        owner = torch.repeat_interleave(number)
+        rank = torch.arange(owner.numel(), device=owner.device)
+        rank -= (number.cumsum(0) - number)[owner]  # of a chunk among those of its row
+        first = start[owner] + rank * width
+        last = torch.minimum(first + width, stop[owner])
+        for part in torch.arange(owner.numel(), device=owner.device).split(max(1, size // width)):
+            if part.numel():
+                yield _part(pattern, owner[part], first[part], last[part], width)
+        start, left = start + number * width, left - number * (width // unit)
+        width //= 2
 
 
 def _part(pattern: Pattern, owner: Tensor, first: Tensor, last: Tensor, width: int) -> Chunks:
-    low, high, start, stop = torch.stack([first[0], last[-1], owner[0], owner[-1] + 1]).tolist()
+    start, stop = torch.stack([owner[0], owner[-1] + 1]).tolist()
     slot = first.unsqueeze(1) + torch.arange(width, device=owner.device)
-    full = slot < last.unsqueeze(1)
+    filled = (slot < last.unsqueeze(1)).flatten().nonzero().squeeze(1)
     entry = torch.minimum(slot, last.unsqueeze(1) - 1).flatten()
-    filled = full.flatten().nonzero().squeeze(1)
     column = pattern.col[entry]
     targets, place, size = None, column[filled], pattern.shape[1]
     if size > column.numel():
@@ -107,12 +115,12 @@ def _part(pattern: Pattern, owner: Tensor, first: Tensor, last: Tensor, width: i
     owner = owner - start
     return Chunks(
         rows=slice(start, stop),
-        entries=slice(low, high),
         shape=(owner.numel(), width),
         owner=owner.int(),
-        entry=entry - low,
+        entry=entry,
         column=column.int(),
         filled=filled,
+        held=entry[filled],
         by_owner=compress(owner, torch.arange(owner.numel(), device=owner.device), stop - start),
         targets=targets,
         by_column=compress(place[order], filled[order], size),
@@ -120,16 +128,16 @@ def _part(pattern: Pattern, owner: Tensor, first: Tensor, last: Tensor, width: i
     )
 
 
-def _width(counts: Tensor) -> int:
+def _unit(counts: Tensor) -> int:
     entries = int(counts.sum())
-    for width in WIDTHS:
-        if width * int(_chunks(counts, width).sum()) <= (1 + MOST_EMPTY) * entries:
-            return width
-    return WIDTHS[-1]
+    for unit in UNITS:
+        if unit * int(_units(counts, unit).sum()) <= (1 + MOST_EMPTY) * entries:
+            return unit
+    return UNITS[-1]
 
 
-def _chunks(counts: Tensor, width: int) -> Tensor:
-    return torch.div(counts + width - 1, width, rounding_mode="floor")
+def _units(counts: Tensor, unit: int) -> Tensor:
+    return torch.div(counts + unit - 1, unit, rounding_mode="floor")
 
 
 def _sums(backend: str, places: tuple[Tensor, Tensor], values: Tensor) -> Tensor:

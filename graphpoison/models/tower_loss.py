@@ -68,7 +68,7 @@ class Towers:
         return result
 
     def _part(self, chunks: Chunks) -> Part:
-        labels = self.labels[chunks.entries][chunks.entry]
+        labels = self.labels[chunks.entry]
         share = torch.zeros_like(labels)
         share[chunks.filled] = 1.0 / self.labels.numel()
         return Part(chunks, labels, share)
@@ -126,7 +126,7 @@ class _Pass:
         for part in self.space.parts:
             chunks = part.chunks
             _, outputs = self._forward(chunks, dots)
-            torch.index_select(outputs[0], 0, chunks.filled, out=found[chunks.entries])
+            found[chunks.held] = outputs[0][chunks.filled]
         return found
 
     def parts(self) -> list[Parts]:
@@ -137,7 +137,7 @@ class _Pass:
             layers, outputs = self._forward(chunks, dots)
             on_outputs = self._on_outputs(part, outputs)
             for buffer, values in zip(weights, reversed(on_outputs), strict=False):
-                torch.index_select(values, 0, chunks.filled, out=buffer[chunks.entries])
+                buffer[chunks.held] = values[chunks.filled]
             self.first.backward(chunks, self.tower.backward(layers, on_outputs))
         return [*self._dot_parts(), *self.first.parts, *self.tower.head_parts]
 
@@ -146,7 +146,7 @@ class _Pass:
     ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         layers, outputs = self.tower.forward(self.first.forward(chunks))
         for output, values in zip(outputs, dots, strict=False):
-            output += values[chunks.entries].index_select(0, chunks.entry)
+            output += values.index_select(0, chunks.entry)
         return layers, outputs
 
     def _on_outputs(self, part: Part, outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -155,9 +155,8 @@ class _Pass:
         residual = (probability - part.labels).mul_(part.share)
         if not self.twofold:
             return (residual,)
-        change, entries = outputs[1].mul_(part.share), part.chunks.entries
-        on_labels = self.space.buffers[0, entries]
-        torch.index_select(change, 0, part.chunks.filled, out=on_labels).neg_()
+        change, chunks = outputs[1].mul_(part.share), part.chunks
+        self.space.buffers[0][chunks.held] = change[chunks.filled].neg_()
         curvature = probability.addcmul_(probability, probability, value=-1.0).mul_(change)
         return curvature, residual
 
