@@ -19,7 +19,7 @@ from torch import Tensor
 from ..graph.chunks import Chunks
 from .prepared import Params
 from .scratch import Scratch
-from .twofold import Parts, beside, beside_parts, big_kernel, kernel_parts
+from .twofold import Parts, beside, beside_parts, kernel_parts
 
 
 class FirstLayer(ABC):
@@ -101,15 +101,10 @@ class ProductLayer(FirstLayer):
         count, slots = chunks.shape
         self.gathered = self.scratch("gathered", (count * slots, self.right.size(1)), self.right)
         torch.index_select(self.right, 0, chunks.column, out=self.gathered)
-        kernels = self._kernels(chunks.rows)
-        flat = kernels.view(len(kernels), -1)
-        self.kernels = self.scratch("kernels", (count, flat.size(1)), flat)
-        torch.index_select(flat, 0, chunks.owner, out=self.kernels)
-        inputs = self.scratch("inputs", (count * slots, kernels.size(2)), flat)
+        self.kernels = self._kernels(chunks)
+        inputs = self.scratch("inputs", (count * slots, self.bias.numel()), self.right)
         torch.bmm(
-            self.gathered.view(count, slots, -1),
-            self.kernels.view(count, -1, inputs.size(1)),
-            out=inputs.view(count, slots, -1),
+            self.gathered.view(count, slots, -1), self.kernels, out=inputs.view(count, slots, -1)
         )
         return inputs.add_(self.bias)
 
@@ -117,17 +112,17 @@ class ProductLayer(FirstLayer):
         count, slots = chunks.shape
         on_chunks = on_inputs.view(count, slots, -1)
         dim, width = self.kernel.size(0), on_inputs.size(1)
-        kernels = self.kernels.view(count, -1, width)[:, :dim]
         on_gathered = self.scratch("on gathered", (count * slots, dim), on_inputs)
-        torch.bmm(on_chunks, kernels.transpose(1, 2), out=on_gathered.view(count, slots, dim))
-        chunks.add_to_columns(self.on_right, on_gathered)
-        on_kernels = self.scratch("on kernels", (count, self.kernels.size(1)), on_inputs)
         torch.bmm(
-            self.gathered.view(count, slots, -1).transpose(1, 2),
             on_chunks,
-            out=on_kernels.view(count, -1, width),
+            self.kernels[:, :dim].transpose(1, 2),
+            out=on_gathered.view(count, slots, dim),
         )
-        self._add(chunks.rows, chunks.sum_by_owner(on_kernels).unflatten(1, (-1, width)))
+        chunks.add_to_columns(self.on_right, on_gathered)
+        on_kernels = self.scratch("on kernels", (count, self.right.size(1) * width), on_inputs)
+        on_kernels = on_kernels.view(count, -1, width)
+        torch.bmm(self.gathered.view(count, slots, -1).transpose(1, 2), on_chunks, out=on_kernels)
+        self._add(chunks, on_kernels)
         self.on_bias += on_inputs.sum(dim=0)
 
     @property
@@ -138,21 +133,37 @@ class ProductLayer(FirstLayer):
         nothing = self.on_bias.new_empty(0)
         return [*(Parts(nothing, part) for part in found), beside_parts(self.on_bias, True)]
 
-    def _kernels(self, rows: slice) -> Tensor:
-        """``diag(A_u) W_1`` for each of some users: [u, D, H], or [u, 2 D, 2 H]."""
-        left, (move, _, turn, _) = self.left[rows].unsqueeze(2), self.moves
-        tangent = None
+    def _kernels(self, chunks: Chunks) -> Tensor:
+        """``diag(A_u) W_1`` for the user u of each chunk: [C, D, H], or [C, 2 D, 2 H]."""
+        (dim, width), count = self.kernel.shape, chunks.shape[0]
+        left, move = self._users(chunks)
+        turn, fold = self.moves[2], 2 if self.twofold else 1
+        flat = self.scratch("kernels", (count, fold * dim * fold * width), left)
+        kernels = flat.view(count, fold * dim, fold * width)
+        torch.mul(left, self.kernel, out=kernels[:, :dim, :width])
         if move is not None and turn is not None:
-            tangent = (move[rows].unsqueeze(2) * self.kernel).addcmul_(left, turn)
-        return big_kernel(left * self.kernel, tangent)
+            torch.mul(move, self.kernel, out=kernels[:, :dim, width:]).addcmul_(left, turn)
+            kernels[:, dim:, :width] = 0.0
+            kernels[:, dim:, width:] = kernels[:, :dim, :width]
+        return kernels
 
-    def _add(self, rows: slice, on_kernels: Tensor) -> None:
+    def _add(self, chunks: Chunks, on_kernels: Tensor) -> None:
         """Take in cotangents of :meth:`_kernels`."""
         gradient, derivative = kernel_parts(on_kernels, self.twofold)
         direct = gradient if derivative is None else derivative
-        left, (move, _, turn, _) = self.left[rows].unsqueeze(2), self.moves
-        self.on_left[rows] += (direct * self.kernel).sum(dim=2)
+        (left, move), turn = self._users(chunks), self.moves[2]
+        on_left = (direct * self.kernel).sum(dim=2)
         self.on_kernel += (direct * left).sum(dim=0)
         if move is not None and turn is not None:
-            self.on_left[rows] += (gradient * turn).sum(dim=2)
-            self.on_kernel += (gradient * move[rows].unsqueeze(2)).sum(dim=0)
+            on_left += (gradient * turn).sum(dim=2)
+            self.on_kernel += (gradient * move).sum(dim=0)
+        self.on_left[chunks.rows] += chunks.sum_by_owner(on_left)
+
+    def _users(self, chunks: Chunks) -> tuple[Tensor, Tensor | None]:
+        """Rows of A and of its direction [C, D, 1] for each chunk."""
+        left, move = self.left[chunks.rows], self.moves[0]
+        moves = None if move is None else move[chunks.rows].index_select(0, chunks.owner)
+        return (
+            left.index_select(0, chunks.owner).unsqueeze(2),
+            None if moves is None else moves.unsqueeze(2),
+        )
