@@ -1,0 +1,223 @@
+"""What one experiment consists of: settings alone, nothing is computed here."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from torch_geometric.data import Data, HeteroData
+
+import graphpoison.attacks as attacks
+import graphpoison.hypergradient as hypergradient
+
+from ..attacks import MetaAttack, RandomAttack
+from ..datasets import load, names
+from ..hypergradient import Unrolled
+from ..models import LinearGCN, Recommender
+from ..perturbation import Perturbation
+from ..tasks import NodeClassification, Recommendation, Task
+from ..victims import RecommenderVictim, Victim
+
+QUICK_STEPS = 5  # meta-gradients of an attack with --quick
+SURROGATE_SEEDS = 1_000_000  # keeps an evaluated surrogate's initialisation apart from a target's
+Runner = Callable[..., Perturbation]
+"""An attack, or one around an attack: called as :meth:`graphpoison.Attack.__call__`."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What :func:`graphpoison.datasets.load` is called with."""
+
+    name: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def load(self, root: str | Path | None = None) -> Data | HeteroData:
+        """The data, with negatives and split of the default seed.
+
+        Raises:
+            LookupError: this version has no such data set.
+        """
+        if self.name not in names():
+            raise LookupError(f"this version of graphpoison has no data set {self.name!r}.")
+        return load(self.name, root=root, **dict(self.options))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A recommender and how it is trained."""
+
+    model: Recommender
+    training: Unrolled
+
+
+@dataclass(frozen=True)
+class Users:
+    """Fake users who join before the flips, all of which are theirs (thesis, 3.11 and 3.12)."""
+
+    count: int
+    kind: Literal["new", "sample", "kmeans"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment(ABC):
+    """Attacks on one data set, and models retrained at several numbers of perturbations.
+
+    Args:
+        name: what its folder is called.
+        dataset: what is attacked.
+        budgets: numbers of perturbations, or shares of the edges in percent.
+        flips_per_step: flips made from one meta-gradient.
+        attacks: names of attacks.
+        perturbed: whether metrics leave out the perturbed pairs (False), keep them (True) or both.
+    """
+
+    name: str
+    dataset: DataSet
+    budgets: tuple[float, ...]
+    flips_per_step: int
+    attacks: tuple[str, ...]
+    perturbed: tuple[bool, ...] = (False,)
+
+    @property
+    def label(self) -> str:
+        """The name and eight digits that change with any setting."""
+        return f"{self.name}-{digits(self)}"
+
+    @abstractmethod
+    def quick(self) -> Self:
+        """The same at the least expense."""
+
+    @abstractmethod
+    def attack_label(self, attack: str) -> str:
+        """A name that experiments share where they make the same flips."""
+
+    @abstractmethod
+    def flips(self, data: Any) -> dict[int, float]:
+        """Numbers of flips, each with the budget that it stands for."""
+
+    @abstractmethod
+    def problem(self, data: Any, attack: str) -> tuple[Task, Runner]:
+        """What is attacked and by what.
+
+        Raises:
+            LookupError: this version has no such attack.
+        """
+
+    @abstractmethod
+    def victims(self, seed: int) -> dict[str, tuple[Any, int]]:
+        """Name of a model -> the victim and the seed of its initialisation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecommenderExperiment(Experiment):
+    """Tables 4.2 to 4.18.
+
+    Args:
+        surrogate: what the attacker trains.
+        target: what is attacked.
+        users: fake users that join, if any.
+        shown: which models are evaluated.
+    """
+
+    surrogate: Trained
+    target: Trained
+    users: Users | None = None
+    shown: tuple[str, ...] = ("surrogate", "target")
+
+    def quick(self) -> Self:
+        step = max(1, round(max(self.budgets) / QUICK_STEPS))
+        return replace(self, flips_per_step=step)
+
+    def attack_label(self, attack: str) -> str:
+        parts = (self.dataset, self.surrogate, self.users, max(self.budgets), self.flips_per_step)
+        return f"{attack}-{digits((attack, *parts))}"
+
+    def flips(self, data: HeteroData) -> dict[int, float]:
+        return {int(count): count for count in self.budgets}
+
+    def problem(self, data: HeteroData, attack: str) -> tuple[Task, Runner]:
+        task = Recommendation(data, self.surrogate.model, objective="train")
+        return task, self._injected(self._attack(attack))
+
+    def victims(self, seed: int) -> dict[str, tuple[Victim, int]]:
+        models = {
+            "surrogate": (self.surrogate, seed + SURROGATE_SEEDS),
+            "target": (self.target, seed),
+        }
+        return {
+            name: (RecommenderVictim(trained.model, name, trained.training), start)
+            for name, (trained, start) in models.items()
+            if name in self.shown
+        }
+
+    def _attack(self, name: str) -> attacks.Attack:
+        if name == "baseline":
+            return RandomAttack()
+        training = self.surrogate.training
+        if name == "meta-approx":
+            approximate = _required(hypergradient, "Approximate")
+            known = {field.name for field in fields(approximate)}
+            shared = {k: v for k, v in vars(training).items() if k in known}
+            training = approximate(**shared)
+        return MetaAttack(training, self.flips_per_step, allow_removals=False, redraw=True)
+
+    def _injected(self, attack: attacks.Attack) -> Runner:
+        if self.users is None:
+            return attack
+        if self.users.kind == "new":
+            found: Runner = _required(attacks, "NewUsers")(self.users.count, attack)
+            return found
+        similar: Runner = _required(attacks, "SimilarUsers")(
+            self.users.count,
+            self.users.kind,
+            attack=attack,
+            training=self.surrogate.training,
+        )
+        return similar
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeExperiment(Experiment):
+    """Table 4.1: ``meta-train`` and ``meta-self`` on a graph convolutional network.
+
+    Args:
+        surrogate, training: what the attacker trains, and how.
+    """
+
+    surrogate: LinearGCN
+    training: Unrolled
+
+    def quick(self) -> Self:
+        return replace(self, flips_per_step=10)
+
+    def attack_label(self, attack: str) -> str:
+        parts = (self.dataset, self.surrogate, self.training, self.flips_per_step)
+        return f"{attack}-{digits((attack, *parts, max(self.budgets)))}"
+
+    def flips(self, data: Data) -> dict[int, float]:
+        edges = data.num_edges // 2
+        return {int(Fraction(str(share)) / 100 * edges): share for share in self.budgets}
+
+    def problem(self, data: Data, attack: str) -> tuple[Task, Runner]:
+        objective: Literal["train", "self"] = "train" if attack == "meta-train" else "self"
+        task = NodeClassification(data, self.surrogate, objective)
+        if attack == "baseline":
+            return task, RandomAttack()
+        return task, MetaAttack(self.training, self.flips_per_step, redraw=True)
+
+    def victims(self, seed: int) -> dict[str, tuple[Any, int]]:
+        return {"target": ("gcn", seed)}
+
+
+def digits(settings: object) -> str:
+    """Eight hexadecimal digits of what ``settings`` print as."""
+    return hashlib.sha256(repr(settings).encode()).hexdigest()[:8]
+
+
+def _required(module: Any, name: str) -> Any:
+    if not hasattr(module, name):
+        raise LookupError(f"this version of graphpoison has no {name}.")
+    return getattr(module, name)
