@@ -13,9 +13,9 @@ from torch_geometric.data import Data, HeteroData
 import graphpoison.attacks as attacks
 import graphpoison.hypergradient as hypergradient
 
-from ..attacks import MetaAttack, RandomAttack
+from ..attacks import Attack, MetaAttack, RandomAttack
 from ..datasets import load, names
-from ..hypergradient import Unrolled
+from ..hypergradient import Hypergradient, Unrolled
 from ..models import LinearGCN, Recommender
 from ..perturbation import Perturbation
 from ..tasks import NodeClassification, Recommendation, Task
@@ -23,6 +23,7 @@ from ..victims import RecommenderVictim, Victim
 
 QUICK_STEPS = 5  # meta-gradients of an attack with --quick
 SURROGATE_SEEDS = 1_000_000  # keeps an evaluated surrogate's initialisation apart from a target's
+Kind = Literal["new", "sample", "kmeans"]
 Runner = Callable[..., Perturbation]
 """An attack, or one around an attack: called as :meth:`graphpoison.Attack.__call__`."""
 
@@ -58,7 +59,7 @@ class Users:
     """Fake users who join before the flips, all of which are theirs (thesis, 3.11 and 3.12)."""
 
     count: int
-    kind: Literal["new", "sample", "kmeans"]
+    kind: Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,12 +120,17 @@ class RecommenderExperiment(Experiment):
         surrogate: what the attacker trains.
         target: what is attacked.
         users: fake users that join, if any.
+        dropout: of both models' embeddings in training.
+        same_start: whether the target has the initial parameters that the attacker's surrogate has
+            at every step (thesis, section 3.8), rather than either fresh ones.
         shown: which models are evaluated.
     """
 
     surrogate: Trained
     target: Trained
     users: Users | None = None
+    dropout: float = 0.0
+    same_start: bool = False
     shown: tuple[str, ...] = ("surrogate", "target")
 
     def quick(self) -> Self:
@@ -132,39 +138,54 @@ class RecommenderExperiment(Experiment):
         return replace(self, flips_per_step=step)
 
     def attack_label(self, attack: str) -> str:
-        parts = (self.dataset, self.surrogate, self.users, max(self.budgets), self.flips_per_step)
-        return f"{attack}-{digits((attack, *parts))}"
+        shared = replace(
+            self,
+            name="",
+            budgets=(max(self.budgets),),
+            attacks=(attack,),
+            target=self.surrogate,
+            shown=(),
+            perturbed=(),
+        )  # what the flips do not depend on is all the same
+        return f"{attack}-{digits(shared)}"
 
     def flips(self, data: HeteroData) -> dict[int, float]:
         return {int(count): count for count in self.budgets}
 
     def problem(self, data: HeteroData, attack: str) -> tuple[Task, Runner]:
-        task = Recommendation(data, self.surrogate.model, objective="train")
+        task = Recommendation(data, self._model(self.surrogate), objective="train")
         return task, self._injected(self._attack(attack))
 
     def victims(self, seed: int) -> dict[str, tuple[Victim, int]]:
-        models = {
-            "surrogate": (self.surrogate, seed + SURROGATE_SEEDS),
-            "target": (self.target, seed),
-        }
-        return {
-            name: (RecommenderVictim(trained.model, name, trained.training), start)
-            for name, (trained, start) in models.items()
-            if name in self.shown
-        }
+        surrogate = self._victim(self.surrogate, "surrogate")
+        target = self._victim(self.target, "target")
+        if self.same_start:
+            target = _with(target, "start", seed)
+        found = {"surrogate": (surrogate, seed + SURROGATE_SEEDS), "target": (target, seed)}
+        return {name: found[name] for name in self.shown}
 
-    def _attack(self, name: str) -> attacks.Attack:
+    def _victim(self, trained: Trained, name: str) -> RecommenderVictim:
+        return RecommenderVictim(self._model(trained), name, trained.training)
+
+    def _model(self, trained: Trained) -> Recommender:
+        model = trained.model
+        if self.dropout:
+            model = _with(model, "dropout", self.dropout)
+        return model
+
+    def _attack(self, name: str) -> Attack:
         if name == "baseline":
             return RandomAttack()
-        training = self.surrogate.training
+        gradient: Hypergradient = self.surrogate.training
         if name == "meta-approx":
             approximate = _required(hypergradient, "Approximate")
             known = {field.name for field in fields(approximate)}
-            shared = {k: v for k, v in vars(training).items() if k in known}
-            training = approximate(**shared)
-        return MetaAttack(training, self.flips_per_step, allow_removals=False, redraw=True)
+            shared = {key: value for key, value in vars(gradient).items() if key in known}
+            gradient = approximate(**shared)
+        redraw = not self.same_start
+        return MetaAttack(gradient, self.flips_per_step, allow_removals=False, redraw=redraw)
 
-    def _injected(self, attack: attacks.Attack) -> Runner:
+    def _injected(self, attack: Attack) -> Runner:
         if self.users is None:
             return attack
         if self.users.kind == "new":
@@ -215,6 +236,17 @@ class NodeExperiment(Experiment):
 def digits(settings: object) -> str:
     """Eight hexadecimal digits of what ``settings`` print as."""
     return hashlib.sha256(repr(settings).encode()).hexdigest()[:8]
+
+
+def _with(settings: Any, name: str, value: object) -> Any:
+    """``settings`` with another value in one field.
+
+    Raises:
+        LookupError: they have no such field in this version.
+    """
+    if name not in {field.name for field in fields(settings)}:
+        raise LookupError(f"this version of graphpoison has no {type(settings).__name__}({name}=).")
+    return replace(settings, **{name: value})
 
 
 def _required(module: Any, name: str) -> Any:

@@ -15,23 +15,24 @@ SHOWN = ["ours", "ci95", "thesis"]
 NAMES = {"accuracy": "accuracy", "auroc": "AUROC", "log_loss": "log loss"}
 
 
-def compare(table: Table, runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def compare(table: Table, runs: Sequence[pd.DataFrame], perturbed: bool = False) -> pd.DataFrame:
     """The figures of a table, ours and the thesis's, in the thesis's units.
 
     Args:
         table: which one.
         runs: what :func:`graphpoison.reproduce.run` found for each of its experiments.
+        perturbed: whether perturbed pairs are kept in the metrics.
 
     Returns:
         Columns :data:`COLUMNS`: the mean over seeds, half the width of its 95% t interval (NaN for
         one seed), the thesis's figure (NaN where it has none), ours minus that, and the number of
-        seeds. Perturbed pairs are left out of the metrics.
+        seeds.
     """
     published = TABLES[table.number]
     wanted = {column[3] for column in published.columns}
     parts = []
     for place, found in enumerate(runs):
-        kept = found[~found["perturbed"] & found["metric"].isin(wanted)]
+        kept = found[(found["perturbed"] == perturbed) & found["metric"].isin(wanted)]
         shown = _summary(kept, published.drops, published.scale)
         parts.append(shown.assign(row=place + 1 if published.drops else 0))
     ours = pd.concat(parts, ignore_index=True)
@@ -62,7 +63,9 @@ def _ordered(frame: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
         for key in ("attack", "model", "split", "metric")
     }
     ranks = frame.assign(**{key: frame[key].map(names.index) for key, names in order.items()})
-    return frame.loc[ranks.sort_values(["row", "metric", "attack", "model", "split", "flips"]).index]
+    return frame.loc[
+        ranks.sort_values(["row", "metric", "attack", "model", "split", "flips"]).index
+    ]
 
 
 def ratios(frame: pd.DataFrame) -> pd.DataFrame:
@@ -105,11 +108,17 @@ def markdown(frame: pd.DataFrame, names: Mapping[int, str]) -> str:
         cells = figures.assign(cell=[_cell(*line) for line in figures[SHOWN].to_numpy()])
         wide = cells.set_index(["row", "flips", *columns])["cell"].unstack(columns, sort=False)
         head = [NAMES[str(metric)], *(", ".join(column) for column in wide.columns)]
-        lines = [head, ["---"] * len(head)]
-        for (row, flips), line in wide.fillna("").iterrows():
-            lines.append([" ".join(filter(None, [names.get(row, ""), f"{flips:g}"])), *line])
-        parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+        lines = [
+            [f"{names.get(row, '')} {flips:g}".strip(), *line]
+            for row, flips, *line in wide.fillna("").reset_index().to_numpy()
+        ]
+        parts.append(markdown_table(head, lines))
     return "\n\n".join(parts)
+
+
+def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Cells as a table in markdown."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *lines])
 
 
 def _cell(ours: float, half: float, thesis: float) -> str:
