@@ -115,11 +115,11 @@ def _printable(frame: pd.DataFrame, title: str) -> Table:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, float):
+    if not isinstance(value, int | float):
         return str(value)
     if math.isnan(value):
         return "-"
-    return f"{value:,.0f}" if value.is_integer() else f"{value:.4f}"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4f}"
 
 
 def _complain(message: str) -> None:

@@ -36,13 +36,7 @@ class DataSet:
     options: tuple[tuple[str, Any], ...] = ()
 
     def load(self, root: str | Path | None = None) -> Data | HeteroData:
-        """The data, with negatives and split of the default seed.
-
-        Raises:
-            LookupError: this version has no such data set.
-        """
-        if self.name not in names():
-            raise LookupError(f"this version of graphpoison has no data set {self.name!r}.")
+        """The data, with negatives and split of the default seed."""
         return load(self.name, root=root, **dict(self.options))
 
 
@@ -87,6 +81,18 @@ class Experiment(ABC):
         """The name and eight digits that change with any setting."""
         return f"{self.name}-{digits(self)}"
 
+    def require(self) -> None:
+        """Nothing, if this version has all that the experiment needs.
+
+        Raises:
+            LookupError: it lacks the data set or an attack.
+        """
+        if self.dataset.name not in names():
+            raise LookupError(f"this version of graphpoison has no data set {self.dataset.name!r}.")
+        self.victims(seed=0)
+        for attack in self.attacks:
+            self.runner(attack)
+
     @abstractmethod
     def quick(self) -> Self:
         """The same at the least expense."""
@@ -100,8 +106,12 @@ class Experiment(ABC):
         """Numbers of flips, each with the budget that it stands for."""
 
     @abstractmethod
-    def problem(self, data: Any, attack: str) -> tuple[Task, Runner]:
-        """What is attacked and by what.
+    def task(self, data: Any, attack: str) -> Task:
+        """What ``attack`` attacks."""
+
+    @abstractmethod
+    def runner(self, attack: str) -> Runner:
+        """The attack of that name.
 
         Raises:
             LookupError: this version has no such attack.
@@ -152,9 +162,11 @@ class RecommenderExperiment(Experiment):
     def flips(self, data: HeteroData) -> dict[int, float]:
         return {int(count): count for count in self.budgets}
 
-    def problem(self, data: HeteroData, attack: str) -> tuple[Task, Runner]:
-        task = Recommendation(data, self._model(self.surrogate), objective="train")
-        return task, self._injected(self._attack(attack))
+    def task(self, data: HeteroData, attack: str) -> Task:
+        return Recommendation(data, self._model(self.surrogate), objective="train")
+
+    def runner(self, attack: str) -> Runner:
+        return self._injected(self._attack(attack))
 
     def victims(self, seed: int) -> dict[str, tuple[Victim, int]]:
         surrogate = self._victim(self.surrogate, "surrogate")
@@ -222,12 +234,14 @@ class NodeExperiment(Experiment):
         edges = data.num_edges // 2
         return {int(Fraction(str(share)) / 100 * edges): share for share in self.budgets}
 
-    def problem(self, data: Data, attack: str) -> tuple[Task, Runner]:
+    def task(self, data: Data, attack: str) -> Task:
         objective: Literal["train", "self"] = "train" if attack == "meta-train" else "self"
-        task = NodeClassification(data, self.surrogate, objective)
+        return NodeClassification(data, self.surrogate, objective)
+
+    def runner(self, attack: str) -> Runner:
         if attack == "baseline":
-            return task, RandomAttack()
-        return task, MetaAttack(self.training, self.flips_per_step, redraw=True)
+            return RandomAttack()
+        return MetaAttack(self.training, self.flips_per_step, redraw=True)
 
     def victims(self, seed: int) -> dict[str, tuple[Any, int]]:
         return {"target": ("gcn", seed)}

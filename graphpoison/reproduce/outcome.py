@@ -10,7 +10,7 @@ from .._checks import choice, positive_int
 from .._io import atomic_write
 from .figures import Panel, draw_curves, draw_users
 from .pages import section, sizes_section
-from .run import run
+from .runner import run
 from .settings import CF_DESCENT, MOVIELENS, TABLES, Table
 from .sizes import sizes
 from .tables import compare

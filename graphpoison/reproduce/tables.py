@@ -33,6 +33,8 @@ def compare(table: Table, runs: Sequence[pd.DataFrame], perturbed: bool = False)
     parts = []
     for place, found in enumerate(runs):
         kept = found[(found["perturbed"] == perturbed) & found["metric"].isin(wanted)]
+        if published.drops:
+            kept = kept[kept["flips"] == kept["flips"].max()]
         shown = _summary(kept, published.drops, published.scale)
         parts.append(shown.assign(row=place + 1 if published.drops else 0))
     ours = pd.concat(parts, ignore_index=True)

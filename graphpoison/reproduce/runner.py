@@ -39,6 +39,7 @@ def run(
         LookupError: this version lacks the data set or an attack.
         FileNotFoundError: the data are nowhere to be found.
     """
+    experiment.require()
     load = functools.cache(lambda: experiment.dataset.load(root))
     found = [
         _unit(experiment, out, attack, seed, load, progress)
@@ -71,7 +72,7 @@ def _unit(
 def _measure(
     experiment: Experiment, out: Path, attack: str, seed: int, data: Any, progress: bool
 ) -> pd.DataFrame:
-    task, runner = experiment.problem(data, attack)
+    task, runner = experiment.task(data, attack), experiment.runner(attack)
     budgets = experiment.flips(data)
     checkpoint = out / "flips" / f"{experiment.attack_label(attack)}-{seed}.npz"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
