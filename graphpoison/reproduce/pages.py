@@ -24,8 +24,8 @@ def section(table: Table, frame: pd.DataFrame, command: str) -> str:
     parts = [
         f"### Table {table.number}: {published.caption}",
         f"```\n$ {command}\n```",
-        "Ours ± half of the 95% interval over "
-        f"{int(frame['seeds'].max())} seeds; in brackets the thesis's figure.",
+        f"Ours, the mean of {int(frame['seeds'].max())} runs with seeds of their own, ± half its 95% "
+        "interval; in brackets the thesis's figure.",
         markdown(frame, names),
         _agreement(frame),
     ]
@@ -65,6 +65,8 @@ def _agreement(frame: pd.DataFrame) -> str:
         return "The thesis has no figure to compare with."
     within = (both["difference"].abs() <= both["ci95"]).sum()
     parts = [f"{within} of the thesis's {len(both)} figures lie within our intervals."]
+    if both["ci95"].isna().all():
+        parts = ["One run has no interval."]
     for metric, group in both.groupby("metric", sort=False):
         gap = group["difference"]
         parts.append(

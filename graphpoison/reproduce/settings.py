@@ -2,9 +2,12 @@
 
 The thesis names the architectures, the data sets, the numbers of perturbations and, for node
 classification, T = 100. T, learning rate, optimiser, embedding sizes and initialisation of the
-recommenders are ours, found on MovieLens as ``docs/results/search.md`` tells. Unseen pairs are 20%,
-because every unseen accuracy of Table 4.11 is a multiple of 1/40,381; in Tables 4.2 to 4.6 every
-pair is a training pair, because their percentages are of all sampled negatives.
+recommenders are ours, found on MovieLens as ``docs/results/search.md`` tells, with other seeds and
+another split than are used here.
+
+Unseen pairs are 20%, because every unseen accuracy of Table 4.11 is a multiple of 1/40,381. In
+Tables 4.2 to 4.6 every pair is a training pair, because their percentages are of all sampled
+negatives.
 """
 
 from dataclasses import dataclass, replace
@@ -37,14 +40,17 @@ class Table:
     twins: tuple[tuple[str, str], ...] = ()
 
 
+FIRST_SEED = 100  # of attacks and models; the search for settings had 0 to 4
+DRAW = ("seed", 1)  # of negatives and split; the search for settings had 0
 EVERY_PAIR = ("test_fraction", 0.0)
-MOVIELENS = DataSet("movielens-100k")
-MOVIELENS_WHOLE = DataSet("movielens-100k", (EVERY_PAIR,))
-STEAM = DataSet("steam", (EVERY_PAIR, ("num_negatives", 100_000)))
-ANIME = DataSet("anime", (EVERY_PAIR, ("num_negatives", 200_000)))
+MOVIELENS = DataSet("movielens-100k", (DRAW,))
+MOVIELENS_WHOLE = DataSet("movielens-100k", (DRAW, EVERY_PAIR))
+STEAM = DataSet("steam", (DRAW, EVERY_PAIR, ("num_negatives", 100_000)))
+ANIME = DataSet("anime", (DRAW, EVERY_PAIR, ("num_negatives", 200_000)))
 NETFLIX_SIZED = DataSet(
     "synthetic-interactions",
     (
+        DRAW,
         EVERY_PAIR,
         ("num_users", 8_138),
         ("num_items", 1_503),
@@ -61,7 +67,7 @@ BOTH = ("baseline", "meta-attack")
 
 def cf(dim: int) -> Trained:
     """Matrix factorisation from standard normal embeddings, as torch draws them by default."""
-    return Trained(CF(dim, scale=1.0), Unrolled(steps=40, lr=0.05, optimizer="adam"))
+    return Trained(CF(dim, scale=1.0), Unrolled(steps=45, lr=0.05, optimizer="adam"))
 
 
 CF_DESCENT = Trained(CF(8, scale=0.1), Unrolled(steps=50, lr=1000.0))
