@@ -278,9 +278,9 @@ def test_meta_approx_is_one_of_the_attacks(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(attacks, "SimilarUsers"), reason="no SimilarUsers")
 @pytest.mark.parametrize("kind", ["new", "sample", "kmeans"])
 def test_fake_users_make_the_flips(tmp_path: Path, kind: str) -> None:
-    experiment = replace(CASE, users=Users(4, kind), target=QUICK_CF, budgets=(20,))
+    experiment = replace(CASE, users=Users(4, kind), target=QUICK_CF, budgets=(0, 20))
     found = run(experiment, tmp_path, seeds=[0])
-    assert set(found["flips"]) == {20}
+    assert set(found["flips"]) == {0, 20}
     for path in (tmp_path / "flips").iterdir():
         assert int(gp.Perturbation.load(path).pairs[0].min()) >= 25
 
@@ -329,6 +329,18 @@ def test_drops_are_in_percentage_points_a_line_for_each_experiment() -> None:
     assert len(frame) == 88
     for line, group in frame.groupby("row"):
         assert group["ours"].to_numpy() == pytest.approx(int(line) - 1 + 1.0)
+
+
+def test_drops_with_fake_users_start_once_they_have_joined() -> None:
+    joined = made_up(drop=1e-6)
+    joined["poisoned"] -= 0.2  # what joining costs is no drop
+    runs = [
+        joined.replace({"flips": {10_000: int(max(experiment.budgets))}})
+        for experiment in TABLES["4.15"].experiments
+    ]
+    frame = compare(TABLES["4.15"], runs)
+    assert frame["ours"].dropna().to_numpy() == pytest.approx(1.0)
+    assert frame["ours"].notna().sum() == 56
 
 
 def test_ratios_of_the_thesis_are_its_own() -> None:

@@ -81,6 +81,11 @@ class Experiment(ABC):
         """The name and eight digits that change with any setting."""
         return f"{self.name}-{digits(self)}"
 
+    @property
+    def has_fake_users(self) -> bool:
+        """Whether users join before the flips."""
+        return False
+
     def require(self) -> None:
         """Nothing, if this version has all that the experiment needs.
 
@@ -142,6 +147,10 @@ class RecommenderExperiment(Experiment):
     dropout: float = 0.0
     same_start: bool = False
     shown: tuple[str, ...] = ("surrogate", "target")
+
+    @property
+    def has_fake_users(self) -> bool:
+        return self.users is not None
 
     def quick(self) -> Self:
         step = max(1, round(max(self.budgets) / QUICK_STEPS))

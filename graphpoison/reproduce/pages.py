@@ -24,8 +24,8 @@ def section(table: Table, frame: pd.DataFrame, command: str) -> str:
     parts = [
         f"### Table {table.number}: {published.caption}",
         f"```\n$ {command}\n```",
-        f"Ours, the mean of {int(frame['seeds'].max())} runs with seeds of their own, ± half its 95% "
-        "interval; in brackets the thesis's figure.",
+        f"Ours is the mean of {int(frame['seeds'].max())} seeds ± half its 95% interval; the "
+        "thesis's figure is in brackets.",
         markdown(frame, names),
         _agreement(frame),
     ]

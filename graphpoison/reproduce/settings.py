@@ -123,7 +123,7 @@ def _fake(
     return RecommenderExperiment(
         name=f"{kind}-users",
         dataset=MOVIELENS,
-        budgets=(budget,),
+        budgets=(0, budget),
         flips_per_step=500,
         attacks=BOTH,
         surrogate=surrogate,
