@@ -1,0 +1,5 @@
+"""``python -m graphpoison`` is the command ``graphpoison``."""
+
+from .cli import app
+
+app(prog_name="graphpoison")

@@ -1,0 +1,30 @@
+"""The thesis's tables and figures, measured again: ``graphpoison reproduce 4.7``.
+
+:mod:`.thesis` has its figures, :mod:`.settings` the experiment behind each table. :mod:`.runner`
+runs one, and goes on after an interruption; :mod:`.tables`, :mod:`.figures` and :mod:`.pages` show
+what it found.
+"""
+
+from .experiment import DataSet, Experiment, NodeExperiment, RecommenderExperiment, Trained, Users
+from .outcome import Outcome, names, reproduce
+from .pages import fill
+from .runner import run
+from .settings import Table
+from .tables import compare, ratios
+
+__all__ = [
+    "DataSet",
+    "Experiment",
+    "NodeExperiment",
+    "Outcome",
+    "RecommenderExperiment",
+    "Table",
+    "Trained",
+    "Users",
+    "compare",
+    "fill",
+    "names",
+    "ratios",
+    "reproduce",
+    "run",
+]

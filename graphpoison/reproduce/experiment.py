@@ -1,0 +1,278 @@
+"""What one experiment consists of: settings alone, nothing is computed here."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from torch_geometric.data import Data, HeteroData
+
+import graphpoison.attacks as attacks
+import graphpoison.hypergradient as hypergradient
+
+from ..attacks import Attack, MetaAttack, RandomAttack
+from ..datasets import load, names
+from ..hypergradient import Hypergradient, Unrolled
+from ..models import LinearGCN, Recommender
+from ..perturbation import Perturbation
+from ..tasks import NodeClassification, Recommendation, Task
+from ..victims import RecommenderVictim, Victim
+
+QUICK_STEPS = 5  # meta-gradients of an attack with --quick
+SURROGATE_SEEDS = 1_000_000  # keeps an evaluated surrogate's initialisation apart from a target's
+Kind = Literal["new", "sample", "kmeans"]
+Runner = Callable[..., Perturbation]
+"""An attack, or one around an attack: called as :meth:`graphpoison.Attack.__call__`."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What :func:`graphpoison.datasets.load` is called with."""
+
+    name: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def load(self, root: str | Path | None = None) -> Data | HeteroData:
+        """The data, with negatives and split of the default seed."""
+        return load(self.name, root=root, **dict(self.options))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A recommender and how it is trained."""
+
+    model: Recommender
+    training: Unrolled
+
+
+@dataclass(frozen=True)
+class Users:
+    """Fake users who join before the flips, all of which are theirs (thesis, 3.11 and 3.12)."""
+
+    count: int
+    kind: Kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment(ABC):
+    """Attacks on one data set, and models retrained at several numbers of perturbations.
+
+    Args:
+        name: what its folder is called.
+        dataset: what is attacked.
+        budgets: numbers of perturbations, or shares of the edges in percent.
+        flips_per_step: flips made from one meta-gradient.
+        attacks: names of attacks.
+        perturbed: whether metrics leave out the perturbed pairs (False), keep them (True) or both.
+    """
+
+    name: str
+    dataset: DataSet
+    budgets: tuple[float, ...]
+    flips_per_step: int
+    attacks: tuple[str, ...]
+    perturbed: tuple[bool, ...] = (False,)
+
+    @property
+    def label(self) -> str:
+        """The name and eight digits that change with any setting."""
+        return f"{self.name}-{digits(self)}"
+
+    @property
+    def has_fake_users(self) -> bool:
+        """Whether users join before the flips."""
+        return False
+
+    def require(self) -> None:
+        """Nothing, if this version has all that the experiment needs.
+
+        Raises:
+            LookupError: it lacks the data set or an attack.
+        """
+        if self.dataset.name not in names():
+            raise LookupError(f"this version of graphpoison has no data set {self.dataset.name!r}.")
+        self.victims(seed=0)
+        for attack in self.attacks:
+            self.runner(attack)
+
+    @abstractmethod
+    def quick(self) -> Self:
+        """The same at the least expense."""
+
+    @abstractmethod
+    def attack_label(self, attack: str) -> str:
+        """A name that experiments share where they make the same flips."""
+
+    @abstractmethod
+    def flips(self, data: Any) -> dict[int, float]:
+        """Numbers of flips, each with the budget that it stands for."""
+
+    @abstractmethod
+    def task(self, data: Any, attack: str) -> Task:
+        """What ``attack`` attacks."""
+
+    @abstractmethod
+    def runner(self, attack: str) -> Runner:
+        """The attack of that name.
+
+        Raises:
+            LookupError: this version has no such attack.
+        """
+
+    @abstractmethod
+    def victims(self, seed: int) -> dict[str, tuple[Any, int]]:
+        """Name of a model -> the victim and the seed of its initialisation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecommenderExperiment(Experiment):
+    """Tables 4.2 to 4.18.
+
+    Args:
+        surrogate: what the attacker trains.
+        target: what is attacked.
+        users: fake users that join, if any.
+        dropout: of both models' embeddings in training.
+        same_start: whether the target has the initial parameters that the attacker's surrogate has
+            at every step (thesis, section 3.8), rather than either fresh ones.
+        shown: which models are evaluated.
+    """
+
+    surrogate: Trained
+    target: Trained
+    users: Users | None = None
+    dropout: float = 0.0
+    same_start: bool = False
+    shown: tuple[str, ...] = ("surrogate", "target")
+
+    @property
+    def has_fake_users(self) -> bool:
+        return self.users is not None
+
+    def quick(self) -> Self:
+        step = max(1, round(max(self.budgets) / QUICK_STEPS))
+        return replace(self, flips_per_step=step)
+
+    def attack_label(self, attack: str) -> str:
+        shared = replace(
+            self,
+            name="",
+            budgets=(max(self.budgets),),
+            attacks=(attack,),
+            target=self.surrogate,
+            shown=(),
+            perturbed=(),
+        )  # what the flips do not depend on is all the same
+        return f"{attack}-{digits(shared)}"
+
+    def flips(self, data: HeteroData) -> dict[int, float]:
+        return {int(count): count for count in self.budgets}
+
+    def task(self, data: HeteroData, attack: str) -> Task:
+        return Recommendation(data, self._model(self.surrogate), objective="train")
+
+    def runner(self, attack: str) -> Runner:
+        return self._injected(self._attack(attack))
+
+    def victims(self, seed: int) -> dict[str, tuple[Victim, int]]:
+        surrogate = self._victim(self.surrogate, "surrogate")
+        target = self._victim(self.target, "target")
+        if self.same_start:
+            target = _with(target, "start", seed)
+        found = {"surrogate": (surrogate, seed + SURROGATE_SEEDS), "target": (target, seed)}
+        return {name: found[name] for name in self.shown}
+
+    def _victim(self, trained: Trained, name: str) -> RecommenderVictim:
+        return RecommenderVictim(self._model(trained), name, trained.training)
+
+    def _model(self, trained: Trained) -> Recommender:
+        model = trained.model
+        if self.dropout:
+            model = _with(model, "dropout", self.dropout)
+        return model
+
+    def _attack(self, name: str) -> Attack:
+        if name == "baseline":
+            return RandomAttack()
+        gradient: Hypergradient = self.surrogate.training
+        if name == "meta-approx":
+            approximate = _required(hypergradient, "Approximate")
+            known = {field.name for field in fields(approximate)}
+            shared = {key: value for key, value in vars(gradient).items() if key in known}
+            gradient = approximate(**shared)
+        redraw = not self.same_start
+        return MetaAttack(gradient, self.flips_per_step, allow_removals=False, redraw=redraw)
+
+    def _injected(self, attack: Attack) -> Runner:
+        if self.users is None:
+            return attack
+        if self.users.kind == "new":
+            found: Runner = _required(attacks, "NewUsers")(self.users.count, attack)
+            return found
+        similar: Runner = _required(attacks, "SimilarUsers")(
+            self.users.count,
+            self.users.kind,
+            attack=attack,
+            training=self.surrogate.training,
+        )
+        return similar
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeExperiment(Experiment):
+    """Table 4.1: ``meta-train`` and ``meta-self`` on a graph convolutional network.
+
+    Args:
+        surrogate, training: what the attacker trains, and how.
+    """
+
+    surrogate: LinearGCN
+    training: Unrolled
+
+    def quick(self) -> Self:
+        return replace(self, flips_per_step=10)
+
+    def attack_label(self, attack: str) -> str:
+        parts = (self.dataset, self.surrogate, self.training, self.flips_per_step)
+        return f"{attack}-{digits((attack, *parts, max(self.budgets)))}"
+
+    def flips(self, data: Data) -> dict[int, float]:
+        edges = data.num_edges // 2
+        return {int(Fraction(str(share)) / 100 * edges): share for share in self.budgets}
+
+    def task(self, data: Data, attack: str) -> Task:
+        objective: Literal["train", "self"] = "train" if attack == "meta-train" else "self"
+        return NodeClassification(data, self.surrogate, objective)
+
+    def runner(self, attack: str) -> Runner:
+        if attack == "baseline":
+            return RandomAttack()
+        return MetaAttack(self.training, self.flips_per_step, redraw=True)
+
+    def victims(self, seed: int) -> dict[str, tuple[Any, int]]:
+        return {"target": ("gcn", seed)}
+
+
+def digits(settings: object) -> str:
+    """Eight hexadecimal digits of what ``settings`` print as."""
+    return hashlib.sha256(repr(settings).encode()).hexdigest()[:8]
+
+
+def _with(settings: Any, name: str, value: object) -> Any:
+    """``settings`` with another value in one field.
+
+    Raises:
+        LookupError: they have no such field in this version.
+    """
+    if name not in {field.name for field in fields(settings)}:
+        raise LookupError(f"this version of graphpoison has no {type(settings).__name__}({name}=).")
+    return replace(settings, **{name: value})
+
+
+def _required(module: Any, name: str) -> Any:
+    if not hasattr(module, name):
+        raise LookupError(f"this version of graphpoison has no {name}.")
+    return getattr(module, name)

@@ -1,0 +1,151 @@
+"""From the name of a table or figure to files: the one function that the command line calls."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from .._checks import choice, positive_int
+from .._io import atomic_write
+from .figures import Panel, draw_curves, draw_users
+from .pages import section, sizes_section
+from .runner import run
+from .settings import CF_DESCENT, FIRST_SEED, MOVIELENS, TABLES, Table
+from .sizes import sizes
+from .tables import compare
+
+FULL_SEEDS, QUICK_SEEDS = 3, 2
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of curves: what tables it is drawn from, and its panels."""
+
+    tables: tuple[str, ...]
+    panels: tuple[Panel, ...]
+
+
+def _by_attack(table: str) -> Picture:
+    attacks = ("baseline", "meta-attack")
+    return Picture((table,), tuple({"metric": "accuracy", "attack": name} for name in attacks))
+
+
+def _unseen(*tables: str) -> Picture:
+    metrics = ("accuracy", "auroc")
+    return Picture(tables, tuple({"metric": name, "split": "unseen"} for name in metrics))
+
+
+PICTURES = {
+    "figure-4.1": _by_attack("4.2"),
+    "figure-4.2": _by_attack("4.3"),
+    "figure-4.3": _by_attack("4.4"),
+    "figure-4.4": _by_attack("4.5"),
+    "figure-4.5": Picture(("4.6",), ({"metric": "accuracy"},)),
+    "figure-4.6": _unseen("4.7", "4.8"),
+    "figure-4.7": _unseen("4.9", "4.10"),
+    "figure-4.8": _unseen("4.11", "4.12"),
+}
+USERS = "figure-4.9"
+SIZES = "4.19"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What :func:`reproduce` made.
+
+    Args:
+        files: the files written.
+        section: markdown.
+        frame: the figures; None where there is only a picture.
+    """
+
+    files: tuple[Path, ...]
+    section: str
+    frame: pd.DataFrame | None = None
+
+
+def names() -> list[str]:
+    """What :func:`reproduce` can be asked for: the numbers of tables, and figures."""
+    return [*TABLES, SIZES, *PICTURES, USERS]
+
+
+def reproduce(
+    name: str,
+    out: Path,
+    seeds: int | None = None,
+    quick: bool = False,
+    root: str | Path | None = None,
+    progress: bool = False,
+) -> Outcome:
+    """Measure a table or a figure of the thesis; what ``out`` holds already is not run again.
+
+    Args:
+        name: one of :func:`names`, e.g. ``"4.7"`` or ``"figure-4.6"``.
+        out: folder for perturbations, runs, ``table-*.csv``, ``table-*.md`` and ``figure-*.png``.
+        seeds: number of seeds; 3, or 2 with ``quick``, if left out.
+        quick: at most five meta-gradients for each attack, at the same numbers of perturbations.
+        root: folder of data sets, see :func:`graphpoison.datasets.load`.
+        progress: show progress bars.
+
+    Raises:
+        ValueError: there is no such table or figure.
+        LookupError: it needs a data set or an attack that this version lacks.
+        FileNotFoundError: the data are nowhere to be found.
+    """
+    choice("name", name, names())
+    count = positive_int("seeds", seeds or (QUICK_SEEDS if quick else FULL_SEEDS))
+    if name == USERS:
+        path = out / f"{name}.png"
+        draw_users(MOVIELENS, CF_DESCENT, path, root)
+        return _pictured(path)
+    if name == SIZES:
+        frame = sizes(root)
+        return _tabled(out, name, frame, sizes_section(frame))
+    lead = PICTURES[name].tables if name in PICTURES else (name,)
+    found = [_measured(table, out, count, quick, root, progress) for table in lead]
+    if name in PICTURES:
+        path = out / f"{name}.png"
+        draw_curves(_curves(found), PICTURES[name].panels, path)
+        return _pictured(path)
+    table, runs = found[0]
+    frame = compare(table, runs)
+    command = f"graphpoison reproduce {name} --seeds {count}{' --quick' * quick}"
+    return _tabled(out, name, frame, section(table, frame, command))
+
+
+Measured = tuple[Table, list[pd.DataFrame]]
+
+
+def _measured(
+    number: str, out: Path, seeds: int, quick: bool, root: str | Path | None, progress: bool
+) -> Measured:
+    table = TABLES[number]
+    if quick:
+        table = replace(table, experiments=tuple(each.quick() for each in table.experiments))
+    chosen = range(FIRST_SEED, FIRST_SEED + seeds)
+    return table, [run(each, out, chosen, root, progress) for each in table.experiments]
+
+
+def _curves(found: Sequence[Measured]) -> pd.DataFrame:
+    """Figures of several tables, without perturbed pairs and, where that was measured, with."""
+    parts = []
+    for table, runs in found:
+        parts.append(compare(table, runs).assign(pairs="without perturbed pairs"))
+        if all(rows["perturbed"].any() for rows in runs):
+            kept = compare(table, runs, perturbed=True).drop(columns="thesis")
+            parts.append(kept.assign(pairs="with perturbed pairs"))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _pictured(path: Path) -> Outcome:
+    return Outcome((path,), f"![{path.stem}]({path.name})\n")
+
+
+def _tabled(out: Path, name: str, frame: pd.DataFrame, text: str) -> Outcome:
+    csv, page = out / f"table-{name}.csv", out / f"table-{name}.md"
+    with atomic_write(csv) as file:
+        frame.to_csv(file, index=False)
+    with atomic_write(page) as file:
+        file.write(text.encode())
+    return Outcome((csv, page), text, frame)

@@ -1,0 +1,102 @@
+"""Markdown: a section for each table and figure, and a page that is filled with them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from .._io import atomic_write
+from .settings import Table
+from .tables import NAMES, markdown, markdown_table, ratios
+from .thesis import TABLES
+
+
+def section(table: Table, frame: pd.DataFrame, command: str) -> str:
+    """What was run, with which settings, what came out beside the thesis, and where it differs.
+
+    Args:
+        table: which one.
+        frame: what :func:`graphpoison.reproduce.compare` found.
+        command: what made it.
+    """
+    published = TABLES[table.number]
+    names = row_names(table.number)
+    parts = [
+        f"### Table {table.number}: {published.caption}",
+        f"```\n$ {command}\n```",
+        f"Ours is the mean of {int(frame['seeds'].max())} seeds ± half its 95% interval; the "
+        "thesis's figure is in brackets.",
+        markdown(frame, names),
+        _agreement(frame),
+    ]
+    if published.columns[0][1] == "surrogate":
+        parts.append(_ratios(frame, names))
+    settings = dict.fromkeys(f"- `{experiment!r}`" for experiment in table.experiments)
+    parts += ["Settings:", "\n".join(settings)]
+    return "\n\n".join(parts) + "\n"
+
+
+def sizes_section(frame: pd.DataFrame) -> str:
+    """Table 4.19, see :func:`graphpoison.reproduce.sizes.sizes`."""
+    cells = [
+        [line[0], line[1], *("-" if pd.isna(figure) else f"{figure:,.0f}" for figure in line[2:])]
+        for line in frame.to_numpy()
+    ]
+    title = "### Table 4.19: Summary of datasets"
+    return f"{title}\n\n{markdown_table(list(frame.columns), cells)}\n"
+
+
+def row_names(number: str) -> dict[int, str]:
+    """What the lines of a table of drops are about, e.g. ``"9: GMF to CF, layers_differ Yes"``."""
+    published = TABLES[number]
+    if not published.drops:
+        return {}
+    names = {}
+    for place, line in enumerate(published.lines[list(published.notes)].to_dict("records"), 1):
+        models = f"{place}: {line.pop('surrogate')} to {line.pop('target')}"
+        names[place] = ", ".join([models, *(f"{note} {value}" for note, value in line.items())])
+    return names
+
+
+def _agreement(frame: pd.DataFrame) -> str:
+    """How many of the thesis's figures lie within our intervals, and the largest differences."""
+    both = frame.dropna(subset=["ours", "thesis"])
+    if both.empty:
+        return "The thesis has no figure to compare with."
+    within = (both["difference"].abs() <= both["ci95"]).sum()
+    parts = [f"{within} of the thesis's {len(both)} figures lie within our intervals."]
+    if both["ci95"].isna().all():
+        parts = ["One run has no interval."]
+    for metric, group in both.groupby("metric", sort=False):
+        gap = group["difference"]
+        parts.append(
+            f"Ours minus the thesis's, {NAMES[str(metric)]}: {gap.mean():+.4f} on average, from "
+            f"{gap.min():+.4f} to {gap.max():+.4f}."
+        )
+    return " ".join(parts)
+
+
+def _ratios(frame: pd.DataFrame, names: Mapping[int, str]) -> str:
+    """The target's unseen drop by meta-attack over that by random flips, in words."""
+    lines = ["Drop of the target on unseen pairs, meta-attack over baseline:", ""]
+    for row, _, ours, thesis in ratios(frame).to_numpy():
+        name = names.get(row, "at the most perturbations")
+        lines.append(f"- {name}: {ours:.2f} (thesis {thesis:.2f})")
+    return "\n".join(lines)
+
+
+def fill(page: Path, sections: Mapping[str, str]) -> None:
+    """Put each section between ``<!-- name -->`` and ``<!-- end name -->`` of a page.
+
+    Raises:
+        ValueError: the page has no such place.
+    """
+    text = page.read_text(encoding="utf-8")
+    for name, content in sections.items():
+        before, start, rest = text.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition(f"<!-- end {name} -->")
+        if not end:
+            raise ValueError(f"{page} has no place for {name}: add <!-- {name} --> and its end.")
+        text = before + start + content + end + after
+    with atomic_write(page) as file:
+        file.write(text.encode())

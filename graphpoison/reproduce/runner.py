@@ -1,0 +1,89 @@
+"""Running an experiment: one unit for each attack and seed, each saved and never run twice."""
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .._io import atomic_write
+from ..evaluate import evaluate
+from .experiment import Experiment
+
+logger = logging.getLogger(__name__)
+
+RUN_KEYS = ["attack", "seed", "flips", "model", "split", "metric", "perturbed"]
+
+
+def run(
+    experiment: Experiment,
+    out: Path,
+    seeds: Sequence[int],
+    root: str | Path | None = None,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Every attack with every seed, and what it does to the models.
+
+    A seed is that of the attack, of the surrogate's and of the target's initialisation; negatives
+    and split stay the same. ``out/flips`` holds the perturbations, where an interrupted attack goes
+    on; ``out/runs`` a file for each attack and seed, which is read back where it is there. Both are
+    named after all settings, so that runs of other settings are never mixed in.
+
+    Returns:
+        One row for each of :data:`RUN_KEYS`, with columns ``clean`` and ``poisoned``; ``flips`` are
+        budgets as in the experiment, ``perturbed`` says whether perturbed pairs were kept.
+
+    Raises:
+        LookupError: this version lacks the data set or an attack.
+        FileNotFoundError: the data are nowhere to be found.
+    """
+    experiment.require()
+    load = functools.cache(lambda: experiment.dataset.load(root))
+    found = [
+        _unit(experiment, out, attack, seed, load, progress)
+        for seed in seeds
+        for attack in experiment.attacks
+    ]
+    return pd.concat(found, ignore_index=True)
+
+
+def _unit(
+    experiment: Experiment,
+    out: Path,
+    attack: str,
+    seed: int,
+    load: Callable[[], Any],
+    progress: bool,
+) -> pd.DataFrame:
+    path = out / "runs" / experiment.label / f"{attack}-{seed}.csv"
+    if not path.exists():
+        logger.info("%s: %s, seed %d", experiment.label, attack, seed)
+        data = load()
+        rows = _measure(experiment, out, attack, seed, data, progress)
+        with atomic_write(path) as file:
+            rows.to_csv(file, index=False)
+        with atomic_write(path.with_name("settings.txt")) as file:
+            file.write(f"{experiment!r}\n".encode())
+    return pd.read_csv(path)
+
+
+def _measure(
+    experiment: Experiment, out: Path, attack: str, seed: int, data: Any, progress: bool
+) -> pd.DataFrame:
+    task, runner = experiment.task(data, attack), experiment.runner(attack)
+    budgets = experiment.flips(data)
+    checkpoint = out / "flips" / f"{experiment.attack_label(attack)}-{seed}.npz"
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    found = runner(task, max(budgets), seed=seed, progress=progress, checkpoint=checkpoint)
+    parts = []
+    for model, (victim, start) in experiment.victims(seed).items():
+        for perturbed in experiment.perturbed:
+            report = evaluate(
+                data, {attack: found}, [victim], [start], list(budgets), perturbed, progress
+            )
+            parts.append(report.runs.assign(model=model, seed=seed, perturbed=perturbed))
+    rows = pd.concat(parts, ignore_index=True)
+    rows["flips"] = rows["flips"].map(budgets)
+    return rows[[*RUN_KEYS, "clean", "poisoned"]]

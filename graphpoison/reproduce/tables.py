@@ -1,0 +1,141 @@
+"""Ours beside the thesis's: frames of figures with their differences, as CSV and markdown."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from ..metrics import confidence_halfwidth, drop
+from .published import KEYS
+from .settings import Table
+from .thesis import TABLES
+
+COLUMNS = [*KEYS, "ours", "ci95", "thesis", "difference", "seeds"]
+SHOWN = ["ours", "ci95", "thesis"]
+NAMES = {"accuracy": "accuracy", "auroc": "AUROC", "log_loss": "log loss"}
+
+
+def compare(table: Table, runs: Sequence[pd.DataFrame], perturbed: bool = False) -> pd.DataFrame:
+    """The figures of a table, ours and the thesis's, in the thesis's units.
+
+    Args:
+        table: which one.
+        runs: what :func:`graphpoison.reproduce.run` found for each of its experiments.
+        perturbed: whether perturbed pairs are kept in the metrics.
+
+    Returns:
+        Columns :data:`COLUMNS`: the mean over seeds, half the width of its 95% t interval (NaN for
+        one seed), the thesis's figure (NaN where it has none), ours minus that, and the number of
+        seeds.
+    """
+    published = TABLES[table.number]
+    wanted = {column[3] for column in published.columns}
+    parts = []
+    for place, found in enumerate(runs):
+        kept = found[(found["perturbed"] == perturbed) & found["metric"].isin(wanted)]
+        if table.experiments[place].has_fake_users:
+            kept = _since_joining(kept)
+        if published.drops:
+            kept = kept[kept["flips"] == kept["flips"].max()]
+        shown = _summary(kept, published.drops, published.scale)
+        parts.append(shown.assign(row=place + 1 if published.drops else 0))
+    ours = pd.concat(parts, ignore_index=True)
+    twins = [ours[ours["attack"] == of].assign(attack=name) for name, of in table.twins]
+    ours = pd.concat([ours, *twins], ignore_index=True)
+    both = published.figures.merge(ours, on=KEYS, how="outer", sort=False)
+    both["difference"] = both["ours"] - both["thesis"]
+    return _ordered(both, published.figures)[COLUMNS].reset_index(drop=True)
+
+
+def _since_joining(runs: pd.DataFrame) -> pd.DataFrame:
+    """``runs`` with a ``clean`` that is the graph which fake users have joined without a flip.
+
+    As in Algorithm 5 they are there from the start, so that a drop is what the flips cost.
+    """
+    keys = ["attack", "seed", "model", "split", "metric"]
+    start = runs[runs["flips"] == 0].set_index(keys)["poisoned"].rename("clean")
+    return runs.drop(columns="clean").join(start, on=keys)
+
+
+def _summary(runs: pd.DataFrame, drops: bool, scale: float) -> pd.DataFrame:
+    """Mean and half-width over seeds of the drop, or of the level."""
+    rows = []
+    keys = [key for key in KEYS if key != "row"]
+    for key, group in runs.groupby(keys, sort=False):
+        metric = str(key[keys.index("metric")])
+        poisoned = group["poisoned"].to_numpy()
+        values = drop(metric, group["clean"], poisoned) if drops else poisoned
+        values = values * (1.0 if metric == "log_loss" else scale)
+        rows.append([*key, values.mean(), confidence_halfwidth(values), len(values)])
+    return pd.DataFrame(rows, columns=[*keys, "ours", "ci95", "seeds"]).astype({"flips": float})
+
+
+def _ordered(frame: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` in the order of ``like``, and after it what that does not have."""
+    order = {
+        key: list(dict.fromkeys([*like[key], *frame[key]]))
+        for key in ("attack", "model", "split", "metric")
+    }
+    ranks = frame.assign(**{key: frame[key].map(names.index) for key, names in order.items()})
+    return frame.loc[
+        ranks.sort_values(["row", "metric", "attack", "model", "split", "flips"]).index
+    ]
+
+
+def ratios(frame: pd.DataFrame) -> pd.DataFrame:
+    """How many times more the meta-attack costs the target on unseen pairs than random flips.
+
+    Args:
+        frame: what :func:`compare` found for one of Tables 4.7 to 4.18.
+
+    Returns:
+        One line per row, metric: ``ours``, ``thesis``; at the most perturbations of the row.
+    """
+    chosen = frame[(frame["model"] == "target") & (frame["split"] == "unseen")]
+    rows = []
+    for (row, metric), group in chosen.groupby(["row", "metric"], sort=False):
+        lost = {
+            (attack, side): _lost(part.set_index("flips")[side], drops=row != 0)
+            for attack, part in group.groupby("attack")
+            for side in ("ours", "thesis")
+        }
+        found = [lost["meta-attack", side] / lost["baseline", side] for side in ("ours", "thesis")]
+        rows.append([row, metric, *found])
+    return pd.DataFrame(rows, columns=["row", "metric", "ours", "thesis"])
+
+
+def _lost(levels: pd.Series, drops: bool) -> float:
+    most = float(levels.loc[levels.index.max()])
+    return most if drops else float(levels.loc[levels.index.min()]) - most
+
+
+def markdown(frame: pd.DataFrame, names: Mapping[int, str]) -> str:
+    """The figures of :func:`compare` as tables in markdown, one for each metric.
+
+    A line for each row and number of perturbations, a column for each attack, model and split; in
+    each cell ours, half its interval and, in brackets, the thesis's figure. ``names`` are those of
+    the rows.
+    """
+    parts = []
+    for metric, figures in frame.groupby("metric", sort=False):
+        columns = ["attack", "model", "split"]
+        cells = figures.assign(cell=[_cell(*line) for line in figures[SHOWN].to_numpy()])
+        wide = cells.set_index(["row", "flips", *columns])["cell"].unstack(columns, sort=False)
+        head = [NAMES[str(metric)], *(", ".join(column) for column in wide.columns)]
+        lines = [
+            [f"{names.get(row, '')} {flips:g}".strip(), *line]
+            for row, flips, *line in wide.fillna("").reset_index().to_numpy()
+        ]
+        parts.append(markdown_table(head, lines))
+    return "\n\n".join(parts)
+
+
+def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Cells as a table in markdown."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *lines])
+
+
+def _cell(ours: float, half: float, thesis: float) -> str:
+    shown = "-" if np.isnan(ours) else f"{ours:.4f}"
+    interval = "" if np.isnan(half) else f" ± {half:.4f}"
+    return shown + interval + ("" if np.isnan(thesis) else f" ({thesis:.4f})")
