@@ -1,7 +1,8 @@
 """Time and memory against steps, edges and nodes: ``python benchmarks/scaling.py``.
 
-Every point has a process of its own. Writes scaling.csv and scaling.png, and prints the exponents
-of the least-squares lines through the logarithms.
+Every point has a process of its own, and all points take turns, so that a machine that slows down
+slows down all of them. Writes scaling.csv and scaling.png, and prints the exponents of the
+least-squares lines through the logarithms.
 """
 
 import argparse
@@ -48,7 +49,9 @@ SERIES: dict[str, tuple[Callable[[int], Once], list[int]]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("out"))
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each point")
+    parser.add_argument("--repeat", type=int, default=1, help="in each turn")
+    parser.add_argument("--only", help="the series whose names hold this")
     parser.add_argument("--point", nargs=2, metavar=("SERIES", "SIZE"), help="measure one point")
     args = parser.parse_args()
     torch.set_num_threads(2)
@@ -57,8 +60,15 @@ def main() -> None:
         found = measure(lambda _: make(size), args.repeat, CPU)
         print(json.dumps([statistics.median(found["seconds"]), found["bytes"]]))
         return
-    rows = [point(name, size, args.repeat) for name, (_, sizes) in SERIES.items() for size in sizes]
-    table = pd.DataFrame(rows)
+    names = [name for name in SERIES if (args.only or "") in name]
+    rows = [
+        point(name, size, args.repeat)
+        for _ in range(args.rounds)
+        for name in names
+        for size in SERIES[name][1]
+    ]
+    table = pd.DataFrame(rows).groupby(["series", "size"], sort=False, as_index=False)
+    table = table.agg({"seconds": "median", "MB": "max"})
     print(table.to_string(index=False))
     for name, part in table.groupby("series", sort=False):
         print(f"{name}: seconds grow with exponent {slope(part, 'seconds'):.2f}")
