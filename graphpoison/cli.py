@@ -57,16 +57,15 @@ def reproduce_command(
     for name in names() if table == "all" else [table]:
         try:
             outcome = reproduce(name, out, seeds, quick, root, progress)
-        except (LookupError, FileNotFoundError, ValueError) as error:
+            if outcome.frame is not None:
+                console.print(_printable(outcome.frame, title=f"Table {name}"))
+            for path in outcome.files:
+                console.print(f"wrote {path}")
+            if page is not None:
+                fill(page, {name: outcome.section})
+        except (LookupError, FileNotFoundError, ValueError, FloatingPointError) as error:
             _complain(f"{name}: {error}")
             failed = True
-            continue
-        if outcome.frame is not None:
-            console.print(_printable(outcome.frame, title=f"Table {name}"))
-        if page is not None and outcome.section:
-            fill(page, {name: outcome.section})
-        for path in outcome.files:
-            console.print(f"wrote {path}")
     if failed:
         raise typer.Exit(1)
 

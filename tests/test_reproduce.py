@@ -319,6 +319,16 @@ def test_ours_stand_beside_the_thesis_in_its_units() -> None:
     assert auroc["ci95"].isna().all()
 
 
+def test_experiments_beyond_the_thesis_follow_its_lines() -> None:
+    beyond = replace(CASE, budgets=(0, 75_000))
+    runs = [made_up(1e-6), made_up(1e-6).replace({"flips": {10_000: 75_000}})]
+    frame = compare(Table("4.7", (CASE, beyond)), runs)
+    assert not frame.duplicated(["row", *KEYS]).any()
+    assert frame["flips"].max() == 75_000
+    assert frame.set_index("flips").loc[75_000, "thesis"].isna().all()
+    assert markdown(frame, {}).splitlines()[-1].startswith("| 75000 | 78.0000")
+
+
 def test_drops_are_in_percentage_points_a_line_for_each_experiment() -> None:
     table = TABLES["4.14"]
     runs = [
@@ -345,11 +355,13 @@ def test_drops_with_fake_users_start_once_they_have_joined() -> None:
 
 def test_ratios_of_the_thesis_are_its_own() -> None:
     frame = compare(Table("4.8", (CASE,)), [made_up(drop=1e-5)])
-    (line,) = ratios(frame).to_dict("records")
-    assert line["thesis"] == pytest.approx((0.8351 - 0.7778) / (0.8351 - 0.7905))
-    assert line["ours"] == pytest.approx(1.0)
-    drops = compare(TABLES["4.14"], [made_up(1e-6)] * 11)
-    assert ratios(drops)["thesis"][6] == pytest.approx(5.9428 / 2.9401)
+    lines = ratios(frame).set_index("source")
+    assert lines.loc["thesis", "ratio"] == pytest.approx((0.8351 - 0.7778) / (0.8351 - 0.7905))
+    assert lines.loc["ours", "baseline"] == pytest.approx(0.1)
+    assert lines.loc["ours", "ratio"] == pytest.approx(1.0)
+    drops = ratios(compare(TABLES["4.14"], [made_up(1e-6)] * 11))
+    seventh = drops[drops["row"] == 7].set_index("source")
+    assert seventh.loc["thesis", "ratio"] == pytest.approx(5.9428 / 2.9401)
 
 
 def test_markdown_has_a_line_for_each_row_and_number_of_flips() -> None:

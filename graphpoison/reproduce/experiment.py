@@ -36,7 +36,7 @@ class DataSet:
     options: tuple[tuple[str, Any], ...] = ()
 
     def load(self, root: str | Path | None = None) -> Data | HeteroData:
-        """The data, with negatives and split of the default seed."""
+        """The data, with the same negatives and split whatever the seed of a run."""
         return load(self.name, root=root, **dict(self.options))
 
 

@@ -38,6 +38,7 @@ def draw_curves(frame: pd.DataFrame, panels: Sequence[Panel], path: Path) -> Fig
         for key, line in chosen.groupby(["attack", "model", "pairs"], sort=False):
             parts = dict(zip(("attack", "model", "pairs"), key, strict=True))
             _line(axes, line, ", ".join(str(parts[name]) for name in names))
+        axes.plot([], [], ls="--", color="grey", label="thesis")
         axes.set_xlabel("perturbations")
         axes.set_ylabel(NAMES[panel["metric"]])
         axes.set_title(", ".join(panel[key] for key in panel if key != "metric"))
@@ -53,7 +54,7 @@ def _line(axes: Axes, figures: pd.DataFrame, label: str) -> None:
     (drawn,) = axes.plot(flips, ours, marker="o", label=label or "ours")
     axes.fill_between(flips, ours - half, ours + half, color=drawn.get_color(), alpha=0.2, lw=0)
     if figures["thesis"].notna().any():
-        axes.plot(flips, figures["thesis"], ls="--", color=drawn.get_color(), label="thesis")
+        axes.plot(flips, figures["thesis"], ls="--", color=drawn.get_color())
 
 
 def draw_users(

@@ -84,7 +84,8 @@ def reproduce(
         name: one of :func:`names`, e.g. ``"4.7"`` or ``"figure-4.6"``.
         out: folder for perturbations, runs, ``table-*.csv``, ``table-*.md`` and ``figure-*.png``.
         seeds: number of seeds; 3, or 2 with ``quick``, if left out.
-        quick: at most five meta-gradients for each attack, at the same numbers of perturbations.
+        quick: at most five meta-gradients for each attack, at the same numbers of perturbations; in
+            the folder ``quick`` of ``out``.
         root: folder of data sets, see :func:`graphpoison.datasets.load`.
         progress: show progress bars.
 
@@ -94,7 +95,8 @@ def reproduce(
         FileNotFoundError: the data are nowhere to be found.
     """
     choice("name", name, names())
-    count = positive_int("seeds", seeds or (QUICK_SEEDS if quick else FULL_SEEDS))
+    default = QUICK_SEEDS if quick else FULL_SEEDS
+    count = positive_int("seeds", default if seeds is None else seeds)
     if name == USERS:
         path = out / f"{name}.png"
         draw_users(MOVIELENS, CF_DESCENT, path, root)
@@ -102,13 +104,16 @@ def reproduce(
     if name == SIZES:
         frame = sizes(root)
         return _tabled(out, name, frame, sizes_section(frame))
-    lead = PICTURES[name].tables if name in PICTURES else (name,)
-    found = [_measured(table, out, count, quick, root, progress) for table in lead]
+    if quick:
+        out = out / "quick"
     if name in PICTURES:
+        tables = [TABLES[number] for number in PICTURES[name].tables]
+        first = [replace(table, experiments=table.experiments[:1]) for table in tables]
+        found = [_measured(table, out, count, quick, root, progress) for table in first]
         path = out / f"{name}.png"
         draw_curves(_curves(found), PICTURES[name].panels, path)
         return _pictured(path)
-    table, runs = found[0]
+    table, runs = _measured(TABLES[name], out, count, quick, root, progress)
     frame = compare(table, runs)
     command = f"graphpoison reproduce {name} --seeds {count}{' --quick' * quick}"
     return _tabled(out, name, frame, section(table, frame, command))
@@ -118,9 +123,8 @@ Measured = tuple[Table, list[pd.DataFrame]]
 
 
 def _measured(
-    number: str, out: Path, seeds: int, quick: bool, root: str | Path | None, progress: bool
+    table: Table, out: Path, seeds: int, quick: bool, root: str | Path | None, progress: bool
 ) -> Measured:
-    table = TABLES[number]
     if quick:
         table = replace(table, experiments=tuple(each.quick() for each in table.experiments))
     chosen = range(FIRST_SEED, FIRST_SEED + seeds)

@@ -31,7 +31,8 @@ class Table:
 
     Args:
         number: that of the thesis.
-        experiments: one, or one for each line where lines are different experiments.
+        experiments: one for each line where lines are different experiments; else one, and more at
+            numbers of perturbations beyond the thesis's.
         twins: names of columns that compare with another column's experiment, and that.
     """
 
@@ -58,7 +59,7 @@ NETFLIX_SIZED = DataSet(
         ("num_negatives", 1_500_000),
     ),
 )
-"""The sizes of Table 4.19; the data of the Netflix Prize are no longer given out."""
+"""Of the size that Table 4.19 gives for Netflix, whose data it stands in for."""
 
 DROPOUT = 0.2
 TO_10K = (0, 2_000, 4_000, 6_000, 8_000, 10_000)

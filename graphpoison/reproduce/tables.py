@@ -39,7 +39,7 @@ def compare(table: Table, runs: Sequence[pd.DataFrame], perturbed: bool = False)
             kept = kept[kept["flips"] == kept["flips"].max()]
         shown = _summary(kept, published.drops, published.scale)
         parts.append(shown.assign(row=place + 1 if published.drops else 0))
-    ours = pd.concat(parts, ignore_index=True)
+    ours = pd.concat(parts, ignore_index=True).drop_duplicates(KEYS)
     twins = [ours[ours["attack"] == of].assign(attack=name) for name, of in table.twins]
     ours = pd.concat([ours, *twins], ignore_index=True)
     both = published.figures.merge(ours, on=KEYS, how="outer", sort=False)
@@ -83,30 +83,25 @@ def _ordered(frame: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
 
 
 def ratios(frame: pd.DataFrame) -> pd.DataFrame:
-    """How many times more the meta-attack costs the target on unseen pairs than random flips.
+    """What the meta-attack costs the target on unseen pairs, beside what random flips cost it.
 
     Args:
         frame: what :func:`compare` found for one of Tables 4.7 to 4.18.
 
     Returns:
-        One line per row, metric: ``ours``, ``thesis``; at the most perturbations of the row.
+        One line per row, metric and ``source`` ("ours" or "thesis"), at the most perturbations:
+        the drops ``meta-attack`` and ``baseline``, and ``ratio``, the former over the latter.
     """
     chosen = frame[(frame["model"] == "target") & (frame["split"] == "unseen")]
-    rows = []
+    lines = []
     for (row, metric), group in chosen.groupby(["row", "metric"], sort=False):
-        lost = {
-            (attack, side): _lost(part.set_index("flips")[side], drops=row != 0)
-            for attack, part in group.groupby("attack")
-            for side in ("ours", "thesis")
-        }
-        found = [lost["meta-attack", side] / lost["baseline", side] for side in ("ours", "thesis")]
-        rows.append([row, metric, *found])
-    return pd.DataFrame(rows, columns=["row", "metric", "ours", "thesis"])
-
-
-def _lost(levels: pd.Series, drops: bool) -> float:
-    most = float(levels.loc[levels.index.max()])
-    return most if drops else float(levels.loc[levels.index.min()]) - most
+        for source in ("ours", "thesis"):
+            wide = group.pivot(index="flips", columns="attack", values=source).dropna()
+            lost = wide.iloc[-1] if row else wide.iloc[0] - wide.iloc[-1]
+            meta, baseline = float(lost["meta-attack"]), float(lost["baseline"])
+            lines.append([row, metric, source, meta, baseline, meta / baseline])
+    columns = ["row", "metric", "source", "meta-attack", "baseline", "ratio"]
+    return pd.DataFrame(lines, columns=columns)
 
 
 def markdown(frame: pd.DataFrame, names: Mapping[int, str]) -> str:
