@@ -3,7 +3,7 @@
 from . import datasets
 from .attacks import Attack, Injection, MetaAttack, NewUsers, RandomAttack, SimilarUsers
 from .budget import Budget
-from .constraints import Constraint, NoSingletons
+from .constraints import Connectivity, Constraint, DegreeDistribution, NodeBudget, NoSingletons
 from .evaluate import evaluate
 from .fake_users import FakeUsers
 from .hypergradient import Approximate, Flips, Hypergradient, MetaGradient, Unrolled
@@ -32,7 +32,9 @@ __all__ = [
     "Approximate",
     "Attack",
     "Budget",
+    "Connectivity",
     "Constraint",
+    "DegreeDistribution",
     "FakeUsers",
     "Flips",
     "Hypergradient",
@@ -45,6 +47,7 @@ __all__ = [
     "NeuMF",
     "NewUsers",
     "NoSingletons",
+    "NodeBudget",
     "NodeClassification",
     "Perturbation",
     "RandomAttack",

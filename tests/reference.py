@@ -7,6 +7,7 @@ Node classification: D. Zuegner and S. Guennemann, "Adversarial attacks on graph
 via meta learning", ICLR 2019. Recommendation: Algorithm 1 of the thesis.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -178,10 +179,12 @@ def node_meta_gradient(
 def metattack(
     model: str, A: Tensor, X: Tensor, labels: Tensor, train_mask: Tensor, theta0: Start,
     budget: int, objective: str = "train", lam: float = 0.5, allow_removals: bool = True,
-    protect_singletons: bool = False, pseudo_labels: Tensor | None = None, **inner: Any,
+    protect_singletons: bool = False, pseudo_labels: Tensor | None = None,
+    allowed: Callable[[Tensor, Tensor], bool] | None = None, **inner: Any,
 ) -> list[Flip]:  # fmt: skip
     """Greedily flip the pair of largest score (1 - 2 w_clean) * dL_atk/dw, `budget` times.
 
+    With `allowed`, only flips with allowed(clean adjacency, adjacency after the flip).
     Pseudo-labels, unless given, come from the clean graph and theta0 (theta0(0) if a function).
     """
     i, j = pair_indices(len(A))
@@ -204,6 +207,9 @@ def metattack(
         if protect_singletons:
             degree = current.sum(dim=1)
             score[(w == 1) & ((degree[i] == 1) | (degree[j] == 1))] = -torch.inf
+        for k in range(len(score)) if allowed else ():
+            if not allowed(A, flipped(current, int(i[k]), int(j[k]))):
+                score[k] = -torch.inf
         chosen = best(score, 1)
         if not chosen:
             break
@@ -211,6 +217,41 @@ def metattack(
         w[k] = 1 - w[k]
         flips.append((int(i[k]), int(j[k]), bool(w[k] == 1), score[k].item(), loss))
     return flips
+
+
+def flipped(A: Tensor, i: int, j: int) -> Tensor:
+    """A with A_ij and A_ji flipped."""
+    A = A.clone()
+    A[i, j] = A[j, i] = 1 - A[i, j]
+    return A
+
+
+def degree_statistic(clean: Sequence[int], poisoned: Sequence[int], d_min: int) -> float:
+    """Nettack's Lambda = -2 l(D0 u D1) + 2 (l(D0) + l(D1)), degrees below d_min left out.
+
+    alpha = 1 + n / sum log(d / (d_min - 1/2));
+    l = n log(alpha) + n alpha log(d_min) - (alpha + 1) sum log(d); 0 for n = 0.
+    """
+
+    def log_likelihood(degrees: list[int]) -> float:
+        n = len(degrees)
+        if n == 0:
+            return 0.0
+        alpha = 1 + n / sum(math.log(d / (d_min - 0.5)) for d in degrees)
+        total = sum(math.log(d) for d in degrees)
+        return n * math.log(alpha) + n * alpha * math.log(d_min) - (alpha + 1) * total
+
+    D0, D1 = ([d for d in degrees if d >= d_min] for degrees in (clean, poisoned))
+    return -2 * log_likelihood(D0 + D1) + 2 * (log_likelihood(D0) + log_likelihood(D1))
+
+
+def reachable(A: Tensor) -> Tensor:
+    """Which nodes a path joins: the entries above 0 of (A + I)^N."""
+    joined = A > 0
+    joined = joined | torch.eye(len(A), dtype=torch.bool)
+    for _ in range(len(A)):
+        joined = (joined.double() @ joined.double()) > 0
+    return joined
 
 
 def best(score: Tensor, count: int) -> list[int]:

@@ -6,6 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from .bridges import bridges
 from .sparse import Pattern
 
 
@@ -106,13 +107,41 @@ class PairState:
     @cached_property
     def degrees(self) -> tuple[Tensor, Tensor]:
         """Degrees of sources and of targets now; one and the same tensor in a homogeneous graph."""
+        return self.count_ends(self.edges)
+
+    @cached_property
+    def clean_degrees(self) -> tuple[Tensor, Tensor]:
+        """Degrees before the attack."""
+        return self.count_ends(self.index[:, self.clean > 0])
+
+    @cached_property
+    def bridges(self) -> Tensor:
+        """BoolTensor [M]: which listed pairs are edges, and the only way between their ends."""
+        found = torch.zeros_like(self.flipped)
+        found[self.weight > 0] = bridges(self.joint_edges, self.num_nodes)
+        return found
+
+    @property
+    def num_nodes(self) -> int:
+        """The number of nodes, of both sides together in a bipartite graph."""
+        return sum(self.shape) if self.bipartite else self.shape[0]
+
+    @property
+    def joint_edges(self) -> Tensor:
+        """:attr:`edges`, the targets of a bipartite graph numbered on from its sources."""
         source, target = self.edges
+        return torch.stack([source, target + self.shape[0]]) if self.bipartite else self.edges
+
+    def count_ends(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        """In how many of ``pairs`` [2, K] each source and each target is; one and the same tensor
+        in a homogeneous graph."""
         if self.bipartite:
-            return (
-                torch.bincount(source, minlength=self.shape[0]),
-                torch.bincount(target, minlength=self.shape[1]),
+            source, target = (
+                torch.bincount(ends, minlength=size)
+                for ends, size in zip(pairs, self.shape, strict=True)
             )
-        both = torch.bincount(self.edges.flatten(), minlength=self.shape[0])
+            return source, target
+        both = torch.bincount(pairs.flatten(), minlength=self.shape[0])
         return both, both
 
     def locate(self, pairs: Tensor) -> Tensor:
