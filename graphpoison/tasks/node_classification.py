@@ -18,6 +18,7 @@ from ..models.training import Training
 from .base import Task
 
 OBJECTIVES = ("train", "self", "both")
+LABELS = ("pseudo", "oracle")
 MAX_LISTED_PAIRS = 5_000_000
 
 
@@ -28,7 +29,7 @@ class NodeClassification(Task):
 
     - ``"train"``: that same loss (Meta-Train);
     - ``"self"``: the mean cross-entropy of the unlabelled nodes, with the labels that a surrogate
-      trained on the clean graph gives them (Meta-Self);
+      trained on the clean graph gives them (Meta-Self), or with their true ones (Meta with oracle);
     - ``"both"``: ``mix`` times the former plus ``1 - mix`` times the latter (Meta-Both).
 
     Args:
@@ -38,8 +39,11 @@ class NodeClassification(Task):
             any module with ``forward(x, edge_index, edge_weight)``.
         objective: see above.
         candidates: ``"all"`` pairs of nodes, or the pairs [2, K] that may be flipped.
-        backend: how sparse matrices are multiplied, see :mod:`graphpoison.graph.kernels`.
         mix: the weight of the training loss in ``"both"``, the paper's lambda.
+        backend: how sparse matrices are multiplied, see :mod:`graphpoison.graph.kernels`.
+        labels: what the attacker takes the unlabelled nodes for: ``"pseudo"``, as a surrogate
+            trained on the clean graph has it, or ``"oracle"``, the labels of ``data.y``, which
+            training does not see.
 
     Raises:
         TypeError, ValueError: the data lack something, or the graph is directed, or ``"all"`` is
@@ -56,6 +60,7 @@ class NodeClassification(Task):
         candidates: Literal["all"] | Tensor = "all",
         mix: float = 0.5,
         backend: str = "auto",
+        labels: Literal["pseudo", "oracle"] = "pseudo",
     ) -> None:
         model = node_surrogate(surrogate)
         check_backend(backend)
@@ -72,11 +77,13 @@ class NodeClassification(Task):
         self.surrogate = model
         self.objective = choice("objective", objective, OBJECTIVES)
         self.mix = in_range("mix", mix, 0.0, 1.0)
-        self.pseudo_labels: Tensor | None = None
+        self.oracle = choice("labels", labels, LABELS) == "oracle"
+        self.pseudo_labels = y[self.unlabelled] if self.oracle else None
 
     def describe(self) -> str:
-        mix = f", mix={self.mix}" if self.objective == "both" else ""
-        return f"NodeClassification({self.surrogate!r}, objective={self.objective!r}{mix})"
+        more = f", mix={self.mix}" if self.objective == "both" else ""
+        more += ", labels='oracle'" if self.oracle and self.objective != "train" else ""
+        return f"NodeClassification({self.surrogate!r}, objective={self.objective!r}{more})"
 
     def inputs_digested(self) -> tuple[Tensor, ...]:
         return self.inputs.features.x, self.labels, self.inputs.labelled
