@@ -182,14 +182,16 @@ def metattack(
     protect_singletons: bool = False, pseudo_labels: Tensor | None = None,
     allowed: Callable[[Tensor, Tensor], bool] | None = None, **inner: Any,
 ) -> list[Flip]:  # fmt: skip
-    """Greedily flip the pair of largest score (1 - 2 w_clean) * dL_atk/dw, `budget` times.
+    """Greedily flip the pair of largest score (w_flipped - w_clean) * dL_atk/dw, `budget` times.
 
-    With `allowed`, only flips with allowed(clean adjacency, adjacency after the flip).
+    w_flipped is 0 for an edge and 1 for what is none. With `allowed`, only flips with
+    allowed(clean adjacency, adjacency after the flip).
     Pseudo-labels, unless given, come from the clean graph and theta0 (theta0(0) if a function).
     """
     i, j = pair_indices(len(A))
     w_clean = A.double()[i, j]
     w = w_clean.clone()
+    change = torch.where(w_clean > 0, -w_clean, 1.0)
     if pseudo_labels is None and objective != "train":
         first = theta0(0) if callable(theta0) else theta0
         pseudo_labels = pseudo_labels_of(model, A, X, labels, train_mask, first, **inner)
@@ -200,13 +202,13 @@ def metattack(
         loss, gradient = node_meta_gradient(
             model, current, X, labels, train_mask, start, objective, pseudo_labels, lam, **inner
         )
-        score = (1 - 2 * w_clean) * gradient
+        score = change * gradient
         score[w != w_clean] = -torch.inf
         if not allow_removals:
-            score[w_clean == 1] = -torch.inf
+            score[w_clean > 0] = -torch.inf
         if protect_singletons:
-            degree = current.sum(dim=1)
-            score[(w == 1) & ((degree[i] == 1) | (degree[j] == 1))] = -torch.inf
+            degree = (current > 0).sum(dim=1)
+            score[(w > 0) & ((degree[i] == 1) | (degree[j] == 1))] = -torch.inf
         for k in range(len(score)) if allowed else ():
             if not allowed(A, flipped(current, int(i[k]), int(j[k]))):
                 score[k] = -torch.inf
@@ -214,15 +216,15 @@ def metattack(
         if not chosen:
             break
         k = chosen[0]
-        w[k] = 1 - w[k]
-        flips.append((int(i[k]), int(j[k]), bool(w[k] == 1), score[k].item(), loss))
+        w[k] += change[k]
+        flips.append((int(i[k]), int(j[k]), bool(w[k] > 0), score[k].item(), loss))
     return flips
 
 
 def flipped(A: Tensor, i: int, j: int) -> Tensor:
     """A with A_ij and A_ji flipped."""
     A = A.clone()
-    A[i, j] = A[j, i] = 1 - A[i, j]
+    A[i, j] = A[j, i] = 0 if A[i, j] > 0 else 1
     return A
 
 

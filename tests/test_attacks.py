@@ -285,15 +285,6 @@ def test_bad_settings_are_named(make: object, message: str) -> None:
         make()
 
 
-def test_weighted_edges_are_refused_rather_than_ignored() -> None:
-    data = citation_graph()
-    data.edge_weight = torch.ones(data.num_edges)
-    gp.NodeClassification(data)
-    data.edge_weight[3] = 0.5
-    with pytest.raises(ValueError, match="weights other than 1"):
-        gp.NodeClassification(data)
-
-
 def test_bad_types_are_named() -> None:
     with pytest.raises(TypeError, match="gradient must be a Hypergradient"):
         gp.MetaAttack(5)

@@ -1,4 +1,4 @@
-"""The graph an attack works on: pairs of nodes, each with a weight (1 = edge, 0 = candidate)."""
+"""The graph an attack works on: pairs of nodes, each with a weight (0 = no edge, a candidate)."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,7 +17,8 @@ class PairState:
     Args:
         pattern: the M listed pairs, sorted by (source, target), each once. In a homogeneous graph
             each pair is stored once, with source < target.
-        weight: Tensor [M], 1 where the edge is there, 0 where it is not.
+        weight: Tensor [M], above 0 where the edge is there (1 unless the data weight it), 0 where
+            it is not.
         clean: Tensor [M], the weights before the attack.
         candidate: BoolTensor [M], which listed pairs the attacker may flip.
         flipped: BoolTensor [M], which pairs the attacker has flipped.
@@ -44,17 +45,19 @@ class PairState:
         bipartite: bool,
         open: bool = False,
         candidate_codes: Tensor | None = None,
+        edge_weight: Tensor | None = None,
     ) -> "PairState":
         """From present pairs ``edges`` and absent ones, both [2, *] without repetition.
 
         ``candidate_codes`` limits the candidates to those pairs; by default all are.
+        ``edge_weight`` has the weights of ``edges``, above 0; 1 by default.
         """
         index = torch.cat([edges, absent], dim=1)
         codes = index[0] * shape[1] + index[1]
         order = torch.argsort(codes)
-        clean = torch.zeros(index.size(1), device=index.device)
-        clean[: edges.size(1)] = 1.0
-        clean = clean[order]
+        if edge_weight is None:
+            edge_weight = torch.ones(edges.size(1), device=index.device)
+        clean = torch.cat([edge_weight, edge_weight.new_zeros(absent.size(1))])[order]
         candidate = torch.ones_like(clean, dtype=torch.bool)
         if candidate_codes is not None:
             candidate = torch.isin(codes[order], candidate_codes)
@@ -97,7 +100,7 @@ class PairState:
     @cached_property
     def num_edges(self) -> int:
         """Number of clean edges, the base of a fractional budget."""
-        return int(self.clean.sum())
+        return int((self.clean > 0).sum())
 
     @cached_property
     def edges(self) -> Tensor:
@@ -153,11 +156,17 @@ class PairState:
         return torch.where(self.pattern.codes[position] == codes, position, -1)
 
     def flip(self, pairs: Tensor) -> "PairState":
-        """The state after flipping ``pairs`` [2, K], which must be distinct."""
+        """The state after flipping ``pairs`` [2, K], which must be distinct.
+
+        An edge goes to weight 0; what is no edge becomes one, with its clean weight if it had been
+        one and else with weight 1.
+        """
         position = self.locate(pairs)
         listed = position[position >= 0]
         weight, flipped = self.weight.clone(), self.flipped.clone()
-        weight[listed] = 1.0 - weight[listed]
+        clean = self.clean[listed]
+        restored = torch.where(clean > 0, clean, 1.0)
+        weight[listed] = torch.where(weight[listed] > 0, 0.0, restored)
         flipped[listed] = True
         state = replace(self, weight=weight, flipped=flipped)
         fresh = pairs[:, position < 0]

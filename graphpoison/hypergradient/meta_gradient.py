@@ -65,7 +65,8 @@ class MetaGradient:
         allow_removals: bool = True,
         allow_additions: bool = True,
     ) -> Flips:
-        r"""The ``k`` admissible flips of the largest score :math:`(1 - 2 w) \cdot \nabla_w`.
+        r"""The ``k`` admissible flips of the largest score :math:`(1 - 2 w) \cdot \nabla_w`, or
+        :math:`-w \cdot \nabla_w` for the removal of an edge of another weight than 1.
 
         Inadmissible are pairs that are no candidates, were flipped before, or that a constraint
         forbids as the graph is now. Fewer than ``k`` come back where fewer are left.
@@ -95,7 +96,7 @@ class MetaGradient:
             gradient = gradient.at(state.index)
         present = state.weight > 0
         allowed = admissible(state, constraints, allow_removals, allow_additions)
-        score = torch.where(present, -gradient, gradient)
+        score = torch.where(present, -state.weight.to(gradient.dtype) * gradient, gradient)
         score = torch.where(allowed, score, -torch.inf)
         top = score.topk(min(k, score.numel()))
         found = top.indices[top.values > -torch.inf]

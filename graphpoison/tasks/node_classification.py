@@ -11,7 +11,7 @@ from torch_geometric.data import Data
 from .._checks import choice, in_range, pair_index
 from ..graph import FactoredGradient, Features, PairState
 from ..graph.adjacency import with_edge_index
-from ..graph.homogeneous import ordered, undirected_pairs
+from ..graph.homogeneous import ordered, pair_weights, undirected_pairs
 from ..graph.kernels import check_backend
 from ..models import ModuleClassifier, NodeInputs, NodeSurrogate, Params, Prepared, node_surrogate
 from ..models.training import Training
@@ -34,7 +34,9 @@ class NodeClassification(Task):
 
     Args:
         data: undirected ``Data`` with ``x`` [N, F], ``y`` [N], ``edge_index`` [2, 2E] (or a
-            sparse ``adj_t``) and ``train_mask`` [N], the labelled nodes.
+            sparse ``adj_t``) and ``train_mask`` [N], the labelled nodes. With ``edge_weight``
+            [2E], all above 0, training is on the weighted graph: to remove an edge is to set its
+            weight to 0, and an edge added has weight 1.
         surrogate: ``"linear-gcn"``, ``"relu-gcn"``, settings such as ``LinearGCN(hidden=32)``, or
             any module with ``forward(x, edge_index, edge_weight)``.
         objective: see above.
@@ -69,7 +71,9 @@ class NodeClassification(Task):
         x, y, mask = _read(data)
         labelled = mask.nonzero().squeeze(1)
         inputs = NodeInputs(Features(x), labelled, int(y.max()) + 1)
-        state = _pair_state(edges, x.size(0), candidates, isinstance(model, ModuleClassifier))
+        weight = pair_weights(data)
+        listed = isinstance(model, ModuleClassifier)
+        state = _pair_state(edges, weight, x.size(0), candidates, listed)
         self.state = state.with_backend(backend)
         self.inputs = inputs
         self.labels = y
@@ -138,12 +142,6 @@ def _read(data: Data) -> tuple[Tensor, Tensor, Tensor]:
     for name, what in (("x", "node features"), ("y", "labels"), ("train_mask", "labelled nodes")):
         if getattr(data, name, None) is None:
             raise TypeError(f"data.{name} ({what}) is missing.")
-    weight = getattr(data, "edge_weight", None)
-    if weight is not None and not bool((weight == 1).all()):
-        raise ValueError(
-            "data.edge_weight holds weights other than 1; attacks flip whole edges, so drop the "
-            "weights or set them to 1."
-        )
     x = data.x.to_dense() if data.x.layout != torch.strided else data.x
     if not x.is_floating_point():
         x = x.float()
@@ -161,13 +159,17 @@ def _read(data: Data) -> tuple[Tensor, Tensor, Tensor]:
     return x, y.long(), mask
 
 
-def _pair_state(edges: Tensor, num_nodes: int, candidates: str | Tensor, listed: bool) -> PairState:
+def _pair_state(
+    edges: Tensor, weight: Tensor | None, num_nodes: int, candidates: str | Tensor, listed: bool
+) -> PairState:
     shape = (num_nodes, num_nodes)
     if isinstance(candidates, str):
         choice("candidates", candidates, ["all"])
         if not listed:
             none = edges.new_empty(2, 0)
-            return PairState.build(edges, none, shape, bipartite=False, open=True)
+            return PairState.build(
+                edges, none, shape, bipartite=False, open=True, edge_weight=weight
+            )
         if num_nodes * (num_nodes - 1) // 2 > MAX_LISTED_PAIRS:
             raise ValueError(
                 f"candidates='all' would pass {num_nodes * (num_nodes - 1) // 2:,} pairs through "
@@ -182,4 +184,6 @@ def _pair_state(edges: Tensor, num_nodes: int, candidates: str | Tensor, listed:
     present = edges[0] * num_nodes + edges[1]
     absent = codes[~torch.isin(codes, present)]
     absent_pairs = torch.stack([absent // num_nodes, absent % num_nodes])
-    return PairState.build(edges, absent_pairs, shape, bipartite=False, candidate_codes=codes)
+    return PairState.build(
+        edges, absent_pairs, shape, bipartite=False, candidate_codes=codes, edge_weight=weight
+    )
