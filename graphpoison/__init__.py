@@ -6,7 +6,7 @@ from .budget import Budget
 from .constraints import Connectivity, Constraint, DegreeDistribution, NodeBudget, NoSingletons
 from .evaluate import evaluate
 from .fake_users import FakeUsers
-from .hypergradient import Approximate, Flips, Hypergradient, MetaGradient, Unrolled
+from .hypergradient import Approximate, Flips, Hypergradient, Implicit, MetaGradient, Unrolled
 from .models import CF, GMF, MLP, LightGCN, LinearGCN, NeuMF, Recommender, ReLUGCN
 from .perturbation import Perturbation
 from .presets import (
@@ -38,6 +38,7 @@ __all__ = [
     "FakeUsers",
     "Flips",
     "Hypergradient",
+    "Implicit",
     "Injection",
     "LightGCN",
     "LinearGCN",

@@ -83,6 +83,28 @@ def explicit_sum(
     return total
 
 
+def implicit_gradient(
+    train_loss: Callable[[Theta], Tensor], attack_loss: Callable[[Theta], Tensor], w: Tensor,
+    theta: Theta, weight_decay: float,
+) -> Tensor:  # fmt: skip
+    """dL_atk/dw - (dF/dw)^T (dF/dtheta)^-1 dL_atk/dtheta, F = dL_train/dtheta + weight_decay theta.
+
+    At a `theta` where F = 0 this is the derivative of the attack loss of where training ends.
+    """
+    flat = torch.cat([p.detach().flatten() for p in theta]).requires_grad_()
+    sizes = [p.numel() for p in theta]
+
+    def shaped(vector: Tensor) -> Theta:
+        return tuple(v.view_as(p) for v, p in zip(vector.split(sizes), theta, strict=True))
+
+    (field,) = torch.autograd.grad(train_loss(shaped(flat)), flat, create_graph=True)
+    rows = [torch.autograd.grad(entry, flat, retain_graph=True)[0] for entry in field]
+    hessian = torch.stack(rows) + weight_decay * torch.eye(len(flat), dtype=flat.dtype)
+    explicit, on_theta = torch.autograd.grad(attack_loss(shaped(flat)), (w, flat))
+    v = torch.linalg.solve(hessian, on_theta)
+    return explicit - torch.autograd.grad(field, w, v)[0]
+
+
 # --- Node classification ----------------------------------------------------------------------
 
 

@@ -42,12 +42,15 @@ class MetaGradient:
         params: the surrogate's parameters after training.
         state: the graph it was computed at.
         gradient: Tensor [M] for the listed pairs, or factors for all pairs of an open graph.
+        residual: of the linear system behind it, as a share of its right-hand side, for a
+            hypergradient that solves one.
     """
 
     loss: float
     params: Params
     state: PairState
     gradient: Tensor | FactoredGradient
+    residual: float | None = None
 
     @property
     def values(self) -> Tensor:
