@@ -13,7 +13,7 @@ from torch_geometric.utils import to_dense_adj
 
 import graphpoison as gp
 from graphpoison._random import generator
-from graphpoison.attacks.base import Attack
+from graphpoison.attacks.base import Attack, Proposal
 from graphpoison.graph import PairState
 
 SHORT = gp.Unrolled(steps=4, lr=0.1, momentum=0.5)
@@ -220,9 +220,9 @@ class Cheat(Attack):
     def __init__(self, pairs: Tensor, added: bool, *constraints: gp.Constraint) -> None:
         self.pairs, self.added, self.constraints = pairs, added, constraints
 
-    def propose(self, task: gp.Task, state: PairState, limit: int, seed: int, step: int) -> object:
-        from graphpoison.attacks.base import Proposal
-
+    def propose(
+        self, task: gp.Task, state: PairState, limit: int, seed: int, step: int
+    ) -> Proposal:
         pair = self.pairs[:, step : step + 1]
         return Proposal(gp.Flips(pair, torch.tensor([self.added]), torch.zeros(1)))
 

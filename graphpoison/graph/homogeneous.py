@@ -49,7 +49,7 @@ def pair_weights(data: Data) -> Tensor | None:
         ValueError: not one number above 0 for each edge, or the two directions (or repetitions) of
             an edge differ.
     """
-    weight = getattr(data, "edge_weight", None)
+    weight: Tensor | None = getattr(data, "edge_weight", None)
     if weight is None:
         return None
     index, num_nodes = data.edge_index, int(data.num_nodes or 0)
