@@ -3,10 +3,10 @@
 from . import datasets
 from .attacks import Attack, Injection, MetaAttack, NewUsers, RandomAttack, SimilarUsers
 from .budget import Budget
-from .constraints import Constraint, NoSingletons
+from .constraints import Connectivity, Constraint, DegreeDistribution, NodeBudget, NoSingletons
 from .evaluate import evaluate
 from .fake_users import FakeUsers
-from .hypergradient import Approximate, Flips, Hypergradient, MetaGradient, Unrolled
+from .hypergradient import Approximate, Flips, Hypergradient, Implicit, MetaGradient, Unrolled
 from .models import CF, GMF, MLP, LightGCN, LinearGCN, NeuMF, Recommender, ReLUGCN
 from .perturbation import Perturbation
 from .presets import (
@@ -32,10 +32,13 @@ __all__ = [
     "Approximate",
     "Attack",
     "Budget",
+    "Connectivity",
     "Constraint",
+    "DegreeDistribution",
     "FakeUsers",
     "Flips",
     "Hypergradient",
+    "Implicit",
     "Injection",
     "LightGCN",
     "LinearGCN",
@@ -45,6 +48,7 @@ __all__ = [
     "NeuMF",
     "NewUsers",
     "NoSingletons",
+    "NodeBudget",
     "NodeClassification",
     "Perturbation",
     "RandomAttack",

@@ -101,7 +101,8 @@ class Perturbation:
         """A new graph with the pairs flipped; ``data`` is untouched.
 
         Applied to the poisoned graph, it restores the clean one, unless fake users have joined:
-        these have the last numbers, and zeros in the place of features. Edges come out sorted; both
+        these have the last numbers, and zeros in the place of features. An added edge has
+        ``edge_weight`` 1, also one that is put back. Edges come out sorted; both
         directions of a homogeneous graph and the reverse edge types of a bipartite one are kept in
         step. In a bipartite graph with ``neg_edge_index``, flipped pairs change between it and
         ``edge_index`` (thesis, Algorithm 1, lines 15 and 16), and all other pairs of fake users are

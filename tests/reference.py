@@ -7,6 +7,7 @@ Node classification: D. Zuegner and S. Guennemann, "Adversarial attacks on graph
 via meta learning", ICLR 2019. Recommendation: Algorithm 1 of the thesis.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -80,6 +81,28 @@ def explicit_sum(
         theta = tuple(p.detach() for p in train_unrolled(train_loss, theta0, t, **inner))
         total += torch.autograd.grad(attack_loss(theta), w, allow_unused=True)[0]
     return total
+
+
+def implicit_gradient(
+    train_loss: Callable[[Theta], Tensor], attack_loss: Callable[[Theta], Tensor], w: Tensor,
+    theta: Theta, weight_decay: float,
+) -> Tensor:  # fmt: skip
+    """dL_atk/dw - (dF/dw)^T (dF/dtheta)^-1 dL_atk/dtheta, F = dL_train/dtheta + weight_decay theta.
+
+    At a `theta` where F = 0 this is the derivative of the attack loss of where training ends.
+    """
+    flat = torch.cat([p.detach().flatten() for p in theta]).requires_grad_()
+    sizes = [p.numel() for p in theta]
+
+    def shaped(vector: Tensor) -> Theta:
+        return tuple(v.view_as(p) for v, p in zip(vector.split(sizes), theta, strict=True))
+
+    (field,) = torch.autograd.grad(train_loss(shaped(flat)), flat, create_graph=True)
+    rows = [torch.autograd.grad(entry, flat, retain_graph=True)[0] for entry in field]
+    hessian = torch.stack(rows) + weight_decay * torch.eye(len(flat), dtype=flat.dtype)
+    explicit, on_theta = torch.autograd.grad(attack_loss(shaped(flat)), (w, flat))
+    v = torch.linalg.solve(hessian, on_theta)
+    return explicit - torch.autograd.grad(field, w, v)[0]
 
 
 # --- Node classification ----------------------------------------------------------------------
@@ -178,15 +201,19 @@ def node_meta_gradient(
 def metattack(
     model: str, A: Tensor, X: Tensor, labels: Tensor, train_mask: Tensor, theta0: Start,
     budget: int, objective: str = "train", lam: float = 0.5, allow_removals: bool = True,
-    protect_singletons: bool = False, pseudo_labels: Tensor | None = None, **inner: Any,
+    protect_singletons: bool = False, pseudo_labels: Tensor | None = None,
+    allowed: Callable[[Tensor, Tensor], bool] | None = None, **inner: Any,
 ) -> list[Flip]:  # fmt: skip
-    """Greedily flip the pair of largest score (1 - 2 w_clean) * dL_atk/dw, `budget` times.
+    """Greedily flip the pair of largest score (w_flipped - w_clean) * dL_atk/dw, `budget` times.
 
+    w_flipped is 0 for an edge and 1 for what is none. With `allowed`, only flips with
+    allowed(clean adjacency, adjacency after the flip).
     Pseudo-labels, unless given, come from the clean graph and theta0 (theta0(0) if a function).
     """
     i, j = pair_indices(len(A))
     w_clean = A.double()[i, j]
     w = w_clean.clone()
+    change = torch.where(w_clean > 0, -w_clean, 1.0)
     if pseudo_labels is None and objective != "train":
         first = theta0(0) if callable(theta0) else theta0
         pseudo_labels = pseudo_labels_of(model, A, X, labels, train_mask, first, **inner)
@@ -197,20 +224,58 @@ def metattack(
         loss, gradient = node_meta_gradient(
             model, current, X, labels, train_mask, start, objective, pseudo_labels, lam, **inner
         )
-        score = (1 - 2 * w_clean) * gradient
+        score = change * gradient
         score[w != w_clean] = -torch.inf
         if not allow_removals:
-            score[w_clean == 1] = -torch.inf
+            score[w_clean > 0] = -torch.inf
         if protect_singletons:
-            degree = current.sum(dim=1)
-            score[(w == 1) & ((degree[i] == 1) | (degree[j] == 1))] = -torch.inf
+            degree = (current > 0).sum(dim=1)
+            score[(w > 0) & ((degree[i] == 1) | (degree[j] == 1))] = -torch.inf
+        for k in range(len(score)) if allowed else ():
+            if not allowed(A, flipped(current, int(i[k]), int(j[k]))):
+                score[k] = -torch.inf
         chosen = best(score, 1)
         if not chosen:
             break
         k = chosen[0]
-        w[k] = 1 - w[k]
-        flips.append((int(i[k]), int(j[k]), bool(w[k] == 1), score[k].item(), loss))
+        w[k] += change[k]
+        flips.append((int(i[k]), int(j[k]), bool(w[k] > 0), score[k].item(), loss))
     return flips
+
+
+def flipped(A: Tensor, i: int, j: int) -> Tensor:
+    """A with A_ij and A_ji flipped."""
+    A = A.clone()
+    A[i, j] = A[j, i] = 0 if A[i, j] > 0 else 1
+    return A
+
+
+def degree_statistic(clean: Sequence[int], poisoned: Sequence[int], d_min: int) -> float:
+    """Nettack's Lambda = -2 l(D0 u D1) + 2 (l(D0) + l(D1)), degrees below d_min left out.
+
+    alpha = 1 + n / sum log(d / (d_min - 1/2));
+    l = n log(alpha) + n alpha log(d_min) - (alpha + 1) sum log(d); 0 for n = 0.
+    """
+
+    def log_likelihood(degrees: list[int]) -> float:
+        n = len(degrees)
+        if n == 0:
+            return 0.0
+        alpha = 1 + n / sum(math.log(d / (d_min - 0.5)) for d in degrees)
+        total = sum(math.log(d) for d in degrees)
+        return n * math.log(alpha) + n * alpha * math.log(d_min) - (alpha + 1) * total
+
+    D0, D1 = ([d for d in degrees if d >= d_min] for degrees in (clean, poisoned))
+    return -2 * log_likelihood(D0 + D1) + 2 * (log_likelihood(D0) + log_likelihood(D1))
+
+
+def reachable(A: Tensor) -> Tensor:
+    """Which nodes a path joins: the entries above 0 of (A + I)^N."""
+    joined = A > 0
+    joined = joined | torch.eye(len(A), dtype=torch.bool)
+    for _ in range(len(A)):
+        joined = (joined.double() @ joined.double()) > 0
+    return joined
 
 
 def best(score: Tensor, count: int) -> list[int]:

@@ -188,6 +188,8 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     gp.MetaAttack(SHORT)(node_task(), 2, checkpoint=file)
     with pytest.raises(ValueError, match="its seed is 0, this run's is 5"):
         gp.MetaAttack(SHORT)(node_task(), 2, seed=5, checkpoint=file)
+    with pytest.raises(ValueError, match="is of another run: its task is"):
+        gp.MetaAttack(SHORT)(node_task(labels="oracle"), 2, checkpoint=file)
     with pytest.raises(ValueError, match="is of another run: its num_edges is 28"):
         gp.MetaAttack(SHORT)(node_task(seed=4), 2, checkpoint=file)
     data = citation_graph()
@@ -272,6 +274,7 @@ def test_diverging_training_is_an_error_not_an_answer() -> None:
         (lambda: gp.CF(dim=0), "dim must be at least 1"),
         (lambda: node_task(surrogate="liner-gcn"), "Did you mean 'linear-gcn'"),
         (lambda: node_task(objective="slef"), "Did you mean 'self'"),
+        (lambda: node_task(labels="orcale"), "Did you mean 'oracle'"),
         (lambda: node_task(candidates=torch.tensor([[1], [1]])), "node with itself"),
         (lambda: link_task(candidates="sample"), "Did you mean 'sampled'"),
         (lambda: gp.RandomAttack()(link_task(), 39), "39 flips is more than the 38 pairs"),
@@ -280,15 +283,6 @@ def test_diverging_training_is_an_error_not_an_answer() -> None:
 def test_bad_settings_are_named(make: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
-
-
-def test_weighted_edges_are_refused_rather_than_ignored() -> None:
-    data = citation_graph()
-    data.edge_weight = torch.ones(data.num_edges)
-    gp.NodeClassification(data)
-    data.edge_weight[3] = 0.5
-    with pytest.raises(ValueError, match="weights other than 1"):
-        gp.NodeClassification(data)
 
 
 def test_bad_types_are_named() -> None:

@@ -143,6 +143,37 @@ def test_metattack_flip_by_flip(surrogate: str, objective: str, settings: dict[s
     assert_flips(attack(task, 12), expected)
 
 
+@pytest.mark.parametrize("approximate", [None, "before"])
+@pytest.mark.parametrize("objective", ["self", "both"])
+@pytest.mark.parametrize("surrogate", NODE_SURROGATES)
+def test_meta_with_oracle_labels_flip_by_flip(
+    surrogate: str, objective: str, approximate: str | None
+) -> None:
+    data = citation_graph(num_nodes=18, seed=2)
+    settings = OPTIMISERS[1]
+    task = gp.NodeClassification(data, surrogate, objective, mix=0.3, labels="oracle")
+    assert not task.needs_clean_model
+    expected = reference.metattack(
+        surrogate,
+        to_dense_adj(data.edge_index, max_num_nodes=18)[0].double(),
+        data.x,
+        data.y,
+        data.train_mask,
+        task.init(generator(0)),
+        budget=8,
+        objective=objective,
+        lam=0.3,
+        pseudo_labels=data.y,
+        approximate=approximate,
+        **settings,
+    )
+    gradient = gp.Approximate(**settings) if approximate else gp.Unrolled(**settings)
+    found = gp.MetaAttack(gradient)(task, 8)
+    assert_flips(found, expected)
+    guessed = gp.NodeClassification(data, surrogate, objective, mix=0.3)
+    assert not gp.MetaAttack(gradient)(guessed, 8).flips.equals(found.flips)
+
+
 @SETTINGS
 @pytest.mark.parametrize("flips_per_step", [1, 4])
 @pytest.mark.parametrize("allow_removals", [False, True])

@@ -42,6 +42,39 @@ def undirected_pairs(data: Data) -> Tensor:
     return pairs[:, pairs[0] < pairs[1]]
 
 
+def pair_weights(data: Data) -> Tensor | None:
+    """``data.edge_weight`` of the pairs [E] that :func:`undirected_pairs` finds, or None.
+
+    Raises:
+        ValueError: not one number above 0 for each edge, or the two directions (or repetitions) of
+            an edge differ.
+    """
+    weight: Tensor | None = getattr(data, "edge_weight", None)
+    if weight is None:
+        return None
+    index, num_nodes = data.edge_index, int(data.num_nodes or 0)
+    if weight.shape != (index.size(1),) or not bool(((weight > 0) & weight.isfinite()).all()):
+        raise ValueError(
+            f"data.edge_weight must hold {index.size(1)} finite numbers above 0, one for each edge "
+            f"(leave out edges of weight 0), found shape {tuple(weight.shape)}"
+            + (f" and values down to {float(weight.min())}." if weight.numel() else ".")
+        )
+    between = index[0] != index[1]
+    source, target = ordered(index[:, between])
+    weight = weight[between] if weight.is_floating_point() else weight[between].float()
+    codes, place = torch.unique(source * num_nodes + target, return_inverse=True)
+    low, high = (
+        weight.new_empty(codes.numel()).scatter_reduce(0, place, weight, which, include_self=False)
+        for which in ("amin", "amax")
+    )
+    if not torch.equal(low, high):
+        raise ValueError(
+            f"data.edge_weight differs between the two directions of {int((low != high).sum())} "
+            "edges; apply torch_geometric.transforms.ToUndirected(reduce='mean') first."
+        )
+    return high
+
+
 def ordered(pairs: Tensor) -> Tensor:
     """``pairs`` [2, K] with the smaller node first."""
     return torch.stack([pairs.min(dim=0).values, pairs.max(dim=0).values])

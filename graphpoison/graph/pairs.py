@@ -1,4 +1,4 @@
-"""The graph an attack works on: pairs of nodes, each with a weight (1 = edge, 0 = candidate)."""
+"""The graph an attack works on: pairs of nodes, each with a weight (0 = no edge, a candidate)."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -6,6 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from .bridges import bridges
 from .sparse import Pattern
 
 
@@ -16,7 +17,8 @@ class PairState:
     Args:
         pattern: the M listed pairs, sorted by (source, target), each once. In a homogeneous graph
             each pair is stored once, with source < target.
-        weight: Tensor [M], 1 where the edge is there, 0 where it is not.
+        weight: Tensor [M], above 0 where the edge is there (1 unless the data weight it), 0 where
+            it is not.
         clean: Tensor [M], the weights before the attack.
         candidate: BoolTensor [M], which listed pairs the attacker may flip.
         flipped: BoolTensor [M], which pairs the attacker has flipped.
@@ -43,17 +45,19 @@ class PairState:
         bipartite: bool,
         open: bool = False,
         candidate_codes: Tensor | None = None,
+        edge_weight: Tensor | None = None,
     ) -> "PairState":
         """From present pairs ``edges`` and absent ones, both [2, *] without repetition.
 
         ``candidate_codes`` limits the candidates to those pairs; by default all are.
+        ``edge_weight`` has the weights of ``edges``, above 0; 1 by default.
         """
         index = torch.cat([edges, absent], dim=1)
         codes = index[0] * shape[1] + index[1]
         order = torch.argsort(codes)
-        clean = torch.zeros(index.size(1), device=index.device)
-        clean[: edges.size(1)] = 1.0
-        clean = clean[order]
+        if edge_weight is None:
+            edge_weight = torch.ones(edges.size(1), device=index.device)
+        clean = torch.cat([edge_weight, edge_weight.new_zeros(absent.size(1))])[order]
         candidate = torch.ones_like(clean, dtype=torch.bool)
         if candidate_codes is not None:
             candidate = torch.isin(codes[order], candidate_codes)
@@ -96,7 +100,7 @@ class PairState:
     @cached_property
     def num_edges(self) -> int:
         """Number of clean edges, the base of a fractional budget."""
-        return int(self.clean.sum())
+        return int((self.clean > 0).sum())
 
     @cached_property
     def edges(self) -> Tensor:
@@ -106,13 +110,41 @@ class PairState:
     @cached_property
     def degrees(self) -> tuple[Tensor, Tensor]:
         """Degrees of sources and of targets now; one and the same tensor in a homogeneous graph."""
+        return self.count_ends(self.edges)
+
+    @cached_property
+    def clean_degrees(self) -> tuple[Tensor, Tensor]:
+        """Degrees before the attack."""
+        return self.count_ends(self.index[:, self.clean > 0])
+
+    @cached_property
+    def bridges(self) -> Tensor:
+        """BoolTensor [M]: which listed pairs are edges, and the only way between their ends."""
+        found = torch.zeros_like(self.flipped)
+        found[self.weight > 0] = bridges(self.joint_edges, self.num_nodes)
+        return found
+
+    @property
+    def num_nodes(self) -> int:
+        """The number of nodes, of both sides together in a bipartite graph."""
+        return sum(self.shape) if self.bipartite else self.shape[0]
+
+    @property
+    def joint_edges(self) -> Tensor:
+        """:attr:`edges`, the targets of a bipartite graph numbered on from its sources."""
         source, target = self.edges
+        return torch.stack([source, target + self.shape[0]]) if self.bipartite else self.edges
+
+    def count_ends(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        """In how many of ``pairs`` [2, K] each source and each target is; one and the same tensor
+        in a homogeneous graph."""
         if self.bipartite:
-            return (
-                torch.bincount(source, minlength=self.shape[0]),
-                torch.bincount(target, minlength=self.shape[1]),
+            source, target = (
+                torch.bincount(ends, minlength=size)
+                for ends, size in zip(pairs, self.shape, strict=True)
             )
-        both = torch.bincount(self.edges.flatten(), minlength=self.shape[0])
+            return source, target
+        both = torch.bincount(pairs.flatten(), minlength=self.shape[0])
         return both, both
 
     def locate(self, pairs: Tensor) -> Tensor:
@@ -124,11 +156,17 @@ class PairState:
         return torch.where(self.pattern.codes[position] == codes, position, -1)
 
     def flip(self, pairs: Tensor) -> "PairState":
-        """The state after flipping ``pairs`` [2, K], which must be distinct."""
+        """The state after flipping ``pairs`` [2, K], which must be distinct.
+
+        An edge goes to weight 0; what is no edge becomes one, with its clean weight if it had been
+        one and else with weight 1.
+        """
         position = self.locate(pairs)
         listed = position[position >= 0]
         weight, flipped = self.weight.clone(), self.flipped.clone()
-        weight[listed] = 1.0 - weight[listed]
+        clean = self.clean[listed]
+        restored = torch.where(clean > 0, clean, 1.0)
+        weight[listed] = torch.where(weight[listed] > 0, 0.0, restored)
         flipped[listed] = True
         state = replace(self, weight=weight, flipped=flipped)
         fresh = pairs[:, position < 0]

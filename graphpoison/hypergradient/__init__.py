@@ -2,8 +2,17 @@
 
 from .approximate import Approximate
 from .base import Hypergradient
+from .implicit import Implicit
 from .meta_gradient import Flips, MetaGradient
 from .training_run import TrainingRun
 from .unrolled import Unrolled
 
-__all__ = ["Approximate", "Flips", "Hypergradient", "MetaGradient", "TrainingRun", "Unrolled"]
+__all__ = [
+    "Approximate",
+    "Flips",
+    "Hypergradient",
+    "Implicit",
+    "MetaGradient",
+    "TrainingRun",
+    "Unrolled",
+]

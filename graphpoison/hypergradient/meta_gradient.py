@@ -42,12 +42,15 @@ class MetaGradient:
         params: the surrogate's parameters after training.
         state: the graph it was computed at.
         gradient: Tensor [M] for the listed pairs, or factors for all pairs of an open graph.
+        residual: of the linear system behind it, as a share of its right-hand side, for a
+            hypergradient that solves one.
     """
 
     loss: float
     params: Params
     state: PairState
     gradient: Tensor | FactoredGradient
+    residual: float | None = None
 
     @property
     def values(self) -> Tensor:
@@ -65,7 +68,8 @@ class MetaGradient:
         allow_removals: bool = True,
         allow_additions: bool = True,
     ) -> Flips:
-        r"""The ``k`` admissible flips of the largest score :math:`(1 - 2 w) \cdot \nabla_w`.
+        r"""The ``k`` admissible flips of the largest score :math:`(1 - 2 w) \cdot \nabla_w`, or
+        :math:`-w \cdot \nabla_w` for the removal of an edge of another weight than 1.
 
         Inadmissible are pairs that are no candidates, were flipped before, or that a constraint
         forbids as the graph is now. Fewer than ``k`` come back where fewer are left.
@@ -95,7 +99,7 @@ class MetaGradient:
             gradient = gradient.at(state.index)
         present = state.weight > 0
         allowed = admissible(state, constraints, allow_removals, allow_additions)
-        score = torch.where(present, -gradient, gradient)
+        score = torch.where(present, -state.weight.to(gradient.dtype) * gradient, gradient)
         score = torch.where(allowed, score, -torch.inf)
         top = score.topk(min(k, score.numel()))
         found = top.indices[top.values > -torch.inf]

@@ -11,13 +11,14 @@ from torch_geometric.data import Data
 from .._checks import choice, in_range, pair_index
 from ..graph import FactoredGradient, Features, PairState
 from ..graph.adjacency import with_edge_index
-from ..graph.homogeneous import ordered, undirected_pairs
+from ..graph.homogeneous import ordered, pair_weights, undirected_pairs
 from ..graph.kernels import check_backend
 from ..models import ModuleClassifier, NodeInputs, NodeSurrogate, Params, Prepared, node_surrogate
 from ..models.training import Training
 from .base import Task
 
 OBJECTIVES = ("train", "self", "both")
+LABELS = ("pseudo", "oracle")
 MAX_LISTED_PAIRS = 5_000_000
 
 
@@ -28,18 +29,23 @@ class NodeClassification(Task):
 
     - ``"train"``: that same loss (Meta-Train);
     - ``"self"``: the mean cross-entropy of the unlabelled nodes, with the labels that a surrogate
-      trained on the clean graph gives them (Meta-Self);
+      trained on the clean graph gives them (Meta-Self), or with their true ones (Meta with oracle);
     - ``"both"``: ``mix`` times the former plus ``1 - mix`` times the latter (Meta-Both).
 
     Args:
         data: undirected ``Data`` with ``x`` [N, F], ``y`` [N], ``edge_index`` [2, 2E] (or a
-            sparse ``adj_t``) and ``train_mask`` [N], the labelled nodes.
+            sparse ``adj_t``) and ``train_mask`` [N], the labelled nodes. With ``edge_weight``
+            [2E], all above 0, training is on the weighted graph: to remove an edge is to set its
+            weight to 0, and an edge added has weight 1.
         surrogate: ``"linear-gcn"``, ``"relu-gcn"``, settings such as ``LinearGCN(hidden=32)``, or
             any module with ``forward(x, edge_index, edge_weight)``.
         objective: see above.
         candidates: ``"all"`` pairs of nodes, or the pairs [2, K] that may be flipped.
-        backend: how sparse matrices are multiplied, see :mod:`graphpoison.graph.kernels`.
         mix: the weight of the training loss in ``"both"``, the paper's lambda.
+        backend: how sparse matrices are multiplied, see :mod:`graphpoison.graph.kernels`.
+        labels: what the attacker takes the unlabelled nodes for: ``"pseudo"``, as a surrogate
+            trained on the clean graph has it, or ``"oracle"``, the labels of ``data.y``, which
+            training does not see.
 
     Raises:
         TypeError, ValueError: the data lack something, or the graph is directed, or ``"all"`` is
@@ -56,6 +62,7 @@ class NodeClassification(Task):
         candidates: Literal["all"] | Tensor = "all",
         mix: float = 0.5,
         backend: str = "auto",
+        labels: Literal["pseudo", "oracle"] = "pseudo",
     ) -> None:
         model = node_surrogate(surrogate)
         check_backend(backend)
@@ -64,7 +71,9 @@ class NodeClassification(Task):
         x, y, mask = _read(data)
         labelled = mask.nonzero().squeeze(1)
         inputs = NodeInputs(Features(x), labelled, int(y.max()) + 1)
-        state = _pair_state(edges, x.size(0), candidates, isinstance(model, ModuleClassifier))
+        weight = pair_weights(data)
+        listed = isinstance(model, ModuleClassifier)
+        state = _pair_state(edges, weight, x.size(0), candidates, listed)
         self.state = state.with_backend(backend)
         self.inputs = inputs
         self.labels = y
@@ -72,11 +81,13 @@ class NodeClassification(Task):
         self.surrogate = model
         self.objective = choice("objective", objective, OBJECTIVES)
         self.mix = in_range("mix", mix, 0.0, 1.0)
-        self.pseudo_labels: Tensor | None = None
+        self.oracle = choice("labels", labels, LABELS) == "oracle"
+        self.pseudo_labels = y[self.unlabelled] if self.oracle else None
 
     def describe(self) -> str:
-        mix = f", mix={self.mix}" if self.objective == "both" else ""
-        return f"NodeClassification({self.surrogate!r}, objective={self.objective!r}{mix})"
+        more = f", mix={self.mix}" if self.objective == "both" else ""
+        more += ", labels='oracle'" if self.oracle and self.objective != "train" else ""
+        return f"NodeClassification({self.surrogate!r}, objective={self.objective!r}{more})"
 
     def inputs_digested(self) -> tuple[Tensor, ...]:
         return self.inputs.features.x, self.labels, self.inputs.labelled
@@ -131,12 +142,6 @@ def _read(data: Data) -> tuple[Tensor, Tensor, Tensor]:
     for name, what in (("x", "node features"), ("y", "labels"), ("train_mask", "labelled nodes")):
         if getattr(data, name, None) is None:
             raise TypeError(f"data.{name} ({what}) is missing.")
-    weight = getattr(data, "edge_weight", None)
-    if weight is not None and not bool((weight == 1).all()):
-        raise ValueError(
-            "data.edge_weight holds weights other than 1; attacks flip whole edges, so drop the "
-            "weights or set them to 1."
-        )
     x = data.x.to_dense() if data.x.layout != torch.strided else data.x
     if not x.is_floating_point():
         x = x.float()
@@ -154,13 +159,17 @@ def _read(data: Data) -> tuple[Tensor, Tensor, Tensor]:
     return x, y.long(), mask
 
 
-def _pair_state(edges: Tensor, num_nodes: int, candidates: str | Tensor, listed: bool) -> PairState:
+def _pair_state(
+    edges: Tensor, weight: Tensor | None, num_nodes: int, candidates: str | Tensor, listed: bool
+) -> PairState:
     shape = (num_nodes, num_nodes)
     if isinstance(candidates, str):
         choice("candidates", candidates, ["all"])
         if not listed:
             none = edges.new_empty(2, 0)
-            return PairState.build(edges, none, shape, bipartite=False, open=True)
+            return PairState.build(
+                edges, none, shape, bipartite=False, open=True, edge_weight=weight
+            )
         if num_nodes * (num_nodes - 1) // 2 > MAX_LISTED_PAIRS:
             raise ValueError(
                 f"candidates='all' would pass {num_nodes * (num_nodes - 1) // 2:,} pairs through "
@@ -175,4 +184,6 @@ def _pair_state(edges: Tensor, num_nodes: int, candidates: str | Tensor, listed:
     present = edges[0] * num_nodes + edges[1]
     absent = codes[~torch.isin(codes, present)]
     absent_pairs = torch.stack([absent // num_nodes, absent % num_nodes])
-    return PairState.build(edges, absent_pairs, shape, bipartite=False, candidate_codes=codes)
+    return PairState.build(
+        edges, absent_pairs, shape, bipartite=False, candidate_codes=codes, edge_weight=weight
+    )

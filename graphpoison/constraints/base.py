@@ -1,12 +1,11 @@
-"""What the attacker must leave alone to stay unnoticed."""
+"""Conditions on the poisoned graph, and which single flips they allow."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from torch import Tensor
 
-from .graph import PairState
+from ..graph import PairState
 
 Predicate = Callable[[Tensor, Tensor], Tensor]
 """``allowed(source, target)`` -> BoolTensor of their broadcast shape."""
@@ -30,29 +29,6 @@ class Constraint(ABC):
     @abstractmethod
     def violation(self, clean: PairState, poisoned: PairState) -> str | None:
         """What is wrong with ``poisoned``, or None."""
-
-
-@dataclass(frozen=True)
-class NoSingletons(Constraint):
-    """No node loses its last edge (the singleton filter of Zügner and Günnemann 2019)."""
-
-    def additions(self, state: PairState) -> Predicate | None:
-        return None
-
-    def removals(self, state: PairState) -> Predicate | None:
-        source_degree, target_degree = state.degrees
-
-        def allowed(source: Tensor, target: Tensor) -> Tensor:
-            return (source_degree[source] > 1) & (target_degree[target] > 1)
-
-        return allowed
-
-    def violation(self, clean: PairState, poisoned: PairState) -> str | None:
-        sides = range(2 if clean.bipartite else 1)
-        lost = sum(
-            int(((clean.degrees[side] > 0) & (poisoned.degrees[side] == 0)).sum()) for side in sides
-        )
-        return f"{lost} nodes lost their last edge" if lost else None
 
 
 def check_constraints(constraints: object) -> None:

@@ -1,0 +1,131 @@
+r"""The likelihood-ratio test of degree sequences.
+
+D. Zügner, A. Akbarnejad and S. Günnemann, "Adversarial attacks on neural networks for graph data",
+KDD 2018, section 4.1; a constraint of Metattack too (Zügner and Günnemann 2019). Degrees of at
+least :math:`d_{min}` are taken for draws from a power law. A sample D of n such degrees, with S the
+sum of their logarithms, has
+
+.. math::
+    \alpha = 1 + \frac{n}{S - n \log(d_{min} - 1/2)}, \qquad
+    l(D) = n \log \alpha + n \alpha \log d_{min} - (\alpha + 1) S
+
+(equations 6 and 7), and the statistic of clean against poisoned degrees is
+
+.. math:: \Lambda = -2 \, l(D_0 \cup D_1) + 2 \, (l(D_0) + l(D_1))
+
+A flip changes nothing but the degrees of its two ends, each by one, so that every flip's statistic
+is found in a table of the graph's distinct degrees. (The code published with the paper, and others
+after it, have :math:`+ (\alpha + 1) S`; here it is the equation that counts.)
+"""
+
+from dataclasses import dataclass
+from math import log
+
+import torch
+from torch import Tensor
+
+from .._checks import in_range, positive_int
+from ..graph import PairState
+from .base import Constraint, Predicate
+from .nodes import both_ends
+
+ROUNDING = 1e-6
+"""How far beyond the cutoff, relatively, the check at the end lets rounding go."""
+
+
+@dataclass(frozen=True)
+class DegreeDistribution(Constraint):
+    """The degrees stay a plausible draw from the clean graph's power law.
+
+    A flip is admissible where the statistic of the degrees after it, against the clean ones, is
+    below ``cutoff``: 0.004 is what a chi-squared variable of one degree of freedom exceeds with a
+    probability of 0.95. In a bipartite graph each side has a test of its own, and both must hold.
+    A side on which no degree reaches ``d_min`` has the statistic 0.
+
+    Args:
+        d_min: the smallest degree that takes part.
+        cutoff: what the statistic must stay below.
+
+    Raises:
+        TypeError, ValueError: an argument out of range.
+    """
+
+    d_min: int = 2
+    cutoff: float = 0.004
+
+    def __post_init__(self) -> None:
+        positive_int("d_min", self.d_min)
+        in_range("cutoff", self.cutoff, 0.0, float("inf"), open_low=True)
+
+    def additions(self, state: PairState) -> Predicate | None:
+        return self._allowed(state, 1)
+
+    def removals(self, state: PairState) -> Predicate | None:
+        return self._allowed(state, -1)
+
+    def violation(self, clean: PairState, poisoned: PairState) -> str | None:
+        sides = list(zip(clean.degrees, poisoned.degrees, strict=True))
+        worst = max(
+            float(statistic(self._sample(before), self._sample(after), self.d_min))
+            for before, after in sides[: 2 if clean.bipartite else 1]
+        )
+        if worst < self.cutoff * (1 + ROUNDING):
+            return None
+        return f"the degrees' likelihood ratio {worst:.3g} is not below {self.cutoff:.3g}"
+
+    def _allowed(self, state: PairState, change: int) -> Predicate:
+        """Which pairs may be flipped if that changes the degrees of both ends by ``change``."""
+        if state.bipartite:
+            source, target = (
+                self._below(before, after, change, ends=1)
+                for before, after in zip(state.clean_degrees, state.degrees, strict=True)
+            )
+            return both_ends(source[0][source[1]], target[0][target[1]])
+        before, after = state.clean_degrees[0], state.degrees[0]
+        verdict, place = self._below(before, after, change, ends=2)
+
+        def allowed(source: Tensor, target: Tensor) -> Tensor:
+            return verdict[place[source], place[target]]
+
+        return allowed
+
+    def _below(
+        self, clean: Tensor, degrees: Tensor, change: int, ends: int
+    ) -> tuple[Tensor, Tensor]:
+        """Whether the statistic is below the cutoff once one or two nodes' degrees have changed.
+
+        Returns:
+            BoolTensor [K] or [K, K], over the K distinct degrees, and the place among them of each
+            node's degree [N].
+        """
+        distinct, place = degrees.unique(return_inverse=True)
+        step = self._terms(distinct + change) - self._terms(distinct)
+        after = self._sample(degrees).unsqueeze(1) + step
+        if ends == 2:
+            after = after.unsqueeze(2) + step.unsqueeze(1)
+        return statistic(self._sample(clean), after, self.d_min) < self.cutoff, place
+
+    def _sample(self, degrees: Tensor) -> Tensor:
+        return self._terms(degrees).sum(dim=1)
+
+    def _terms(self, degrees: Tensor) -> Tensor:
+        """What each degree adds to n and to S: [2, N]."""
+        counted = (degrees >= self.d_min).double()
+        return torch.stack([counted, counted * degrees.clamp(min=1).double().log()])
+
+
+def statistic(clean: Tensor, poisoned: Tensor, d_min: int) -> Tensor:
+    """Lambda [...] of samples given as (n, S), ``clean`` [2] and ``poisoned`` [2, ...]."""
+    clean = clean.view(2, *[1] * (poisoned.dim() - 1))
+    apart = log_likelihood(clean, d_min) + log_likelihood(poisoned, d_min)
+    return 2 * (apart - log_likelihood(clean + poisoned, d_min))
+
+
+def log_likelihood(sample: Tensor, d_min: int) -> Tensor:
+    """``l`` [...] of a sample (n, S) [2, ...], 0 for n = 0."""
+    count, logs = sample
+    some = count > 0
+    excess = torch.where(some, logs - count * log(d_min - 0.5), 1.0)
+    alpha = 1 + count / excess
+    value = count * alpha.log() + count * alpha * log(d_min) - (alpha + 1) * logs
+    return torch.where(some, value, 0.0)

@@ -1,0 +1,154 @@
+r"""The meta-gradient at the end of training, by the implicit function theorem.
+
+Where training has come to rest, :math:`F(\theta, w) = \nabla_\theta\, \text{train\_loss} + \lambda
+\theta = 0`, its end is a function of the graph, however it was reached, and
+
+.. math::
+    \frac{dL}{dw} = \frac{\partial L}{\partial w} -
+    \left(\frac{\partial F}{\partial w}\right)^\top v, \qquad
+    H v = \frac{\partial L}{\partial \theta}
+
+with H the Hessian of the training loss plus :math:`\lambda I` (Bengio 2000; Lorraine, Vicol and
+Duvenaud 2020). No iterate is kept, and no step walked backwards.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from .._checks import choice, in_range, positive_int
+from ..graph import PairState
+from ..models import Params
+from ..models.training import Training, accumulate
+from ..tasks import Task
+from .divergence import finite
+from .linear_solvers import conjugate_gradient, neumann_series, relative_residual
+from .meta_gradient import MetaGradient
+from .training_run import TrainingRun, explicit, filled
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Implicit(TrainingRun):
+    r"""Train the surrogate to convergence and differentiate its end, not its way there.
+
+    The result's ``residual`` says how well the linear system was solved. A warning is logged where
+    it is larger than ``tolerance``, and where training has not come to rest: the gradient is then
+    that of no training run.
+
+    Args:
+        steps: number of updates; they must be enough for convergence.
+        lr: step size.
+        momentum: heavy-ball momentum of gradient descent.
+        optimizer: ``"sgd"`` or ``"adam"``.
+        weight_decay: L2 penalty, added to the gradient. Without one the minimum of a classifier is
+            often at infinity, and training does not come to rest.
+        clip: the largest norm of the gradient at each step, see :class:`Unrolled`.
+        solver: ``"cg"``, conjugate gradients, or ``"neumann"``, a Neumann series with step ``lr``.
+        iterations: products with the Hessian at most. Each costs what :class:`Unrolled` takes for
+            one step of training backwards.
+        tolerance: the relative residual at which the solver stops.
+        stationary: training has come to rest where the norm of its gradient, weight decay included,
+            is no more than this share of what it was at the start.
+
+    Raises:
+        ValueError: a setting out of range; ``"neumann"`` with Adam, whose ``lr`` is no step of the
+            series; a surrogate with dropout, whose training never comes to rest.
+        FloatingPointError: training or the solution is not finite.
+    """
+
+    steps: int = 1000
+    solver: Literal["cg", "neumann"] = "cg"
+    iterations: int = 100
+    tolerance: float = 1e-5
+    stationary: float = 1e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if choice("solver", self.solver, ["cg", "neumann"]) == "neumann" and (
+            self.optimizer == "adam"
+        ):
+            raise ValueError("solver='neumann' takes lr as its step; use 'cg' with 'adam'.")
+        positive_int("iterations", self.iterations)
+        in_range("tolerance", self.tolerance, 0.0, 1.0)
+        in_range("stationary", self.stationary, 0.0, 1.0)
+
+    def at(self, task: Task, state: PairState, params: Params) -> MetaGradient:
+        trained = self.train(task, state, params)
+        prepared = task.prepare(state)
+        loss, on_params, on_prepared = explicit(task, trained, prepared)
+        # Walking back may add to what was prepared: products with the Hessian have their own.
+        products = task.training(task.prepare(state), trained, linear=False)
+        if products.at_step(1) is not products:
+            raise ValueError(
+                f"{task.describe()} draws dropout masks at every step, so that training never "
+                "comes to rest; use dropout=0 or Unrolled."
+            )
+        training = task.training(prepared, trained, linear=False)
+        point = training.coordinates(trained)
+        with torch.no_grad():
+            self._warn_unless_at_rest(products, point, products.coordinates(params))
+            on_coordinates, on_tensors = training.params_reverse(point, on_params)
+            solution, residual = self._solve(products, point, on_coordinates)
+            _, on_weights = training.linearise(point).reverse(tuple(map(torch.neg, solution)))
+            on_tensors = accumulate(on_tensors, on_weights)
+            on_prepared = accumulate(training.pull_back(on_tensors), on_prepared)
+        if not finite((loss,), on_prepared):
+            raise FloatingPointError(
+                f"the implicit gradient is not finite (attack loss {float(loss):.3g}, relative "
+                f"residual {residual:.3g}); use a smaller lr, solver='cg' or fewer iterations."
+            )
+        gradient = task.pull_back(prepared, filled(on_prepared, prepared.tensors))
+        return MetaGradient(float(loss), trained, state, gradient, residual)
+
+    def _solve(self, training: Training, point: Params, right: Params) -> tuple[Params, float]:
+        """The solution of the linear system, and its relative residual."""
+
+        def multiply(vector: Tensor) -> Tensor:
+            direction = _split(vector, point)
+            product, _ = training.linearise(point).reverse(direction)
+            return _joined(product) + self.weight_decay * vector
+
+        target = _joined(right)
+        if self.solver == "cg":
+            found = conjugate_gradient(multiply, target, self.iterations, self.tolerance)
+        else:
+            found = neumann_series(multiply, target, self.iterations, self.tolerance, self.lr)
+        residual = relative_residual(multiply, found, target)
+        if not residual <= self.tolerance:
+            logger.warning(
+                "the linear system is solved to a relative residual of %.2g, not %.2g; use more "
+                "iterations or weight decay",
+                residual,
+                self.tolerance,
+            )
+        return _split(found, point), residual
+
+    def _warn_unless_at_rest(self, training: Training, point: Params, start: Params) -> None:
+        now, before = (
+            float((_joined(training.gradient(at)) + self.weight_decay * _joined(at)).norm())
+            for at in (point, start)
+        )
+        if not now <= self.stationary * before:
+            logger.warning(
+                "training has not come to rest: the norm of its gradient is %.2g after %d steps, "
+                "%.2g before; use more steps or weight decay",
+                now,
+                self.steps,
+                before,
+            )
+
+
+def _joined(tensors: Params) -> Tensor:
+    """All entries of all tensors, one after the other: [P]."""
+    return torch.cat([tensor.flatten() for tensor in tensors])
+
+
+def _split(vector: Tensor, like: Params) -> Params:
+    """The reverse of :func:`_joined`."""
+    parts = vector.split([tensor.numel() for tensor in like])
+    return tuple(part.view(tensor.shape) for part, tensor in zip(parts, like, strict=True))

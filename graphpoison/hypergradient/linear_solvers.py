@@ -1,0 +1,64 @@
+"""Linear systems with a symmetric matrix that is known by its products alone."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Multiply = Callable[[Tensor], Tensor]
+"""Maps a vector [P] to the product [P] of a symmetric matrix with it."""
+
+
+def conjugate_gradient(
+    multiply: Multiply, right: Tensor, iterations: int, tolerance: float
+) -> Tensor:
+    """An approximate solution [P] by conjugate gradients (Hestenes and Stiefel 1952).
+
+    It ends after ``iterations`` products, once the residual's norm is ``tolerance`` times that of
+    ``right``, or where the matrix turns out not to be positive definite. A singular matrix will do
+    if ``right`` is in its range.
+    """
+    solution, residual = torch.zeros_like(right), right
+    direction, square = residual, residual.dot(residual)
+    enough = tolerance**2 * square
+    for _ in range(iterations):
+        if square <= enough:
+            break
+        product = multiply(direction)
+        curvature = direction.dot(product)
+        if curvature <= 0:
+            break
+        length = square / curvature
+        solution = solution + length * direction
+        residual = residual - length * product
+        square, before = residual.dot(residual), square
+        direction = residual + square / before * direction
+    return solution
+
+
+def neumann_series(
+    multiply: Multiply, right: Tensor, iterations: int, tolerance: float, step: float
+) -> Tensor:
+    r"""The first terms of the Neumann series, a vector [P]:
+
+    .. math:: \eta \sum_{k} (I - \eta H)^k b
+
+    It converges if all eigenvalues of the matrix lie between 0 and :math:`2 / \eta`, and ends as
+    :func:`conjugate_gradient` does.
+    """
+    solution, residual = torch.zeros_like(right), right
+    enough = tolerance * right.norm()
+    for _ in range(iterations):
+        if residual.norm() <= enough:
+            break
+        solution = solution + step * residual
+        residual = right - multiply(solution)
+    return solution
+
+
+def relative_residual(multiply: Multiply, solution: Tensor, right: Tensor) -> float:
+    """The norm of what is left over, as a share of that of ``right``; 0 where ``right`` is 0."""
+    scale = right.norm()
+    if not scale > 0:
+        return 0.0
+    return float((right - multiply(solution)).norm() / scale)
