@@ -1,7 +1,16 @@
 """Meta-gradient poisoning attacks on graphs and recommenders, on PyTorch Geometric."""
 
 from . import datasets
-from .attacks import Attack, Injection, MetaAttack, NewUsers, RandomAttack, SimilarUsers
+from .attacks import (
+    DICE,
+    Attack,
+    DegreeAttack,
+    Injection,
+    MetaAttack,
+    NewUsers,
+    RandomAttack,
+    SimilarUsers,
+)
 from .budget import Budget
 from .constraints import Constraint, NoSingletons
 from .evaluate import evaluate
@@ -27,12 +36,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CF",
+    "DICE",
     "GMF",
     "MLP",
     "Approximate",
     "Attack",
     "Budget",
     "Constraint",
+    "DegreeAttack",
     "FakeUsers",
     "Flips",
     "Hypergradient",

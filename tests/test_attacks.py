@@ -35,6 +35,8 @@ ATTACKS = [
     gp.RandomAttack(),
     gp.RandomAttack(constraints=[gp.NoSingletons()], allow_removals=True),
     gp.MetaAttack(gp.Approximate(steps=4, lr=0.1, momentum=0.5), flips_per_step=2),
+    gp.DegreeAttack(),
+    gp.DegreeAttack([gp.NoSingletons()], "lowest", allow_removals=True),
 ]
 TASKS = [node_task, link_task]
 

@@ -2,7 +2,17 @@
 
 from .base import Attack
 from .baselines import RandomAttack
+from .heuristics import DICE, DegreeAttack
 from .injection import Injection, NewUsers, SimilarUsers
 from .meta import MetaAttack
 
-__all__ = ["Attack", "Injection", "MetaAttack", "NewUsers", "RandomAttack", "SimilarUsers"]
+__all__ = [
+    "DICE",
+    "Attack",
+    "DegreeAttack",
+    "Injection",
+    "MetaAttack",
+    "NewUsers",
+    "RandomAttack",
+    "SimilarUsers",
+]
