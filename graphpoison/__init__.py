@@ -3,11 +3,14 @@
 from . import datasets
 from .attacks import (
     DICE,
+    GRBCD,
+    PRBCD,
     Attack,
     DegreeAttack,
     Injection,
     MetaAttack,
     NewUsers,
+    PGDAttack,
     RandomAttack,
     SimilarUsers,
 )
@@ -38,7 +41,9 @@ __all__ = [
     "CF",
     "DICE",
     "GMF",
+    "GRBCD",
     "MLP",
+    "PRBCD",
     "Approximate",
     "Attack",
     "Budget",
@@ -57,6 +62,7 @@ __all__ = [
     "NewUsers",
     "NoSingletons",
     "NodeClassification",
+    "PGDAttack",
     "Perturbation",
     "RandomAttack",
     "ReLUGCN",

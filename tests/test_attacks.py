@@ -37,6 +37,11 @@ ATTACKS = [
     gp.MetaAttack(gp.Approximate(steps=4, lr=0.1, momentum=0.5), flips_per_step=2),
     gp.DegreeAttack(),
     gp.DegreeAttack([gp.NoSingletons()], "lowest", allow_removals=True),
+    gp.PGDAttack(SHORT, steps=6, samples=3, block_size=40, constraints=[gp.NoSingletons()]),
+    gp.PGDAttack(SHORT, steps=4, samples=2, retrain=True, block_size=50),
+    gp.PRBCD(SHORT, epochs=4, constraints=[gp.NoSingletons()]),
+    gp.PRBCD(SHORT, epochs=6, epochs_resampling=4, block_size=30),
+    gp.GRBCD(SHORT, epochs=3, constraints=[gp.NoSingletons()]),
 ]
 TASKS = [node_task, link_task]
 
