@@ -270,7 +270,7 @@ class _Poisoning:
             self.block_edge_weight = self.block_edge_weight[kept.to(self.block_edge_weight.device)]
 
 
-class _Projected(_Poisoning, PRBCDAttack):  # type: ignore[misc]
+class _Projected(_Poisoning, PRBCDAttack):
     best_edge_index: Tensor
     best_pert_edge_weight: Tensor
 
@@ -282,7 +282,7 @@ class _Projected(_Poisoning, PRBCDAttack):  # type: ignore[misc]
         return pairs[:, order]
 
 
-class _Greedy(_Poisoning, GRBCDAttack):  # type: ignore[misc]
+class _Greedy(_Poisoning, GRBCDAttack):
     def ranked(self, pairs: Tensor) -> Tensor:
         """``pairs`` as they are, in the order made."""
         return pairs

@@ -44,7 +44,8 @@ def defence_weights(hidden: Tensor, edge_index: Tensor) -> Tensor:
         total = scatter(similarity, target, dim_size=count)
         left = scatter((similarity > 0).to(similarity), target, dim_size=count)
         share = similarity / total.clamp(min=THRESHOLD)[target]
-        return torch.where(loop, 1.0, share * left[target]) / (left[target] + 1.0)
+        weight: Tensor = torch.where(loop, 1.0, share * left[target]) / (left[target] + 1.0)
+        return weight
 
 
 class GNNGuard(nn.Module):

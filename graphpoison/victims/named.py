@@ -7,16 +7,16 @@ from .module import ModuleFactory, ModuleVictim
 from .purify import drop_dissimilar, low_rank
 from .rgcn import RGCN
 from .soft_median import SoftMedianGCN
-from .standard import PropagatedMLP, gat, gcn, sage, sgc
+from .standard import SGC, MeanSAGE, PropagatedMLP, gat, gcn
 
 NODE_VICTIMS = {
     victim.name: victim
     for victim in (
         ModuleVictim(gcn, "gcn"),
         ModuleVictim(gat, "gat", lr=0.005),
-        ModuleVictim(sage, "sage"),
+        ModuleVictim(MeanSAGE, "sage"),
         ModuleVictim(PropagatedMLP, "appnp"),
-        ModuleVictim(sgc, "sgc", epochs=100, lr=0.2, weight_decay=1e-5),
+        ModuleVictim(SGC, "sgc", epochs=100, lr=0.2, weight_decay=1e-5),
         ModuleVictim(gcn, "gcn-jaccard", purify=drop_dissimilar),
         ModuleVictim(gcn, "gcn-svd", purify=low_rank),
         ModuleVictim(GNNGuard, "gnnguard", purify=guarded),

@@ -60,6 +60,8 @@ def low_rank(data: Data, rank: int = 50) -> Data:
         rank: the number of singular values; 50 as in Jin et al. (2020), 10 in the paper.
     """
     count = int(data.num_nodes or 0)
+    if not data.num_edges:
+        return data
     adjacency = to_scipy_sparse_matrix(data.edge_index, num_nodes=count).astype(np.float64).tocsr()
     left, values, right = svds(adjacency, k=min(rank, count - 1), v0=np.ones(count))
     factors = FactoredGradient.symmetric(

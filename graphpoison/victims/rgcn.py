@@ -45,10 +45,11 @@ class RGCN(nn.Module):
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         edges, weight = add_remaining_self_loops(edge_index, edge_weight, 1.0, x.size(0))
         weight = x.new_ones(edges.size(1)) if weight is None else weight
-        self._hidden = self.first(x, x)
-        mean, variance = propagated(*self._hidden, edges, weight)
+        mean, variance = self._hidden = self.first(x, x)
+        mean, variance = propagated(mean, variance, edges, weight)
         mean, variance = (dropout(part, 0.6, self.training) for part in (mean, variance))
-        mean, variance = propagated(*self.second(mean, variance), edges, weight)
+        mean, variance = self.second(mean, variance)
+        mean, variance = propagated(mean, variance, edges, weight)
         if not self.training:
             return mean
         return mean + torch.randn_like(mean) * (variance + EPSILON).sqrt()
@@ -73,7 +74,8 @@ def propagated(
     attention = torch.exp(-variance)
 
     def spread(weights: Tensor, values: Tensor) -> Tensor:
-        return scatter(weights.unsqueeze(1) * values[source], target, dim_size=count)
+        total: Tensor = scatter(weights.unsqueeze(1) * values[source], target, dim_size=count)
+        return total
 
     return (
         spread(weight / product.sqrt(), mean * attention),
