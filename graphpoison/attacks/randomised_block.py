@@ -88,7 +88,8 @@ class PRBCD(_RandomisedBlock):
     As in PyG's poisoning example the gradient is one through training, clipped to a norm of 0.5,
     and the surrogate is retrained to see how good the flips of an epoch are. The loss is the
     task's. A pair's extent counts from the graph at the beginning; all flips are of one step,
-    those of larger extent first.
+    those of larger extent first. Flips that raise the loss no further are not made, and leave
+    budget over.
 
     Args:
         gradient: how to differentiate through training.
