@@ -1,7 +1,19 @@
 """Meta-gradient poisoning attacks on graphs and recommenders, on PyTorch Geometric."""
 
 from . import datasets
-from .attacks import Attack, Injection, MetaAttack, NewUsers, RandomAttack, SimilarUsers
+from .attacks import (
+    DICE,
+    GRBCD,
+    PRBCD,
+    Attack,
+    DegreeAttack,
+    Injection,
+    MetaAttack,
+    NewUsers,
+    PGDAttack,
+    RandomAttack,
+    SimilarUsers,
+)
 from .budget import Budget
 from .constraints import Connectivity, Constraint, DegreeDistribution, NodeBudget, NoSingletons
 from .evaluate import evaluate
@@ -27,13 +39,17 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CF",
+    "DICE",
     "GMF",
+    "GRBCD",
     "MLP",
+    "PRBCD",
     "Approximate",
     "Attack",
     "Budget",
     "Connectivity",
     "Constraint",
+    "DegreeAttack",
     "DegreeDistribution",
     "FakeUsers",
     "Flips",
@@ -50,6 +66,7 @@ __all__ = [
     "NoSingletons",
     "NodeBudget",
     "NodeClassification",
+    "PGDAttack",
     "Perturbation",
     "RandomAttack",
     "ReLUGCN",

@@ -47,7 +47,9 @@ def evaluate(
     Args:
         data: the clean graph.
         perturbation: one attack, or several by name, e.g. to stand beside random.
-        victims: for ``Data``: ``"gcn"``, a :class:`ModuleVictim` or a module factory
+        victims: for ``Data``: ``"gcn"``, ``"gat"``, ``"sage"``, ``"appnp"``, ``"sgc"``, the
+            defences ``"gcn-jaccard"``, ``"gcn-svd"``, ``"gnnguard"``, ``"soft-median-gcn"`` and
+            ``"rgcn"``, a :class:`ModuleVictim` or a module factory
             ``f(num_features, num_classes)``; for ``HeteroData``: ``"cf"``, ``"gmf"``,
             ``"mlp"``, ``"neumf"``, settings such as ``CF(dim=8)`` or a
             :class:`RecommenderVictim`; for either, a :func:`surrogate_victim`. By default

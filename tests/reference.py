@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from scipy.optimize import brentq
 from torch import Tensor
 
 Theta = tuple[Tensor, ...]
@@ -276,6 +277,42 @@ def reachable(A: Tensor) -> Tensor:
     for _ in range(len(A)):
         joined = (joined.double() @ joined.double()) > 0
     return joined
+
+
+def nearest_within_budget(p: Tensor, budget: int) -> Tensor:
+    """The nearest point with entries in [0, 1] and a sum of at most `budget`."""
+
+    def excess(mu: float) -> float:
+        return float((p - mu).clamp(0, 1).sum()) - budget
+
+    mu = brentq(excess, 0.0, float(p.max()), xtol=1e-14) if excess(0.0) > 0 else 0.0
+    return (p - mu).clamp(0, 1)
+
+
+def projected_gradient(
+    model: str, A: Tensor, X: Tensor, labels: Tensor, train_mask: Tensor, theta0: Theta,
+    budget: int, ascents: int, size: float, retrain: bool, **inner: Any,
+) -> Tensor:  # fmt: skip
+    """How far each pair i < j is flipped after so many `ascents`, each of `size` / sqrt(t).
+
+    The loss is that of the labelled nodes; theta is that of the clean graph, or of the relaxed one
+    before each step with `retrain`.
+    """
+    i, j = pair_indices(len(A))
+    w = A.double()[i, j]
+    p = torch.zeros_like(w)
+    theta = train_gcn(model, A, X, labels, train_mask, theta0, **inner)
+    for t in range(1, ascents + 1):
+        if retrain:
+            current = adjacency_from_weights(w + (1 - 2 * w) * p, len(A))
+            theta = train_gcn(model, current, X, labels, train_mask, theta0, **inner)
+        p = p.detach().requires_grad_()
+        relaxed = adjacency_from_weights(w + (1 - 2 * w) * p, len(A))
+        fixed = tuple(part.detach() for part in theta)
+        logits = gcn_logits(model, relaxed, X, fixed)[train_mask]
+        (gradient,) = torch.autograd.grad(F.cross_entropy(logits, labels[train_mask]), p)
+        p = nearest_within_budget((p + size / t**0.5 * gradient).detach(), budget)
+    return p
 
 
 def best(score: Tensor, count: int) -> list[int]:

@@ -2,7 +2,22 @@
 
 from .base import Attack
 from .baselines import RandomAttack
+from .heuristics import DICE, DegreeAttack
 from .injection import Injection, NewUsers, SimilarUsers
 from .meta import MetaAttack
+from .projected import PGDAttack
+from .randomised_block import GRBCD, PRBCD
 
-__all__ = ["Attack", "Injection", "MetaAttack", "NewUsers", "RandomAttack", "SimilarUsers"]
+__all__ = [
+    "DICE",
+    "GRBCD",
+    "PRBCD",
+    "Attack",
+    "DegreeAttack",
+    "Injection",
+    "MetaAttack",
+    "NewUsers",
+    "PGDAttack",
+    "RandomAttack",
+    "SimilarUsers",
+]

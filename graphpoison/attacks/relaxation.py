@@ -1,0 +1,109 @@
+"""Pairs of a graph that are flipped in part, as attacks by projected gradient want them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..constraints import Constraint, admissible, combine
+from ..graph import FactoredGradient, PairState
+from ..graph.sampling import distinct_integers, sample_pairs
+
+
+@dataclass(frozen=True, eq=False)
+class Relaxation:
+    r"""A block of pairs, each flipped to an extent :math:`p` between 0 and 1.
+
+    An edge of weight :math:`w` has :math:`w (1 - p)`, any other pair :math:`p`, and the derivative
+    w.r.t. :math:`p` is its score. Memory grows with the block, which is listed.
+
+    Args:
+        state: the graph with the block listed.
+        pairs: LongTensor [2, K], the block.
+        place: LongTensor [K], where it stands in ``state.index``.
+    """
+
+    state: PairState
+    pairs: Tensor
+    place: Tensor
+
+    @classmethod
+    def of(cls, state: PairState, pairs: Tensor) -> "Relaxation":
+        """The block ``pairs`` [2, K], distinct, of ``state``."""
+        fresh = pairs[:, state.locate(pairs) < 0]
+        listed = state.flip(fresh)
+        place = listed.locate(fresh)
+        weight, flipped = listed.weight.clone(), listed.flipped.clone()
+        weight[place], flipped[place] = 0.0, False
+        listed = replace(listed, weight=weight, flipped=flipped)
+        return cls(listed, pairs, listed.locate(pairs))
+
+    def __len__(self) -> int:
+        return self.pairs.size(1)
+
+    @property
+    def present(self) -> Tensor:
+        """BoolTensor [K], which of the pairs are edges."""
+        return self.state.weight[self.place] > 0
+
+    def at(self, extent: Tensor) -> PairState:
+        """The graph with the block flipped to ``extent`` [K]."""
+        weight = self.state.weight.to(extent.dtype, copy=True)
+        whole = weight[self.place]
+        weight[self.place] = torch.where(self.present, whole * (1.0 - extent), extent)
+        return replace(self.state, weight=weight)
+
+    def scores(self, gradient: Tensor | FactoredGradient) -> Tensor:
+        """The derivative [K] w.r.t. the extents, from that w.r.t. the weights at :meth:`at`."""
+        if isinstance(gradient, FactoredGradient):
+            values = gradient.at(self.pairs)
+        else:
+            values = gradient[self.place]
+        return torch.where(self.present, -self.state.weight[self.place] * values, values)
+
+
+def draw_block(
+    state: PairState,
+    size: int,
+    rng: np.random.Generator,
+    constraints: Sequence[Constraint],
+    allow_removals: bool,
+    allow_additions: bool,
+) -> Tensor:
+    """Pairs [2, K] that may be flipped singly, K <= ``size``: all that there are, if so few.
+
+    Of an open graph's pairs the edges all come first; then unlisted pairs are drawn uniformly.
+    """
+    allowed = admissible(state, constraints, allow_removals, allow_additions)
+    listed = state.index[:, allowed]
+    if listed.size(1) > size:
+        chosen = distinct_integers(listed.size(1), size, rng)
+        return listed[:, torch.from_numpy(chosen).to(listed.device)]
+    free = state.num_pairs - state.num_listed if state.open and allow_additions else 0
+    count = min(size - listed.size(1), free)
+    fresh = sample_pairs(state.shape, count, state.index, rng, upper=not state.bipartite)
+    predicate = combine([constraint.additions(state) for constraint in constraints])
+    if predicate is not None:
+        fresh = fresh[:, predicate(*fresh)]
+    return torch.cat([listed, fresh], dim=1)
+
+
+def project(extent: Tensor, budget: int) -> Tensor:
+    r"""The nearest point of :math:`\{p \in [0, 1]^K : \sum p \le \text{budget}\}`.
+
+    It is :math:`\text{clip}(p - \mu)` with the smallest :math:`\mu \ge 0` that meets the budget
+    (Xu et al. 2019, proposition 1), found by bisection.
+    """
+    clipped = extent.clamp(0.0, 1.0)
+    if float(clipped.sum()) <= budget:
+        return clipped
+    low, high = (extent.min() - 1.0).clamp(min=0.0), extent.max()
+    for _ in range(100):
+        middle = (low + high) / 2
+        if float((extent - middle).clamp(0.0, 1.0).sum()) > budget:
+            low = middle
+        else:
+            high = middle
+    return (extent - high).clamp(0.0, 1.0)

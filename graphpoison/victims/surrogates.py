@@ -1,0 +1,90 @@
+"""Victims that are trained as surrogates are: recommenders, and an attack's own surrogate."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from .._random import generator
+from ..attacks import Injection, MetaAttack
+from ..hypergradient import Hypergradient, Unrolled
+from ..models import NodeSurrogate, Recommender, recommender
+from ..tasks import NodeClassification, Recommendation, Task
+from .base import NodeVictim, Victim
+
+
+@dataclass(frozen=True)
+class RecommenderVictim(Victim):
+    """A recommender trained full-batch on the log loss of the training pairs.
+
+    Args:
+        model: settings such as ``CF(dim=8)``.
+        name: what the table calls it.
+        training: optimiser, learning rate and number of steps.
+        start: seed of the initial parameters, see :class:`Victim`.
+    """
+
+    model: Recommender
+    name: str
+    training: Hypergradient = field(
+        default_factory=lambda: Unrolled(steps=50, lr=0.05, optimizer="adam")
+    )
+    start: int | None = None
+
+
+@dataclass(frozen=True)
+class SurrogateVictim(NodeVictim):
+    """A surrogate of node classification, trained as its attack trains it.
+
+    Args:
+        model: settings such as ``LinearGCN(hidden=32)``.
+        name: what the table calls it.
+        training: optimiser, learning rate and number of steps.
+        start: seed of its initial parameters.
+    """
+
+    model: NodeSurrogate
+    name: str
+    training: Hypergradient
+    start: int
+
+    def train(self, data: Data, seed: int) -> Tensor:
+        task = NodeClassification(data, self.model, "train", candidates=data.edge_index)
+        params = self.training.train(task, task.state, task.init(generator(self.start)))
+        with torch.no_grad():
+            return self.model.logits(task.inputs, params, task.prepare(task.state))
+
+
+def surrogate_victim(
+    task: Task, attack: MetaAttack | Injection, seed: int = 0, name: str = "surrogate"
+) -> RecommenderVictim | SurrogateVictim:
+    """The surrogate of ``attack(task, budget, seed)`` as a victim: P^S of the thesis's algorithms.
+
+    It has the surrogate's model, training and initial parameters, so that it is one and the same
+    run for every seed of an evaluation, and appears there with the first. (Where the attack has
+    ``redraw``, these are the initial parameters of ``seed`` itself, not those of a meta-step.)
+
+    Raises:
+        TypeError: the attack trains no surrogate, or the task is of an unknown kind.
+    """
+    training = getattr(attack, "gradient", None)
+    if not isinstance(training, Hypergradient):
+        raise TypeError(
+            f"attack must train a surrogate, as MetaAttack does; found {attack!r}. To see what "
+            "random flips do to a surrogate, take that of the attack they are compared with."
+        )
+    if isinstance(task, Recommendation):
+        return RecommenderVictim(task.surrogate, name, training, seed)
+    if isinstance(task, NodeClassification):
+        return SurrogateVictim(task.surrogate, name, training, seed)
+    raise TypeError(f"task must be a Recommendation or NodeClassification, found {task!r}.")
+
+
+def recommender_victim(victim: str | RecommenderVictim | Recommender) -> RecommenderVictim:
+    """A victim from its name (``"cf"``, ``"neumf"``, ...) or from settings."""
+    if isinstance(victim, RecommenderVictim):
+        return victim
+    model = recommender(victim)
+    name = victim if isinstance(victim, str) else repr(model)
+    return RecommenderVictim(model, name)

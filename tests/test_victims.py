@@ -1,0 +1,281 @@
+"""Victims by name: what each defence is for, and that all of them learn."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import citation_graph
+from torch import nn
+from torch_geometric.data import Data
+from torch_geometric.nn import GCN, GCNConv, SGConv
+from torch_geometric.utils import to_dense_adj
+
+import graphpoison as gp
+from graphpoison._random import isolated_rng
+from graphpoison.victims import NODE_VICTIMS, node_victim
+from graphpoison.victims.gnnguard import GNNGuard, defence_weights, guarded
+from graphpoison.victims.purify import drop_dissimilar, low_rank
+from graphpoison.victims.rgcn import RGCN, propagated
+from graphpoison.victims.soft_median import soft_median, weighted_median
+from graphpoison.victims.sparse_input import SparseInput
+from graphpoison.victims.standard import SGC, MeanSAGE
+
+
+@pytest.fixture(scope="module")
+def topics() -> Data:
+    """A small graph on which classes can be told apart."""
+    return gp.datasets.load(
+        "synthetic-citation", num_nodes=150, num_classes=3, num_words=100, homophily=0.9
+    )
+
+
+# --- All of them ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NODE_VICTIMS)
+def test_every_victim_beats_the_largest_class(name: str, topics: Data) -> None:
+    before = {key: value.clone() for key, value in topics.to_dict().items()}
+    victim = replace(NODE_VICTIMS[name], epochs=60)
+    logits = victim.train(topics, seed=0)
+    assert logits.shape == (topics.num_nodes, 3)
+    right = (logits.argmax(dim=1) == topics.y)[topics.test_mask].float().mean()
+    guess = topics.y[topics.test_mask].bincount().max() / topics.test_mask.sum()
+    assert right > guess + 0.15
+    assert all(torch.equal(topics[key], value) for key, value in before.items())
+
+
+@pytest.mark.parametrize("name", NODE_VICTIMS)
+def test_every_victim_takes_weights_doubles_and_a_graph_without_edges(name: str) -> None:
+    data = citation_graph(20, dtype=torch.float64)
+    victim = replace(NODE_VICTIMS[name], epochs=3)
+    state = torch.random.get_rng_state()
+    logits = victim.train(data, seed=3)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert logits.dtype == torch.float64
+    assert torch.equal(victim.train(data, seed=3), logits)
+    assert not torch.equal(victim.train(data, seed=4), logits)
+    data.edge_weight = torch.ones(data.num_edges, dtype=torch.float64)
+    torch.testing.assert_close(victim.train(data, seed=3), logits)
+    data.edge_index, data.edge_weight = data.edge_index[:, :0], None
+    assert bool(torch.isfinite(victim.train(data, seed=3)).all())
+
+
+def test_names_are_checked_and_caches_refused() -> None:
+    with pytest.raises(ValueError, match="Did you mean 'gcn-jaccard'"):
+        node_victim("gcn-jacard")
+    cached = gp.ModuleVictim(lambda features, classes: GCNConv(features, classes, cached=True), "c")
+    with pytest.raises(ValueError, match="cached=True"):
+        cached.train(citation_graph(dtype=torch.float32), seed=0)
+
+
+def test_a_penalty_is_part_of_the_loss() -> None:
+    class Heavy(nn.Linear):
+        def forward(self, x: torch.Tensor, edge_index: torch.Tensor) -> torch.Tensor:
+            return super().forward(x)
+
+        def penalty(self) -> torch.Tensor:
+            return 1000 * self.weight.square().sum()
+
+    data = citation_graph(dtype=torch.float32)
+    del data.val_mask
+    light = gp.ModuleVictim(lambda *size: Light(*size), "light", epochs=300, weight_decay=0)
+    heavy = gp.ModuleVictim(lambda *size: Heavy(*size), "heavy", epochs=300, weight_decay=0)
+    spreads = [float(victim.train(data, 0).std(dim=0).max()) for victim in (light, heavy)]
+    assert spreads[1] < spreads[0] / 10
+
+
+class Light(nn.Linear):
+    def forward(self, x: torch.Tensor, edge_index: torch.Tensor) -> torch.Tensor:
+        return super().forward(x)
+
+
+def test_sparse_input_changes_no_result() -> None:
+    data = citation_graph(40, num_features=90, density=0.03, dtype=torch.float64)
+    x = data.x
+    with isolated_rng(0):
+        module = GCN(90, 8, 2, 3).double()
+    with SparseInput(x) as mode:
+        assert mode.features._sparse is not None
+        sparse = module(x, data.edge_index)
+        (found,) = torch.autograd.grad(sparse.square().sum(), [module.convs[0].lin.weight])
+    dense = module(x, data.edge_index)
+    (expected,) = torch.autograd.grad(dense.square().sum(), [module.convs[0].lin.weight])
+    torch.testing.assert_close(sparse, dense)
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_narrow_forms_are_pygs_own_layers() -> None:
+    data = citation_graph(20, dtype=torch.float32)
+    with isolated_rng(0):
+        narrow, wide = SGC(24, 3), SGConv(24, 3, K=2)
+        sage = MeanSAGE(24, 3).eval()
+    narrow.linear.weight, narrow.bias = wide.lin.weight, wide.lin.bias
+    torch.testing.assert_close(narrow(data.x, data.edge_index), wide(data.x, data.edge_index))
+    expected = sage.model(data.x, data.edge_index)
+    torch.testing.assert_close(sage(data.x, data.edge_index), expected)
+
+
+# --- Purification -----------------------------------------------------------------------------
+
+
+def path(words: list[list[float]]) -> Data:
+    count = len(words)
+    first = torch.arange(count - 1)
+    edge_index = torch.cat([torch.stack([first, first + 1]), torch.stack([first + 1, first])], 1)
+    return Data(x=torch.tensor(words, dtype=torch.float), edge_index=edge_index, num_nodes=count)
+
+
+def test_jaccard_drops_the_dissimilar_edge_and_its_attributes() -> None:
+    data = path([[1, 1, 0, 0], [0, 1, 1, 0], [1, 0, 0, 1], [0, 0, 0, 0]])  # 1/3, 0, 0/0
+    data.edge_attr = torch.arange(6)
+    purified = drop_dissimilar(data)
+    assert purified.edge_index.tolist() == [[0, 1], [1, 0]]
+    assert purified.edge_attr.tolist() == [0, 3]
+    assert data.num_edges == 6
+    assert drop_dissimilar(data, threshold=0.34).num_edges == 0
+    assert drop_dissimilar(data, threshold=0.33).num_edges == 2
+    data.x = torch.ones(4, 2)
+    with pytest.raises(ValueError, match=r"data.x has no zeros"):
+        drop_dissimilar(data)
+
+
+@pytest.mark.parametrize("rank", [3, 8])
+def test_low_rank_keeps_the_positive_entries_of_the_truncated_spectrum(rank: int) -> None:
+    data = citation_graph(30, seed=2)
+    dense = to_dense_adj(data.edge_index)[0].double()
+    left, values, right = torch.linalg.svd(dense)
+    expected = (left[:, :rank] * values[:rank]) @ right[:rank]
+    expected = ((expected + expected.t()) / 2).clamp(min=0).fill_diagonal_(0)
+    purified = low_rank(data, rank)
+    found = to_dense_adj(purified.edge_index, edge_attr=purified.edge_weight, max_num_nodes=30)[0]
+    torch.testing.assert_close(found, expected, atol=1e-8, rtol=1e-6)
+
+
+def test_low_rank_weakens_edges_between_communities() -> None:
+    block = torch.block_diag(torch.ones(15, 15), torch.ones(15, 15)).fill_diagonal_(0)
+    block[3, 20] = block[20, 3] = 1
+    purified = low_rank(Data(x=torch.ones(30, 1), edge_index=block.nonzero().t()), rank=2)
+    weight = to_dense_adj(purified.edge_index, edge_attr=purified.edge_weight, max_num_nodes=30)[0]
+    assert weight[3, 20] < 0.3
+    assert weight[:15, :15].sum() / (15 * 14) > 0.9
+
+
+# --- GNNGuard ---------------------------------------------------------------------------------
+
+
+def test_gnnguard_gives_dissimilar_neighbours_weight_0() -> None:
+    data = path([[1, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0]])
+    guard = guarded(data)
+    weight = torch.zeros(4, 4)
+    weight[guard.edge_index[1], guard.edge_index[0]] = guard.edge_weight
+    expected = torch.tensor([[0.5, 0.5, 0, 0], [0.5, 0.5, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+    torch.testing.assert_close(weight, expected)
+    guard = guarded(citation_graph(30, dtype=torch.float32))
+    sums = torch.zeros(30).index_add_(0, guard.edge_index[1], guard.edge_weight)
+    torch.testing.assert_close(sums, torch.ones(30))
+
+
+def test_gnnguard_divides_among_several_neighbours_by_similarity() -> None:
+    hidden = torch.tensor([[1.0, 0.0], [1.0, 0.0], [3.0, 4.0], [-1.0, 0.0]])
+    edges = torch.tensor([[1, 2, 3, 0], [0, 0, 0, 0]])
+    weight = defence_weights(hidden, edges)  # cosines 1, 0.6, -1
+    torch.testing.assert_close(weight, torch.tensor([2 / 4.8, 1.2 / 4.8, 0, 1 / 3]))
+
+
+def test_gnnguard_ignores_what_an_unlike_node_says() -> None:
+    data = path([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 1, 1]])
+    with isolated_rng(0):
+        module = GNNGuard(4, 2).eval()
+    module.memory.data.fill_(100.0)  # the first layer's weights in both layers
+    with torch.no_grad():
+        before = module(data.x, data.edge_index)
+        data.x[3, 3] = 0.0
+        after = module(data.x, data.edge_index)
+    torch.testing.assert_close(after[:2], before[:2])
+    assert not torch.allclose(after[2:], before[2:])
+
+
+# --- Soft median ------------------------------------------------------------------------------
+
+
+def test_the_weighted_median_is_the_obvious_one() -> None:
+    draw = np.random.default_rng(0)
+    target = torch.from_numpy(np.r_[np.arange(6), draw.integers(6, size=40)])
+    values = torch.from_numpy(draw.normal(size=(46, 3)))
+    weight = torch.from_numpy(draw.uniform(0.1, 1, size=46))
+    found = values.gather(0, weighted_median(values, weight, target, 6))
+    for node in range(6):
+        mine = (target == node).nonzero().squeeze(1)
+        for dim in range(3):
+            order = mine[values[mine, dim].argsort()]
+            reached = weight[order].cumsum(0) >= weight[mine].sum() / 2
+            assert found[node, dim] == values[order[reached.nonzero()[0, 0]], dim]
+
+
+def test_the_soft_median_ignores_a_far_outlier_and_a_mean_does_not() -> None:
+    edges = torch.tensor([[0, 1, 2, 3, 4], [0, 0, 0, 0, 0]])
+    loops = torch.arange(1, 5).repeat(2, 1)
+    edges, weight = torch.cat([edges, loops], 1), torch.full((9,), 0.2)
+    x = torch.tensor([[1.0, 2.0], [1.1, 2.1], [0.9, 1.9], [1.0, 2.0], [1.0, 2.0]])
+    clean = soft_median(x, edges, weight, 0.5)[0]
+    x[4] = torch.tensor([1000.0, -1000.0])
+    torch.testing.assert_close(soft_median(x, edges, weight, 0.5)[0], clean, atol=0.05, rtol=0)
+    assert float(x[edges[0, :5]].mean(0)[0]) > 100
+    warm = soft_median(x, edges, weight, 1e9)[0]  # so soft that all count alike: the mean
+    torch.testing.assert_close(warm, x.mean(dim=0), rtol=1e-3, atol=1e-3)
+
+
+def test_the_soft_median_has_the_derivative_of_finite_differences() -> None:
+    data = citation_graph(8)
+    loops = torch.arange(8).repeat(2, 1)
+    edges = torch.cat([data.edge_index, loops], dim=1)
+    draw = torch.Generator().manual_seed(0)
+    x = torch.rand(8, 3, generator=draw, dtype=torch.float64, requires_grad=True)
+    weight = torch.rand(edges.size(1), generator=draw, dtype=torch.float64) + 0.1
+    assert torch.autograd.gradcheck(lambda x: soft_median(x, edges, weight, 0.5), (x,))
+
+
+# --- RGCN -------------------------------------------------------------------------------------
+
+
+def test_rgcn_listens_less_to_uncertain_neighbours() -> None:
+    edges = torch.tensor([[0, 1, 2, 1, 2], [0, 0, 0, 1, 2]])
+    mean = torch.ones(3, 1)
+    heard = []
+    for uncertainty in (0.0, 5.0):
+        variance = torch.tensor([[0.0], [uncertainty], [0.0]])
+        heard.append(propagated(mean, variance, edges, torch.ones(5))[0])
+    assert heard[1][0] < heard[0][0]
+
+
+def test_rgcn_propagates_as_dense_matrices_do() -> None:
+    data = citation_graph(12)
+    dense = to_dense_adj(data.edge_index)[0].double() + torch.eye(12, dtype=torch.float64)
+    edges = dense.nonzero().t()
+    draw = torch.Generator().manual_seed(1)
+    mean, variance = torch.rand(2, 12, 3, generator=draw, dtype=torch.float64)
+    degree = dense.sum(dim=1)
+    root, inverse = degree.rsqrt().diag(), (1 / degree).diag()
+    found = propagated(mean, variance, edges, torch.ones(edges.size(1), dtype=torch.float64))
+    torch.testing.assert_close(found[0], root @ dense @ root @ (mean * torch.exp(-variance)))
+    torch.testing.assert_close(
+        found[1], inverse @ dense @ inverse @ (variance * torch.exp(-2 * variance))
+    )
+
+
+def test_rgcn_draws_samples_in_training_and_pulls_to_the_normal_distribution() -> None:
+    data = citation_graph(dtype=torch.float32)
+    with isolated_rng(0):
+        module = RGCN(24, 3)
+        drawn = [module(data.x, data.edge_index) for _ in range(2)]
+    assert not torch.equal(*drawn)
+    module.eval()
+    certain = [module(data.x, data.edge_index) for _ in range(2)]
+    assert torch.equal(*certain)
+    hidden_mean, hidden_variance = module.first(data.x, data.x)
+    normal = torch.distributions.Normal(hidden_mean, hidden_variance.sqrt() + 1e-4)
+    divergence = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0))
+    weights = sum(param.square().sum() for param in module.first.parameters())
+    expected = 5e-4 * ((divergence + 0.5).mean(dim=1).sum() + weights)
+    torch.testing.assert_close(module.penalty(), expected, rtol=0.02, atol=0)
