@@ -83,7 +83,8 @@ def _ratios(frame: pd.DataFrame, names: Mapping[int, str]) -> str:
     lines = ["Drop of the target on unseen pairs, meta-attack against baseline:", ""]
     for row, line in ratios(frame).groupby("row", sort=False):
         said = [
-            f"{source} {meta:.4f} against {baseline:.4f}, {ratio:.2f} times"
+            f"{source} {meta:.4f} against {baseline:.4f}"
+            + (f", {ratio:.2f} times" if min(meta, baseline) > 0 else "")
             for source, meta, baseline, ratio in line[SIDES].to_numpy()
         ]
         lines.append(f"- {names.get(int(str(row)), 'all flips')}: {'; '.join(said)}")
