@@ -31,13 +31,7 @@ class PairwiseTraining(Training):
         return params
 
     def gradient(self, coordinates: Params) -> Params:
-        if self.sides is None:
-            return self.space.point(*coordinates).gradient
-        leaves = as_leaves(coordinates)
-        with torch.enable_grad():
-            sides = self.sides(leaves)
-        on_sides = self.space.point(*map(torch.detach, sides)).gradient
-        return torch.autograd.grad(sides, leaves, on_sides)
+        return self.linearise(coordinates).gradient
 
     def linearise(self, coordinates: Params) -> Linearisation:
         if self.sides is None:
