@@ -84,7 +84,8 @@ def evaluate(
         rows = _classifiers(with_edge_index(data), prefixes, victims or ["gcn"], seeds)
     else:
         raise TypeError(f"data must be Data or HeteroData, found {type(data).__name__}.")
-    return Report(pd.DataFrame(list(tqdm(rows, disable=not progress, unit="metric"))))
+    runs = pd.DataFrame(list(tqdm(rows, disable=not progress, unit="metric")))
+    return Report(runs, attacks, data)
 
 
 def _distinct(seeds: list[int], victim: Victim) -> list[int]:

@@ -1,18 +1,21 @@
 """What an evaluation found: every run, a table of means with confidence intervals, and a plot."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from torch_geometric.data import Data, HeteroData
 
 from ._checks import choice
 from ._io import atomic_write
 from .metrics import confidence_halfwidth, drop
+from .perturbation import Perturbation
 
 KEYS = ["attack", "victim", "flips", "metric", "split"]
 LABELS = {"accuracy": "accuracy", "auroc": "AUROC", "log_loss": "log loss (nats)"}
@@ -25,9 +28,15 @@ class Report:
     Args:
         runs: DataFrame, one row for each attack, victim, number of flips, seed, metric and split,
             with the columns ``clean`` and ``poisoned``.
+        perturbations: the attacks by name, whole; none if they are not known.
+        data: the clean graph, where it is known.
+        meta: what the runs depend on besides: settings, seeds, versions, device and time.
     """
 
     runs: pd.DataFrame
+    perturbations: Mapping[str, Perturbation] = field(default_factory=dict)
+    data: Data | HeteroData | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def table(self) -> pd.DataFrame:
