@@ -59,7 +59,7 @@ def test_metattack_with_every_loss_flip_by_flip(name: str, surrogate: str, objec
 
 def test_the_loss_is_part_of_what_a_task_is() -> None:
     data = citation_graph(18, 2)
-    with pytest.raises(ValueError, match="Did you mean .tanh-margin."):
+    with pytest.raises(ValueError, match="Did you mean 'tanh-margin'"):
         gp.NodeClassification(data, attack_loss="tanh")
     described = {gp.NodeClassification(data, attack_loss=name).describe() for name in NAMES}
     assert len(described) == len(NAMES)

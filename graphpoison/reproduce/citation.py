@@ -14,6 +14,8 @@ from ..models import LinearGCN, ReLUGCN
 from ..tasks import NodeClassification
 from .experiment import Experiment, digits
 
+APPROXIMATE_STEP = 5  # flips from each gradient of A-Meta, which takes several times as long
+
 Maker = Callable[["CitationExperiment"], Attack]
 """An attack under an experiment's constraints."""
 
@@ -83,12 +85,13 @@ class CitationExperiment(Experiment):
 
 def _meta(**options: Any) -> Maker:
     def make(experiment: CitationExperiment) -> Attack:
-        settings = {"gradient": experiment.training, "redraw": True, **options}
-        return MetaAttack(
-            flips_per_step=experiment.flips_per_step,
-            constraints=experiment.constraints,
-            **settings,
-        )
+        settings = {
+            "gradient": experiment.training,
+            "flips_per_step": experiment.flips_per_step,
+            "constraints": experiment.constraints,
+            "redraw": True,
+        }
+        return MetaAttack(**{**settings, **options})
 
     return make
 
@@ -96,7 +99,8 @@ def _meta(**options: Any) -> Maker:
 def _approximate(experiment: CitationExperiment) -> Attack:
     training = experiment.training
     gradient = Approximate(training.steps, training.lr, training.momentum)
-    return _meta(gradient=gradient)(experiment)
+    step = APPROXIMATE_STEP * experiment.flips_per_step
+    return _meta(gradient=gradient, flips_per_step=step)(experiment)
 
 
 def _projected(retrain: bool) -> Maker:
