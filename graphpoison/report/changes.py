@@ -1,6 +1,7 @@
 """What the flips did to nodes: how many met each, and degrees before and after."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -140,7 +141,8 @@ def histogram(side: Side) -> pd.DataFrame:
     Fake users count only after. Degrees have a bin of their own up to :data:`MAX_BINS`; where there
     are larger ones, bins widen by powers.
     """
-    assert side.before is not None and side.after is not None
+    assert side.before is not None
+    assert side.after is not None
     before, after = side.before[: side.num_real], side.after
     top = max(int(before.max(initial=0)), int(after.max(initial=0)))
     edges = np.arange(top + 2)
@@ -149,9 +151,11 @@ def histogram(side: Side) -> pd.DataFrame:
         edges = np.concatenate([[0], edges])
     names = [
         str(low) if high == low + 1 else f"{low}-{high - 1}"
-        for low, high in zip(edges[:-1], edges[1:], strict=True)
+        for low, high in pairwise(edges.tolist())
     ]
-    counts = [np.histogram(degrees, [*edges[:-1], edges[-1] - 0.5])[0] for degrees in (before, after)]
+    counts = [
+        np.histogram(degrees, [*edges[:-1], edges[-1] - 0.5])[0] for degrees in (before, after)
+    ]
     return pd.DataFrame({"degree": names, "before": counts[0], "after": counts[1]})
 
 

@@ -1,7 +1,8 @@
 """The interactive charts of a page, by plotly; colours of text and grid come from the page."""
 
 import html
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ COLOURS = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 RANDOM = "#8a8a8a"
 DASHES = ["solid", "dash", "dot", "dashdot"]
 MARKERS = ["circle", "square", "diamond", "triangle-up", "x", "cross"]
+
+LONGEST = 24  # characters of a name in one line
 
 
 def curves(runs: pd.DataFrame, baseline: str | None) -> go.Figure:
@@ -61,7 +64,7 @@ def pairs(runs: pd.DataFrame, baseline: str | None) -> go.Figure:
     colours, names = _colours(runs, baseline), []
     figure = go.Figure()
     for row, ((attack, victim), group) in enumerate(last.groupby(["attack", "victim"], sort=False)):
-        names.append(f"{_text(attack)}, {group['flips'].iloc[0]:,} flips<br>{_text(victim)}")
+        names.append(f"{_lines(attack)}<br>{_lines(victim)}")
         for side, symbol, apart in (("clean", "circle-open", -0.13), ("poisoned", "diamond", 0.13)):
             colour = RANDOM if side == "clean" else colours[str(attack)]
             half = confidence_halfwidth(group[side])
@@ -78,7 +81,11 @@ def pairs(runs: pd.DataFrame, baseline: str | None) -> go.Figure:
                 hovertemplate=f"{side}: %{{x:.4f}}{'' if np.isnan(half) else f' ± {half:.4f}'}"
                 "<extra></extra>",
             )
-    axis = {"tickvals": list(range(len(names))), "ticktext": names, "range": [len(names) - 0.5, -0.5]}
+    axis = {
+        "tickvals": list(range(len(names))),
+        "ticktext": names,
+        "range": [len(names) - 0.5, -0.5],
+    }
     figure.update_layout(xaxis_title=_label(runs), yaxis=axis)
     return _styled(figure, 150 + 52 * len(names))
 
@@ -98,8 +105,8 @@ def transfer(frame: pd.DataFrame) -> go.Figure:
         go.Heatmap(
             z=[[None if np.isnan(value) else float(value) for value in line] for line in
                grid.to_numpy(dtype=float)],
-            x=[_text(name) for name in grid.columns],
-            y=[_text(name) for name in grid.index],
+            x=[_lines(name) for name in grid.columns],
+            y=[_lines(name) for name in grid.index],
             text=text,
             texttemplate="%{text}",
             hovertemplate="%{y} on %{x}: %{text}<extra></extra>",
@@ -127,8 +134,16 @@ def degrees(side: Side) -> go.Figure:
             hovertemplate=f"degree %{{x}}: %{{y:,}} {_text(side.kind)}s {name}<extra></extra>",
         )
     figure.update_layout(barmode="group", bargap=0.15)
-    figure.update_layout(xaxis={"title": f"degree of a {_text(side.kind)}", "type": "category"})
-    figure.update_layout(yaxis={"title": f"{_text(side.kind)}s", "type": "log", "dtick": 1})
+    highest = float(np.log10(max(1, table[["before", "after"]].to_numpy().max())))
+    figure.update_layout(xaxis={"title": f"{_text(side.kind)} degree", "type": "category"})
+    figure.update_layout(
+        yaxis={
+            "title": f"{_text(side.kind)}s",
+            "type": "log",
+            "dtick": 1,
+            "range": [-0.2, highest + 0.1],
+        }
+    )
     return _styled(figure, 320)
 
 
@@ -173,6 +188,11 @@ def _text(value: object) -> str:
     return html.escape(str(value), quote=False)
 
 
-def _plain(arrays: dict[str, Sequence[float] | np.ndarray]) -> dict[str, list[float]]:
+def _lines(value: object) -> str:
+    """The same, long names in several lines."""
+    return "<br>".join(map(_text, textwrap.wrap(str(value), LONGEST)))
+
+
+def _plain(arrays: Mapping[str, Sequence[float] | np.ndarray]) -> dict[str, list[float]]:
     """Arrays as lists, which are written as numbers where arrays would be written in base 64."""
     return {name: np.asarray(values).tolist() for name, values in arrays.items()}

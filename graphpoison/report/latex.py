@@ -1,6 +1,7 @@
 """Tables for papers, in LaTeX with booktabs."""
 
 import os
+from collections.abc import Hashable
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,8 @@ import pandas as pd
 from .._checks import positive_int
 from .._io import atomic_write
 from .summary import KEYS, transfer_grid
+
+WORDS = ("attack", "victim", "metric", "split", "surrogate")
 
 
 def to_latex(
@@ -59,7 +62,9 @@ def to_latex(
 
 
 def _tabular(cells: pd.DataFrame, caption: str | None, label: str | None) -> str:
-    words = [name for name in ("attack", "victim", "metric", "split", "surrogate") if name in cells]
+    words: list[Hashable] = [
+        name for name in ("attack", "victim", "metric", "split", "surrogate") if name in cells
+    ]
     style = cells.style.hide(axis="index").format(escape="latex", subset=words)
     style = style.format_index(escape="latex", axis="columns")
     text: str = style.to_latex(

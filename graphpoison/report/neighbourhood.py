@@ -10,6 +10,8 @@ from .changes import Change
 Node = tuple[int, int]
 """Side (0 or 1; always 0 in a homogeneous graph) and number."""
 PARTNERS, CONTEXT = 8, 2  # of one hub: flips, and edges that stay, followed at most
+MAX_FLIPS = 80  # drawn; where there would be more, fewer nodes are, but not fewer than MIN_NODES
+MIN_NODES = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,8 @@ def neighbourhood(found: Change, nodes: int = 40, seed: int = 0) -> Neighbourhoo
 
     A bipartite graph stands in two columns, at most half of ``nodes`` in each. Others are laid out
     by networkx (Fruchterman and Reingold, started from ``seed``, then Kamada and Kawai).
+
+    With more than :data:`MAX_FLIPS` flips between them, there are fewer nodes.
     """
     second = int(found.bipartite)
 
@@ -60,6 +64,9 @@ def neighbourhood(found: Change, nodes: int = 40, seed: int = 0) -> Neighbourhoo
     for hub in hubs:
         if not any(room):
             break
+        alone = not room[second - hub[0]] and not any(node in chosen for node in flipped[hub])
+        if alone or (hub not in chosen and not room[hub[0]]):
+            continue
         partners = sorted(flipped[hub], key=lambda node: rank[node])[:PARTNERS]
         for node in [hub, *partners, *_neighbours(standing, hub, found.bipartite)[:CONTEXT]]:
             if node not in chosen and room[node[0]]:
@@ -71,6 +78,8 @@ def neighbourhood(found: Change, nodes: int = 40, seed: int = 0) -> Neighbourhoo
         [edge for edge in kind if edge[0] in chosen and edge[1] in chosen]
         for kind in (added, removed)
     ]
+    if nodes > MIN_NODES and len(drawn[0]) + len(drawn[1]) > MAX_FLIPS:
+        return neighbourhood(found, nodes * 3 // 4, seed)
     graph = nx.Graph()
     graph.add_nodes_from(chosen)
     graph.add_edges_from([*kept, *drawn[0], *drawn[1]])
@@ -133,7 +142,7 @@ def _part(graph: nx.Graph, part: set[Node], seed: int) -> dict[Node, np.ndarray]
 def _columns(graph: nx.Graph) -> dict[Node, tuple[float, float]]:
     """Two columns, ordered so that the ends of an edge are at about the same height."""
     height = {
-        node: place
+        node: float(place)
         for side in (0, 1)
         for place, node in enumerate(node for node in graph if node[0] == side)
     }

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from . import charts, pictures
 from .changes import Change, Side, change, sides
 from .neighbourhood import neighbourhood
 from .summary import KEYS, excesses, means, measured, random_baseline, spreads, transfer
-from .words import NAMES, beyond_zero, headline, interval
+from .words import NAMES, beyond_zero, fixed, headline, interval
 
 if TYPE_CHECKING:
     from .results import Report
@@ -49,7 +50,7 @@ def write_report(report: "Report", path: str | os.PathLike[str]) -> None:
         raise ValueError("runs hold no value of any metric: there is nothing to report.")
     baseline = random_baseline(report.perturbations)
     changes = {name: change(made, report.data) for name, made in report.perturbations.items()}
-    attacks = [_attack(name, found) for name, found in changes.items()]
+    attacks = [_attack(name, made, number) for number, (name, made) in enumerate(changes.items())]
     figures = _comparisons(report.runs, found, baseline)
     for number, attack in enumerate(attacks):
         for place, side in enumerate(attack["sides"]):
@@ -115,7 +116,7 @@ def _rows(runs: pd.DataFrame, baseline: str | None) -> Iterator[dict[str, Any]]:
     if baseline is not None:
         table = table.merge(excesses(runs, baseline), on=KEYS, how="left")
     for row in table.dropna(subset=["drop"]).to_dict("records"):
-        excess = row.get("excess", np.nan)
+        beyond = _difference(row.get("excess", np.nan), row.get("excess_ci95", np.nan))
         yield {
             **{str(key): row[key] for key in [*KEYS, "seeds"]},
             "key": _key(row["metric"], row["split"]),
@@ -123,7 +124,7 @@ def _rows(runs: pd.DataFrame, baseline: str | None) -> Iterator[dict[str, Any]]:
                 (f"{row['clean']:.4f}", _around(row["clean_ci95"]), True),
                 (f"{row['poisoned']:.4f}", _around(row["poisoned_ci95"]), True),
                 _difference(row["drop"], row["ci95"]),
-                *([] if baseline is None else [_difference(excess, row.get("excess_ci95", np.nan))]),
+                *([] if baseline is None else [beyond]),
             ],
         }
 
@@ -135,7 +136,7 @@ def _around(half: float) -> str:
 def _difference(mean: float, half: float) -> tuple[str, str, bool]:
     """Mean, interval, and whether that leaves 0 out."""
     said = "" if np.isnan(half) else interval(mean, half)
-    text = "" if np.isnan(mean) else f"{mean:.4f}".replace("-", "−")
+    text = "" if np.isnan(mean) else fixed(mean)
     return text, said, beyond_zero(mean, half) != 0
 
 
@@ -160,14 +161,14 @@ def _facts(report: "Report", changes: Mapping[str, Change]) -> dict[str, str]:
     return facts
 
 
-def _attack(name: str, found: Change) -> dict[str, Any]:
+def _attack(name: str, found: Change, number: int) -> dict[str, Any]:
     """What there is to see of one attack's flips; no picture where it made none."""
     part = neighbourhood(found)
     made = found.added.shape[1] + found.removed.shape[1]
     return {
         "name": name,
         "sides": [{"side": side, "top": side.top(), **_hits(side)} for side in sides(found)],
-        "picture": _svg(pictures.draw_neighbourhood(part), name) if made else None,
+        "picture": _svg(pictures.draw_neighbourhood(part), name, number) if made else None,
         "added": found.added.shape[1],
         "removed": found.removed.shape[1],
         "drawn": len(part.added) + len(part.removed),
@@ -184,15 +185,17 @@ def _hits(side: Side) -> dict[str, Any]:
     }
 
 
-def _svg(figure: Figure, name: str) -> Markup:
-    """An ``<svg>`` element that takes colours and type from the page."""
+def _svg(figure: Figure, name: str, number: int) -> Markup:
+    """An ``<svg>`` element that takes colours and type from the page, and shares no id with others
+    of another ``number``."""
     buffer = io.StringIO()
     nothing = dict.fromkeys(["Creator", "Date", "Format", "Type"])
     figure.patch.set_alpha(0)
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "graphpoison"}):
         FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
+    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>drawing-{number}-", text)
     for colour, variable in INKS.items():
         text = text.replace(colour, f"var({variable})")
     label = Markup.escape(f"The neighbourhood of the nodes that {name} hit most")

@@ -1,8 +1,10 @@
 """Pictures for papers, by matplotlib: PNG, SVG or PDF by the suffix of the file."""
 
 import os
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,9 @@ from .summary import LABELS, curve, transfer_grid
 # Okabe and Ito's colours: told apart by colour-blind people, and by their lightness in grey.
 INK, PALE, ADDED, REMOVED = "#333333", "#b3b3b3", "#d55e00", "#0072b2"
 HIT, PLAIN = "#f0e442", "#ffffff"
+KEPT_LINE: dict[str, Any] = {"color": PALE, "lw": 0.8}
+ADDED_LINE: dict[str, Any] = {"color": ADDED, "lw": 1.8}
+REMOVED_LINE: dict[str, Any] = {"color": REMOVED, "lw": 1.6, "ls": (0, (4, 2.5))}
 
 
 def plot_curves(runs: pd.DataFrame, metric: str, splits: Sequence[str]) -> Figure:
@@ -51,7 +56,7 @@ def plot_degrees(sides: Sequence[Side]) -> Figure:
         every = max(1, len(table) // 9)
         panel.set_xticks(place[::every], table["degree"][::every])
         panel.set_yscale("symlog", linthresh=1)
-        panel.set_xlabel(f"degree of a {side.kind}")
+        panel.set_xlabel(f"{side.kind} degree")
         panel.set_ylabel(f"{side.kind}s")
         panel.grid(alpha=0.3, axis="y")
         panel.legend()
@@ -70,20 +75,26 @@ def plot_transfer(frame: pd.DataFrame, path: str | os.PathLike[str] | None = Non
     """
     grid, half = transfer_grid(frame)
     rows, columns = grid.shape
-    figure = Figure(figsize=(2.6 + 1.3 * columns, 1.5 + 0.5 * rows), layout="constrained")
+    attacks, victims = (
+        [textwrap.fill(str(name), 24) for name in names] for names in (grid.index, grid.columns)
+    )
+    wide = 0.08 * max(len(line) for name in (*attacks, *victims) for line in name.splitlines())
+    lines = 1 + max(name.count("\n") for name in (*attacks, *victims))
+    size = (2.0 + wide + max(1.3, wide) * columns, 1.3 + 0.2 * lines + (0.4 + 0.1 * lines) * rows)
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(grid.to_numpy(dtype=float), cmap="cividis", aspect="auto")
-    axes.set_xticks(range(columns), grid.columns)
-    axes.set_yticks(range(rows), grid.index)
+    drops, halves = grid.to_numpy(dtype=float), half.to_numpy(dtype=float)
+    image = axes.imshow(drops, cmap="cividis", aspect="auto")
+    middle = float(np.nanmean([np.nanmin(drops), np.nanmax(drops)]))
+    axes.set_xticks(range(columns), victims)
+    axes.set_yticks(range(rows), attacks)
     axes.set_xlabel("victim")
     axes.set_ylabel("attack made with")
     for row, column in np.ndindex(rows, columns):
-        value, width = grid.iat[row, column], half.iat[row, column]
+        value, width = drops[row, column], halves[row, column]
         text = f"{value:.4f}" if np.isnan(width) else f"{value:.4f}\n± {width:.4f}"
-        light = np.isnan(value) or image.norm(value) > 0.5
-        axes.text(
-            column, row, text, ha="center", va="center", size=8, color="black" if light else "white"
-        )
+        colour = "white" if value <= middle else "black"
+        axes.text(column, row, text, ha="center", va="center", size=8, color=colour)
     figure.colorbar(image, label="drop")
     return save(figure, path)
 
@@ -99,9 +110,9 @@ def draw_neighbourhood(part: Neighbourhood) -> Figure:
     axes.set_axis_off()
     axes.margins(0.12 if part.bipartite else 0.05, 0.04)
     for edges, style in (
-        (part.kept, {"color": PALE, "lw": 0.8}),
-        (part.removed, {"color": REMOVED, "lw": 1.6, "ls": (0, (4, 2.5))}),
-        (part.added, {"color": ADDED, "lw": 1.8}),
+        (part.kept, KEPT_LINE),
+        (part.removed, REMOVED_LINE),
+        (part.added, ADDED_LINE),
     ):
         for ends in edges:
             axes.plot(*zip(*(part.places[end] for end in ends), strict=True), zorder=1, **style)
@@ -111,22 +122,21 @@ def draw_neighbourhood(part: Neighbourhood) -> Figure:
     return figure
 
 
-def _draw_node(
-    axes: Axes, part: Neighbourhood, node: Node, place: tuple[float, float]
-) -> None:
+def _draw_node(axes: Axes, part: Neighbourhood, node: Node, place: tuple[float, float]) -> None:
     most = max(part.flips.values(), default=0) or 1
     share = part.flips[node] / most
-    size = 5.0 + 9.0 * share**0.5 * (not part.bipartite) + 3.0 * share * part.bipartite
+    size = 5.0 + (3.0 * share if part.bipartite else 9.0 * share**0.5)
     axes.plot(
         *place, marker=_marker(part, node), ms=size, mfc=HIT if part.flips[node] else PLAIN,
         mec=INK, mew=0.9, ls="", zorder=2,
     )  # fmt: skip
-    apart, align, level = (0, size / 2 + 1), "center", "bottom"
+    apart, align, level = (0.0, size / 2 + 1), "center", "bottom"
     if part.bipartite:
-        apart, align, level = ((8, 0), "left", "center") if node[0] else ((-8, 0), "right", "center")
+        apart, level = (8.0 if node[0] else -8.0, 0.0), "center"
+        align = "left" if node[0] else "right"
     axes.annotate(
         str(node[1]), place, apart, textcoords="offset points", ha=align, va=level, size=8,
-        color=INK, zorder=3,
+        color=INK,
     )  # fmt: skip
 
 
@@ -137,9 +147,9 @@ def _marker(part: Neighbourhood, node: Node) -> str:
 def _legend(axes: Axes, part: Neighbourhood) -> None:
     """Only what occurs."""
     lines = [
-        (part.kept, {"color": PALE, "lw": 0.8}, "edge kept"),
-        (part.added, {"color": ADDED, "lw": 1.8}, "edge added"),
-        (part.removed, {"color": REMOVED, "lw": 1.6, "ls": (0, (4, 2.5))}, "edge removed"),
+        (part.kept, KEPT_LINE, "edge kept"),
+        (part.added, ADDED_LINE, "edge added"),
+        (part.removed, REMOVED_LINE, "edge removed"),
     ]
     handles = [Line2D([], [], label=label, **style) for found, style, label in lines if found]
     kinds = {

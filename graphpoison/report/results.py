@@ -133,10 +133,12 @@ class Report:
             path: write the picture there (PNG, SVG or PDF by the suffix).
 
         Raises:
-            ValueError: the report knows no such attack.
+            ValueError: the report knows no such attack, or the attack made no flips.
         """
         positive_int("nodes", nodes, minimum=2)
         part = neighbourhood(self._change(attack), nodes, seed)
+        if not part.places:
+            raise ValueError(f"attack={attack!r} made no flips: there is nothing to draw.")
         return pictures.save(pictures.draw_neighbourhood(part), path)
 
     def plot_transfer(

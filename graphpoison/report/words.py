@@ -18,9 +18,14 @@ class Headline:
     sentences: tuple[str, ...]
 
 
+def fixed(value: float) -> str:
+    """Four digits and a proper minus sign."""
+    return f"{round(value, 4) + 0.0:.4f}".replace("-", "\N{MINUS SIGN}")
+
+
 def interval(mean: float, half: float) -> str:
     """The 95% interval, e.g. ``"0.0100 to 0.0300"``."""
-    return f"{mean - half:.4f} to {mean + half:.4f}".replace("-", "−")
+    return f"{fixed(mean - half)} to {fixed(mean + half)}"
 
 
 def beyond_zero(mean: float, half: float) -> int:
@@ -31,28 +36,29 @@ def beyond_zero(mean: float, half: float) -> int:
 
 
 def headline(runs: pd.DataFrame, metric: str, split: str, baseline: str | None) -> Headline:
-    """What the first attack did to the first victim, beside ``baseline`` at the same budget.
+    """What the first attack did to a victim, beside ``baseline`` at the same budget.
 
-    The budget is the largest at which both were measured. Which attack and which victim does not
-    depend on the outcome.
+    The victim is the first of those with most seeds, the budget the largest at which both were
+    measured: neither depends on the outcome.
     """
     chosen = runs[(runs["metric"] == metric) & (runs["split"] == split)]
+    chosen = chosen.dropna(subset=["clean", "poisoned"])
     attacks = [name for name in chosen["attack"].unique() if name != baseline]
     attack = str(attacks[0] if attacks else baseline)
     ours = chosen[chosen["attack"] == attack]
-    victim = str(ours["victim"].iloc[0])
+    victim = str(ours.groupby("victim", sort=False)["seed"].nunique().idxmax())
     chosen = chosen[chosen["victim"] == victim]
     excess = pd.DataFrame() if baseline is None else excesses(chosen, baseline)
     if len(excess):
         excess = excess[excess["attack"] == attack]
     budgets = excess["flips"] if len(excess) else ours.loc[ours["victim"] == victim, "flips"]
     chosen = chosen[chosen["flips"] == budgets.max()]
-    found = means(chosen).set_index("attack")
-    row = found.loc[attack]
+    rows = {str(row["attack"]): row for _, row in means(chosen).iterrows()}
+    row = rows[attack]
     beside = excess[excess["flips"] == budgets.max()].iloc[0] if len(excess) else None
     sentences = [_change(row, attack, victim), _drop(row)]
-    if beside is not None:
-        sentences.append(_comparison(beside, found.loc[baseline]))
+    if beside is not None and baseline is not None:
+        sentences.append(_comparison(beside, rows[baseline]))
     return Headline(_verdict(row, beside, attack, victim), tuple(sentences))
 
 
@@ -66,7 +72,7 @@ def _change(row: pd.Series, attack: str, victim: str) -> str:
 
 
 def _drop(row: pd.Series) -> str:
-    lost = f"{row['drop']:.4f}".replace("-", "−")
+    lost = fixed(row["drop"])
     if np.isnan(row["ci95"]):
         return f"That is a drop of {lost} in one run; one seed gives no interval."
     said = f"Mean drop over {row['seeds']} seeds: {lost}, 95% interval "
@@ -77,7 +83,7 @@ def _drop(row: pd.Series) -> str:
 
 
 def _comparison(beside: pd.Series, random: pd.Series) -> str:
-    lost = f"{random['drop']:.4f}".replace("-", "−")
+    lost = fixed(random["drop"])
     gap = f"{abs(beside['excess']):.4f} {'more' if beside['excess'] >= 0 else 'less'}"
     said = f"Random flips at the same budget: a drop of {lost}. The attack's is {gap}"
     if np.isnan(beside["excess_ci95"]):

@@ -77,7 +77,7 @@ const read = (id) => JSON.parse(document.getElementById(id).textContent);
     const wrapper = document.createElement("label");
     wrapper.append(label, element);
     at("filters").append(wrapper);
-    element.addEventListener("input", () => refresh());
+    element.addEventListener(element.tagName === "SELECT" ? "change" : "input", () => refresh());
     return element;
   }
 
