@@ -40,27 +40,22 @@ INKS = {
 
 
 def write_report(report: "Report", path: str | os.PathLike[str]) -> None:
-    """Write ``report`` as a page, see :meth:`graphpoison.Report.to_html`.
-
-    Raises:
-        ValueError: it has no runs with a value.
-    """
-    found = measured(report.runs)
-    if not found:
-        raise ValueError("runs hold no value of any metric: there is nothing to report.")
+    """Write ``report`` as a page, see :meth:`graphpoison.Report.to_html`."""
+    runs = report.runs.dropna(subset=["clean", "poisoned"])
+    found = measured(runs)
     baseline = random_baseline(report.perturbations)
     changes = {name: change(made, report.data) for name, made in report.perturbations.items()}
     attacks = [_attack(name, made, number) for number, (name, made) in enumerate(changes.items())]
-    figures = _comparisons(report.runs, found, baseline)
+    figures = _comparisons(runs, found, baseline)
     for number, attack in enumerate(attacks):
         for place, side in enumerate(attack["sides"]):
             if side["side"].before is not None:
                 figures[f"degrees-{number}-{place}"] = {"": charts.degrees(side["side"])}
     context = {
-        "finding": headline(report.runs, *found[0], baseline),
+        "finding": headline(runs, *found[0], baseline),
         "facts": _facts(report, changes),
         "choices": {_key(*pair): _named(*pair) for pair in found},
-        "rows": list(_rows(report.runs, baseline)),
+        "rows": list(_rows(runs, baseline)),
         "baseline": baseline,
         "attacks": attacks,
         "figures": figures,
@@ -115,7 +110,7 @@ def _rows(runs: pd.DataFrame, baseline: str | None) -> Iterator[dict[str, Any]]:
     table = means(runs).merge(spreads(runs), on=KEYS)
     if baseline is not None:
         table = table.merge(excesses(runs, baseline), on=KEYS, how="left")
-    for row in table.dropna(subset=["drop"]).to_dict("records"):
+    for row in table.to_dict("records"):
         beyond = _difference(row.get("excess", np.nan), row.get("excess_ci95", np.nan))
         yield {
             **{str(key): row[key] for key in [*KEYS, "seeds"]},
@@ -234,9 +229,14 @@ def _values(column: pd.Series) -> list[Any]:
 
 
 def _provenance(report: "Report") -> Iterator[tuple[int, str, str | None]]:
-    """Depth, name and value of everything recorded; a heading has no value."""
+    """Depth, name and value of everything recorded; a heading has no value.
+
+    An attack that ``report.meta["attacks"]`` describes is not described again.
+    """
     yield from _flat({"evaluation": report.meta} if report.meta else {}, 0)
-    yield from _flat({name: made.meta for name, made in report.perturbations.items()}, 0)
+    known = report.meta.get("attacks", ())
+    metas = {name: made.meta for name, made in report.perturbations.items() if name not in known}
+    yield from _flat(metas, 0)
 
 
 def _flat(values: Mapping[Any, Any], depth: int) -> Iterator[tuple[int, str, str | None]]:

@@ -53,12 +53,12 @@ def plot_degrees(sides: Sequence[Side]) -> Figure:
         place = np.arange(len(table))
         panel.bar(place - 0.2, table["before"], 0.4, label="before", color="white", edgecolor=INK)
         panel.bar(place + 0.2, table["after"], 0.4, label="after", color=ADDED, edgecolor=INK)
-        every = max(1, len(table) // 9)
-        panel.set_xticks(place[::every], table["degree"][::every])
+        panel.set_xticks(place, table["degree"], rotation=60, size=8)
         panel.set_yscale("symlog", linthresh=1)
         panel.set_xlabel(f"{side.kind} degree")
         panel.set_ylabel(f"{side.kind}s")
         panel.grid(alpha=0.3, axis="y")
+        panel.set_axisbelow(True)
         panel.legend()
     return figure
 

@@ -52,6 +52,9 @@ class Report:
 
         What is not known (flips, graph, provenance) is left out. The page is 5 MB, nearly all of
         it plotly.js.
+
+        Raises:
+            ValueError: no run has a value, or the flips name nodes that the graph lacks.
         """
         from .page import write_report  # plotly takes a second to import
 

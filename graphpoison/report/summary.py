@@ -67,9 +67,15 @@ def curve(group: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def measured(runs: pd.DataFrame) -> list[tuple[str, str]]:
-    """The pairs (metric, split) that have values, the most telling one first."""
+    """The pairs (metric, split) that have values, the most telling one first.
+
+    Raises:
+        ValueError: there are none.
+    """
     found = runs.dropna(subset=["clean", "poisoned"])[["metric", "split"]].drop_duplicates()
     pairs = [(str(metric), str(split)) for metric, split in found.to_numpy()]
+    if not pairs:
+        raise ValueError("runs hold no value of any metric: there is nothing to report.")
     return sorted(pairs, key=lambda pair: FIRST.index(pair) if pair in FIRST else len(FIRST))
 
 

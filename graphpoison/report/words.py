@@ -42,7 +42,6 @@ def headline(runs: pd.DataFrame, metric: str, split: str, baseline: str | None) 
     measured: neither depends on the outcome.
     """
     chosen = runs[(runs["metric"] == metric) & (runs["split"] == split)]
-    chosen = chosen.dropna(subset=["clean", "poisoned"])
     attacks = [name for name in chosen["attack"].unique() if name != baseline]
     attack = str(attacks[0] if attacks else baseline)
     ours = chosen[chosen["attack"] == attack]
