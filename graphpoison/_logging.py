@@ -26,4 +26,4 @@ def said_once(logger: logging.Logger) -> Iterator[None]:
         logger.removeFilter(is_new)
     for text, count in times.items():
         if count > 1:
-            logger.warning("so it was %d times more, in other numbers: %s", count - 1, first[text])
+            logger.warning("%d times more, with other numbers: %s", count - 1, first[text])

@@ -1,6 +1,6 @@
 """Finished units of an evaluation, what they depend on, and a file to go on from."""
 
-import io
+import csv
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -132,7 +132,7 @@ class Ledger:
         }
         with atomic_write(path) as file:
             file.write(f"# {json.dumps(header)}\n".encode())
-            frame.to_csv(file, index=False)
+            frame.to_csv(file, index=False, na_rep="nan")
 
 
 def basis_of(
@@ -212,25 +212,20 @@ def _shared_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> li
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[Key, Rows]]:
     try:
-        first, _, rest = path.read_text(encoding="utf-8").partition("\n")
-        header = json.loads(first.removeprefix("# "))
-        frame = pd.read_csv(
-            io.StringIO(rest),
-            dtype=COLUMNS,
-            keep_default_na=False,
-            na_values={"clean": [""], "poisoned": [""]},
-            float_precision="round_trip",
-        )[list(COLUMNS)]
-        if len(frame) != header["rows"] or not set(header) >= _HEADER:
-            raise ValueError(f"{len(frame)} rows of {header['rows']}")
+        with path.open(encoding="utf-8", newline="") as file:
+            header = json.loads(file.readline().removeprefix("# "))
+            rows = [
+                {name: kind(line[name]) for name, kind in COLUMNS.items()}
+                for line in csv.DictReader(file)
+            ]
+        if len(rows) != header["rows"] or not set(header) >= _HEADER:
+            raise ValueError(f"{len(rows)} rows of {header['rows']}")
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"checkpoint {os.fspath(path)!r} is no file of an evaluation, or it is damaged "
             f"({error}). Name another file, or remove it."
         ) from error
     units: dict[Key, Rows] = {}
-    for row in frame.to_dict("records"):
-        named = {str(name): value for name, value in row.items()}
-        victim, seed, attack, flips = (named[name] for name in KEY)
-        units.setdefault((victim, seed, attack, flips), []).append(named)
+    for row in rows:
+        units.setdefault((row["victim"], row["seed"], row["attack"], row["flips"]), []).append(row)
     return header, units

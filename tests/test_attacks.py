@@ -196,7 +196,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     gp.MetaAttack(SHORT)(node_task(), 2, checkpoint=file)
     with pytest.raises(ValueError, match="seed is 0 there and 5 here"):
         gp.MetaAttack(SHORT)(node_task(), 2, seed=5, checkpoint=file)
-    with pytest.raises(ValueError, match="is of another run: task.labels is pseudo there and oracle here"):
+    with pytest.raises(ValueError, match="labels is pseudo there and oracle here"):
         gp.MetaAttack(SHORT)(node_task(labels="oracle"), 2, checkpoint=file)
     with pytest.raises(ValueError, match="is of another run: num_edges is 28"):
         gp.MetaAttack(SHORT)(node_task(seed=4), 2, checkpoint=file)
