@@ -38,6 +38,8 @@ def describe(value: Any) -> Any:
         return {"type": "partial", **_parts(value, ("func", "args", "keywords"))}
     if isinstance(value, type | types.FunctionType):
         return _code(value)
+    if isinstance(value, types.MethodType):
+        return {"type": _code(value.__func__), "of": describe(value.__self__)}
     if is_dataclass(value):
         names = [field.name for field in fields(value)]
         return {"type": _code(type(value)), **_parts(value, names)}
@@ -92,7 +94,7 @@ def _parts(value: Any, names: Sequence[str]) -> dict[str, Any]:
 
 def _code(value: Any) -> str:
     """The name of a function or class and, unless it is of this package, digits of what it says."""
-    if value.__module__.partition(".")[0] == PACKAGE:
+    if str(value.__module__).partition(".")[0] == PACKAGE:
         return str(value.__qualname__)
     try:
         text = inspect.getsource(value)

@@ -21,6 +21,7 @@ from .graph.sampling import sample_pairs
 from .ledger import (
     Ledger,
     Measured,
+    Prefixes,
     Unit,
     basis_of,
     one_edge_type,
@@ -113,7 +114,7 @@ def evaluate(
     basis = basis_of(data, prefixes, include_perturbed)
     notes = {f"attack {name!r}": describe(attack.meta) for name, attack in attacks.items()}
     ledger = Ledger.open(checkpoint, basis, parts_of(chosen, prefixes), notes)
-    clock = Clock(_environment(data), ledger.provenance)
+    clock = Clock(_environment(data, prefixes), ledger.provenance)
     rows = [
         row
         for unit in tqdm(units, disable=not progress, unit="victim")
@@ -133,12 +134,12 @@ def evaluate(
     return Report(pd.DataFrame(rows), attacks, data, depends)
 
 
-def _environment(data: Data | HeteroData) -> dict[str, Any]:
+def _environment(data: Data | HeteroData, prefixes: Prefixes) -> dict[str, Any]:
     """Where victims are trained: recommenders in float32, node classifiers as the features are."""
     if isinstance(data, Data):
         return environment(data.x.device, data.x.dtype)
-    device = next(store["edge_index"].device for store in with_edge_index(data).edge_stores)
-    return environment(device, torch.float32)
+    store = with_edge_index(data)[one_edge_type(prefixes)]
+    return environment(store.edge_index.device, torch.float32)
 
 
 def _distinct(seeds: list[int], victim: Victim) -> list[int]:

@@ -146,12 +146,14 @@ def basis_of(
     }
     if not isinstance(data, HeteroData):
         return basis
-    found = read_interactions(with_edge_index(data), one_edge_type(prefixes))
+    edge_type = one_edge_type(prefixes)
+    found = read_interactions(with_edge_index(data), edge_type)
     flipped, items = real_pairs(prefixes).to(found.positive.device), found.shape[1]
     known = [part for part in (found.positive, found.negative) if part is not None]
     listed = torch.cat([pairs[0] * items + pairs[1] for pairs in known])
     codes = (flipped[0] * items + flipped[1]).unique()
-    return {**basis, "further pairs trained on": digest(codes[~torch.isin(codes, listed)])}
+    further = digest(codes[~torch.isin(codes, listed)])
+    return {**basis, "edge_type": list(edge_type), "further pairs trained on": further}
 
 
 def parts_of(victims: Sequence[Any], prefixes: Prefixes) -> dict[str, Any]:

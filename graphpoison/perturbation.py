@@ -6,6 +6,8 @@ import json
 import os
 import zlib
 from dataclasses import dataclass, field, replace
+from io import BytesIO
+from pathlib import Path
 from typing import Any, TypeVar
 from zipfile import BadZipFile, ZipFile
 
@@ -143,9 +145,10 @@ class Perturbation:
             FileNotFoundError: there is no such file.
             ValueError: not such a file, one of another format, or one that is damaged.
         """
+        content = Path(path).read_bytes()
         try:
-            arrays = _arrays(path)
-        except (BadZipFile, EOFError, ValueError, zlib.error) as error:
+            arrays = _arrays(content)
+        except (BadZipFile, EOFError, RuntimeError, ValueError, zlib.error) as error:
             raise ValueError(
                 f"{path} is no saved perturbation, or it is damaged ({error}); make it anew."
             ) from error
@@ -166,11 +169,10 @@ class Perturbation:
         )
 
 
-def _arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+def _arrays(content: bytes) -> dict[str, np.ndarray]:
     """All arrays of a ``.npz`` file, which are checked against its checksums."""
-    with open(path, "rb") as file, ZipFile(file):  # not one array alone, as .npy
-        pass
-    with np.load(path, allow_pickle=False) as file:
+    ZipFile(BytesIO(content))  # and not one array alone, as .npy
+    with np.load(BytesIO(content), allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 

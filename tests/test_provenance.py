@@ -164,9 +164,9 @@ def test_descriptions_say_nothing_of_one_process() -> None:
             self.width = 3
 
     values = [
-        Own(), gp.NoSingletons, narrow, partial(narrow, classes=2), nn.Linear(2, 3), torch.float32,
-        gp.ModuleVictim(narrow, "own"), torch.arange(3), [lambda: 1], max, range(2), float("inf"),
-        gp.MetaAttack(gp.Implicit(), constraints=(gp.NodeBudget(2),)),
+        Own(), Own().__init__, gp.NoSingletons, narrow, partial(narrow, classes=2), max, range(2),
+        gp.ModuleVictim(narrow, "own"), torch.arange(3), nn.Linear(2, 3), [lambda: 1], float("inf"),
+        gp.MetaAttack(gp.Implicit(), constraints=(gp.NodeBudget(2),)), torch.float32,
     ]  # fmt: skip
     text = json.dumps(describe(values))
     assert "0x" not in text

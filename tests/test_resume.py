@@ -1,6 +1,7 @@
 """What was interrupted goes on, and ends as if it had not been; what is of another run does not."""
 
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -213,26 +214,43 @@ def test_a_constraint_of_ones_own_is_known_by_what_it_holds(tmp_path: Path) -> N
         gp.MetaAttack(SHORT, constraints=[InEachStep(2)])(node_task(), 2, checkpoint=file)
 
 
-@settings(max_examples=40, deadline=None)
-@given(share=st.floats(0, 0.999), place=st.floats(0, 0.999), flip=st.integers(1, 255))
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return saved(tmp_path_factory.mktemp("whole")).read_bytes()
+
+
+@settings(max_examples=60, deadline=None)
+@given(share=st.floats(0, 0.999), place=st.floats(0, 0.999), change=st.integers(1, 255))
 def test_damaged_files_are_refused_and_never_half_read(
-    share: float, place: float, flip: int, tmp_path_factory: pytest.TempPathFactory
+    share: float, place: float, change: int, content: bytes
 ) -> None:
-    folder = tmp_path_factory.mktemp("damaged")
-    file = saved(folder)
-    whole, content = gp.Perturbation.load(file), file.read_bytes()
-    file.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ValueError, match="damaged"):
-        gp.MetaAttack(SHORT, **BASE)(node_task(), 3, checkpoint=file)
-    changed = bytearray(content)
-    changed[int(place * len(content))] ^= flip
-    file.write_bytes(changed)
-    try:
-        found = gp.Perturbation.load(file)
-    except ValueError:
-        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "run.npz")
+        file.write_bytes(content)
+        whole = gp.Perturbation.load(file)
+        file.write_bytes(content[: int(share * len(content))])
+        with pytest.raises(ValueError, match="damaged"):
+            gp.Perturbation.load(file)
+        changed = bytearray(content)
+        changed[int(place * len(content))] ^= change
+        file.write_bytes(changed)
+        try:
+            found = gp.Perturbation.load(file)
+        except ValueError:
+            return
     pd.testing.assert_frame_equal(found.flips, whole.flips)  # a byte that nothing depends on
     assert found.meta == whole.meta
+
+
+def test_a_damaged_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "run.npz"
+    file.write_bytes(content[:-50])
+    for attack, task in (
+        (gp.MetaAttack(SHORT), node_task()),
+        (gp.NewUsers(2, killed.ADDING), link_task()),
+    ):
+        with pytest.raises(ValueError, match="damaged"):
+            attack(task, 3, checkpoint=file)
 
 
 def test_files_that_are_something_else_are_refused(tmp_path: Path) -> None:
