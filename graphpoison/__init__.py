@@ -1,6 +1,7 @@
 """Meta-gradient poisoning attacks on graphs and recommenders, on PyTorch Geometric."""
 
 from . import datasets
+from ._version import __version__
 from .attacks import (
     DICE,
     GRBCD,
@@ -34,8 +35,6 @@ from .report import Report
 from .tasks import NodeClassification, Recommendation, Task
 from .transfer import transfer_matrix
 from .victims import ModuleVictim, RecommenderVictim, SurrogateVictim, surrogate_victim
-
-__version__ = "0.1.0"
 
 __all__ = [
     "CF",
@@ -78,6 +77,7 @@ __all__ = [
     "SurrogateVictim",
     "Task",
     "Unrolled",
+    "__version__",
     "baseline_attack",
     "datasets",
     "evaluate",

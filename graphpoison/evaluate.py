@@ -1,7 +1,9 @@
 """How much an attack hurts: victims retrained on the clean and on the poisoned graph, paired."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import pandas as pd
@@ -11,20 +13,32 @@ from torch_geometric.data import Data, HeteroData
 from tqdm.auto import tqdm
 
 from ._random import generator, numpy_generator
+from ._settings import describe
 from .graph import PairState, Pattern
 from .graph.adjacency import with_edge_index
 from .graph.bipartite import EdgeType, read_interactions
 from .graph.sampling import sample_pairs
+from .ledger import (
+    Ledger,
+    Measured,
+    Prefixes,
+    Unit,
+    basis_of,
+    one_edge_type,
+    parts_of,
+    real_pairs,
+    refuse_same_names,
+)
 from .metrics import accuracy, link_metrics
 from .models import Params
 from .perturbation import Perturbation
+from .provenance import Clock, environment
 from .report import Report
 from .tasks import Recommendation
 from .tasks.fake_users import with_fake_users
-from .victims import RecommenderVictim, Victim, node_victim, recommender_victim
+from .victims import NodeVictim, RecommenderVictim, Victim, node_victim, recommender_victim
 
 _VICTIM_STREAM = 2**31  # keeps a victim's initialisation apart from a surrogate's of the same seed
-Rows = Iterator[dict[str, Any]]
 
 
 def evaluate(
@@ -35,6 +49,7 @@ def evaluate(
     budgets: Sequence[int] | None = None,
     include_perturbed: bool = False,
     progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Report:
     """Retrain victims from fresh initialisations on the clean and on the poisoned graph.
 
@@ -60,10 +75,19 @@ def evaluate(
         include_perturbed: keep the perturbed pairs in a recommender's metrics, with the labels
             that the poisoned data give them (thesis, section 4.2); left out by default.
         progress: show a progress bar.
+        checkpoint: a CSV file, below one line of JSON, that keeps each (victim, seed, attack,
+            budget) as soon as it is done. What it holds is not trained again, so that more seeds,
+            budgets, victims and attacks can be asked for with the same file. A module factory of
+            one's own is known by its source text.
+
+    Returns:
+        A report whose ``meta`` says what it depends on: digits of the graph, attacks, victims,
+        seeds, budgets, versions, device and time.
 
     Raises:
         TypeError: graph and perturbation are of different kinds.
-        ValueError: no seeds, a budget beyond an attack's flips, an unknown victim.
+        ValueError: no seeds, a budget beyond an attack's flips, an unknown victim; the checkpoint
+            is damaged or of another evaluation, or two victims have one name in it.
     """
     attacks = (
         {"attack": perturbation} if isinstance(perturbation, Perturbation) else dict(perturbation)
@@ -76,16 +100,46 @@ def evaluate(
         name: [attack.prefix(int(count)) for count in (budgets or [len(attack)])]
         for name, attack in attacks.items()
     }
+    chosen: list[Any]
     if isinstance(data, HeteroData):
-        rows = _recommenders(
-            with_edge_index(data), prefixes, victims or ["cf"], seeds, include_perturbed
-        )
+        chosen = [recommender_victim(victim) for victim in victims or ["cf"]]
+        units = _recommenders(with_edge_index(data), prefixes, chosen, seeds, include_perturbed)
     elif isinstance(data, Data):
-        rows = _classifiers(with_edge_index(data), prefixes, victims or ["gcn"], seeds)
+        chosen = [node_victim(victim) for victim in victims or ["gcn"]]
+        units = _classifiers(with_edge_index(data), prefixes, chosen, seeds)
     else:
         raise TypeError(f"data must be Data or HeteroData, found {type(data).__name__}.")
-    runs = pd.DataFrame(list(tqdm(rows, disable=not progress, unit="metric")))
-    return Report(runs, attacks, data)
+    if checkpoint is not None:
+        refuse_same_names(chosen)
+    basis = basis_of(data, prefixes, include_perturbed)
+    notes = {f"attack {name!r}": describe(attack.meta) for name, attack in attacks.items()}
+    ledger = Ledger.open(checkpoint, basis, parts_of(chosen, prefixes), notes)
+    clock = Clock(_environment(data, prefixes), ledger.provenance)
+    rows = [
+        row
+        for unit in tqdm(units, disable=not progress, unit="victim")
+        for row in ledger.rows(unit, clock.read)
+    ]
+    depends = {
+        **basis,
+        "attacks": {
+            name: describe({**attack.meta, "provenance": attack.provenance})
+            for name, attack in attacks.items()
+        },
+        "victims": describe(chosen),
+        "seeds": seeds,
+        "budgets": describe(None if budgets is None else [int(count) for count in budgets]),
+        "provenance": clock.read(),
+    }
+    return Report(pd.DataFrame(rows), attacks, data, depends)
+
+
+def _environment(data: Data | HeteroData, prefixes: Prefixes) -> dict[str, Any]:
+    """Where victims are trained: recommenders in float32, node classifiers as the features are."""
+    if isinstance(data, Data):
+        return environment(data.x.device, data.x.dtype)
+    store = with_edge_index(data)[one_edge_type(prefixes)]
+    return environment(store.edge_index.device, torch.float32)
 
 
 def _distinct(seeds: list[int], victim: Victim) -> list[int]:
@@ -94,76 +148,72 @@ def _distinct(seeds: list[int], victim: Victim) -> list[int]:
 
 
 def _classifiers(
-    data: Data, prefixes: dict[str, list[Perturbation]], victims: Sequence[Any], seeds: list[int]
-) -> Rows:
+    data: Data,
+    prefixes: dict[str, list[Perturbation]],
+    victims: Sequence[NodeVictim],
+    seeds: list[int],
+) -> Iterator[Unit]:
     if getattr(data, "test_mask", None) is None:
         raise ValueError("data.test_mask is missing: evaluate needs nodes to test on.")
     poisoned = {
         name: [(len(attack), attack.apply(data)) for attack in attacks]
         for name, attacks in prefixes.items()
     }
-    mask = data.test_mask
-    for victim in map(node_victim, victims):
+    for victim in victims:
         for seed in _distinct(seeds, victim):
-            clean = accuracy(victim.train(data, seed)[mask], data.y[mask])
+            before = cache(partial(_accuracy, victim, data, seed))
             for name, graphs in poisoned.items():
                 for flips, graph in graphs:
-                    value = clean
-                    if flips:
-                        value = accuracy(victim.train(graph, seed)[mask], data.y[mask])
-                    yield {
-                        "attack": name,
-                        "victim": victim.name,
-                        "flips": flips,
-                        "seed": seed,
-                        "metric": "accuracy",
-                        "split": "test",
-                        "clean": clean,
-                        "poisoned": value,
-                    }
+                    after = partial(_accuracy, victim, graph, seed) if flips else before
+                    yield Unit(
+                        (victim.name, seed, name, flips), partial(_accuracies, before, after)
+                    )
+
+
+def _accuracy(victim: NodeVictim, data: Data, seed: int) -> float:
+    mask = data.test_mask
+    return accuracy(victim.train(data, seed)[mask], data.y[mask])
+
+
+def _accuracies(before: Callable[[], float], after: Callable[[], float]) -> list[Measured]:
+    return [Measured("accuracy", "test", before(), after())]
 
 
 def _recommenders(
     data: HeteroData,
     prefixes: dict[str, list[Perturbation]],
-    victims: Sequence[Any],
+    victims: Sequence[RecommenderVictim],
     seeds: list[int],
     include_perturbed: bool,
-) -> Rows:
-    every = [attack for attacks in prefixes.values() for attack in attacks]
-    kinds: set[Any] = {attack.meta.get("edge_type") for attack in every}
-    if len(kinds) != 1 or None in kinds:
-        raise TypeError(f"the perturbations must be of one edge type of data, found {kinds}.")
-    edge_type: EdgeType = kinds.pop()
-    real = [attack.pairs for attack in every if attack.fake_users is None]
-    flipped = torch.cat([torch.empty(2, 0, dtype=torch.long), *real], dim=1)
-    for victim in map(recommender_victim, victims):
+) -> Iterator[Unit]:
+    edge_type, flipped = one_edge_type(prefixes), real_pairs(prefixes)
+    for victim in victims:
         task = Recommendation(data, victim.model, edge_type=edge_type, candidates=flipped)
         unseen = _unseen(data, edge_type, task.state)
         for seed in _distinct(seeds, victim):
-            before = _Trained(victim, task, task.state, seed)
+            before = cache(partial(_Trained, victim, task, task.state, seed))
             for name, attacks in prefixes.items():
                 for attack in attacks:
-                    pairs = attack.pairs.to(task.state.weight.device)
-                    after = before
-                    if attack.fake_users is not None:
-                        grown = with_fake_users(task, attack.fake_users)
-                        after = _Trained(victim, grown, grown.state.flip(pairs), seed)
-                    elif len(attack):
-                        after = _Trained(victim, task, task.state.flip(pairs), seed)
-                    left_out = None if include_perturbed else pairs
-                    for split, metrics in _compare(before, after, unseen, left_out):
-                        for metric, (clean, poisoned) in metrics.items():
-                            yield {
-                                "attack": name,
-                                "victim": victim.name,
-                                "flips": len(attack),
-                                "seed": seed,
-                                "metric": metric,
-                                "split": split,
-                                "clean": clean,
-                                "poisoned": poisoned,
-                            }
+                    yield Unit(
+                        (victim.name, seed, name, len(attack)),
+                        partial(_link_metrics, before, attack, unseen, include_perturbed),
+                    )
+
+
+def _link_metrics(
+    clean: "Callable[[], _Trained]",
+    attack: Perturbation,
+    unseen: tuple[Pattern, Tensor] | None,
+    include_perturbed: bool,
+) -> list[Measured]:
+    before = after = clean()
+    task = before.task
+    pairs = attack.pairs.to(before.state.weight.device)
+    if attack.fake_users is not None:
+        task = with_fake_users(task, attack.fake_users)
+    if attack.fake_users is not None or len(attack):
+        after = _Trained(before.victim, task, task.state.flip(pairs), before.seed)
+    return list(_compare(before, after, unseen, None if include_perturbed else pairs))
 
 
 class _Trained:
@@ -172,7 +222,7 @@ class _Trained:
     def __init__(
         self, victim: RecommenderVictim, task: Recommendation, state: PairState, seed: int
     ) -> None:
-        self.task, self.state = task, state
+        self.victim, self.task, self.state, self.seed = victim, task, state, seed
         self.prepared = task.prepare(state).detached(requires_grad=False)
         draw = generator(seed, _VICTIM_STREAM) if victim.start is None else generator(victim.start)
         self.params: Params = victim.training.train(task, state, task.init(draw))
@@ -193,7 +243,7 @@ def _compare(
     after: _Trained,
     unseen: tuple[Pattern, Tensor] | None,
     left_out: Tensor | None,
-) -> Iterator[tuple[str, dict[str, tuple[float, float]]]]:
+) -> Iterator[Measured]:
     """For each split, the metrics of both on the same pairs, without those of ``left_out``."""
     trained = before.state.pattern
     splits = [("train", trained, before.state.weight, after.labels(trained))]
@@ -205,7 +255,8 @@ def _compare(
             kept = ~torch.isin(pairs.codes, left_out[0] * pairs.shape[1] + left_out[1])
         clean = link_metrics(before.scores(pairs)[kept], clean_labels[kept])
         poisoned = link_metrics(after.scores(pairs)[kept], labels[kept])
-        yield name, {metric: (clean[metric], poisoned[metric]) for metric in clean}
+        for metric in clean:
+            yield Measured(metric, name, clean[metric], poisoned[metric])
 
 
 def _unseen(

@@ -4,8 +4,12 @@ import copy
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+import zlib
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from pathlib import Path
 from typing import Any, TypeVar
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import pandas as pd
@@ -47,14 +51,18 @@ class Perturbation:
         flips: DataFrame with columns step, source, target, added, score (the first-order gain in
             attack loss, NaN where the attack has none) and attack_loss (before the flip). In a
             homogeneous graph each undirected edge is one row, source < target.
-        meta: what made it: attack, task, seed, budget, ``num_edges`` of the clean graph,
-            ``fingerprint``, ``shape``, ``edge_type`` (None for a homogeneous graph).
+        meta: what made it: attack, task, all their ``settings`` by name, seed, budget,
+            ``num_edges`` of the clean graph, ``fingerprint``, ``shape``, ``edge_type`` (None for a
+            homogeneous graph). The same for every run of the same.
         fake_users: users that join before the first flip; ``shape`` counts them.
+        provenance: what the attack ran with: versions, device, time; how many ``flips`` it had made
+            and whether it had ``finished``.
     """
 
     flips: pd.DataFrame
     meta: dict[str, Any] = field(default_factory=dict)
     fake_users: FakeUsers | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         missing = set(COLUMNS) - set(self.flips.columns)
@@ -95,7 +103,7 @@ class Perturbation:
             count = int(budget)
         if not 0 <= count <= len(self):
             raise ValueError(f"prefix({budget}) is {count} flips, but {len(self)} were made.")
-        return Perturbation(self.flips.iloc[:count], self.meta, self.fake_users)
+        return replace(self, flips=self.flips.iloc[:count])
 
     def apply(self, data: Graph) -> Graph:
         """A new graph with the pairs flipped; ``data`` is untouched.
@@ -125,31 +133,47 @@ class Perturbation:
         arrays: dict[str, Any] = {name: self.flips[name].to_numpy() for name in COLUMNS}
         arrays |= {} if self.fake_users is None else self.fake_users.arrays()
         meta = np.array(json.dumps({"format": FORMAT, **self.meta}))
+        provenance = np.array(json.dumps(self.provenance))
         with atomic_write(path) as file:
-            np.savez_compressed(file, meta=meta, **arrays)
+            np.savez_compressed(file, meta=meta, provenance=provenance, **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Perturbation":
         """Read what :meth:`save` wrote.
 
         Raises:
-            ValueError: not such a file, or one of another format.
+            FileNotFoundError: there is no such file.
+            ValueError: not such a file, one of another format, or one that is damaged.
         """
-        with np.load(path, allow_pickle=False) as file:
-            missing = {"meta", *COLUMNS} - set(file.files)
-            if missing:
-                raise ValueError(f"{path} is no saved perturbation: it lacks {sorted(missing)}.")
-            meta = json.loads(str(file["meta"]))
-            if meta.pop("format", None) != FORMAT:
-                raise ValueError(f"{path} is of another format than {FORMAT}; save it anew.")
-            if meta.get("edge_type") is not None:
-                meta["edge_type"] = tuple(meta["edge_type"])
-            fake = {name: file[name] for name in file.files if name.startswith("fake_")}
-            return cls(
-                pd.DataFrame({name: file[name] for name in COLUMNS}),
-                meta,
-                FakeUsers.of_arrays(fake) if fake else None,
-            )
+        content = Path(path).read_bytes()
+        try:
+            arrays = _arrays(content)
+        except (BadZipFile, EOFError, RuntimeError, ValueError, zlib.error) as error:
+            raise ValueError(
+                f"{path} is no saved perturbation, or it is damaged ({error}); make it anew."
+            ) from error
+        missing = {"meta", *COLUMNS} - set(arrays)
+        if missing:
+            raise ValueError(f"{path} is no saved perturbation: it lacks {sorted(missing)}.")
+        meta = json.loads(str(arrays["meta"]))
+        if (found := meta.pop("format", None)) != FORMAT:
+            raise ValueError(f"{path} is of format {found}, not {FORMAT}; save it anew.")
+        if meta.get("edge_type") is not None:
+            meta["edge_type"] = tuple(meta["edge_type"])
+        fake = {name: part for name, part in arrays.items() if name.startswith("fake_")}
+        return cls(
+            pd.DataFrame({name: arrays[name] for name in COLUMNS}),
+            meta,
+            FakeUsers.of_arrays(fake) if fake else None,
+            json.loads(str(arrays.get("provenance", "{}"))),
+        )
+
+
+def _arrays(content: bytes) -> dict[str, np.ndarray]:
+    """All arrays of a ``.npz`` file, which are checked against its checksums."""
+    ZipFile(BytesIO(content))  # and not one array alone, as .npy
+    with np.load(BytesIO(content), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def fingerprint(state: PairState, *inputs: Tensor) -> str:

@@ -48,14 +48,16 @@ def transfer_matrix(
         metric, split: what is compared, e.g. ``"auroc"`` on ``"unseen"`` pairs, ``"accuracy"`` on
             the nodes of ``"test"``.
         baseline: what the drops are compared with; :class:`RandomAttack` by default.
-        checkpoints: a folder that keeps every attack, for a run to be resumed.
+        checkpoints: a folder that keeps every attack and every victim's metrics, for a run to be
+            resumed.
         progress: show progress bars.
         **options: more arguments of the tasks, e.g. ``objective="self"``.
 
     Returns:
         DataFrame with one row for each (surrogate, victim): ``clean`` and ``drop`` of the metric,
         ``ci95``, then ``random`` and ``random_ci95``, drop and interval of the baseline, all means
-        over seeds. ``frame["drop"].unstack()`` is the matrix.
+        over seeds. ``frame["drop"].unstack()`` is the matrix, and ``frame.attrs["provenance"]``
+        lists what the evaluation of each seed depended on, see :func:`evaluate`.
 
     Raises:
         TypeError, ValueError: as the task, the attack and :func:`evaluate` raise; two surrogates
@@ -67,15 +69,24 @@ def transfer_matrix(
         choice("surrogates", name, attacks)
     problems = {name: _task(data, model, options) for name, model in models.items()}
     baseline = baseline or RandomAttack()
-    runs = []
+    reports = []
     for seed in seeds:
         found: dict[str, Perturbation] = {}
         for number, (name, task) in enumerate(problems.items()):
-            file = None if checkpoints is None else Path(checkpoints, f"{number}-{seed}.npz")
+            file = _file(checkpoints, f"{number}-{seed}.npz")
             found[name] = attacks[name](task, budget, seed, progress, file)
-        found[BASELINE] = baseline(next(iter(problems.values())), budget, seed, progress)
-        runs.append(evaluate(data, found, victims, [seed], progress=progress).runs)
-    return _matrix(pd.concat(runs), metric, split)
+        task, file = next(iter(problems.values())), _file(checkpoints, f"{BASELINE}-{seed}.npz")
+        found[BASELINE] = baseline(task, budget, seed, progress, file)
+        file = _file(checkpoints, f"runs-{seed}.csv")
+        report = evaluate(data, found, victims, [seed], progress=progress, checkpoint=file)
+        reports.append(report)
+    frame = _matrix(pd.concat([report.runs for report in reports]), metric, split)
+    frame.attrs["provenance"] = [dict(report.meta) for report in reports]
+    return frame
+
+
+def _file(folder: str | os.PathLike[str] | None, name: str) -> Path | None:
+    return None if folder is None else Path(folder, name)
 
 
 def _named(surrogates: Sequence[Any] | Mapping[str, Any] | str) -> dict[str, Any]:

@@ -194,15 +194,15 @@ def test_resuming_ends_with_the_flips_of_an_uninterrupted_run(tmp_path: Path) ->
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "run.ckpt"
     gp.MetaAttack(SHORT)(node_task(), 2, checkpoint=file)
-    with pytest.raises(ValueError, match="its seed is 0, this run's is 5"):
+    with pytest.raises(ValueError, match="seed is 0 there and 5 here"):
         gp.MetaAttack(SHORT)(node_task(), 2, seed=5, checkpoint=file)
-    with pytest.raises(ValueError, match="is of another run: its task is"):
+    with pytest.raises(ValueError, match="labels is pseudo there and oracle here"):
         gp.MetaAttack(SHORT)(node_task(labels="oracle"), 2, checkpoint=file)
-    with pytest.raises(ValueError, match="is of another run: its num_edges is 28"):
+    with pytest.raises(ValueError, match="is of another run: num_edges is 28"):
         gp.MetaAttack(SHORT)(node_task(seed=4), 2, checkpoint=file)
     data = citation_graph()
     data.y = data.y.roll(1)
-    with pytest.raises(ValueError, match="is of another run: its fingerprint is"):
+    with pytest.raises(ValueError, match="is of another run: fingerprint is"):
         gp.MetaAttack(SHORT)(gp.NodeClassification(data), 2, checkpoint=file)
 
 

@@ -8,10 +8,11 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@pytest.mark.parametrize("page", ["attacks.md", "reports.md"])
-def test_code_runs(page: str) -> None:
+@pytest.mark.parametrize("page", ["attacks.md", "reports.md", "reproducibility.md"])
+def test_code_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text("utf-8"), re.M | re.S)
     assert blocks
     names: dict[str, object] = {}
+    monkeypatch.chdir(tmp_path)
     for number, block in enumerate(blocks):
         exec(compile(block, f"{page}, block {number + 1}", "exec"), names)

@@ -30,11 +30,13 @@ FLOORS: dict[str, float] = {
     "constraints": 2,
     "datasets": 2,
     "fake_users": 2,
+    "ledger": 2,
     "metrics": 2,
     "models": 2,
     "perturbation": 2,
     "report": 2,
     "graph": 1,
+    "provenance": 1,
 }
 """Top-level module or subpackage -> floor. Private ones (``_checks``, ``_io``) are on floor 0."""
 

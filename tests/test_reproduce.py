@@ -1,5 +1,6 @@
 """The thesis's figures, and how they are measured again."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,6 +202,10 @@ def test_finished_units_are_not_run_again_and_settings_do_not_mix(
     assert len(list((tmp_path / "flips").glob("meta-attack-*-0.npz"))) == 1  # shared by the two
     settings = tmp_path / "runs" / other.label / "settings.txt"
     assert settings.read_text() == f"{other!r}\n"
+    record = json.loads(settings.with_name("meta-attack-0.json").read_text())
+    (target,) = (part for name, part in record.items() if name.startswith("target"))
+    assert target["provenance"]["versions"]["graphpoison"] == gp.__version__
+    assert target["attacks"]["meta-attack"]["seed"] == 0
 
 
 def test_an_interrupted_attack_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

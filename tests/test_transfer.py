@@ -97,13 +97,16 @@ def test_the_matrix_is_that_of_the_attacks_one_by_one(tmp_path: Path) -> None:
     row = frame.loc["gmf", "small"]
     assert row[["drop", "random"]].tolist() == pytest.approx(table["drop"].tolist())
     assert row[["ci95", "random_ci95"]].tolist() == pytest.approx(table["ci95"].tolist())
-    assert len(list(tmp_path.iterdir())) == 6
+    assert len(list(tmp_path.glob("*.npz"))) == 6 + 3
+    assert len(list(tmp_path.glob("runs-*.csv"))) == 3
 
     def refuse(*args: object) -> None:
-        raise AssertionError("an attack that is finished was made again")
+        raise AssertionError("what is finished was made again")
 
     resumed = pytest.MonkeyPatch()
     resumed.setattr(gp.MetaAttack, "propose", refuse)
+    resumed.setattr(gp.RandomAttack, "propose", refuse)
+    resumed.setattr(gp.Unrolled, "train", refuse)
     again = gp.transfer_matrix(
         data, surrogates, [VICTIM, OTHER], ATTACK, 6, range(3), checkpoints=tmp_path
     )

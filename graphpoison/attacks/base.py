@@ -1,29 +1,31 @@
 """The one way an attack runs: its ``__call__`` is final, so that no attack can cheat."""
 
-import json
 import logging
 import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, final
 
-import numpy as np
 import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
+from .._logging import said_once
+from .._random import generator
+from .._settings import describe, digest
 from ..budget import Budget
 from ..constraints import Constraint
 from ..graph import PairState
-from ..hypergradient import Flips
+from ..hypergradient import Flips, implicit
+from ..models import Params
 from ..perturbation import COLUMNS, Perturbation, fingerprint
+from ..provenance import SERIES, Clock, environment
 from ..tasks import Task
+from . import saving
 
 logger = logging.getLogger(__name__)
-SAVE_EVERY_SECONDS = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,22 +66,48 @@ class Attack(ABC):
             seed: the same seed gives the same flips.
             progress: show a progress bar.
             checkpoint: a file to save the flips in as the attack goes on. If it is there already,
-                the attack resumes after them and ends as an uninterrupted one would have.
+                the attack resumes after them and ends as an uninterrupted one would have. With a
+                GPU, whose sums come in any order, that is so up to rounding.
 
         Raises:
             TypeError: the budget is neither a :class:`Budget` nor a number of flips.
-            ValueError: the budget exceeds the number of pairs; the checkpoint is of another run.
+            ValueError: the budget exceeds the number of pairs; the checkpoint is damaged, or of
+                another run (the message says where it differs).
             RuntimeError: the attack broke its own constraints (a bug).
         """
+        return self.run(task, budget, seed, progress, checkpoint, by=self)
+
+    @final
+    def run(
+        self,
+        task: Task,
+        budget: Budget | int,
+        seed: int,
+        progress: bool,
+        checkpoint: str | os.PathLike[str] | None,
+        by: object,
+    ) -> Perturbation:
+        """As ``__call__``, on record as the work of ``by``, which may be more than this attack."""
         limit = _budget(budget).resolve(task.state)
-        meta = self._meta(task, limit, seed)
-        table = _resume(checkpoint, meta)
-        state = task.state.flip(_pairs_of(table, task.state))
-        bound = self.bind(task, seed) if len(table) < limit else task
-        step = int(table["step"].max()) + 1 if len(table) else 0
-        parts, saved = [table], time.monotonic()
-        with tqdm(total=limit, initial=len(table), disable=not progress, unit="flip") as bar:
-            done = len(table)
+        device, start = task.state.weight.device, task.init(generator(seed))
+        meta = _meta(task, limit, seed, by, start)
+        before = saving.resume(checkpoint, meta)
+        state = task.state.flip(before.pairs.to(device))
+        if before.provenance.get("finished"):
+            _verify(before, task.state, state, limit, self.constraints)
+            return replace(before, meta=meta, fake_users=task.fake_users)
+        clock = Clock(environment(device, start[0].dtype), before.provenance)
+        bound = self.bind(task, seed) if limit else task
+        parts, done, saved = [before.flips], len(before), time.monotonic()
+        step = int(before.flips["step"].max()) + 1 if done else 0
+
+        def so_far(finished: bool) -> Perturbation:
+            provenance = {**clock.read(), "flips": done, "finished": finished}
+            return Perturbation(pd.concat(parts), meta, task.fake_users, provenance)
+
+        finished = False
+        bar = tqdm(total=limit, initial=done, disable=not progress, unit="flip")
+        with bar, said_once(implicit.logger):
             try:
                 while done < limit:
                     proposal = self.propose(bound, state, limit - done, seed, step)
@@ -91,28 +119,40 @@ class Attack(ABC):
                     state = state.flip(flips.pairs)
                     done, step = done + len(flips), step + 1
                     bar.update(len(flips))
-                    if checkpoint and time.monotonic() - saved > SAVE_EVERY_SECONDS:
-                        Perturbation(pd.concat(parts), meta, task.fake_users).save(checkpoint)
+                    if checkpoint and time.monotonic() - saved >= saving.SAVE_EVERY_SECONDS:
+                        so_far(finished=False).save(checkpoint)
                         saved = time.monotonic()
+                finished = True
             finally:  # an interrupted attack keeps what it has
-                result = Perturbation(pd.concat(parts), meta, task.fake_users)
+                result = so_far(finished)
                 if checkpoint:
                     result.save(checkpoint)
         _verify(result, task.state, state, limit, self.constraints)
         return result
 
-    def _meta(self, task: Task, limit: int, seed: int) -> dict[str, Any]:
-        latent = task.fake_users.latent if task.fake_users else ()
-        return {
-            "attack": repr(self),
-            "task": task.describe(),
-            "budget": limit,
-            "seed": seed,
-            "num_edges": task.state.num_edges,
-            "shape": list(task.state.shape),
-            "edge_type": task.edge_type,
-            "fingerprint": fingerprint(task.state, *task.inputs_digested(), *latent),
-        }
+
+def settings_of(by: object, task: Task) -> dict[str, Any]:
+    """Everything that was chosen for an attack ``by`` somebody on ``task``, by name."""
+    chosen = {"type": type(task).__name__, **task.settings()}
+    return {"attack": describe(by), "task": describe(chosen)}
+
+
+def _meta(task: Task, limit: int, seed: int, by: object, start: Params) -> dict[str, Any]:
+    """What decides the flips; ``start`` are the surrogate's parameters from ``seed``."""
+    latent = task.fake_users.latent if task.fake_users else ()
+    return {
+        "graphpoison": SERIES,
+        "settings": settings_of(by, task),
+        "attack": repr(by),
+        "task": task.describe(),
+        "seed": seed,
+        "budget": limit,
+        "num_edges": task.state.num_edges,
+        "shape": list(task.state.shape),
+        "edge_type": task.edge_type,
+        "fingerprint": fingerprint(task.state, *task.inputs_digested(), *latent),
+        "start": digest(*start),
+    }
 
 
 def _budget(budget: Budget | int) -> Budget:
@@ -154,28 +194,6 @@ def _rows(flips: Flips, attack_loss: float, step: int) -> pd.DataFrame:
         "attack_loss": attack_loss,
     }
     return pd.DataFrame(columns).astype(COLUMNS)
-
-
-def _resume(checkpoint: str | os.PathLike[str] | None, meta: dict[str, Any]) -> pd.DataFrame:
-    empty = pd.DataFrame({name: np.empty(0, dtype) for name, dtype in COLUMNS.items()})
-    if checkpoint is None or not Path(checkpoint).exists():
-        return empty
-    found = Perturbation.load(checkpoint)
-    wanted = json.loads(json.dumps(meta))
-    there = json.loads(json.dumps(found.meta))
-    for name, value in wanted.items():
-        if there.get(name) != value:
-            raise ValueError(
-                f"checkpoint {os.fspath(checkpoint)!r} is of another run: its {name} is "
-                f"{there.get(name)!r}, this run's is {value!r}. Remove it or name another file."
-            )
-    logger.info("resuming after %d flips", len(found))
-    return found.flips
-
-
-def _pairs_of(table: pd.DataFrame, state: PairState) -> torch.Tensor:
-    array = table[["source", "target"]].to_numpy(dtype=np.int64).T.copy()
-    return torch.from_numpy(array).to(state.weight.device)
 
 
 def _verify(

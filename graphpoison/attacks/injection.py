@@ -3,6 +3,7 @@
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, final
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..models.extra_users import user_tables
 from ..perturbation import Perturbation
 from ..tasks import Recommendation, Task
 from ..tasks.fake_users import with_fake_users
-from .base import Attack
+from .base import Attack, settings_of
 from .meta import MetaAttack
 
 _COPIES, _CLUSTERS = 2**30, 2**30 + 1  # streams of the seed, beyond the steps of any attack
@@ -62,8 +63,21 @@ class Injection(ABC):
             raise TypeError(f"task must be a Recommendation, found {type(task).__name__}.")
         bound = self.attack.bind(task, seed)
         assert isinstance(bound, Recommendation)
-        grown = with_fake_users(bound, self.fake_users(bound, seed))
-        return self.attack(grown, budget, seed, progress, checkpoint)
+        joined = self._joined(checkpoint, task, seed) or self.fake_users(bound, seed)
+        grown = with_fake_users(bound, joined)
+        return self.attack.run(grown, budget, seed, progress, checkpoint, by=self)
+
+    def _joined(
+        self, checkpoint: str | os.PathLike[str] | None, task: Recommendation, seed: int
+    ) -> FakeUsers | None:
+        """Those of a checkpoint of this run: to compute them anew may give others in rounding."""
+        if checkpoint is None or not Path(checkpoint).exists():
+            return None
+        found = Perturbation.load(checkpoint)
+        users, items = task.state.shape
+        here = settings_of(self, task), seed, [users + self.num_users, items]
+        there = tuple(found.meta.get(name) for name in ("settings", "seed", "shape"))
+        return found.fake_users if there == here else None
 
     @property
     def gradient(self) -> Hypergradient | None:

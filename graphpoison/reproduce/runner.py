@@ -1,6 +1,7 @@
 """Running an experiment: one unit for each attack and seed, each saved and never run twice."""
 
 import functools
+import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,8 +29,9 @@ def run(
 
     A seed is that of the attack, of the surrogate's and of the target's initialisation; negatives
     and split stay the same. ``out/flips`` holds the perturbations, where an interrupted attack goes
-    on; ``out/runs`` a file for each attack and seed, which is read back where it is there. Both are
-    named after all settings, so that runs of other settings are never mixed in.
+    on; ``out/runs`` a file for each attack and seed, which is read back where it is there, beside a
+    JSON file of what it depended on: settings, seeds, versions, device, time. All are named after
+    all settings, so that runs of other settings are never mixed in.
 
     Returns:
         One row for each of :data:`RUN_KEYS`, with columns ``clean`` and ``poisoned``; ``flips`` are
@@ -61,7 +63,9 @@ def _unit(
     if not path.exists():
         logger.info("%s: %s, seed %d", experiment.label, attack, seed)
         data = load()
-        rows = _measure(experiment, out, attack, seed, data, progress)
+        rows, depends = _measure(experiment, out, attack, seed, data, progress)
+        with atomic_write(path.with_suffix(".json")) as file:
+            file.write(json.dumps(depends, indent=1).encode())
         with atomic_write(path) as file:
             rows.to_csv(file, index=False)
         with atomic_write(path.with_name("settings.txt")) as file:
@@ -71,26 +75,29 @@ def _unit(
 
 def _measure(
     experiment: Experiment, out: Path, attack: str, seed: int, data: Any, progress: bool
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The figures of a unit, and what each evaluation of it depended on."""
     task, runner = experiment.task(data, attack), experiment.runner(attack)
     budgets = experiment.flips(data)
     turns = experiment.turns(attack, list(budgets))
     label = out / "flips" / f"{experiment.attack_label(attack)}-{seed}.npz"
     label.parent.mkdir(parents=True, exist_ok=True)
-    parts = []
+    parts, depends = [], {}
     for turn in turns:
         checkpoint = label.with_stem(f"{label.stem}-{max(turn)}") if len(turns) > 1 else label
         found = runner(task, max(turn), seed=seed, progress=progress, checkpoint=checkpoint)
         made = {count: min(count, len(found)) for count in turn}
+        counts = list(dict.fromkeys(made.values()))
         for model, (victim, starts) in experiment.victims(seed).items():
             for perturbed in experiment.perturbed:
-                counts = list(dict.fromkeys(made.values()))
                 report = evaluate(
                     data, {attack: found}, [victim], starts, counts, perturbed, progress
                 )
                 for count in turn:
                     rows = report.runs[report.runs["flips"] == made[count]]
                     parts.append(rows.assign(model=model, perturbed=perturbed, flips=count))
+                kept = f"perturbed pairs {'kept' if perturbed else 'left out'}"
+                depends[f"{model}, to {max(turn)} flips, {kept}"] = report.meta
     rows = pd.concat(parts, ignore_index=True).assign(seed=seed)
     rows["flips"] = rows["flips"].map(budgets)
-    return rows[[*RUN_KEYS, "clean", "poisoned"]]
+    return rows[[*RUN_KEYS, "clean", "poisoned"]], depends

@@ -1,6 +1,7 @@
 """What a bilevel problem must offer to hypergradients and attacks, which know nothing else."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,6 +30,10 @@ class Task(ABC):
     @abstractmethod
     def describe(self) -> str:
         """One line that names surrogate and objective, for provenance and checkpoints."""
+
+    def settings(self) -> dict[str, Any]:
+        """What was chosen, by name: part of what tells runs apart, and says where they differ."""
+        return {"task": self.describe()}
 
     @abstractmethod
     def inputs_digested(self) -> tuple[Tensor, ...]:

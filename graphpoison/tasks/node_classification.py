@@ -1,7 +1,7 @@
 """Node classification on an undirected graph, attacked through its structure."""
 
 import copy
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -95,6 +95,11 @@ class NodeClassification(Task):
         more += ", labels='oracle'" if self.oracle and self.objective != "train" else ""
         more += f", attack_loss={self.loss_name!r}" if self.loss_name != "cross-entropy" else ""
         return f"NodeClassification({self.surrogate!r}, objective={self.objective!r}{more})"
+
+    def settings(self) -> dict[str, Any]:
+        chosen = {"surrogate": self.surrogate, "objective": self.objective}
+        labels = "oracle" if self.oracle else "pseudo"
+        return {**chosen, "mix": self.mix, "labels": labels, "attack_loss": self.loss_name}
 
     def inputs_digested(self) -> tuple[Tensor, ...]:
         return self.inputs.features.x, self.labels, self.inputs.labelled

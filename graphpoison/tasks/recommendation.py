@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from ..models import PairwiseRecommender, Params, Prepared, Recommender, recomme
 from ..models.all_pairs_loss import Tiles
 from ..models.bpr import Triples
 from ..models.dropout import DropoutTraining
+from ..models.extra_users import ExtraUsers
 from ..models.log_loss import Blocks
 from ..models.pairwise_training import PairwiseTraining
 from ..models.tower_loss import Towers
@@ -113,11 +114,18 @@ class Recommendation(Task):
             self.probe = unobserved(state, seed)
         self.state = state.with_backend(backend)
         self.seed = seed
+        self.heldout_fraction = heldout_fraction
 
     def describe(self) -> str:
         return (
             f"Recommendation({self.surrogate!r}, objective={self.objective!r}, loss={self.loss!r})"
         )
+
+    def settings(self) -> dict[str, Any]:
+        names = ("objective", "loss", "seed", "dtype", "heldout_fraction")
+        model = self.surrogate
+        known = model.model if isinstance(model, ExtraUsers) else model
+        return {"surrogate": known, **{name: getattr(self, name) for name in names}}
 
     def inputs_digested(self) -> tuple[Tensor, ...]:
         triples = self._triples(self.state.pattern)

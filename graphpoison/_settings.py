@@ -1,0 +1,108 @@
+"""Settings as plain values of JSON, and the words for where two of them differ."""
+
+import hashlib
+import inspect
+import math
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+PACKAGE = __name__.partition(".")[0]
+_PLAIN = (bool, int, float, str, type(None))
+
+
+def describe(value: Any) -> Any:
+    """``value`` in dicts, lists, strings and numbers: the same in every process, unlike a repr.
+
+    A dataclass has its fields by name. A function or class of somebody else's is known by its name,
+    its source text and the plain values that it takes from around it.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): describe(part) for key, part in value.items()}
+    if isinstance(value, Sequence):
+        return [describe(part) for part in value]
+    if isinstance(value, Tensor):
+        return f"{value.dtype} {list(value.shape)} {digest(value)}"
+    if isinstance(value, nn.Module):
+        return f"{describe(type(value))} {' '.join(str(value).split())}"
+    if isinstance(value, partial):
+        return {"type": "partial", **_parts(value, ("func", "args", "keywords"))}
+    if isinstance(value, type | types.FunctionType):
+        return _code(value)
+    if isinstance(value, types.MethodType):
+        return {"type": _code(value.__func__), "of": describe(value.__self__)}
+    if is_dataclass(value):
+        names = [field.name for field in fields(value)]
+        return {"type": _code(type(value)), **_parts(value, names)}
+    if repr(value) == object.__repr__(value):  # says where it lies, not what it is
+        return {"type": _code(type(value)), **describe(getattr(value, "__dict__", {}))}
+    return repr(value)
+
+
+def differences(there: Any, here: Any, path: str = "") -> list[str]:
+    """For each place where two values of :func:`describe` differ, its name and both values."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        if there.get("type") != here.get("type"):
+            return differences(there.get("type"), here.get("type"), path or "type")
+        found = []
+        for key in dict.fromkeys([*there, *here]):
+            where = f"{path}.{key}" if path else key
+            found += differences(there.get(key, _ABSENT), here.get(key, _ABSENT), where)
+        return found
+    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        pairs = enumerate(zip(there, here, strict=True))
+        return [text for number, two in pairs for text in differences(*two, f"{path}[{number}]")]
+    return [] if there == here else [f"{path} is {_words(there)} there and {_words(here)} here"]
+
+
+def digest(*tensors: Tensor) -> str:
+    """Sixteen hexadecimal digits that tell tensors apart, wherever they lie."""
+    found = hashlib.sha256()
+    for tensor in tensors:
+        found.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+        dense = tensor.detach().cpu()
+        dense = dense if dense.layout == torch.strided else dense.to_dense()
+        found.update(dense.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
+_ABSENT = object()
+
+
+def _words(value: Any) -> str:
+    if value is _ABSENT:
+        return "not known"
+    if isinstance(value, dict) and "type" in value:
+        return str(value["type"])
+    if isinstance(value, list):
+        return f"[{', '.join(map(_words, value))}]"
+    return repr(value) if not isinstance(value, str) or not value else value
+
+
+def _parts(value: Any, names: Sequence[str]) -> dict[str, Any]:
+    return {name: describe(getattr(value, name)) for name in names}
+
+
+def _code(value: Any) -> str:
+    """The name of a function or class and, unless it is of this package, digits of what it says."""
+    if str(value.__module__).partition(".")[0] == PACKAGE:
+        return str(value.__qualname__)
+    try:
+        text = inspect.getsource(value)
+    except (OSError, TypeError):  # typed at a prompt, or not of Python
+        text = ""
+    if isinstance(value, types.FunctionType):
+        around = inspect.getclosurevars(value)
+        known = {**around.globals, **around.nonlocals}
+        plain = {name: known[name] for name in sorted(known) if isinstance(known[name], _PLAIN)}
+        text += repr((plain, value.__defaults__ or (), value.__kwdefaults__ or {}))
+    return f"{value.__qualname__} ({hashlib.sha256(text.encode()).hexdigest()[:8]})"

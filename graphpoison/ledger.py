@@ -1,0 +1,233 @@
+"""Finished units of an evaluation, what they depend on, and a file to go on from."""
+
+import csv
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch_geometric.data import Data, HeteroData
+
+from ._io import atomic_write
+from ._settings import describe, differences, digest
+from .graph.adjacency import with_edge_index
+from .graph.bipartite import EdgeType, read_interactions
+from .perturbation import Perturbation
+from .provenance import SERIES, graph_digest
+
+Key = tuple[str, int, str, int]
+Rows = list[dict[str, Any]]
+Prefixes = Mapping[str, Sequence[Perturbation]]
+"""Name of an attack -> its flips, cut at each number that is evaluated."""
+KEY = ["victim", "seed", "attack", "flips"]
+"""What a unit is: the name of a victim, its seed, the name of an attack and a number of flips."""
+COLUMNS = {
+    "attack": str,
+    "victim": str,
+    "flips": int,
+    "seed": int,
+    "metric": str,
+    "split": str,
+    "clean": float,
+    "poisoned": float,
+}
+
+
+class Measured(NamedTuple):
+    """A metric of the clean and of the poisoned victim."""
+
+    metric: str
+    split: str
+    clean: float
+    poisoned: float
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """What is trained and measured at once, or not at all."""
+
+    key: Key
+    measure: Callable[[], list[Measured]]
+
+
+_HEADER = {"basis", "parts", "notes", "provenance", "rows"}
+
+
+@dataclass(frozen=True, eq=False)
+class Ledger:
+    """Rows by unit, and what they are rows of.
+
+    The file is CSV below one line of JSON. ``basis`` says what all units share; ``parts`` what
+    those have in common that share a name (of a victim, of an attack and number of flips). Files of
+    another basis are refused, and of other parts of the same name. Others of other names stay.
+    ``notes`` decide nothing, but a refusal says where they differ.
+
+    Args:
+        path: the file; None keeps nothing.
+        basis, parts, notes: as plain values.
+        provenance: of the sessions before.
+        units: the rows of each finished unit.
+    """
+
+    path: Path | None
+    basis: Mapping[str, Any]
+    parts: Mapping[str, Any]
+    notes: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    units: dict[Key, Rows]
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str] | None,
+        basis: Mapping[str, Any],
+        parts: Mapping[str, Any],
+        notes: Mapping[str, Any],
+    ) -> "Ledger":
+        """What ``path`` holds already.
+
+        Raises:
+            ValueError: the file is damaged, or of another evaluation.
+        """
+        if path is None or not Path(path).exists():
+            return cls(None if path is None else Path(path), basis, parts, notes, {}, {})
+        header, units = _read(Path(path))
+        different = differences(header["basis"], dict(basis))
+        different += _shared_differences(header["parts"], parts)
+        if different:
+            different += _shared_differences(header["notes"], notes)
+            raise ValueError(
+                f"checkpoint {os.fspath(path)!r} is of another evaluation: "
+                f"{'; '.join(different)}. Go back to what it was made with, name another file, or "
+                "remove it."
+            )
+        merged = {**header["parts"], **parts}, {**header["notes"], **notes}
+        return cls(Path(path), basis, *merged, header["provenance"], units)
+
+    def rows(self, unit: Unit, provenance: Callable[[], dict[str, Any]]) -> Rows:
+        """The rows of a unit, measured and written if they are not there yet."""
+        if self.path is not None and unit.key in self.units:
+            return self.units[unit.key]
+        key = dict(zip(KEY, unit.key, strict=True))
+        rows = [{**key, **found._asdict()} for found in unit.measure()]
+        rows = [{name: row[name] for name in COLUMNS} for row in rows]
+        self.units[unit.key] = rows
+        if self.path is not None:
+            self._write(self.path, provenance())
+        return rows
+
+    def _write(self, path: Path, provenance: dict[str, Any]) -> None:
+        frame = pd.DataFrame([row for rows in self.units.values() for row in rows])
+        header = {
+            "basis": self.basis,
+            "parts": self.parts,
+            "notes": self.notes,
+            "provenance": provenance,
+            "rows": len(frame),
+        }
+        with atomic_write(path) as file:
+            file.write(f"# {json.dumps(header)}\n".encode())
+            frame.to_csv(file, index=False, na_rep="nan")
+
+
+def basis_of(
+    data: Data | HeteroData, prefixes: Prefixes, include_perturbed: bool
+) -> dict[str, Any]:
+    """What all units of an evaluation depend on, as plain values."""
+    basis = {
+        "graphpoison": SERIES,
+        "graph": graph_digest(with_edge_index(data)),
+        "include_perturbed": include_perturbed,
+    }
+    if not isinstance(data, HeteroData):
+        return basis
+    edge_type = one_edge_type(prefixes)
+    found = read_interactions(with_edge_index(data), edge_type)
+    flipped, items = real_pairs(prefixes).to(found.positive.device), found.shape[1]
+    known = [part for part in (found.positive, found.negative) if part is not None]
+    listed = torch.cat([pairs[0] * items + pairs[1] for pairs in known])
+    codes = (flipped[0] * items + flipped[1]).unique()
+    further = digest(codes[~torch.isin(codes, listed)])
+    return {**basis, "edge_type": list(edge_type), "further pairs trained on": further}
+
+
+def parts_of(victims: Sequence[Any], prefixes: Prefixes) -> dict[str, Any]:
+    """What units depend on that share a victim, or an attack and a number of flips."""
+    flips = {
+        f"the first {len(attack)} flips of {name!r}": _flips_digest(attack)
+        for name, attacks in prefixes.items()
+        for attack in attacks
+    }
+    return {**{f"victim {victim.name!r}": describe(victim) for victim in victims}, **flips}
+
+
+def refuse_same_names(victims: Sequence[Any]) -> None:
+    """Raise a ValueError if two victims have one name, which a file would mix up."""
+    names = [victim.name for victim in victims]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(
+                f"victims has {names.count(name)} of the name {name!r}, but a checkpoint knows "
+                "them by name; give each its own, e.g. ModuleVictim(build, name=...)."
+            )
+
+
+def one_edge_type(prefixes: Prefixes) -> EdgeType:
+    """The edge type that all attacks are of.
+
+    Raises:
+        TypeError: they are of several, or of a homogeneous graph.
+    """
+    kinds: set[Any] = {
+        attack.meta.get("edge_type") for attacks in prefixes.values() for attack in attacks
+    }
+    if len(kinds) != 1 or None in kinds:
+        raise TypeError(f"the perturbations must be of one edge type of data, found {kinds}.")
+    kind: EdgeType = kinds.pop()
+    return kind
+
+
+def real_pairs(prefixes: Prefixes) -> Tensor:
+    """LongTensor [2, K], repeated: the pairs flipped by attacks without fake users."""
+    every = [attack for attacks in prefixes.values() for attack in attacks]
+    real = [attack.pairs for attack in every if attack.fake_users is None]
+    return torch.cat([torch.empty(2, 0, dtype=torch.long), *real], dim=1)
+
+
+def _flips_digest(attack: Perturbation) -> str:
+    added = torch.tensor(attack.flips["added"].to_numpy(), dtype=torch.bool)
+    fake = attack.fake_users
+    joined = () if fake is None else (torch.tensor(fake.count), fake.edges, *fake.latent)
+    return digest(attack.pairs, added, *joined)
+
+
+def _shared_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """:func:`differences` of what stands under names that both have."""
+    names = [name for name in here if name in there]
+    return [text for name in names for text in differences(there[name], here[name], name)]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[Key, Rows]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header = json.loads(file.readline().removeprefix("# "))
+            rows = [
+                {name: kind(line[name]) for name, kind in COLUMNS.items()}
+                for line in csv.DictReader(file)
+            ]
+        if len(rows) != header["rows"] or not set(header) >= _HEADER:
+            raise ValueError(f"{len(rows)} rows of {header['rows']}")
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"checkpoint {os.fspath(path)!r} is no file of an evaluation, or it is damaged "
+            f"({error}). Name another file, or remove it."
+        ) from error
+    units: dict[Key, Rows] = {}
+    for row in rows:
+        units.setdefault((row["victim"], row["seed"], row["attack"], row["flips"]), []).append(row)
+    return header, units

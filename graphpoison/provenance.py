@@ -1,0 +1,95 @@
+"""What a result came about with: versions, device and time."""
+
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data, HeteroData
+
+from ._settings import digest
+from ._version import __version__
+
+PACKAGES = ("torch", "torch-geometric", "numpy", "torch-sparse")
+SERIES = ".".join(__version__.split(".")[:2])
+"""Major and minor version: results of one series can be resumed by another release of it."""
+
+
+def environment(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+    """Versions, the device by name, the number of threads and the dtype, as plain values.
+
+    A package that is not there has the version None.
+    """
+    cuda = device.type == "cuda"
+    return {
+        "versions": {
+            "graphpoison": __version__,
+            "python": platform.python_version(),
+            **{package: _version(package) for package in PACKAGES},
+        },
+        "device": f"cuda ({torch.cuda.get_device_name(device)})" if cuda else device.type,
+        "threads": torch.get_num_threads(),
+        "dtype": str(dtype).removeprefix("torch."),
+    }
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A session of a run, which may go on from earlier ones.
+
+    Args:
+        environment: see :func:`environment`.
+        before: what :meth:`read` said last in the session before; empty for a new run.
+        began: when this session began.
+        ticks: the same on a clock that nobody sets.
+    """
+
+    environment: Mapping[str, Any]
+    before: Mapping[str, Any] = field(default_factory=dict)
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    ticks: float = field(default_factory=time.monotonic)
+
+    def read(self) -> dict[str, Any]:
+        """The provenance of the run so far: the environment of this session, ``started`` (ISO 8601,
+        UTC), ``seconds`` and the number of ``sessions``, all of them together.
+
+        Earlier sessions in another environment are listed under ``elsewhere``, each environment
+        once.
+        """
+        found = {
+            **self.environment,
+            "started": self.before.get("started", self.began.isoformat(timespec="seconds")),
+            "seconds": round(self.before.get("seconds", 0.0) + time.monotonic() - self.ticks, 3),
+            "sessions": self.before.get("sessions", 0) + 1,
+        }
+        earlier = {name: self.before[name] for name in self.environment if name in self.before}
+        elsewhere = list(self.before.get("elsewhere", []))
+        for place in [earlier] if earlier else []:
+            if place != self.environment and place not in elsewhere:
+                elsewhere.append(place)
+        return {**found, "elsewhere": elsewhere} if elsewhere else found
+
+
+def graph_digest(data: Data | HeteroData) -> str:
+    """Sixteen hexadecimal digits that tell graphs apart, by every tensor that they carry."""
+    named = {
+        f"{getattr(store, '_key', None)}.{key}": value
+        for store in data.stores
+        for key, value in store.items()
+    }
+    tensors = {name: value for name, value in named.items() if isinstance(value, Tensor)}
+    sizes = {name: value for name, value in named.items() if isinstance(value, int)}
+    text = repr((sorted(tensors), sorted(sizes.items()))).encode()
+    return digest(torch.tensor(list(text)), *(tensors[name] for name in sorted(tensors)))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
