@@ -138,7 +138,9 @@ def _recommenders(
     real = [attack.pairs for attack in every if attack.fake_users is None]
     flipped = torch.cat([torch.empty(2, 0, dtype=torch.long), *real], dim=1)
     for victim in map(recommender_victim, victims):
-        task = Recommendation(data, victim.model, edge_type=edge_type, candidates=flipped)
+        task = Recommendation(
+            data, victim.model, edge_type=edge_type, candidates=flipped, loss=victim.loss
+        )
         unseen = _unseen(data, edge_type, task.state)
         for seed in _distinct(seeds, victim):
             before = _Trained(victim, task, task.state, seed)

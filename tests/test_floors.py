@@ -34,6 +34,7 @@ FLOORS: dict[str, float] = {
     "models": 2,
     "perturbation": 2,
     "report": 2,
+    "transforms": 2,
     "graph": 1,
 }
 """Top-level module or subpackage -> floor. Private ones (``_checks``, ``_io``) are on floor 0."""

@@ -94,7 +94,8 @@ class Recommendation(Task):
     ) -> None:
         self.surrogate = recommender(surrogate)
         self.objective = choice("objective", objective, OBJECTIVES)
-        self.loss = choice("loss", loss, LOSSES)
+        choice("loss", loss, LOSSES)
+        self.loss = loss
         self.dtype = dtype
         check_backend(backend)
         data = with_edge_index(data) if isinstance(data, HeteroData) else data
