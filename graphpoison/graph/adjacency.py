@@ -22,6 +22,9 @@ def with_edge_index(data: Graph) -> Graph:
 
     ``adj_t`` is a ``torch_sparse.SparseTensor`` or a torch sparse tensor, transposed as PyG has it;
     values other than 1 become ``edge_weight``, or ``edge_attr`` where an edge has several.
+
+    Raises:
+        TypeError: an ``adj_t`` is a tuple, as ``GCNNorm`` leaves it.
     """
     if not any(_is_sparse(store) or _edge_indices(store) for store in data.edge_stores):
         return data
@@ -31,6 +34,11 @@ def with_edge_index(data: Graph) -> Graph:
             store[key] = index.as_tensor()
         if not _is_sparse(store):
             continue
+        if isinstance(store["adj_t"], tuple):  # gcn_norm's matrix and values, of torch tensors
+            raise TypeError(
+                "adj_t is a tuple, as GCNNorm makes it; models normalise the adjacency themselves: "
+                "leave torch_geometric.transforms.GCNNorm out."
+            )
         index, value = to_edge_index(store["adj_t"])
         del store["adj_t"]
         store["edge_index"] = index.flip(0)
