@@ -8,8 +8,9 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@pytest.mark.parametrize("page", ["attacks.md"])
-def test_code_runs(page: str) -> None:
+@pytest.mark.parametrize("page", ["attacks.md", "beside-pyg.md"])
+def test_code_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text("utf-8"), re.M | re.S)
     assert blocks
     names: dict[str, object] = {}
