@@ -34,6 +34,7 @@ from .presets import (
 from .report import Report
 from .tasks import NodeClassification, Recommendation, Task
 from .transfer import transfer_matrix
+from .transforms import ApplyPerturbation
 from .victims import ModuleVictim, RecommenderVictim, SurrogateVictim, surrogate_victim
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "GRBCD",
     "MLP",
     "PRBCD",
+    "ApplyPerturbation",
     "Approximate",
     "Attack",
     "Budget",

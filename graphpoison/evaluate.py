@@ -188,7 +188,9 @@ def _recommenders(
 ) -> Iterator[Unit]:
     edge_type, flipped = one_edge_type(prefixes), real_pairs(prefixes)
     for victim in victims:
-        task = Recommendation(data, victim.model, edge_type=edge_type, candidates=flipped)
+        task = Recommendation(
+            data, victim.model, edge_type=edge_type, candidates=flipped, loss=victim.loss
+        )
         unseen = _unseen(data, edge_type, task.state)
         for seed in _distinct(seeds, victim):
             before = cache(partial(_Trained, victim, task, task.state, seed))

@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 
 from ._checks import pair_index, positive_int
 from .graph import PairState
-from .graph.bipartite import EdgeType, flip_interactions, num_nodes
+from .graph.bipartite import EdgeType, flip_interactions, num_nodes, with_negatives
 from .graph.homogeneous import decode
 
 
@@ -59,8 +59,9 @@ class FakeUsers:
 
     def join(self, data: HeteroData, edge_type: EdgeType) -> HeteroData:
         """``data`` with these users: zeros in what there is one row of for each user, their first
-        interactions, and the rest of their pairs in ``neg_edge_index`` where there is one."""
-        users, store = edge_type[0], data[edge_type]
+        interactions, and the rest of their pairs among the training negatives where data have
+        any."""
+        users = edge_type[0]
         shape = (num_nodes(data, users), num_nodes(data, edge_type[2]))
         grown = copy.copy(data)
         for key, value in data[users].items():
@@ -68,10 +69,8 @@ class FakeUsers:
                 more = value.new_zeros(self.count, *value.shape[1:])
                 grown[users][key] = torch.cat([value, more])
         grown[users].num_nodes = shape[0] + self.count
-        if "neg_edge_index" in store:
-            negative = store.neg_edge_index
-            fresh = decode(self._pairs(shape, negative.device), shape[1])
-            grown[edge_type].neg_edge_index = torch.cat([negative, fresh], dim=1)
+        fresh = decode(self._pairs(shape, data[edge_type].edge_index.device), shape[1])
+        grown = with_negatives(grown, edge_type, fresh)
         return flip_interactions(grown, edge_type, self._numbered(shape))
 
     def _numbered(self, shape: tuple[int, int]) -> Tensor:

@@ -214,15 +214,11 @@ def _apply_homogeneous(perturbation: Perturbation, data: Data) -> Data:
     _check_presence(perturbation, undirected_pairs(data), num_nodes)
     poisoned = copy.copy(data)
     both = torch.cat([pairs, pairs.flip(0)], dim=1)
-    attributes = edge_attributes(data._store, exclude=_node_level(data))
+    attributes = edge_attributes(data._store)
     poisoned.edge_index, changed = flip_edges(data.edge_index, attributes, both, num_nodes)
     for name, values in changed.items():
         poisoned[name] = values
     return poisoned
-
-
-def _node_level(data: Data) -> tuple[str, ...]:
-    return tuple(key for key in data.keys() if data.is_node_attr(key))  # noqa: SIM118
 
 
 def _apply_bipartite(perturbation: Perturbation, data: HeteroData) -> HeteroData:

@@ -8,8 +8,12 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@pytest.mark.parametrize("page", ["attacks.md", "reports.md", "reproducibility.md"])
+PAGES = ["attacks.md", "beside-pyg.md", "reports.md", "reproducibility.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_code_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text("utf-8"), re.M | re.S)
     assert blocks
     names: dict[str, object] = {}

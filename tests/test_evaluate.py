@@ -14,8 +14,10 @@ from torch_geometric.data import HeteroData
 from torch_geometric.nn import GCNConv, SAGEConv
 
 import graphpoison as gp
+from graphpoison._random import generator
 from graphpoison.graph.bipartite import read_interactions
 from graphpoison.metrics import confidence_halfwidth, drop, link_metrics
+from graphpoison.models.extra_users import ExtraUsers
 from graphpoison.report import Report
 from graphpoison.victims import node_victim
 
@@ -100,7 +102,6 @@ def test_perturbed_pairs_are_left_out_unless_asked_for() -> None:
 
 
 def test_recommender_metrics_are_those_of_a_victim_trained_by_hand() -> None:
-    from graphpoison._random import generator
     from graphpoison.evaluate import _VICTIM_STREAM
     from graphpoison.graph import Pattern
 
@@ -119,6 +120,51 @@ def test_recommender_metrics_are_those_of_a_victim_trained_by_hand() -> None:
     assert rows["auroc"] == pytest.approx(roc_auc_score(labels, scores))
     assert rows["log_loss"] == pytest.approx(log_loss(labels, scores.sigmoid().double()), rel=1e-5)
     assert isinstance(task.state.pattern, Pattern)
+
+
+@pytest.mark.parametrize("joining", [False, True])
+def test_a_victim_trained_to_rank_is_one_trained_by_hand(joining: bool) -> None:
+    """Its loss is that of the couples of the training pairs, fake users' among them."""
+    from graphpoison.evaluate import _VICTIM_STREAM
+
+    data = interaction_graph()
+    attack = gp.RandomAttack(allow_removals=True)
+    task = gp.Recommendation(data, gp.CF(dim=2), loss="bpr")
+    found = (gp.NewUsers(2, attack) if joining else attack)(task, 8)
+    ranking = gp.RecommenderVictim(gp.CF(dim=2), "ranking", QUICK.training, loss="bpr")
+    report = gp.evaluate(data, found, [QUICK, ranking], seeds=[3])
+    model = ExtraUsers(ranking.model, 2) if joining else ranking.model
+    poisoned = gp.Recommendation(found.apply(data), model, loss="bpr")
+    start = poisoned.init(generator(3, _VICTIM_STREAM))
+    users, items = ranking.training.train(poisoned, poisoned.state, start)
+    pairs = read_interactions(data)
+    positive, negative = pairs.unseen, pairs.unseen_negative
+    labels = np.repeat([1, 0], [positive.size(1), negative.size(1)])
+    both = torch.cat([positive, negative], dim=1)
+    scores = (users[both[0]] * items[both[1]]).sum(dim=1)
+    rows = report.runs.query("split == 'unseen' and victim == 'ranking'").set_index("metric")
+    assert rows.loc["auroc", "poisoned"] == pytest.approx(roc_auc_score(labels, scores))
+    expected = log_loss(labels, scores.sigmoid().double())
+    assert rows.loc["log_loss", "poisoned"] == pytest.approx(expected, rel=1e-5)
+    other = report.runs.query("split == 'unseen' and victim == 'cf'").set_index("metric")
+    assert rows.loc["log_loss", "clean"] != other.loc["log_loss", "clean"]
+    with pytest.raises(ValueError, match="Did you mean 'bpr'"):
+        gp.RecommenderVictim(gp.CF(), "cf", loss="bp")
+
+
+def test_the_surrogate_of_a_ranking_task_ranks_as_a_victim() -> None:
+    data = interaction_graph()
+    task = gp.Recommendation(data, gp.CF(dim=2), loss="bpr")
+    attack = gp.MetaAttack(gp.Unrolled(steps=5, lr=1.0))
+    found = attack(task, 4, seed=7)
+    victim = gp.surrogate_victim(task, attack, seed=7)
+    assert victim.loss == "bpr"
+    runs = gp.evaluate(data, found, [victim], [0], budgets=[2], include_perturbed=True).runs
+    state = task.state.flip(found.prefix(2).pairs)
+    users, items = attack.gradient.train(task, state, task.init(generator(7)))
+    expected = link_metrics((users[state.index[0]] * items[state.index[1]]).sum(1), state.weight)
+    rows = runs[runs["split"] == "train"].set_index("metric")["poisoned"]
+    assert rows.to_dict() == pytest.approx(expected, rel=1e-5)
 
 
 def test_two_attacks_and_a_gmf_side_by_side() -> None:

@@ -35,6 +35,7 @@ FLOORS: dict[str, float] = {
     "models": 2,
     "perturbation": 2,
     "report": 2,
+    "transforms": 2,
     "graph": 1,
     "provenance": 1,
 }

@@ -21,6 +21,7 @@ from .counts import THESIS, Counts, Description, count
 from .export import write_interactions
 from .filters import at_least, k_core, sample_users
 from .interactions import from_interactions
+from .link_split import from_link_split
 from .storage import load_graph, save_graph
 from .synthetic import synthetic_citation, synthetic_interactions
 from .tables import read_interactions
@@ -31,6 +32,7 @@ __all__ = [
     "at_least",
     "describe",
     "from_interactions",
+    "from_link_split",
     "k_core",
     "load",
     "load_graph",

@@ -1,15 +1,16 @@
 """Bipartite ``HeteroData`` in and out: user-item pairs, their negatives and the unseen part."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from .._checks import pair_index
-from .edit import edge_attributes, flip_edges
+from .edit import edge_attributes, flip_edges, flip_negatives
 from .homogeneous import decode
+from .link_labels import LinkLabels
 
 EdgeType = tuple[str, str, str]
 
@@ -39,7 +40,9 @@ def read_interactions(data: HeteroData, edge_type: EdgeType | None = None) -> In
     """The interactions of ``data``: ``edge_index`` and, where present, ``neg_edge_index``,
     ``unseen_edge_index`` and ``unseen_neg_edge_index`` of ``edge_type``.
 
-    Repeated interactions count once.
+    Where none of the three is present, ``edge_label_index`` and ``edge_label`` are read as
+    ``RandomLinkSplit`` leaves them: if all pairs with a label above 0 are edges, those with label 0
+    are training negatives; otherwise all are unseen pairs. Repeated interactions count once.
 
     Raises:
         TypeError: ``data`` is no ``HeteroData``.
@@ -56,18 +59,20 @@ def read_interactions(data: HeteroData, edge_type: EdgeType | None = None) -> In
         return _sorted_unique(pair_index(f"data[{kind}].{key}", store[key], shape), shape)
 
     positive = read("edge_index")
-    assert positive is not None
+    if positive is None:
+        raise ValueError(f"data[{kind}] has neither edge_index nor a sparse adj_t.")
     negative = read("neg_edge_index")
+    unseen, unseen_negative = read("unseen_edge_index"), read("unseen_neg_edge_index")
+    labels = LinkLabels.of(store, shape)
+    if labels is not None:
+        labelled = _sorted_unique(labels.negative, shape) if labels.negative.size(1) else None
+        if labels.held_out(positive, shape[1]):
+            unseen, unseen_negative = _sorted_unique(labels.positive, shape), labelled
+        else:
+            negative = labelled
     if negative is not None:
         _refuse_overlap(positive, negative, shape)
-    return Interactions(
-        positive=positive,
-        negative=negative,
-        unseen=read("unseen_edge_index"),
-        unseen_negative=read("unseen_neg_edge_index"),
-        shape=shape,
-        edge_type=kind,
-    )
+    return Interactions(positive, negative, unseen, unseen_negative, shape, kind)
 
 
 def bipartite_edge_type(data: HeteroData, edge_type: EdgeType | None = None) -> EdgeType:
@@ -103,7 +108,8 @@ def reverse_edge_types(data: HeteroData, edge_type: EdgeType) -> list[EdgeType]:
 
 
 def flip_interactions(data: HeteroData, edge_type: EdgeType, pairs: Tensor) -> HeteroData:
-    """A copy with ``pairs`` [2, K] flipped, in reverse edge types and ``neg_edge_index`` too."""
+    """A copy with ``pairs`` [2, K] flipped, in reverse edge types and among the training negatives
+    too, be they ``neg_edge_index`` or labels."""
     shape = (num_nodes(data, edge_type[0]), num_nodes(data, edge_type[2]))
     pairs = pairs.to(data[edge_type].edge_index.device)
     flipped = copy.copy(data)
@@ -117,10 +123,34 @@ def flip_interactions(data: HeteroData, edge_type: EdgeType, pairs: Tensor) -> H
         flipped[kind].edge_index = index
         for key, values in changed.items():
             flipped[kind][key] = values
-    if "neg_edge_index" in data[edge_type]:
-        before = data[edge_type].neg_edge_index
-        flipped[edge_type].neg_edge_index, _ = flip_edges(before, {}, pairs, shape[1])
+    edges, store = flipped[edge_type].edge_index, flipped[edge_type]
+    if "neg_edge_index" in store:
+        store.neg_edge_index = flip_negatives(store.neg_edge_index, pairs, edges, shape[1])
+    labels = training_labels(data, edge_type)
+    if labels is not None:
+        labels.flip(pairs, edges, shape[1]).write(store)
     return flipped
+
+
+def training_labels(data: HeteroData, edge_type: EdgeType) -> LinkLabels | None:
+    """The labels of ``edge_type``, where they are those of training pairs."""
+    shape = (num_nodes(data, edge_type[0]), num_nodes(data, edge_type[2]))
+    labels = LinkLabels.of(data[edge_type], shape)
+    if labels is None or labels.held_out(data[edge_type].edge_index, shape[1]):
+        return None
+    return labels
+
+
+def with_negatives(data: HeteroData, edge_type: EdgeType, pairs: Tensor) -> HeteroData:
+    """A copy with ``pairs`` [2, K] among the training negatives, where the data list any."""
+    grown = copy.copy(data)
+    store = grown[edge_type]
+    if "neg_edge_index" in store:
+        store.neg_edge_index = torch.cat([store.neg_edge_index, pairs], dim=1)
+    labels = training_labels(data, edge_type)
+    if labels is not None and labels.negative.size(1):
+        replace(labels, negative=torch.cat([labels.negative, pairs], dim=1)).write(store)
+    return grown
 
 
 def num_nodes(data: HeteroData, node_type: str) -> int:

@@ -6,6 +6,8 @@ from torch_geometric.data.storage import EdgeStorage
 
 from .homogeneous import decode
 
+ONE_WHERE_NEW = ("edge_weight", "edge_label")
+
 
 def flip_edges(
     index: Tensor, attributes: dict[str, Tensor], pairs: Tensor, num_targets: int
@@ -13,7 +15,7 @@ def flip_edges(
     """``index`` [2, E] without those of ``pairs`` [2, K] that it holds, and with the others.
 
     The result is sorted by (source, target). A new edge gets ``edge_weight`` 1 and 0 in every
-    other attribute.
+    other attribute but ``edge_label``.
     """
     codes = index[0] * num_targets + index[1]
     flips = pairs[0] * num_targets + pairs[1]
@@ -23,21 +25,31 @@ def flip_edges(
     order = torch.argsort(merged, stable=True)
     changed: dict[str, Tensor] = {}
     for name, values in attributes.items():
-        fill = values.new_full((fresh.numel(), *values.shape[1:]), float(name == "edge_weight"))
+        fill = values.new_full((fresh.numel(), *values.shape[1:]), float(name in ONE_WHERE_NEW))
         changed[name] = torch.cat([values[kept], fill])[order]
     return decode(merged[order], num_targets), changed
 
 
-def edge_attributes(store: EdgeStorage, exclude: tuple[str, ...] = ()) -> dict[str, Tensor]:
-    """The tensors of an edge store with one row for each edge."""
+def flip_negatives(negative: Tensor, pairs: Tensor, edges: Tensor, num_targets: int) -> Tensor:
+    """``negative`` [2, N] without those of ``pairs`` [2, K] that are ``edges`` now, and with the
+    others; sorted by (source, target)."""
+    codes, flips, present = (
+        index[0] * num_targets + index[1] for index in (negative, pairs, edges)
+    )
+    kept = codes[~torch.isin(codes, flips)]
+    return decode(torch.cat([kept, flips[~torch.isin(flips, present)]]).sort().values, num_targets)
+
+
+def edge_attributes(store: EdgeStorage) -> dict[str, Tensor]:
+    """The tensors of an edge store with one row for each edge, labels of other pairs left out."""
     count = store["edge_index"].size(1)
     return {
         key: value
         for key, value in store.items()
         if isinstance(value, Tensor)
         and "index" not in key
-        and "mask" not in key
-        and key not in exclude
+        and f"{key}_index" not in store
+        and not store.is_node_attr(key)
         and value.dim() > 0
         and value.size(0) == count
     }

@@ -18,7 +18,8 @@ def undirected_pairs(data: Data) -> Tensor:
 
     Raises:
         TypeError: ``data`` is no ``Data`` or has no ``edge_index``.
-        ValueError: an edge has no counterpart in the other direction, or an index is out of range.
+        ValueError: an edge has no counterpart in the other direction, or an index is out of range;
+            edge weights are those of a normalised adjacency.
     """
     if not isinstance(data, Data):
         raise TypeError(f"data must be a torch_geometric Data, found {type(data).__name__}.")
@@ -26,6 +27,7 @@ def undirected_pairs(data: Data) -> Tensor:
         raise TypeError("data has neither edge_index nor a sparse adj_t.")
     num_nodes = int(data.num_nodes or 0)
     index = pair_index("data.edge_index", data.edge_index, (num_nodes, num_nodes))
+    _refuse_normalised(index, getattr(data, "edge_weight", None), num_nodes)
     loops = index[0] == index[1]
     if bool(loops.any()):
         logger.info("left out %d self-loops", int(loops.sum()))
@@ -73,6 +75,22 @@ def pair_weights(data: Data) -> Tensor | None:
             "edges; apply torch_geometric.transforms.ToUndirected(reduce='mean') first."
         )
     return high
+
+
+def _refuse_normalised(index: Tensor, weight: Tensor | None, num_nodes: int) -> None:
+    """Raise a ValueError if the weights are 1 / sqrt(d_i d_j), self-loops included.
+
+    To flip an edge would leave the weights around it as they were, and models normalise again.
+    """
+    if weight is None or weight.shape != index.shape[1:] or bool((weight == weight[:1]).all()):
+        return
+    degree = torch.bincount(index[1], minlength=num_nodes).to(weight)
+    product = weight.square() * degree[index[0]] * degree[index[1]]
+    if torch.allclose(product, torch.ones_like(product)):
+        raise ValueError(
+            "data.edge_weight is the adjacency that GCNNorm has normalised already, and models "
+            "normalise it themselves; leave torch_geometric.transforms.GCNNorm out."
+        )
 
 
 def ordered(pairs: Tensor) -> Tensor:

@@ -56,8 +56,9 @@ class Recommendation(Task):
 
     Args:
         data: bipartite ``HeteroData``; ``edge_index`` of ``edge_type`` holds the interactions and
-            ``neg_edge_index``, if present, the sampled non-interactions. Edge attributes such as
-            ratings are not looked at: an interaction is an interaction.
+            ``neg_edge_index``, if present, the sampled non-interactions; in their place
+            ``edge_label_index`` and ``edge_label``, as ``RandomLinkSplit`` leaves them, will do.
+            Edge attributes such as ratings are not looked at: an interaction is an interaction.
         surrogate: ``"cf"``, ``"gmf"``, ``"mlp"`` (CF with a feed-forward head), ``"neumf"``,
             ``"lightgcn"``, settings such as ``CF(dim=8)``, or any module with
             ``scores(pairs, edge_index, edge_weight)``.
@@ -95,7 +96,8 @@ class Recommendation(Task):
     ) -> None:
         self.surrogate = recommender(surrogate)
         self.objective = choice("objective", objective, OBJECTIVES)
-        self.loss = choice("loss", loss, LOSSES)
+        choice("loss", loss, LOSSES)
+        self.loss = loss
         self.dtype = dtype
         check_backend(backend)
         data = with_edge_index(data) if isinstance(data, HeteroData) else data

@@ -42,8 +42,7 @@ def drop_dissimilar(data: Data, threshold: float = 0.01) -> Data:
     purified = copy.copy(data)
     purified.edge_index = data.edge_index[:, kept]
     for name, values in edge_attributes(data._store).items():
-        if not data.is_node_attr(name):
-            purified[name] = values[kept]
+        purified[name] = values[kept]
     return purified
 
 

@@ -1,28 +1,35 @@
 """Victims that are trained as surrogates are: recommenders, and an attack's own surrogate."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from .._checks import choice
 from .._random import generator
 from ..attacks import Injection, MetaAttack
 from ..hypergradient import Hypergradient, Unrolled
 from ..models import NodeSurrogate, Recommender, recommender
 from ..tasks import NodeClassification, Recommendation, Task
+from ..tasks.recommendation import LOSSES
 from .base import NodeVictim, Victim
 
 
 @dataclass(frozen=True)
 class RecommenderVictim(Victim):
-    """A recommender trained full-batch on the log loss of the training pairs.
+    """A recommender trained full-batch on the training pairs.
+
+    One that was trained to rank (``loss="bpr"``) is to be judged by its AUROC: its scores compare
+    the items of a user, and are no log-odds.
 
     Args:
         model: settings such as ``CF(dim=8)``.
         name: what the table calls it.
         training: optimiser, learning rate and number of steps.
         start: seed of the initial parameters, see :class:`Victim`.
+        loss: what training minimises, ``"log"`` or ``"bpr"``, see :class:`Recommendation`.
     """
 
     model: Recommender
@@ -31,6 +38,10 @@ class RecommenderVictim(Victim):
         default_factory=lambda: Unrolled(steps=50, lr=0.05, optimizer="adam")
     )
     start: int | None = None
+    loss: Literal["log", "bpr"] = "log"
+
+    def __post_init__(self) -> None:
+        choice("loss", self.loss, LOSSES)
 
 
 @dataclass(frozen=True)
@@ -61,9 +72,9 @@ def surrogate_victim(
 ) -> RecommenderVictim | SurrogateVictim:
     """The surrogate of ``attack(task, budget, seed)`` as a victim: P^S of the thesis's algorithms.
 
-    It has the surrogate's model, training and initial parameters, so that it is one and the same
-    run for every seed of an evaluation, and appears there with the first. (Where the attack has
-    ``redraw``, these are the initial parameters of ``seed`` itself, not those of a meta-step.)
+    It has the surrogate's model, training, loss and initial parameters, so that it is one and the
+    same run for every seed of an evaluation, and appears there with the first. (Where the attack
+    has ``redraw``, these are the initial parameters of ``seed`` itself, not those of a meta-step.)
 
     Raises:
         TypeError: the attack trains no surrogate, or the task is of an unknown kind.
@@ -75,7 +86,7 @@ def surrogate_victim(
             "random flips do to a surrogate, take that of the attack they are compared with."
         )
     if isinstance(task, Recommendation):
-        return RecommenderVictim(task.surrogate, name, training, seed)
+        return RecommenderVictim(task.surrogate, name, training, seed, task.loss)
     if isinstance(task, NodeClassification):
         return SurrogateVictim(task.surrogate, name, training, seed)
     raise TypeError(f"task must be a Recommendation or NodeClassification, found {task!r}.")

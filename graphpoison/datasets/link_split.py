@@ -1,0 +1,66 @@
+"""The parts of PyG's ``RandomLinkSplit`` as one graph."""
+
+import copy
+
+import torch
+from torch_geometric.data import HeteroData
+
+from ..graph.adjacency import with_edge_index
+from ..graph.bipartite import EdgeType, read_interactions
+
+LABELS = [f"{sign}edge_label{end}" for sign in ("", "pos_", "neg_") for end in ("", "_index")]
+
+
+def from_link_split(
+    train_data: HeteroData, held_out: HeteroData, edge_type: EdgeType | None = None
+) -> HeteroData:
+    """``train_data`` with the labelled pairs of ``held_out`` as unseen pairs.
+
+    Labels give way to the names that this library has for them: those of ``train_data`` that are 0
+    become ``neg_edge_index``, those of ``held_out`` ``unseen_edge_index`` (above 0) and
+    ``unseen_neg_edge_index``. Everything else is that of ``train_data``.
+
+    Args:
+        train_data: the first of ``RandomLinkSplit``'s three, made with ``disjoint_train_ratio=0``.
+        held_out: the second or the third.
+        edge_type: which edges; may be left out where there is but one type.
+
+    Returns:
+        a new graph for :class:`graphpoison.Recommendation` and :func:`graphpoison.evaluate`.
+
+    Raises:
+        TypeError: a part is no ``HeteroData``.
+        ValueError: ``train_data`` has labels of pairs that are no edges of it, or ``held_out`` has
+            none, or they are not of one split.
+    """
+    train = read_interactions(with_edge_index(train_data), edge_type)
+    tested = read_interactions(with_edge_index(held_out), train.edge_type)
+    if train.unseen is not None:
+        raise ValueError(
+            f"train_data[{train.edge_type}] has labels of pairs that are not in its edge_index; "
+            "split with disjoint_train_ratio=0, and give the training part first."
+        )
+    if tested.unseen is None:
+        raise ValueError(
+            f"held_out[{train.edge_type}] has no labels of pairs outside its edge_index; give the "
+            "second or third part of RandomLinkSplit."
+        )
+    if train.shape != tested.shape or _any_common(train.positive, tested.unseen, train.shape[1]):
+        raise ValueError("train_data and held_out are not of one split: draw both at once.")
+    joined = copy.copy(train_data)
+    store = joined[train.edge_type]
+    for key in LABELS:
+        store.pop(key, None)
+    store.unseen_edge_index = tested.unseen
+    for key, index in (
+        ("neg_edge_index", train.negative),
+        ("unseen_neg_edge_index", tested.unseen_negative),
+    ):
+        if index is not None:
+            store[key] = index
+    return joined
+
+
+def _any_common(pairs: torch.Tensor, others: torch.Tensor, num_targets: int) -> bool:
+    codes, known = (index[0] * num_targets + index[1] for index in (pairs, others))
+    return bool(torch.isin(codes, known).any())
