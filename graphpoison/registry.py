@@ -1,7 +1,9 @@
 """Attacks built from names and numbers, as a command line, a file or a form has them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from typing import Any
 
 from torch_geometric.data import Data, HeteroData
@@ -135,22 +137,18 @@ def parse_budget(text: str) -> Budget:
     Raises:
         ValueError: it is neither, or not above 0.
     """
-    digits = text.strip()
-    try:
-        if digits.endswith("%"):
-            budget = Budget.fraction(float(digits[:-1]) / 100)
-        elif digits.isdigit():
-            budget = Budget(int(digits))
-        else:
-            budget = Budget.fraction(float(digits))
-    except ValueError as error:
+    found = re.fullmatch(r"([0-9]*\.?[0-9]+)( ?%)?", text.strip())
+    if found is None:
         raise ValueError(
             f"budget={text!r} is neither a number of flips (500) nor a share of the edges (5% or "
             "0.05)."
-        ) from error
-    if not (budget.flips or budget.share):
+        )
+    number, percent = Fraction(found[1]), found[2] is not None
+    if not number:
         raise ValueError(f"budget={text!r} is nothing to spend; give a number above 0.")
-    return budget
+    if percent or "." in found[1]:
+        return Budget.fraction(float(number / 100 if percent else number))
+    return Budget(int(number))
 
 
 def build_task(data: Data | HeteroData, settings: AttackSettings) -> Task:
@@ -188,7 +186,7 @@ def build_attack(data: Data | HeteroData, settings: AttackSettings) -> Attack | 
 
 def build_training(interactions: bool, settings: AttackSettings) -> TrainingRun:
     """How the surrogate is trained, and differentiated."""
-    optimizer = settings.optimizer or ("adam" if interactions else "sgd")
+    optimizer: Any = settings.optimizer or ("adam" if interactions else "sgd")
     descent = choice("optimizer", optimizer, ["sgd", "adam"]) == "sgd"
     implicit = settings.attack == "meta-implicit"
     if interactions and descent and settings.lr is None:
@@ -222,9 +220,9 @@ def check_budget(
     else:
         unlisted = state.num_pairs - state.num_listed if state.open else 0
         free = unlisted + int(admissible(state, (), allow_removals=removals).sum())
-    count = int((budget.share or 0.0) * state.num_edges + 1e-9) if budget.share else budget.flips
-    if not (count and count <= free):
-        share = f" ({budget.share:.4g} of {state.num_edges:,} edges)" if budget.share else ""
+    count = budget.flips or int(Fraction(str(budget.share or 0)) * state.num_edges)
+    if not 0 < count <= free:
+        share = f" ({100 * budget.share:.4g}% of {state.num_edges:,} edges)" if budget.share else ""
         kinds = "added or removed" if removals else "added"
         raise ValueError(
             f"a budget of {count:,} flips{share} is impossible: {free:,} pairs may be {kinds}; "

@@ -1,7 +1,7 @@
 """``graphpoison attack``."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,7 +44,7 @@ EPILOG = (
 
 def attack(
     ctx: typer.Context,
-    source: shared.Input,
+    input: shared.Input,
     attack: Annotated[
         str, typer.Option(rich_help_panel=PROBLEM, help=f"One of: {', '.join(ATTACKS)}.")
     ] = "meta",
@@ -234,7 +234,7 @@ def attack(
                 test_fraction,
                 data_seed,
             )
-            data = shared.open_input(source, reading, root, device)
+            data = shared.open_input(input, reading, root, device)
             task, chosen = build_task(data, settings), build_attack(data, settings)
             check_budget(limit, task, chosen, settings)
             _check_export(export, data)
@@ -243,14 +243,14 @@ def attack(
         save_config(ctx, save_to)
         started = time.monotonic()
         found = _run(task, chosen, limit, seed, bars(progress), checkpoint)
-        record = {"input": source, "reading": asdict(reading), "settings": asdict(settings)}
-        found = Perturbation(found.flips, {**found.meta, COMMAND: record}, found.fake_users)
+        record = {"input": input, "reading": asdict(reading), "settings": asdict(settings)}
+        found = replace(found, meta={**found.meta, COMMAND: record})
         found.save(out)
         checkpoint.unlink(missing_ok=True)
         if export is not None:
             _export(found.apply(data), export, settings)
         summary = {
-            "input": f"{source}: {shared.sizes(data)}",
+            "input": f"{input}: {shared.sizes(data)}",
             "attack": attack,
             "budget": _spelt(limit, found),
             "flips": len(found),
@@ -260,10 +260,14 @@ def attack(
             "attack loss, first step": found.flips["attack_loss"].iloc[0],
             "attack loss, last step": found.flips["attack_loss"].iloc[-1],
             "seconds": round(time.monotonic() - started, 2),
-            "out": str(out),
+            "out": out,
             "export": export,
         }
-    show_json(summary) if as_json else show_counts(summary, "result")
+    if as_json:
+        show_json(summary)
+        return
+    shown = {name: value for name, value in summary.items() if value is not None}
+    show_counts(shown, f"{attack} on {input}")
 
 
 def checkpoint_beside(path: Path, kind: str) -> Path:
@@ -316,7 +320,7 @@ def _spelt(budget: Budget, found: Perturbation) -> str:
     count = f"{found.meta['budget']:,} flips"
     if budget.share is None:
         return count
-    return f"{budget.share:.4g} of {found.meta['num_edges']:,} edges = {count}"
+    return f"{100 * budget.share:.4g}% of {found.meta['num_edges']:,} edges = {count}"
 
 
 def _edge_type(text: str | None) -> tuple[str, str, str] | None:

@@ -14,7 +14,7 @@ from .errors import usage
 from .evaluate import RANDOM
 from .output import bars, check_writable, logs, show_json, show_table
 
-SMALL = {
+SMALL: dict[str, dict[str, int]] = {
     "synthetic-interactions": {"num_users": 300, "num_items": 400, "num_interactions": 12_000},
     "synthetic-citation": {"num_nodes": 800, "num_words": 500},
 }
@@ -39,7 +39,7 @@ def demo(
         page = out / f"{dataset}.html"
         check_writable(page)
     with logs():
-        data = load(dataset, **SMALL[dataset])
+        data = load(dataset, None, None, **SMALL[dataset])
         task = build_task(data, AttackSettings())
         per_step = max(1, task.state.num_edges // 500)
         settings = AttackSettings(flips_per_step=per_step)

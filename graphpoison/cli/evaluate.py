@@ -28,7 +28,7 @@ EPILOG = "Example: graphpoison evaluate shop.csv flips.npz --random --html repor
 
 def evaluate_command(
     ctx: typer.Context,
-    source: shared.Input,
+    input: shared.Input,
     flips: Annotated[
         list[Path],
         typer.Argument(
@@ -121,7 +121,7 @@ def evaluate_command(
                 test_fraction,
                 data_seed,
             )
-            data = shared.open_input(source, _reading(given, attacks), root, device)
+            data = shared.open_input(input, _reading(given, attacks), root, device)
             chosen = _victims(data, victims)
             counts = _budgets(budgets, attacks)
             _check_fit(data, attacks)
@@ -155,7 +155,7 @@ def evaluate_command(
     if as_json:
         show_json({"table": report.table, "files": files})
         return
-    show_table(report.table, f"{source}: means over {seeds} seeds")
+    show_table(report.table, f"{input}: means over {seeds} seeds")
     for path in files:
         typer.echo(f"wrote {path}")
 

@@ -79,7 +79,16 @@ def show_table(frame: pd.DataFrame, title: str) -> None:
 
 
 def show_counts(counts: Mapping[str, object], title: str) -> None:
-    show_table(pd.DataFrame(counts.items(), columns=["", title], dtype=object), title)
+    """Names and what belongs to them, a line each."""
+    if sys.stdout.isatty():
+        table = Table(title=title, show_header=False)
+        for name, value in counts.items():
+            table.add_row(name, _text(value))
+        Console().print(table)
+        return
+    width = max(map(len, counts))
+    for name, value in counts.items():
+        typer.echo(f"{name:{width}}  {_text(value)}")
 
 
 def _text(value: object) -> str:
@@ -87,7 +96,9 @@ def _text(value: object) -> str:
         return str(value)
     if math.isnan(value):
         return "-"
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4f}"
+    if float(value).is_integer():
+        return f"{value:,.0f}"
+    return f"{value:.4f}" if abs(value) >= 0.1 else f"{value:.3g}"
 
 
 def check_writable(*paths: Path | None) -> None:

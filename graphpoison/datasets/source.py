@@ -62,23 +62,23 @@ def open_graph(
         TypeError: a setting that the data set does not have.
     """
     reading, path = reading or Reading(), Path(source)
-    split = {"test_fraction": reading.test_fraction}
-    split = {name: value for name, value in split.items() if value is not None}
     if str(source) not in names():
         kind = suffix(path)
         if kind in (*TABLES, GRAPH) and not path.is_file():
             raise FileNotFoundError(f"there is no file {str(source)!r}.")
         if kind in TABLES:
-            return _of_table(path, reading, split)
+            return _of_table(path, reading)
         if kind == GRAPH:
             return _of_graph(path, reading)
         if path.exists():
             choice("the suffix of the input", kind, [*TABLES, GRAPH])
     _refuse_columns(source, reading)
-    return load(str(choice("input", str(source), names())), root, reading.seed, **split)
+    share = reading.test_fraction
+    options = {} if share is None else {"test_fraction": share}
+    return load(choice("input", str(source), names()), root, reading.seed, **options)
 
 
-def _of_table(path: Path, reading: Reading, split: dict[str, float]) -> HeteroData:
+def _of_table(path: Path, reading: Reading) -> HeteroData:
     header = reading.header is not False
     frame = read_interactions(path, reading.user, reading.item, header=header)
     if reading.rating is not None and reading.min_rating is not None:
@@ -88,7 +88,8 @@ def _of_table(path: Path, reading: Reading, split: dict[str, float]) -> HeteroDa
             raise ValueError(
                 f"none of the {rows} rows of {path} has {reading.rating} >= {reading.min_rating}."
             )
-    return from_interactions(frame, seed=reading.seed or 0, **split)
+    share = 0.2 if reading.test_fraction is None else reading.test_fraction
+    return from_interactions(frame, test_fraction=share, seed=reading.seed or 0)
 
 
 def _of_graph(path: Path, reading: Reading) -> Data | HeteroData:
