@@ -49,9 +49,9 @@ def save_config(ctx: typer.Context, path: Path | None) -> None:
         if positive:
             names.setdefault(parameter.name, flag)
     chosen = {
-        names[name]: _plain(value)
-        for name, value in ctx.params.items()
-        if name in names and value not in (None, [], ())
+        flag: _plain(ctx.params[name])
+        for name, flag in names.items()
+        if ctx.params[name] not in (None, [], ())
     }
     with atomic_write(path) as file:
         file.write(yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True).encode())

@@ -41,6 +41,8 @@ class OneLineErrors(TyperGroup):
             raise
         except KeyboardInterrupt as error:
             raise _exit("interrupted", INTERRUPTED) from error
+        except Interrupted as error:
+            raise _exit(str(error), INTERRUPTED) from error
         except Exception as error:
             if ctx.meta.get(DEBUG):
                 raise
@@ -48,8 +50,6 @@ class OneLineErrors(TyperGroup):
 
 
 def _code(error: Exception) -> int:
-    if isinstance(error, Interrupted):
-        return INTERRUPTED
     if isinstance(error, WrongUsage):
         return USAGE
     return int(getattr(error, "exit_code", FAILED))  # typer's own
@@ -65,6 +65,6 @@ def message(error: Exception) -> str:
     return str(error) or f"{type(error).__name__} (--debug shows where)"
 
 
-def _exit(message: str, code: int) -> typer.Exit:
-    typer.secho(message, err=True, fg="red" if code != INTERRUPTED else None)
+def _exit(text: str, code: int) -> typer.Exit:
+    typer.secho(text, err=True, fg="red" if code != INTERRUPTED else None)
     return typer.Exit(code)
