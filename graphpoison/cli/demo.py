@@ -54,5 +54,6 @@ def demo(
     if as_json:
         show_json({"table": report.table, "page": page})
         return
-    show_table(report.table, f"{dataset}: {shared.sizes(data)}; means over {SEEDS} seeds")
+    table = report.table[report.table["flips"] == budget]
+    show_table(table, f"{dataset}, {budget} flips on {shared.sizes(data)}; {SEEDS} seeds")
     typer.echo(f"The page is {page.resolve()}: open it in a browser.")

@@ -67,13 +67,13 @@ def _plain(value: Any) -> Any:
 def show_table(frame: pd.DataFrame, title: str) -> None:
     """A frame as a table, without the columns that say nothing; plain text but on a terminal."""
     shown = frame.loc[:, [len(frame) == 1 or frame[key].nunique() > 1 for key in frame]]
-    lines = [[_text(value) for value in line] for line in shown.to_numpy(dtype=object)]
+    written = pd.DataFrame({str(key): _column(shown[key].tolist()) for key in shown})
     if not sys.stdout.isatty():
         typer.echo(title)
-        typer.echo(pd.DataFrame(lines, columns=shown.columns).to_string(index=False))
+        typer.echo(written.to_string(index=False))
         return
-    table = Table(*map(str, shown.columns), title=title)
-    for line in lines:
+    table = Table(*written.columns, title=title)
+    for line in written.to_numpy():
         table.add_row(*line)
     Console().print(table)
 
@@ -96,9 +96,19 @@ def _text(value: object) -> str:
         return str(value)
     if math.isnan(value):
         return "-"
-    if float(value).is_integer():
-        return f"{value:,.0f}"
-    return f"{value:.4f}" if abs(value) >= 0.1 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _column(values: list[Any]) -> list[str]:
+    """Whole numbers as such, if all are; else as many decimals for each."""
+    numbers = [value for value in values if isinstance(value, float) and math.isfinite(value)]
+    decimals = 0 if all(number.is_integer() for number in numbers) else 4
+    return [
+        f"{value:,.{decimals}f}"
+        if isinstance(value, float) and math.isfinite(value)
+        else _text(value)
+        for value in values
+    ]
 
 
 def check_writable(*paths: Path | None) -> None:
