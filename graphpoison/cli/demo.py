@@ -12,7 +12,8 @@ from ..registry import AttackSettings, build_attack, build_task, random_beside
 from . import options as shared
 from .errors import usage
 from .evaluate import RANDOM
-from .output import bars, check_writable, logs, show_json, show_table
+from .files import check_writable
+from .output import bars, logs, show_json, show_table
 
 SMALL: dict[str, dict[str, int]] = {
     "synthetic-interactions": {"num_users": 300, "num_items": 400, "num_interactions": 12_000},

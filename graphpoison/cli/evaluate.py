@@ -17,10 +17,11 @@ from ..registry import AttackSettings, parse_budget, random_beside
 from ..report import Report
 from ..victims import NODE_VICTIMS, node_victim, recommender_victim
 from . import options as shared
-from .attack import COMMAND, checkpoint_beside, fresh_or_resumed
+from .attack import COMMAND
 from .config import save_config
 from .errors import Interrupted, usage
-from .output import bars, check_writable, logs, show_json, show_table
+from .files import check_writable, checkpoint_beside, fresh_or_resumed
+from .output import bars, logs, show_json, show_table
 
 VICTIMS, RANDOM = "Victims", "random"
 EPILOG = "Example: graphpoison evaluate shop.csv flips.npz --random --html report.html"

@@ -4,19 +4,15 @@ import json
 import logging
 import math
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
-
-from .errors import WrongUsage
 
 HARMLESS = ("Sparse CSR tensor support is in beta", "Sparse invariant checks are implicitly")
 
@@ -109,18 +105,3 @@ def _column(values: list[Any]) -> list[str]:
         else _text(value)
         for value in values
     ]
-
-
-def check_writable(*paths: Path | None) -> None:
-    """Refuse at once what could not be written after hours of work."""
-    for path in paths:
-        if path is None:
-            continue
-        if path.is_dir():
-            raise WrongUsage(f"{path} is a folder; name a file to write.")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=path.parent):
-                pass
-        except OSError as error:
-            raise WrongUsage(f"cannot write {path}: {error.strerror}.") from error

@@ -9,7 +9,8 @@ from .._checks import choice
 from ..reproduce import fill, names, reproduce
 from . import options as shared
 from .errors import FAILED, LIBRARY_ERRORS, message, usage
-from .output import bars, check_writable, logs, show_json, show_table
+from .files import check_writable
+from .output import bars, logs, show_json, show_table
 
 EPILOG = "Example: graphpoison reproduce 4.7 --quick --out out/reproduce"
 
