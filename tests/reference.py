@@ -17,6 +17,7 @@ from scipy.optimize import brentq
 from torch import Tensor
 
 Theta = tuple[Tensor, ...]
+NodeLoss = Callable[[Tensor, Tensor], Tensor]
 Start = Theta | Callable[[int], Theta]  # theta_0, or theta_0 as a function of the attack's step
 Flip = tuple[int, int, bool, float, float]  # i, j, added, score, attack loss before the flip
 
@@ -152,6 +153,25 @@ def train_gcn(
     return train_unrolled(loss, theta0, **inner)
 
 
+def node_by_node(name: str) -> NodeLoss:
+    """Losses of the attacker, a node at a time: the mean over all nodes."""
+
+    def of_one(z: Tensor, y: int) -> Tensor:
+        others = [z[c] for c in range(len(z)) if c != y]
+        p = z.exp() / z.exp().sum()
+        return {
+            "cross-entropy": -p[y].log(),
+            "masked-cross-entropy": -p[y].log() if z[y] > max(others) else 0.0 * z[y],
+            "tanh-margin": torch.tanh(max(others) - z[y]),
+            "probability": -p[y],
+        }[name]
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        return sum(of_one(z, int(y)) for z, y in zip(logits, labels, strict=True)) / len(labels)
+
+    return loss
+
+
 def pseudo_labels_of(
     model: str, A: Tensor, X: Tensor, labels: Tensor, train_mask: Tensor, theta0: Theta,
     **inner: Any,
@@ -164,12 +184,13 @@ def pseudo_labels_of(
 def node_meta_gradient(
     model: str, A: Tensor, X: Tensor, labels: Tensor, train_mask: Tensor, theta0: Theta,
     objective: str = "train", pseudo_labels: Tensor | None = None, lam: float = 0.5,
-    approximate: str | None = None, **inner: Any,
+    approximate: str | None = None, others_loss: NodeLoss = F.cross_entropy, **inner: Any,
 ) -> tuple[float, Tensor]:  # fmt: skip
     """(L_atk, dL_atk/dw_ij for every pair i < j), where w_ij enters both A_ij and A_ji.
 
     train: L_atk = CE of the labelled nodes with their labels, at theta_T(w) and A(w)
-    self:  L_atk = CE of the other nodes with their pseudo-labels, at theta_T(w) and A(w)
+    self:  L_atk = CE of the other nodes with their pseudo-labels, at theta_T(w) and A(w);
+           or another `others_loss`
     both:  L_atk = lam * train + (1 - lam) * self
 
     With `approximate` ("before" or "after") the gradient is the `explicit_sum` over training.
@@ -183,7 +204,7 @@ def node_meta_gradient(
         loss = weight * F.cross_entropy(logits[train_mask], labels[train_mask])
         if objective != "train":
             assert pseudo_labels is not None, "objectives self and both need pseudo-labels"
-            others = F.cross_entropy(logits[~train_mask], pseudo_labels[~train_mask])
+            others = others_loss(logits[~train_mask], pseudo_labels[~train_mask])
             loss = loss + (1 - weight) * others
         return loss
 
@@ -203,7 +224,8 @@ def metattack(
     model: str, A: Tensor, X: Tensor, labels: Tensor, train_mask: Tensor, theta0: Start,
     budget: int, objective: str = "train", lam: float = 0.5, allow_removals: bool = True,
     protect_singletons: bool = False, pseudo_labels: Tensor | None = None,
-    allowed: Callable[[Tensor, Tensor], bool] | None = None, **inner: Any,
+    allowed: Callable[[Tensor, Tensor], bool] | None = None,
+    others_loss: NodeLoss = F.cross_entropy, **inner: Any,
 ) -> list[Flip]:  # fmt: skip
     """Greedily flip the pair of largest score (w_flipped - w_clean) * dL_atk/dw, `budget` times.
 
@@ -223,8 +245,9 @@ def metattack(
         start = theta0(step) if callable(theta0) else theta0
         current = adjacency_from_weights(w, len(A))
         loss, gradient = node_meta_gradient(
-            model, current, X, labels, train_mask, start, objective, pseudo_labels, lam, **inner
-        )
+            model, current, X, labels, train_mask, start, objective, pseudo_labels, lam,
+            others_loss=others_loss, **inner,
+        )  # fmt: skip
         score = change * gradient
         score[w != w_clean] = -torch.inf
         if not allow_removals:

@@ -464,4 +464,4 @@ def test_data_sets_are_named_and_counted() -> None:
 
 
 def test_all_names_are_tables_and_figures() -> None:
-    assert len(names()) == 19 + 9
+    assert len(names()) == 19 + 9 + 4

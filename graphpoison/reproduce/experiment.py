@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -123,8 +123,12 @@ class Experiment(ABC):
         """
 
     @abstractmethod
-    def victims(self, seed: int) -> dict[str, tuple[Any, int]]:
-        """Name of a model -> the victim and the seed of its initialisation."""
+    def victims(self, seed: int) -> dict[str, tuple[Any, Sequence[int]]]:
+        """Name of a model -> the victim and the seeds of its initialisations."""
+
+    def turns(self, attack: str, budgets: Sequence[int]) -> list[list[int]]:
+        """The numbers of flips that are the first flips of one and the same attack."""
+        return [list(budgets)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,12 +181,12 @@ class RecommenderExperiment(Experiment):
     def runner(self, attack: str) -> Runner:
         return self._injected(self._attack(attack))
 
-    def victims(self, seed: int) -> dict[str, tuple[Victim, int]]:
+    def victims(self, seed: int) -> dict[str, tuple[Victim, Sequence[int]]]:
         surrogate = self._victim(self.surrogate, "surrogate")
         target = self._victim(self.target, "target")
         if self.same_start:
             target = _with(target, "start", seed)
-        found = {"surrogate": (surrogate, seed + SURROGATE_SEEDS), "target": (target, seed)}
+        found = {"surrogate": (surrogate, [seed + SURROGATE_SEEDS]), "target": (target, [seed])}
         return {name: found[name] for name in self.shown}
 
     def _victim(self, trained: Trained, name: str) -> RecommenderVictim:
@@ -252,8 +256,8 @@ class NodeExperiment(Experiment):
             return RandomAttack()
         return MetaAttack(self.training, self.flips_per_step, redraw=True)
 
-    def victims(self, seed: int) -> dict[str, tuple[Any, int]]:
-        return {"target": ("gcn", seed)}
+    def victims(self, seed: int) -> dict[str, tuple[Any, Sequence[int]]]:
+        return {"target": ("gcn", [seed])}
 
 
 def digits(settings: object) -> str:

@@ -74,16 +74,23 @@ def _measure(
 ) -> pd.DataFrame:
     task, runner = experiment.task(data, attack), experiment.runner(attack)
     budgets = experiment.flips(data)
-    checkpoint = out / "flips" / f"{experiment.attack_label(attack)}-{seed}.npz"
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    found = runner(task, max(budgets), seed=seed, progress=progress, checkpoint=checkpoint)
+    turns = experiment.turns(attack, list(budgets))
+    label = out / "flips" / f"{experiment.attack_label(attack)}-{seed}.npz"
+    label.parent.mkdir(parents=True, exist_ok=True)
     parts = []
-    for model, (victim, start) in experiment.victims(seed).items():
-        for perturbed in experiment.perturbed:
-            report = evaluate(
-                data, {attack: found}, [victim], [start], list(budgets), perturbed, progress
-            )
-            parts.append(report.runs.assign(model=model, seed=seed, perturbed=perturbed))
-    rows = pd.concat(parts, ignore_index=True)
+    for turn in turns:
+        checkpoint = label.with_stem(f"{label.stem}-{max(turn)}") if len(turns) > 1 else label
+        found = runner(task, max(turn), seed=seed, progress=progress, checkpoint=checkpoint)
+        made = {count: min(count, len(found)) for count in turn}
+        for model, (victim, starts) in experiment.victims(seed).items():
+            for perturbed in experiment.perturbed:
+                counts = list(dict.fromkeys(made.values()))
+                report = evaluate(
+                    data, {attack: found}, [victim], starts, counts, perturbed, progress
+                )
+                for count in turn:
+                    rows = report.runs[report.runs["flips"] == made[count]]
+                    parts.append(rows.assign(model=model, perturbed=perturbed, flips=count))
+    rows = pd.concat(parts, ignore_index=True).assign(seed=seed)
     rows["flips"] = rows["flips"].map(budgets)
     return rows[[*RUN_KEYS, "clean", "poisoned"]]

@@ -15,6 +15,7 @@ from ..graph.homogeneous import ordered, pair_weights, undirected_pairs
 from ..graph.kernels import check_backend
 from ..models import ModuleClassifier, NodeInputs, NodeSurrogate, Params, Prepared, node_surrogate
 from ..models.training import Training
+from .attack_losses import ATTACK_LOSSES
 from .base import Task
 
 OBJECTIVES = ("train", "self", "both")
@@ -46,6 +47,9 @@ class NodeClassification(Task):
         labels: what the attacker takes the unlabelled nodes for: ``"pseudo"``, as a surrogate
             trained on the clean graph has it, or ``"oracle"``, the labels of ``data.y``, which
             training does not see.
+        attack_loss: of the unlabelled nodes, instead of their cross-entropy:
+            ``"masked-cross-entropy"``, ``"tanh-margin"`` or ``"probability"``, see
+            :mod:`graphpoison.tasks.attack_losses`.
 
     Raises:
         TypeError, ValueError: the data lack something, or the graph is directed, or ``"all"`` is
@@ -63,6 +67,7 @@ class NodeClassification(Task):
         mix: float = 0.5,
         backend: str = "auto",
         labels: Literal["pseudo", "oracle"] = "pseudo",
+        attack_loss: str = "cross-entropy",
     ) -> None:
         model = node_surrogate(surrogate)
         check_backend(backend)
@@ -83,10 +88,12 @@ class NodeClassification(Task):
         self.mix = in_range("mix", mix, 0.0, 1.0)
         self.oracle = choice("labels", labels, LABELS) == "oracle"
         self.pseudo_labels = y[self.unlabelled] if self.oracle else None
+        self.loss_name = choice("attack_loss", attack_loss, ATTACK_LOSSES)
 
     def describe(self) -> str:
         more = f", mix={self.mix}" if self.objective == "both" else ""
         more += ", labels='oracle'" if self.oracle and self.objective != "train" else ""
+        more += f", attack_loss={self.loss_name!r}" if self.loss_name != "cross-entropy" else ""
         return f"NodeClassification({self.surrogate!r}, objective={self.objective!r}{more})"
 
     def inputs_digested(self) -> tuple[Tensor, ...]:
@@ -118,7 +125,7 @@ class NodeClassification(Task):
                 "graph and call with_clean_model (hypergradients and attacks do so themselves)."
             )
         logits = self.surrogate.logits(self.inputs, params, prepared)[self.unlabelled]
-        self_loss = cross_entropy(logits, self.pseudo_labels)
+        self_loss = ATTACK_LOSSES[self.loss_name](logits, self.pseudo_labels)
         if self.objective == "self":
             return self_loss
         return self.mix * self.train_loss(params, prepared) + (1.0 - self.mix) * self_loss

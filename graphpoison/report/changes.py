@@ -1,0 +1,164 @@
+"""What the flips did to nodes: how many met each, and degrees before and after."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+from torch_geometric.data import Data, HeteroData
+
+from ..graph.adjacency import with_edge_index
+from ..graph.bipartite import read_interactions
+from ..graph.homogeneous import undirected_pairs
+from ..perturbation import Perturbation
+
+MAX_BINS = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """The edges of a clean graph and the flips, in arrays [2, *] of node numbers.
+
+    Args:
+        kinds: what the two ends are, e.g. ``("user", "item")``; ``("node", "node")`` if the graph
+            is homogeneous, each edge being listed once.
+        kept: edges that stay; None where the graph is not known.
+        joined: interactions that fake users started with.
+        added, removed: edges that the flips made and took.
+        sizes: number of nodes of either kind, fake users included.
+        num_fake: the last so many of the first kind are fake users.
+    """
+
+    kinds: tuple[str, str]
+    kept: np.ndarray | None
+    joined: np.ndarray
+    added: np.ndarray
+    removed: np.ndarray
+    sizes: tuple[int, int]
+    num_fake: int
+
+    @property
+    def bipartite(self) -> bool:
+        return self.kinds[0] != self.kinds[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """The nodes of one kind, all arrays [N].
+
+    Args:
+        kind: what they are.
+        added, removed: flips at each.
+        before: degrees in the clean graph, 0 for fake users; None where the graph is not known.
+        after: degrees in the poisoned graph, or None.
+        num_real: nodes with this number or a larger one are fake users.
+    """
+
+    kind: str
+    added: np.ndarray
+    removed: np.ndarray
+    before: np.ndarray | None
+    after: np.ndarray | None
+    num_real: int
+
+    def top(self, count: int = 20) -> pd.DataFrame:
+        """The ``count`` nodes with most flips: node, flips, added, removed, degree before and
+        after (where known), and whether a fake user."""
+        flips = self.added + self.removed
+        hit = np.argsort(-flips, kind="stable")[: min(count, int((flips > 0).sum()))]
+        table = {self.kind: hit, "flips": flips[hit]}
+        table |= {"added": self.added[hit], "removed": self.removed[hit]}
+        if self.before is not None and self.after is not None:
+            table |= {"degree before": self.before[hit], "degree after": self.after[hit]}
+        return pd.DataFrame(table).assign(fake=hit >= self.num_real)
+
+
+def change(perturbation: Perturbation, data: Data | HeteroData | None) -> Change:
+    """``perturbation`` beside the clean graph it was made on, if that is known.
+
+    Raises:
+        ValueError: the flips name nodes that ``data`` lacks.
+    """
+    edge_type = perturbation.meta.get("edge_type")
+    fake = perturbation.fake_users
+    num_fake = 0 if fake is None else fake.count
+    pairs = _array(perturbation.pairs)
+    if isinstance(data, HeteroData):
+        found = read_interactions(with_edge_index(data), None if edge_type is None else edge_type)
+        edges, shape = _array(found.positive), (found.shape[0] + num_fake, found.shape[1])
+    elif data is not None:
+        edges, number = _array(undirected_pairs(with_edge_index(data))), int(data.num_nodes or 0)
+        shape = (number, number)
+    else:
+        seen = 1 + pairs.max(axis=1, initial=-1)
+        shape = tuple(perturbation.meta.get("shape", seen))
+        if edge_type is None:
+            shape = (max(shape), max(shape))
+    if (pairs >= np.array(shape)[:, None]).any():
+        raise ValueError(
+            f"the flips name nodes beyond the {shape[0]} x {shape[1]} of data: it is not the graph "
+            "that was attacked."
+        )
+    removed = _array(perturbation.removed)
+    joined = np.empty((2, 0), dtype=np.int64)
+    if fake is not None:
+        joined = _array(fake.edges) + np.array([[shape[0] - num_fake], [0]])
+    kept = None
+    if data is not None:
+        gone = np.isin(edges[0] * shape[1] + edges[1], removed[0] * shape[1] + removed[1])
+        kept = edges[:, ~gone]
+    kinds = ("node", "node") if edge_type is None else (str(edge_type[0]), str(edge_type[2]))
+    return Change(kinds, kept, joined, _array(perturbation.added), removed, shape, num_fake)
+
+
+def sides(found: Change) -> list[Side]:
+    """Users and items; or the nodes of a homogeneous graph."""
+    ends = [[0], [1]] if found.bipartite else [[0, 1]]
+    return [_side(found, rows) for rows in ends]
+
+
+def _side(found: Change, rows: list[int]) -> Side:
+    number = found.sizes[rows[0]]
+
+    def degrees(edges: np.ndarray) -> np.ndarray:
+        return np.bincount(edges[rows].ravel(), minlength=number)
+
+    added, removed = degrees(found.added), degrees(found.removed)
+    before = after = None
+    if found.kept is not None:
+        # A pair of a fake user that was removed had been joined with, and was never clean.
+        real = found.removed[:, found.removed[0] < found.sizes[0] - found.num_fake]
+        before = degrees(found.kept) + degrees(real)
+        after = degrees(found.kept) + degrees(found.joined) + added - (removed - degrees(real))
+    fake = found.num_fake if rows == [0] else 0
+    return Side(found.kinds[rows[0]], added, removed, before, after, number - fake)
+
+
+def histogram(side: Side) -> pd.DataFrame:
+    """Numbers of nodes by degree: ``degree`` (e.g. ``"4-7"``), ``before`` and ``after``.
+
+    Fake users count only after. Degrees have a bin of their own up to :data:`MAX_BINS`; where there
+    are larger ones, bins widen by powers.
+    """
+    assert side.before is not None
+    assert side.after is not None
+    before, after = side.before[: side.num_real], side.after
+    top = max(int(before.max(initial=0)), int(after.max(initial=0)))
+    edges = np.arange(top + 2)
+    if top > MAX_BINS:
+        edges = np.unique(np.geomspace(1, top + 1, MAX_BINS).round().astype(int))
+        edges = np.concatenate([[0], edges])
+    names = [
+        str(low) if high == low + 1 else f"{low}-{high - 1}"
+        for low, high in pairwise(edges.tolist())
+    ]
+    counts = [
+        np.histogram(degrees, [*edges[:-1], edges[-1] - 0.5])[0] for degrees in (before, after)
+    ]
+    return pd.DataFrame({"degree": names, "before": counts[0], "after": counts[1]})
+
+
+def _array(pairs: Tensor) -> np.ndarray:
+    found: np.ndarray = pairs.cpu().numpy()
+    return found

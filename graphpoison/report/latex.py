@@ -1,0 +1,92 @@
+"""Tables for papers, in LaTeX with booktabs."""
+
+import os
+from collections.abc import Hashable
+
+import numpy as np
+import pandas as pd
+
+from .._checks import positive_int
+from .._io import atomic_write
+from .summary import KEYS, transfer_grid
+
+WORDS = ("attack", "victim", "metric", "split", "surrogate")
+
+
+def to_latex(
+    frame: pd.DataFrame,
+    path: str | os.PathLike[str] | None = None,
+    digits: int = 4,
+    caption: str | None = None,
+    label: str | None = None,
+) -> str:
+    r"""A booktabs table of ``report.table``, or of a transfer matrix; drops as mean ± ci95.
+
+    Needs ``\usepackage{booktabs}``. Of a report, columns whose entries are all the same stand in a
+    comment above the table; of a transfer matrix, rows are surrogates and columns victims.
+
+    Args:
+        frame: ``report.table``, rows chosen from it, or what :func:`graphpoison.transfer_matrix`
+            returned.
+        path: write the table there.
+        digits: decimal places.
+        caption, label: with either, the table floats.
+
+    Raises:
+        ValueError: it is another frame.
+    """
+    positive_int("digits", digits, minimum=0)
+    constant: dict[str, str] = {}
+    if set(KEYS) <= set(frame.columns):
+        constant = {key: str(frame[key].iloc[0]) for key in KEYS if frame[key].nunique() == 1}
+        cells = frame[[key for key in KEYS if key not in constant]].astype(str)
+        cells = cells.assign(
+            clean=[_number(value, digits) for value in frame["clean"]],
+            poisoned=[_number(value, digits) for value in frame["poisoned"]],
+            drop=_plus_minus(frame["drop"], frame["ci95"], digits),
+            seeds=frame["seeds"].astype(str),
+        )
+    else:
+        grid, half = transfer_grid(frame)
+        cells = pd.DataFrame({"surrogate": grid.index.astype(str)})
+        for victim in grid.columns:
+            cells[str(victim)] = _plus_minus(grid[victim], half[victim], digits)
+    text = _tabular(cells, caption, label)
+    if constant:
+        said = "; ".join(f"{key}: {value}" for key, value in constant.items())
+        text = f"% {' '.join(said.split())}\n{text}"
+    if path is not None:
+        with atomic_write(path) as file:
+            file.write(text.encode())
+    return text
+
+
+def _tabular(cells: pd.DataFrame, caption: str | None, label: str | None) -> str:
+    words: list[Hashable] = [
+        name for name in ("attack", "victim", "metric", "split", "surrogate") if name in cells
+    ]
+    style = cells.style.hide(axis="index").format(escape="latex", subset=words)
+    style = style.format_index(escape="latex", axis="columns")
+    text: str = style.to_latex(
+        hrules=True,
+        column_format="".join("l" if name in words else "r" for name in cells.columns),
+        caption=caption,
+        label=label,
+        position_float="centering" if caption or label else None,
+    )
+    return text
+
+
+def _plus_minus(mean: pd.Series, half: pd.Series, digits: int) -> list[str]:
+    return [
+        _number(value, digits) + ("" if np.isnan(width) else rf" $\pm$ {width:.{digits}f}")
+        for value, width in zip(mean, half, strict=True)
+    ]
+
+
+def _number(value: float, digits: int) -> str:
+    """Fixed digits, with LaTeX's minus sign."""
+    if np.isnan(value):
+        return "--"
+    text = f"{abs(value):.{digits}f}"
+    return f"$-${text}" if value < 0 and float(text) else text

@@ -1,0 +1,268 @@
+"""One HTML page for a report: everything is inlined, nothing is fetched."""
+
+import io
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import matplotlib
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from markupsafe import Markup
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from plotly.offline import get_plotlyjs
+
+from .._io import atomic_write
+from ..perturbation import Perturbation
+from . import charts, pictures
+from .changes import Change, Side, change, sides
+from .neighbourhood import neighbourhood
+from .summary import KEYS, excesses, means, measured, random_baseline, spreads, transfer
+from .words import NAMES, beyond_zero, fixed, headline, interval
+
+if TYPE_CHECKING:
+    from .results import Report
+
+INKS = {
+    pictures.INK: "--ink",
+    pictures.PALE: "--faint",
+    pictures.ADDED: "--added",
+    pictures.REMOVED: "--removed",
+    pictures.HIT: "--hit",
+    pictures.PLAIN: "--paper",
+}
+"""Colours of pictures that the page has its own, light and dark, for."""
+
+
+def write_report(report: "Report", path: str | os.PathLike[str]) -> None:
+    """Write ``report`` as a page, see :meth:`graphpoison.Report.to_html`."""
+    runs = report.runs.dropna(subset=["clean", "poisoned"])
+    found = measured(runs)
+    baseline = random_baseline(report.perturbations)
+    changes = {name: change(made, report.data) for name, made in report.perturbations.items()}
+    attacks = [_attack(name, made, number) for number, (name, made) in enumerate(changes.items())]
+    figures = _comparisons(runs, found, baseline)
+    for number, attack in enumerate(attacks):
+        for place, side in enumerate(attack["sides"]):
+            if side["side"].before is not None:
+                figures[f"degrees-{number}-{place}"] = {"": charts.degrees(side["side"])}
+    context = {
+        "finding": headline(runs, *found[0], baseline),
+        "facts": _facts(report, changes),
+        "choices": {_key(*pair): _named(*pair) for pair in found},
+        "rows": list(_rows(runs, baseline)),
+        "baseline": baseline,
+        "attacks": attacks,
+        "figures": figures,
+        "charts": _json({name: _drawable(group) for name, group in figures.items()}),
+        "flips": _json(_flips(report.perturbations, changes)) if changes else None,
+        "provenance": list(_provenance(report)),
+    }
+    _write(context, path)
+
+
+def _write(context: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("graphpoison.report", "assets"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"cell": _cell, "count": "{:,}".format}
+    page = environment.get_template("page.html").render(plotly=Markup(get_plotlyjs()), **context)
+    with atomic_write(path) as file:
+        file.write(page.encode())
+
+
+def _comparisons(
+    runs: pd.DataFrame, found: list[tuple[str, str]], baseline: str | None
+) -> dict[str, dict[str, go.Figure]]:
+    """Charts of the runs, each for all that was measured; those that would say nothing left out."""
+    several = sum(name != baseline for name in runs["attack"].unique()) > 1
+    figures: dict[str, dict[str, go.Figure]] = {"pairs": {}, "curves": {}, "transfer": {}}
+    for metric, split in found:
+        chosen = runs[(runs["metric"] == metric) & (runs["split"] == split)]
+        figures["pairs"][_key(metric, split)] = charts.pairs(chosen, baseline)
+        if (chosen["flips"] > 0).any():
+            figures["curves"][_key(metric, split)] = charts.curves(chosen, baseline)
+        if several and chosen["victim"].nunique() > 1:
+            grid = transfer(runs, metric, split, baseline)
+            figures["transfer"][_key(metric, split)] = charts.transfer(grid)
+    return {name: group for name, group in figures.items() if group}
+
+
+def _key(metric: str, split: str) -> str:
+    return f"{metric}|{split}"
+
+
+def _named(metric: str, split: str) -> str:
+    return f"{NAMES.get(metric, metric)}, {split} data"
+
+
+def _rows(runs: pd.DataFrame, baseline: str | None) -> Iterator[dict[str, Any]]:
+    """The table of the results, a mapping for each line; figures come with their intervals."""
+    table = means(runs).merge(spreads(runs), on=KEYS)
+    if baseline is not None:
+        table = table.merge(excesses(runs, baseline), on=KEYS, how="left")
+    for row in table.to_dict("records"):
+        beyond = _difference(row.get("excess", np.nan), row.get("excess_ci95", np.nan))
+        yield {
+            **{str(key): row[key] for key in [*KEYS, "seeds"]},
+            "key": _key(row["metric"], row["split"]),
+            "figures": [
+                (f"{row['clean']:.4f}", _around(row["clean_ci95"]), True),
+                (f"{row['poisoned']:.4f}", _around(row["poisoned_ci95"]), True),
+                _difference(row["drop"], row["ci95"]),
+                *([] if baseline is None else [beyond]),
+            ],
+        }
+
+
+def _around(half: float) -> str:
+    return "" if np.isnan(half) else f"± {half:.4f}"
+
+
+def _difference(mean: float, half: float) -> tuple[str, str, bool]:
+    """Mean, interval, and whether that leaves 0 out."""
+    said = "" if np.isnan(half) else interval(mean, half)
+    text = "" if np.isnan(mean) else fixed(mean)
+    return text, said, beyond_zero(mean, half) != 0
+
+
+def _facts(report: "Report", changes: Mapping[str, Change]) -> dict[str, str]:
+    """Numbers that say what was attacked, and how often it was tried."""
+    facts = {}
+    found = next(iter(changes.values()), None)
+    if found is not None and found.kept is not None:
+        real = found.sizes[0] - found.num_fake
+        facts[f"{found.kinds[0]}s"] = f"{real:,}"
+        if found.bipartite:
+            facts[f"{found.kinds[1]}s"] = f"{found.sizes[1]:,}"
+        taken = found.removed[0] < real
+        facts["edges"] = f"{found.kept.shape[1] + int(taken.sum()):,}"
+    fake = max((change.num_fake for change in changes.values()), default=0)
+    if fake:
+        facts["fake users"] = f"{fake:,}"
+    facts["flips"] = f"{report.runs['flips'].max():,}"
+    facts["attacks"] = f"{report.runs['attack'].nunique()}"
+    facts["victims"] = f"{report.runs['victim'].nunique()}"
+    facts["seeds"] = f"{report.runs['seed'].nunique()}"
+    return facts
+
+
+def _attack(name: str, found: Change, number: int) -> dict[str, Any]:
+    """What there is to see of one attack's flips; no picture where it made none."""
+    part = neighbourhood(found)
+    made = found.added.shape[1] + found.removed.shape[1]
+    return {
+        "name": name,
+        "sides": [{"side": side, "top": side.top(), **_hits(side)} for side in sides(found)],
+        "picture": _svg(pictures.draw_neighbourhood(part), name, number) if made else None,
+        "added": found.added.shape[1],
+        "removed": found.removed.shape[1],
+        "drawn": len(part.added) + len(part.removed),
+        "nodes": len(part.places),
+    }
+
+
+def _hits(side: Side) -> dict[str, Any]:
+    flips = side.added + side.removed
+    return {
+        "hit": int((flips > 0).sum()),
+        "number": len(flips),
+        "fake": int((flips[side.num_real :] > 0).sum()),
+    }
+
+
+def _svg(figure: Figure, name: str, number: int) -> Markup:
+    """An ``<svg>`` element that takes colours and type from the page, and shares no id with others
+    of another ``number``."""
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(["Creator", "Date", "Format", "Type"])
+    figure.patch.set_alpha(0)
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "graphpoison"}):
+        FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>drawing-{number}-", text)
+    for colour, variable in INKS.items():
+        text = text.replace(colour, f"var({variable})")
+    label = Markup.escape(f"The neighbourhood of the nodes that {name} hit most")
+    return Markup(text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1))
+
+
+def _drawable(group: Mapping[str, go.Figure]) -> dict[str, Any]:
+    return {key: figure.to_plotly_json() for key, figure in group.items()}
+
+
+def _flips(
+    perturbations: Mapping[str, Perturbation], changes: Mapping[str, Change]
+) -> dict[str, Any]:
+    """All flips by columns; fake users are told by their numbers."""
+    parts = [made.flips.assign(attack=name) for name, made in perturbations.items()]
+    table = pd.concat(parts, ignore_index=True)
+    kinds = {found.kinds for found in changes.values()}
+    source, target = next(iter(kinds)) if len(kinds) == 1 else ("source", "target")
+    labels = {"source": source, "target": target, "attack_loss": "attack loss"}
+    if source == target:
+        labels |= {"source": "node", "target": "other node"}
+    columns = ["attack", *(name for name in table.columns if name != "attack")]
+    return {
+        "columns": [{"key": name, "label": labels.get(name, name)} for name in columns],
+        "values": {name: _values(table[name]) for name in columns},
+        "sameKind": source == target,
+        "real": {name: found.sizes[0] - found.num_fake for name, found in changes.items()},
+    }
+
+
+def _values(column: pd.Series) -> list[Any]:
+    """Plain values; None where a number is not finite, which JSON has no word for."""
+    if column.dtype.kind == "f":
+        return [value if np.isfinite(value) else None for value in column.tolist()]
+    return list(column.tolist())
+
+
+def _provenance(report: "Report") -> Iterator[tuple[int, str, str | None]]:
+    """Depth, name and value of everything recorded; a heading has no value.
+
+    An attack that ``report.meta["attacks"]`` describes is not described again.
+    """
+    yield from _flat({"evaluation": report.meta} if report.meta else {}, 0)
+    known = report.meta.get("attacks", ())
+    metas = {name: made.meta for name, made in report.perturbations.items() if name not in known}
+    yield from _flat(metas, 0)
+
+
+def _flat(values: Mapping[Any, Any], depth: int) -> Iterator[tuple[int, str, str | None]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield depth, str(name).replace("_", " "), None
+            yield from _flat(value, depth + 1)
+        elif isinstance(value, list | tuple) and any(isinstance(part, Mapping) for part in value):
+            yield depth, str(name).replace("_", " "), None
+            yield from _flat(dict(enumerate(value, 1)), depth + 1)
+        else:
+            yield depth, str(name).replace("_", " "), _cell(value)
+
+
+def _cell(value: Any) -> str:
+    """A value as a person would write it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_cell, value)) or "none"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _json(value: Any) -> Markup:
+    """JSON that can stand inside a ``<script>`` element."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028"))

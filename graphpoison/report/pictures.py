@@ -1,0 +1,179 @@
+"""Pictures for papers, by matplotlib: PNG, SVG or PDF by the suffix of the file."""
+
+import os
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from .._io import atomic_write
+from .changes import Side, histogram
+from .neighbourhood import Neighbourhood, Node
+from .summary import LABELS, curve, transfer_grid
+
+# Okabe and Ito's colours: told apart by colour-blind people, and by their lightness in grey.
+INK, PALE, ADDED, REMOVED = "#333333", "#b3b3b3", "#d55e00", "#0072b2"
+HIT, PLAIN = "#f0e442", "#ffffff"
+KEPT_LINE: dict[str, Any] = {"color": PALE, "lw": 0.8}
+ADDED_LINE: dict[str, Any] = {"color": ADDED, "lw": 1.8}
+REMOVED_LINE: dict[str, Any] = {"color": REMOVED, "lw": 1.6, "ls": (0, (4, 2.5))}
+
+
+def plot_curves(runs: pd.DataFrame, metric: str, splits: Sequence[str]) -> Figure:
+    """A panel for each split: the metric against flips, with the 95% interval of its mean."""
+    figure, panels = _panels(len(splits), 3.8)
+    for panel, name in zip(panels, splits, strict=True):
+        chosen = runs[(runs["metric"] == metric) & (runs["split"] == name)]
+        for (attack, victim), group in chosen.groupby(["attack", "victim"], sort=False):
+            flips, mean, half = curve(group)
+            (line,) = panel.plot(flips, mean, marker="o", label=f"{attack} ({victim})")
+            panel.fill_between(
+                flips, mean - half, mean + half, color=line.get_color(), alpha=0.2, linewidth=0
+            )
+        panel.set_xlabel("perturbations")
+        panel.set_ylabel(LABELS.get(metric, metric))
+        panel.set_title(f"{name} data")
+        panel.grid(alpha=0.3)
+        panel.legend()
+    return figure
+
+
+def plot_degrees(sides: Sequence[Side]) -> Figure:
+    """A panel for each kind of node: how many have which degree, before and after."""
+    figure, panels = _panels(len(sides), 3.6)
+    for panel, side in zip(panels, sides, strict=True):
+        table = histogram(side)
+        place = np.arange(len(table))
+        panel.bar(place - 0.2, table["before"], 0.4, label="before", color="white", edgecolor=INK)
+        panel.bar(place + 0.2, table["after"], 0.4, label="after", color=ADDED, edgecolor=INK)
+        panel.set_xticks(place, table["degree"], rotation=60, size=8)
+        panel.set_yscale("symlog", linthresh=1)
+        panel.set_xlabel(f"{side.kind} degree")
+        panel.set_ylabel(f"{side.kind}s")
+        panel.grid(alpha=0.3, axis="y")
+        panel.set_axisbelow(True)
+        panel.legend()
+    return figure
+
+
+def plot_transfer(frame: pd.DataFrame, path: str | os.PathLike[str] | None = None) -> Figure:
+    """Drops by surrogate and victim, as a heat map with 95% intervals.
+
+    Args:
+        frame: what :func:`graphpoison.transfer_matrix` returned; a row is added for its baseline.
+        path: write the picture there (PNG, SVG or PDF by the suffix).
+
+    Raises:
+        ValueError: it is another frame.
+    """
+    grid, half = transfer_grid(frame)
+    rows, columns = grid.shape
+    attacks, victims = (
+        [textwrap.fill(str(name), 24) for name in names] for names in (grid.index, grid.columns)
+    )
+    wide = 0.08 * max(len(line) for name in (*attacks, *victims) for line in name.splitlines())
+    lines = 1 + max(name.count("\n") for name in (*attacks, *victims))
+    size = (2.0 + wide + max(1.3, wide) * columns, 1.3 + 0.2 * lines + (0.4 + 0.1 * lines) * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    drops, halves = grid.to_numpy(dtype=float), half.to_numpy(dtype=float)
+    image = axes.imshow(drops, cmap="cividis", aspect="auto")
+    middle = float(np.nanmean([np.nanmin(drops), np.nanmax(drops)]))
+    axes.set_xticks(range(columns), victims)
+    axes.set_yticks(range(rows), attacks)
+    axes.set_xlabel("victim")
+    axes.set_ylabel("attack made with")
+    for row, column in np.ndindex(rows, columns):
+        value, width = drops[row, column], halves[row, column]
+        text = f"{value:.4f}" if np.isnan(width) else f"{value:.4f}\n± {width:.4f}"
+        colour = "white" if value <= middle else "black"
+        axes.text(column, row, text, ha="center", va="center", size=8, color=colour)
+    figure.colorbar(image, label="drop")
+    return save(figure, path)
+
+
+def draw_neighbourhood(part: Neighbourhood) -> Figure:
+    """Kept edges thin and grey, added ones thick and orange, removed ones dashed and blue.
+
+    Larger nodes have more flips; users are circles, items squares and fake users triangles.
+    """
+    tall = max(3.0, 0.24 * max(sum(node[0] == side for node in part.places) for side in (0, 1)))
+    figure = Figure(figsize=(7.0, tall) if part.bipartite else (7.0, 5.4), layout="constrained")
+    axes = figure.subplots()
+    axes.set_axis_off()
+    axes.margins(0.12 if part.bipartite else 0.05, 0.04)
+    for edges, style in (
+        (part.kept, KEPT_LINE),
+        (part.removed, REMOVED_LINE),
+        (part.added, ADDED_LINE),
+    ):
+        for ends in edges:
+            axes.plot(*zip(*(part.places[end] for end in ends), strict=True), zorder=1, **style)
+    for node, place in part.places.items():
+        _draw_node(axes, part, node, place)
+    _legend(axes, part)
+    return figure
+
+
+def _draw_node(axes: Axes, part: Neighbourhood, node: Node, place: tuple[float, float]) -> None:
+    most = max(part.flips.values(), default=0) or 1
+    share = part.flips[node] / most
+    size = 5.0 + (3.0 * share if part.bipartite else 9.0 * share**0.5)
+    axes.plot(
+        *place, marker=_marker(part, node), ms=size, mfc=HIT if part.flips[node] else PLAIN,
+        mec=INK, mew=0.9, ls="", zorder=2,
+    )  # fmt: skip
+    apart, align, level = (0.0, size / 2 + 1), "center", "bottom"
+    if part.bipartite:
+        apart, level = (8.0 if node[0] else -8.0, 0.0), "center"
+        align = "left" if node[0] else "right"
+    axes.annotate(
+        str(node[1]), place, apart, textcoords="offset points", ha=align, va=level, size=8,
+        color=INK,
+    )  # fmt: skip
+
+
+def _marker(part: Neighbourhood, node: Node) -> str:
+    return "^" if node in part.fake else "s" if node[0] else "o"
+
+
+def _legend(axes: Axes, part: Neighbourhood) -> None:
+    """Only what occurs."""
+    lines = [
+        (part.kept, KEPT_LINE, "edge kept"),
+        (part.added, ADDED_LINE, "edge added"),
+        (part.removed, REMOVED_LINE, "edge removed"),
+    ]
+    handles = [Line2D([], [], label=label, **style) for found, style, label in lines if found]
+    kinds = {
+        "fake user" if node in part.fake else part.kinds[node[0]]: _marker(part, node)
+        for node in part.places
+    }
+    for label, marker in kinds.items() if len(kinds) > 1 else ():
+        handles.append(Line2D([], [], ls="", marker=marker, mfc=HIT, mec=INK, label=label))
+    axes.legend(
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, frameon=False,
+        labelcolor=INK,
+    )  # fmt: skip
+
+
+def save(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
+    """``figure``, written to ``path`` if there is one."""
+    if path is not None:
+        FigureCanvasAgg(figure)
+        with atomic_write(path) as file:
+            figure.savefig(file, format=Path(path).suffix.lstrip(".") or "png", dpi=150)
+    return figure
+
+
+def _panels(count: int, height: float) -> tuple[Figure, np.ndarray]:
+    figure = Figure(figsize=(0.8 + 4.6 * count, height), layout="constrained")
+    panels: np.ndarray = figure.subplots(1, count, squeeze=False)[0]
+    return figure, panels

@@ -1,0 +1,160 @@
+"""A report: every run of an evaluation, and the ways to look at it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from torch_geometric.data import Data, HeteroData
+
+from .._checks import choice, positive_int
+from ..perturbation import Perturbation
+from . import latex, pictures
+from .changes import Change, change, sides
+from .neighbourhood import neighbourhood
+from .summary import means, measured, random_baseline, transfer
+
+File = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Victims on the clean and on the poisoned graph.
+
+    Args:
+        runs: DataFrame, one row for each attack, victim, number of flips, seed, metric and split,
+            with the columns ``clean`` and ``poisoned``.
+        perturbations: the attacks by name, whole; none if they are not known.
+        data: the clean graph, where it is known.
+        meta: what the runs depend on besides: settings, seeds, versions, device and time.
+    """
+
+    runs: pd.DataFrame
+    perturbations: Mapping[str, Perturbation] = field(default_factory=dict)
+    data: Data | HeteroData | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Means over seeds, one row for each attack, victim, number of flips, metric and split:
+        clean, poisoned, drop, ci95, seeds.
+
+        ``drop`` is how much worse the poisoned victim is than the clean one of the same seed
+        (positive: the attack hurt), ``ci95`` half the width of the 95% t interval of its mean.
+        """
+        return means(self.runs)
+
+    def to_html(self, path: File) -> None:
+        """Write one page that holds everything and fetches nothing: the finding in words, charts,
+        who was hit, a drawing of the flips, the flips themselves, and what it all depends on.
+
+        What is not known (flips, graph, provenance) is left out. The page is 5 MB, nearly all of
+        it plotly.js.
+
+        Raises:
+            ValueError: no run has a value, or the flips name nodes that the graph lacks.
+        """
+        from .page import write_report  # plotly takes a second to import
+
+        write_report(self, path)
+
+    def to_latex(
+        self,
+        path: File | None = None,
+        digits: int = 4,
+        caption: str | None = None,
+        label: str | None = None,
+    ) -> str:
+        r"""The table for a paper, see :func:`graphpoison.report.to_latex`, which also takes some
+        of the rows only."""
+        return latex.to_latex(self.table, path, digits, caption, label)
+
+    def transfer(self, metric: str | None = None, split: str | None = None) -> pd.DataFrame:
+        """Every attack on every victim after all its flips, in the form of
+        :func:`graphpoison.transfer_matrix`, random attacks being the baseline.
+
+        Args:
+            metric: one that was measured, by default the most telling one.
+            split: one that was measured.
+        """
+        found = measured(self.runs)
+        metric = metric or found[0][0]
+        split = split or next((there for name, there in found if name == metric), found[0][1])
+        return transfer(self.runs, metric, split, random_baseline(self.perturbations))
+
+    def plot(
+        self, metric: str, split: str | Sequence[str] | None = None, path: File | None = None
+    ) -> Figure:
+        """The metric against the number of perturbations, a line for each attack and victim.
+
+        Shaded: the 95% t interval of the mean over seeds. As figures 4.1 to 4.8 of the thesis.
+
+        Args:
+            metric: one that was measured.
+            split: one panel for each; all that were measured by default.
+            path: write the picture there (PNG, SVG or PDF by the suffix).
+        """
+        choice("metric", metric, self.runs["metric"].unique())
+        found = list(self.runs.loc[self.runs["metric"] == metric, "split"].unique())
+        wanted = found if split is None else [split] if isinstance(split, str) else list(split)
+        for name in wanted:
+            choice("split", name, found)
+        return pictures.save(pictures.plot_curves(self.runs, metric, wanted), path)
+
+    def plot_degrees(self, attack: str | None = None, path: File | None = None) -> Figure:
+        """How many nodes have which degree, before and after; a panel each for users and items.
+
+        Args:
+            attack: which one, the first by default.
+            path: write the picture there (PNG, SVG or PDF by the suffix).
+
+        Raises:
+            ValueError: the report knows no such attack, or not the graph.
+        """
+        if self.data is None:
+            raise ValueError("data is not known to this report: give Report(..., data=graph).")
+        return pictures.save(pictures.plot_degrees(sides(self._change(attack))), path)
+
+    def draw_neighbourhood(
+        self,
+        attack: str | None = None,
+        nodes: int = 40,
+        seed: int = 0,
+        path: File | None = None,
+    ) -> Figure:
+        """The nodes hit most, ends of their flips, and some of their other edges.
+
+        Added edges are thick and orange, removed ones dashed and blue, kept ones thin and grey. A
+        bipartite graph is drawn in two columns.
+
+        Args:
+            attack: which one, the first by default.
+            nodes: how many at most.
+            seed: of the layout.
+            path: write the picture there (PNG, SVG or PDF by the suffix).
+
+        Raises:
+            ValueError: the report knows no such attack, or the attack made no flips.
+        """
+        positive_int("nodes", nodes, minimum=2)
+        part = neighbourhood(self._change(attack), nodes, seed)
+        if not part.places:
+            raise ValueError(f"attack={attack!r} made no flips: there is nothing to draw.")
+        return pictures.save(pictures.draw_neighbourhood(part), path)
+
+    def plot_transfer(
+        self, metric: str | None = None, split: str | None = None, path: File | None = None
+    ) -> Figure:
+        """:meth:`transfer` as a heat map, see :func:`graphpoison.report.plot_transfer`."""
+        return pictures.plot_transfer(self.transfer(metric, split), path)
+
+    def _change(self, attack: str | None) -> Change:
+        if not self.perturbations:
+            raise ValueError(
+                "perturbations are not known to this report: give Report(..., perturbations={...})."
+            )
+        name = next(iter(self.perturbations)) if attack is None else attack
+        choice("attack", name, self.perturbations)
+        return change(self.perturbations[name], self.data)

@@ -1,0 +1,135 @@
+"""Runs, summarised: means with intervals, curves, the comparison with random, transfer."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from .._checks import choice
+from ..metrics import confidence_halfwidth, drop
+from ..perturbation import Perturbation
+
+KEYS = ["attack", "victim", "flips", "metric", "split"]
+LABELS = {"accuracy": "accuracy", "auroc": "AUROC", "log_loss": "log loss (nats)"}
+FIRST = [("auroc", "unseen"), ("accuracy", "test"), ("auroc", "train")]
+
+
+def means(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row for each of :data:`KEYS`: clean, poisoned, drop, ci95 (of the drop), seeds."""
+    rows = []
+    for key, group in runs.groupby(KEYS, sort=False):
+        lost = drop(str(key[3]), group["clean"].to_numpy(), group["poisoned"].to_numpy())
+        mean = [group["clean"].mean(), group["poisoned"].mean(), lost.mean()]
+        rows.append([*key, *mean, confidence_halfwidth(lost), len(group)])
+    return pd.DataFrame(rows, columns=[*KEYS, "clean", "poisoned", "drop", "ci95", "seeds"])
+
+
+def spreads(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row for each of :data:`KEYS`: clean_ci95 and poisoned_ci95, of either mean by itself."""
+    rows = [
+        [*key, *(confidence_halfwidth(group[side]) for side in ("clean", "poisoned"))]
+        for key, group in runs.groupby(KEYS, sort=False)
+    ]
+    return pd.DataFrame(rows, columns=[*KEYS, "clean_ci95", "poisoned_ci95"])
+
+
+def excesses(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """How much larger the drop is than that of ``baseline``, paired by seed.
+
+    One row for each of :data:`KEYS` that ``baseline`` was measured at too, with the columns excess
+    and excess_ci95; none for ``baseline`` itself.
+    """
+    shared = ["victim", "flips", "metric", "split", "seed"]
+    beside = runs[runs["attack"] == baseline]
+    both = runs[runs["attack"] != baseline].merge(
+        beside[[*shared, "clean", "poisoned"]], on=shared, suffixes=("", "_random")
+    )
+    rows = []
+    for key, group in both.groupby(KEYS, sort=False):
+        ours, random = (
+            drop(str(key[3]), group[f"clean{end}"], group[f"poisoned{end}"])
+            for end in ("", "_random")
+        )
+        rows.append([*key, (ours - random).mean(), confidence_halfwidth(ours - random)])
+    return pd.DataFrame(rows, columns=[*KEYS, "excess", "excess_ci95"])
+
+
+def curve(group: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Numbers of flips (0 for the clean graph), means and half-widths (0 where there is none)."""
+    first = group[group["flips"] == group["flips"].min()]
+    points = [(0, first["clean"].to_numpy())] if first["flips"].iloc[0] else []
+    for flips, runs in group.groupby("flips"):
+        points.append((int(str(flips)), runs["poisoned"].to_numpy()))
+    counts = np.array([point[0] for point in points])
+    mean = np.array([point[1].mean() for point in points])
+    half = np.nan_to_num([confidence_halfwidth(point[1]) for point in points])
+    return counts, mean, half
+
+
+def measured(runs: pd.DataFrame) -> list[tuple[str, str]]:
+    """The pairs (metric, split) that have values, the most telling one first.
+
+    Raises:
+        ValueError: there are none.
+    """
+    found = runs.dropna(subset=["clean", "poisoned"])[["metric", "split"]].drop_duplicates()
+    pairs = [(str(metric), str(split)) for metric, split in found.to_numpy()]
+    if not pairs:
+        raise ValueError("runs hold no value of any metric: there is nothing to report.")
+    return sorted(pairs, key=lambda pair: FIRST.index(pair) if pair in FIRST else len(FIRST))
+
+
+def random_baseline(perturbations: Mapping[str, Perturbation]) -> str | None:
+    """The first attack whose flips were drawn at random, if there is one."""
+    names = (
+        name
+        for name, perturbation in perturbations.items()
+        if "RandomAttack" in str(perturbation.meta.get("attack"))
+    )
+    return next(names, None)
+
+
+def transfer(
+    runs: pd.DataFrame, metric: str, split: str, baseline: str | None = None
+) -> pd.DataFrame:
+    """Every attack on every victim at the attack's last budget, as
+    :func:`graphpoison.transfer_matrix` gives it; random and random_ci95 only with a ``baseline``.
+    """
+    choice("metric", metric, runs["metric"].unique())
+    runs = runs[runs["metric"] == metric]
+    choice("split", split, runs["split"].unique())
+    runs = runs[runs["split"] == split]
+    last = runs[runs["flips"] == runs.groupby("attack")["flips"].transform("max")]
+    table = means(last).rename(columns={"attack": "surrogate"})
+    ours = table["surrogate"] != baseline
+    found = table[ours].set_index(["surrogate", "victim"])[["clean", "drop", "ci95"]]
+    if baseline is None:
+        return found
+    beside = table[~ours].set_index("victim")[["drop", "ci95"]]
+    return found.join(beside.rename(columns={"drop": "random", "ci95": "random_ci95"}), on="victim")
+
+
+def transfer_grid(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Drops and half-widths, a row for each surrogate and a column for each victim.
+
+    A last row ``random`` where the frame has that column.
+
+    Args:
+        frame: what :func:`transfer` or :func:`graphpoison.transfer_matrix` returned.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if not {"drop", "ci95"} <= set(frame.columns) or frame.index.nlevels != 2:
+        raise ValueError(
+            "frame must be what transfer_matrix returned, with the index (surrogate, victim) and "
+            f"the columns drop and ci95; found the columns {list(frame.columns)}."
+        )
+    surrogates, victims = (frame.index.unique(level) for level in (0, 1))
+    grids = []
+    for own, beside in (("drop", "random"), ("ci95", "random_ci95")):
+        grid = frame[own].unstack().reindex(index=surrogates, columns=victims)
+        if beside in frame:
+            grid.loc["random"] = frame.groupby(level=1, sort=False)[beside].first()
+        grids.append(grid)
+    return grids[0], grids[1]

@@ -1,0 +1,144 @@
+"""Attacks on node classifiers of citation graphs: the Metattack family and its rivals."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, Self
+
+from torch_geometric.data import Data
+
+from ..attacks import DICE, GRBCD, PRBCD, Attack, DegreeAttack, MetaAttack, PGDAttack, RandomAttack
+from ..constraints import Constraint
+from ..hypergradient import Approximate, Unrolled
+from ..models import LinearGCN, ReLUGCN
+from ..tasks import NodeClassification
+from .experiment import Experiment, digits
+
+APPROXIMATE_STEP = 5  # flips from each gradient of A-Meta, which takes several times as long
+
+Maker = Callable[["CitationExperiment"], Attack]
+"""An attack under an experiment's constraints."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A line of the tables: an attack, and what it is after.
+
+    Args:
+        attack: makes it.
+        task: more arguments of :class:`graphpoison.NodeClassification`.
+        whole: whether its first flips are no attack of a smaller budget, so that each budget needs
+            an attack of its own.
+    """
+
+    attack: Maker
+    task: tuple[tuple[str, Any], ...] = ()
+    whole: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CitationExperiment(Experiment):
+    """Victims retrained after several attacks under the same constraints.
+
+    Args:
+        training: of the surrogate.
+        constraints: conditions that hold after every flip.
+        models: names of victims.
+        starts: how many initialisations of each victim a seed stands for.
+    """
+
+    training: Unrolled
+    constraints: tuple[Constraint, ...]
+    models: tuple[str, ...] = ("gcn",)
+    starts: int = 5
+
+    def quick(self) -> Self:
+        return replace(self, flips_per_step=100, starts=2)
+
+    def attack_label(self, attack: str) -> str:
+        parts = (self.dataset, self.training, self.constraints, self.flips_per_step)
+        return f"{attack}-{digits((attack, *parts, max(self.budgets)))}"
+
+    def flips(self, data: Data) -> dict[int, float]:
+        edges = data.num_edges // 2
+        return {int(Fraction(str(share)) / 100 * edges): share for share in self.budgets}
+
+    def turns(self, attack: str, budgets: Sequence[int]) -> list[list[int]]:
+        if not METHODS[attack].whole:
+            return super().turns(attack, budgets)
+        small, *others = sorted(count for count in budgets if count)
+        return [[0, small], *([count] for count in others)]
+
+    def task(self, data: Data, attack: str) -> NodeClassification:
+        options = {"surrogate": LinearGCN(hidden=16), **dict(METHODS[attack].task)}
+        return NodeClassification(data, **options)
+
+    def runner(self, attack: str) -> Attack:
+        if attack not in METHODS:
+            raise LookupError(f"this version of graphpoison has no attack {attack!r} on nodes.")
+        return METHODS[attack].attack(self)
+
+    def victims(self, seed: int) -> dict[str, tuple[Any, Sequence[int]]]:
+        starts = range(seed * self.starts, (seed + 1) * self.starts)
+        return {name: (name, starts) for name in self.models}
+
+
+def _meta(**options: Any) -> Maker:
+    def make(experiment: CitationExperiment) -> Attack:
+        settings = {
+            "gradient": experiment.training,
+            "flips_per_step": experiment.flips_per_step,
+            "constraints": experiment.constraints,
+            "redraw": True,
+        }
+        return MetaAttack(**{**settings, **options})
+
+    return make
+
+
+def _approximate(experiment: CitationExperiment) -> Attack:
+    training = experiment.training
+    gradient = Approximate(training.steps, training.lr, training.momentum)
+    step = APPROXIMATE_STEP * experiment.flips_per_step
+    return _meta(gradient=gradient, flips_per_step=step)(experiment)
+
+
+def _projected(retrain: bool) -> Maker:
+    def make(experiment: CitationExperiment) -> Attack:
+        return PGDAttack(experiment.training, retrain=retrain, constraints=experiment.constraints)
+
+    return make
+
+
+SELF, TRAIN, BOTH = (("objective", "self"),), (("objective", "train"),), (("objective", "both"),)
+MARGIN = (*SELF, ("attack_loss", "tanh-margin"))
+
+METHODS = {
+    "random": Method(lambda experiment: RandomAttack(experiment.constraints)),
+    "degree": Method(lambda experiment: DegreeAttack(experiment.constraints)),
+    "dice": Method(lambda experiment: DICE(experiment.constraints)),
+    "meta-train": Method(_meta(), TRAIN),
+    "meta-self": Method(_meta(), SELF),
+    "meta-both": Method(_meta(), BOTH),
+    "a-meta-train": Method(_approximate, TRAIN),
+    "a-meta-self": Method(_approximate, SELF),
+    "a-meta-both": Method(_approximate, BOTH),
+    "meta-oracle": Method(_meta(), (*SELF, ("labels", "oracle"))),
+    "meta-self-once": Method(_meta(redraw=False), SELF),
+    "meta-self-margin": Method(_meta(), MARGIN),
+    "meta-self-relu": Method(_meta(), (*SELF, ("surrogate", ReLUGCN(hidden=16)))),
+    "pgd": Method(_projected(retrain=False), MARGIN, whole=True),
+    "min-max": Method(_projected(retrain=True), MARGIN, whole=True),
+    "prbcd": Method(
+        lambda experiment: PRBCD(experiment.training, constraints=experiment.constraints),
+        MARGIN,
+        whole=True,
+    ),
+    "grbcd": Method(
+        lambda experiment: GRBCD(experiment.training, constraints=experiment.constraints),
+        MARGIN,
+        whole=True,
+    ),
+}
+"""The attacks by name. ``meta-self-once`` draws the surrogate's parameters once and not for every
+flip; the last four follow the margin, with which they were published."""

@@ -1,0 +1,177 @@
+"""Tables of attacks on node classifiers: settings, the literature's figures, and what we found."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..constraints import DegreeDistribution, NoSingletons
+from ..hypergradient import Unrolled
+from ..metrics import confidence_halfwidth
+from .citation import METHODS, CitationExperiment
+from .experiment import DataSet
+from .tables import markdown_table
+
+SHARES = (0.0, 1.0, 2.5, 5.0, 10.0, 20.0)
+FAMILY = tuple(name for name in METHODS if name != "meta-self-relu")
+VICTIMS = (
+    "gcn",
+    "gat",
+    "sage",
+    "appnp",
+    "sgc",
+    "gcn-jaccard",
+    "gcn-svd",
+    "gnnguard",
+    "soft-median-gcn",
+    "rgcn",
+)
+JIN = "Jin et al. (2020), Table 2, Meta-Self"
+ZUEGNER = "Zügner and Günnemann (2019), Table 1"
+
+
+@dataclass(frozen=True)
+class CitationTable:
+    """An experiment and what others report of it.
+
+    Args:
+        caption: what it shows.
+        experiment: its settings.
+        published: (attack, share of the edges in percent, accuracy, source).
+    """
+
+    caption: str
+    experiment: CitationExperiment
+    published: tuple[tuple[str, float, float, str], ...] = ()
+
+
+def _experiment(
+    name: str,
+    dataset: str,
+    attacks: tuple[str, ...] = FAMILY,
+    budgets: tuple[float, ...] = SHARES,
+    models: tuple[str, ...] = ("gcn",),
+) -> CitationExperiment:
+    return CitationExperiment(
+        name=name,
+        dataset=DataSet(dataset),
+        budgets=budgets,
+        flips_per_step=1,
+        attacks=attacks,
+        training=Unrolled(steps=100, lr=0.1, momentum=0.9),
+        constraints=(NoSingletons(), DegreeDistribution()),
+        models=models,
+    )
+
+
+def _reported(levels: dict[float, float], source: str) -> tuple[tuple[str, float, float, str], ...]:
+    return tuple(("meta-self", share, level, source) for share, level in levels.items())
+
+
+CITATION_TABLES = {
+    "cora": CitationTable(
+        "Attacks on a GCN on Cora",
+        _experiment("cora", "cora"),
+        _reported({0.0: 0.835, 5.0: 0.766, 10.0: 0.704, 20.0: 0.596}, JIN),
+    ),
+    "cora-ml": CitationTable(
+        "Attacks on a GCN on Cora-ML",
+        _experiment("cora-ml", "cora-ml"),
+        (
+            *_reported({0.0: 0.834, 5.0: 0.755}, ZUEGNER),
+            ("meta-train", 5.0, 0.780, ZUEGNER),
+        ),
+    ),
+    "citeseer": CitationTable(
+        "Attacks on a GCN on Citeseer",
+        _experiment("citeseer", "citeseer"),
+        _reported({0.0: 0.720, 5.0: 0.709, 10.0: 0.676, 20.0: 0.620}, JIN),
+    ),
+    "cora-transfer": CitationTable(
+        "Surrogate to victim on Cora",
+        _experiment(
+            "cora-transfer",
+            "cora",
+            ("random", "meta-self", "meta-self-relu", "meta-self-margin"),
+            (0.0, 5.0),
+            VICTIMS,
+        ),
+    ),
+}
+"""The tables by name."""
+
+
+def levels(runs: pd.DataFrame) -> pd.DataFrame:
+    """The victims' accuracy, and what the attack took from it.
+
+    Args:
+        runs: what :func:`graphpoison.reproduce.run` found.
+
+    Returns:
+        Columns ``attack``, ``model``, ``share`` (of the edges, in percent), ``accuracy`` and
+        ``accuracy_ci95``, ``drop`` and ``drop_ci95`` (clean less poisoned of the same start),
+        ``runs``: means over all attacks' and victims' seeds, and half their 95% t intervals.
+    """
+    lines = []
+    for (attack, model, share), group in runs.groupby(["attack", "model", "flips"], sort=False):
+        poisoned = group["poisoned"].to_numpy()
+        lost = group["clean"].to_numpy() - poisoned
+        figures = [poisoned.mean(), confidence_halfwidth(poisoned)]
+        figures += [lost.mean(), confidence_halfwidth(lost)]
+        lines.append([attack, model, share, *figures, len(group)])
+    columns = ["accuracy", "accuracy_ci95", "drop", "drop_ci95", "runs"]
+    return pd.DataFrame(lines, columns=["attack", "model", "share", *columns])
+
+
+def citation_section(table: CitationTable, frame: pd.DataFrame, name: str, command: str) -> str:
+    """What was run and what came out, in markdown.
+
+    Args:
+        table: which one.
+        frame: what :func:`levels` found.
+        name: of the table.
+        command: what made it.
+    """
+    experiment = table.experiment
+    about = (
+        f"Test accuracy, mean of {int(frame['runs'].min())} runs ± half its 95% interval. "
+        "Shares are of the edges of the clean graph."
+    )
+    parts = [f"### {name}: {table.caption}", f"```\n$ {command}\n```", about]
+    if len(experiment.models) == 1:
+        parts.append(_grid(frame, "attack", "share"))
+    else:
+        parts.append(_grid(frame[frame["share"] == frame["share"].max()], "model", "attack"))
+    parts += [_beside(table, frame), f"Settings: `{experiment!r}`"]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _grid(frame: pd.DataFrame, rows: str, columns: str) -> str:
+    """Accuracies with a line for each of one thing and a column for each of another."""
+    clean = frame.assign(cell=[f"{a:.4f} ± {h:.4f}" for a, h in _pairs(frame, "accuracy")])
+    if columns == "attack":
+        untouched = frame["accuracy"] + frame["drop"]
+        first = clean.assign(cell=[f"{level:.4f}" for level in untouched], attack="clean")
+        clean = pd.concat([first.drop_duplicates(rows), clean])
+    wide = clean.set_index([rows, columns])["cell"].unstack(columns, sort=False).fillna("")
+    head = [f"{each:g}%" if isinstance(each, float) else str(each) for each in wide.columns]
+    lines = [[str(index), *line] for index, line in zip(wide.index, wide.to_numpy(), strict=True)]
+    return markdown_table([rows, *head], lines)
+
+
+def _pairs(frame: pd.DataFrame, what: str) -> np.ndarray:
+    return frame[[what, f"{what}_ci95"]].to_numpy()
+
+
+def _beside(table: CitationTable, frame: pd.DataFrame) -> str:
+    """Ours and the figures of the literature, one line each."""
+    ours = frame.set_index(["attack", "share"])["accuracy"]
+    lines = []
+    for attack, share, level, source in table.published:
+        if (attack, share) in ours.index:
+            found = float(ours[attack, share])
+            figures = f"{level:.3f}", f"{found:.4f}", f"{found - level:+.4f}"
+            lines.append([attack, f"{share:g}%", *figures, source])
+    if not lines:
+        return ""
+    return markdown_table(["attack", "share", "published", "ours", "difference", "source"], lines)
