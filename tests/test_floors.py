@@ -19,6 +19,7 @@ FLOORS: dict[str, float] = {
     "__main__": 6,
     "cli": 6,
     "presets": 5,
+    "registry": 5,
     "reproduce": 5,
     "attacks": 4,
     "evaluate": 4,

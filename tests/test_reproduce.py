@@ -452,10 +452,10 @@ def test_the_command_prints_and_fills_a_page(tmp_path: Path) -> None:
 
 def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     code, output = call("reproduce", "4.77", "--out", str(tmp_path))
-    assert code == 1
+    assert code == 2
     assert "Did you mean '4.7'?" in output.replace("\n", " ")
     code, output = call("datasets", "steem")
-    assert code == 1
+    assert code == 2
     assert not list(tmp_path.iterdir())
 
 

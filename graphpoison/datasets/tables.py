@@ -49,7 +49,7 @@ def read_interactions(
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: a column is unknown, or both are the same; an id is missing; the lines do not
-            have the same number of fields; the file is empty.
+            have the same number of fields; the file is empty, or without the header it should have.
     """
     path = Path(path)
     first = _first_line(path)
@@ -59,6 +59,11 @@ def read_interactions(
         return _read_lists(path)
     frame = _read_table(path, separator or _separator(path, first), header)
     columns = list(frame.columns)
+    if header and all(map(_is_number, columns)):
+        raise ValueError(
+            f"{path} has no header, its first line is {first.strip()!r}; name the columns there, "
+            "or give header=False (--no-header)."
+        )
     users = _place("user", user, columns, default=0)
     items = _place("item", item, columns, default=1)
     if users == items:
@@ -165,6 +170,10 @@ def _ids(argument: str, column: "pd.Series[str]", path: Path) -> pd.Series:
 
 def _is_integer(text: str) -> bool:
     return re.fullmatch(r"0|-?[1-9][0-9]{0,17}", text) is not None
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"-?[0-9]+(\.[0-9]*)?", text) is not None
 
 
 def _read_lists(path: Path) -> pd.DataFrame:

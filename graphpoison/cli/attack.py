@@ -1,0 +1,186 @@
+"""``graphpoison attack``."""
+
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import typer
+
+from ..attacks import Attack, Injection
+from ..budget import Budget
+from ..datasets.source import Reading
+from ..perturbation import Perturbation
+from ..registry import (
+    AttackSettings,
+    build_attack,
+    build_task,
+    check_budget,
+    parse_budget,
+)
+from ..tasks import Task
+from . import attack_options as chosen
+from . import options as shared
+from .config import save_config
+from .errors import Interrupted, usage
+from .files import check_export, check_writable, checkpoint_of, write_poisoned
+from .output import bars, logs, show_counts, show_json
+
+COMMAND = "command"
+"""Where the flips' ``meta`` says how they were asked for, so that ``evaluate`` need not be told."""
+
+EPILOG = (
+    "Example: graphpoison attack shop.csv --user-column customer --item-column article "
+    "--budget 5% --out flips.npz --export poisoned.csv"
+)
+
+
+def attack(
+    ctx: typer.Context,
+    input: shared.Input,
+    attack: chosen.Attack = "meta",
+    budget: chosen.Budget = "5%",
+    surrogate: chosen.Surrogate = None,
+    objective: chosen.Objective = None,
+    flips_per_step: chosen.FlipsPerStep = 1,
+    redraw: chosen.Redraw = True,
+    epochs: chosen.Epochs = None,
+    block_size: chosen.BlockSize = None,
+    constraint: chosen.Constraint = None,
+    removals: chosen.Removals = None,
+    candidates: chosen.Candidates = None,
+    new_users: chosen.NewUsers = None,
+    similar_users: chosen.SimilarUsers = None,
+    method: chosen.Method = "sample",
+    steps: chosen.Steps = None,
+    lr: chosen.Lr = None,
+    momentum: chosen.Momentum = None,
+    optimizer: chosen.Optimizer = None,
+    weight_decay: chosen.WeightDecay = None,
+    user_column: shared.UserColumn = None,
+    item_column: shared.ItemColumn = None,
+    header: shared.Header = None,
+    rating_column: shared.RatingColumn = None,
+    min_rating: shared.MinRating = None,
+    edge_type: chosen.EdgeType = None,
+    test_fraction: shared.TestFraction = None,
+    data_seed: shared.DataSeed = None,
+    root: shared.Root = None,
+    seed: chosen.Seed = 0,
+    device: shared.Device = "cpu",
+    progress: shared.Progress = None,
+    resume: shared.Resume = False,
+    overwrite: shared.Overwrite = False,
+    config: shared.Config = None,
+    debug: shared.Debug = False,
+    out: chosen.Out = Path("flips.npz"),
+    export: chosen.Export = None,
+    as_json: shared.Json = False,
+    save_to: shared.SaveConfig = None,
+) -> None:
+    """Find the flips that hurt most, within a budget, and write them to a file."""
+    with logs():
+        with usage():
+            settings = AttackSettings(
+                attack=attack,
+                surrogate=surrogate,
+                objective=objective,
+                candidates=candidates,
+                edge_type=_edge_type(edge_type),
+                steps=steps,
+                lr=lr,
+                momentum=momentum,
+                optimizer=optimizer,
+                weight_decay=weight_decay,
+                flips_per_step=flips_per_step,
+                redraw=redraw,
+                epochs=epochs,
+                block_size=block_size,
+                constraints=tuple(constraint or ()),
+                removals=removals,
+                new_users=new_users,
+                similar_users=similar_users,
+                method=method,
+            )
+            limit = parse_budget(budget)
+            reading = Reading(
+                user_column,
+                item_column,
+                header,
+                rating_column,
+                min_rating,
+                test_fraction,
+                data_seed,
+            )
+            data = shared.open_input(input, reading, root, device)
+            task, attacker = build_task(data, settings), build_attack(data, settings)
+            check_budget(limit, task, attacker, settings)
+            check_export(export, data)
+            check_writable(out, export, save_to)
+            checkpoint = checkpoint_of(out, resume, overwrite)
+        save_config(ctx, save_to)
+        started = time.monotonic()
+        found = _run(task, attacker, limit, seed, bars(progress), checkpoint)
+        record = {"input": input, "reading": asdict(reading), "settings": asdict(settings)}
+        found = replace(found, meta={**found.meta, COMMAND: record})
+        found.save(out)
+        checkpoint.unlink(missing_ok=True)
+        if export is not None:
+            write_poisoned(found.apply(data), export, settings)
+        losses = found.flips["attack_loss"].tolist() or [None]
+        summary = {
+            "input": f"{input}: {shared.sizes(data)}",
+            "attack": attack,
+            "budget": _spelt(limit, found),
+            "flips": len(found),
+            "added": found.added.size(1),
+            "removed": found.removed.size(1),
+            "fake users": 0 if found.fake_users is None else found.fake_users.count,
+            "attack loss, first step": losses[0],
+            "attack loss, last step": losses[-1],
+            "seconds": round(time.monotonic() - started, 2),
+            "out": out,
+            "export": export,
+        }
+    if as_json:
+        show_json(summary)
+        return
+    shown = {name: value for name, value in summary.items() if value is not None}
+    show_counts(shown, f"{attack} on {input}")
+
+
+def _run(
+    task: Task,
+    attack: Attack | Injection,
+    budget: Budget,
+    seed: int,
+    progress: bool,
+    checkpoint: Path,
+) -> Perturbation:
+    try:
+        return attack(task, budget, seed, progress, checkpoint)
+    except BaseException as error:
+        kept = len(Perturbation.load(checkpoint)) if checkpoint.exists() else 0
+        if not kept:
+            checkpoint.unlink(missing_ok=True)
+        elif isinstance(error, KeyboardInterrupt):
+            raise Interrupted(
+                f"interrupted: {checkpoint} holds {kept} flips; the same command with --resume "
+                "goes on."
+            ) from error
+        raise
+
+
+def _spelt(budget: Budget, found: Perturbation) -> str:
+    count = f"{found.meta['budget']:,} flips"
+    if budget.share is None:
+        return count
+    return f"{100 * budget.share:.4g}% of {found.meta['num_edges']:,} edges = {count}"
+
+
+def _edge_type(text: str | None) -> tuple[str, str, str] | None:
+    if text is None:
+        return None
+    parts = tuple(text.split(","))
+    if len(parts) != 3:
+        raise ValueError(f"edge_type must be three names as in user,rates,item; found {text!r}.")
+    return parts

@@ -1,0 +1,141 @@
+"""Options of ``graphpoison attack`` alone."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..registry import ATTACKS, CONSTRAINTS, NODE_BUDGET
+from .options import INPUT, OUTPUT, RUN
+
+PROBLEM, TRAINING, FAKE = "Attack", "Training of the surrogate", "Fake users"
+BY_DEFAULT = "Default: {} for nodes, {} for interactions."
+
+Attack = Annotated[
+    str, typer.Option(rich_help_panel=PROBLEM, help=f"One of: {', '.join(ATTACKS)}.")
+]
+Budget = Annotated[
+    str,
+    typer.Option(
+        rich_help_panel=PROBLEM,
+        help="A number of flips (500), or a share of the clean edges (5% or 0.05).",
+    ),
+]
+Surrogate = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=PROBLEM,
+        help="linear-gcn or relu-gcn for nodes; cf, gmf, mlp, neumf or lightgcn for "
+        "interactions. " + BY_DEFAULT.format("linear-gcn", "cf"),
+    ),
+]
+Objective = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=PROBLEM,
+        help="train, self or both for nodes; train, self or heldout for interactions. "
+        + BY_DEFAULT.format("self", "train"),
+    ),
+]
+FlipsPerStep = Annotated[
+    int, typer.Option(min=1, rich_help_panel=PROBLEM, help="Flips of one meta-gradient.")
+]
+Redraw = Annotated[
+    bool,
+    typer.Option(
+        "--redraw/--no-redraw",
+        rich_help_panel=PROBLEM,
+        help="Start the surrogate from fresh parameters at every step of a meta attack.",
+    ),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        rich_help_panel=PROBLEM,
+        help="Gradient steps of pgd and min-max (default 100), prbcd and grbcd (125).",
+    ),
+]
+BlockSize = Annotated[
+    int | None,
+    typer.Option(
+        min=1, rich_help_panel=PROBLEM, help="Pairs that these four look at. Default: 250000."
+    ),
+]
+Constraint = Annotated[
+    list[str] | None,
+    typer.Option(
+        rich_help_panel=PROBLEM,
+        help=f"{', '.join(CONSTRAINTS)}, {NODE_BUDGET}=3, {NODE_BUDGET}=50% or none; may be "
+        "given several times. " + BY_DEFAULT.format("no-singletons", "none"),
+    ),
+]
+Removals = Annotated[
+    bool | None,
+    typer.Option(
+        "--removals/--no-removals",
+        rich_help_panel=PROBLEM,
+        help="Whether edges may be removed. Default: from graphs of nodes, but for random and "
+        "degree.",
+    ),
+]
+Candidates = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=PROBLEM,
+        help="Which pairs may be flipped: sampled (interactions and negatives) or all. "
+        + BY_DEFAULT.format("all", "sampled"),
+    ),
+]
+NewUsers = Annotated[
+    int | None,
+    typer.Option(min=1, rich_help_panel=FAKE, help="So many new users join, who alone interact."),
+]
+SimilarUsers = Annotated[
+    int | None,
+    typer.Option(min=1, rich_help_panel=FAKE, help="The same, with users like real ones."),
+]
+Method = Annotated[
+    str, typer.Option(rich_help_panel=FAKE, help="How they are made: sample or kmeans.")
+]
+Steps = Annotated[
+    int | None,
+    typer.Option(min=1, rich_help_panel=TRAINING, help="Updates, T. " + BY_DEFAULT.format(100, 50)),
+]
+Lr = Annotated[
+    float | None,
+    typer.Option(rich_help_panel=TRAINING, help="Learning rate. " + BY_DEFAULT.format(0.1, 0.05)),
+]
+Momentum = Annotated[
+    float | None,
+    typer.Option(rich_help_panel=TRAINING, help="Of sgd. " + BY_DEFAULT.format(0.9, 0.0)),
+]
+Optimizer = Annotated[
+    str | None,
+    typer.Option(rich_help_panel=TRAINING, help="sgd or adam. " + BY_DEFAULT.format("sgd", "adam")),
+]
+WeightDecay = Annotated[
+    float | None, typer.Option(rich_help_panel=TRAINING, help="L2 penalty. Default: 0.")
+]
+EdgeType = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=INPUT,
+        help="Which interactions of a .pt with several: user,rates,item.",
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, rich_help_panel=RUN, help="Of the attack.")]
+Out = Annotated[
+    Path,
+    typer.Option(
+        rich_help_panel=OUTPUT,
+        help="The flips; a checkpoint lies beside them until they are done.",
+    ),
+]
+Export = Annotated[
+    Path | None,
+    typer.Option(
+        rich_help_panel=OUTPUT,
+        help="Write the poisoned data too: .csv, .tsv or .inter (interactions), or .pt.",
+    ),
+]

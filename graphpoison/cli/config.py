@@ -1,0 +1,92 @@
+"""Options from a YAML file, and back into one."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import typer
+import yaml
+
+from .._io import atomic_write
+from .errors import DEBUG, WrongUsage
+
+OF_ONE_RUN = ("config", "save_to", "debug", "help", "resume", "overwrite")
+"""What is about the way a command is called, not about what it does."""
+
+
+def load_config(ctx: typer.Context, path: Path | None) -> Path | None:
+    """Make the options in ``path`` the command's defaults, which the command line overrides."""
+    if path is None:
+        return None
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WrongUsage(f"cannot read {path}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise WrongUsage(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict):
+        raise WrongUsage(f"{path} must be lines of 'option: value'.")
+    known = _keys(ctx)
+    defaults: dict[str, Any] = {}
+    for key, value in found.items():
+        flag = str(key).replace("_", "-")
+        if flag not in known:
+            near = difflib.get_close_matches(flag, known, n=1, cutoff=0.4)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise WrongUsage(f"{path}: unknown option {key!r}.{hint}")
+        parameter, positive = known[flag]
+        defaults[parameter.name] = _value(f"{path}: {key}", parameter, positive, value)
+    ctx.default_map = {**(ctx.default_map or {}), **defaults}
+    return path
+
+
+def save_config(ctx: typer.Context, path: Path | None) -> None:
+    """Write the options of this run, under the names that :func:`load_config` knows."""
+    if path is None:
+        return
+    names: dict[str, str] = {}
+    for flag, (parameter, positive) in _keys(ctx).items():
+        if positive:
+            names.setdefault(parameter.name, flag)
+    chosen = {
+        flag: _plain(ctx.params[name])
+        for name, flag in names.items()
+        if ctx.params[name] not in (None, [], ())
+    }
+    with atomic_write(path) as file:
+        file.write(yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True).encode())
+
+
+def set_debug(ctx: typer.Context, value: bool) -> bool:
+    ctx.meta[DEBUG] = value
+    return value
+
+
+def _keys(ctx: typer.Context) -> dict[str, tuple[Any, bool]]:
+    """Names of options and arguments -> parameter, and whether the name switches it on."""
+    found: dict[str, tuple[Any, bool]] = {}
+    for parameter in ctx.command.params:
+        if parameter.name not in OF_ONE_RUN:
+            for option in (*parameter.opts, parameter.name or ""):
+                found.setdefault(option.lstrip("-").replace("_", "-"), (parameter, True))
+            for option in parameter.secondary_opts:
+                found[option.lstrip("-")] = (parameter, False)
+    return found
+
+
+def _value(place: str, parameter: Any, positive: bool, value: Any) -> Any:
+    """``value`` as the command line would give it: lists where there may be several."""
+    if not positive:
+        if not isinstance(value, bool):
+            raise WrongUsage(f"{place} must be true or false, found {value!r}.")
+        return not value
+    several = getattr(parameter, "multiple", False) or parameter.nargs == -1
+    if isinstance(value, list):
+        return value if several else ",".join(map(str, value))
+    return [value] if several and value is not None else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,48 @@
+"""``graphpoison datasets``."""
+
+from typing import Annotated
+
+import typer
+from torch_geometric.data import Data, HeteroData
+
+from .._checks import choice
+from ..datasets import load, names
+from ..graph.bipartite import read_interactions
+from . import options as shared
+from .errors import usage
+from .output import logs, show_counts, show_json
+
+EPILOG = "Example: graphpoison datasets synthetic-interactions"
+
+
+def datasets(
+    name: Annotated[
+        str | None, typer.Argument(show_default=False, help="One to load and count.")
+    ] = None,
+    root: shared.Root = None,
+    debug: shared.Debug = False,
+    as_json: shared.Json = False,
+) -> None:
+    """Name the data sets, or count what one of them holds."""
+    if name is None:
+        show_json({"names": names()}) if as_json else typer.echo("\n".join(names()))
+        return
+    with usage():
+        choice("name", name, names())
+    with logs():
+        counts = _counts(load(name, root=root))
+    show_json({"name": name, **counts}) if as_json else show_counts(counts, name)
+
+
+def _counts(data: Data | HeteroData) -> dict[str, int]:
+    if isinstance(data, Data):
+        return {"nodes": int(data.num_nodes or 0), "edges": data.num_edges // 2}
+    found = read_interactions(data)
+    pairs = {
+        "training interactions": found.positive,
+        "training negatives": found.negative,
+        "unseen interactions": found.unseen,
+        "unseen negatives": found.unseen_negative,
+    }
+    sizes = {name: 0 if index is None else index.size(1) for name, index in pairs.items()}
+    return {"users": found.shape[0], "items": found.shape[1], **sizes}

@@ -1,0 +1,60 @@
+"""``graphpoison demo``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .._checks import choice
+from ..datasets import load
+from ..evaluate import evaluate
+from ..registry import AttackSettings, build_attack, build_task, random_beside
+from . import options as shared
+from .errors import usage
+from .evaluate import RANDOM
+from .files import check_writable
+from .output import bars, logs, show_json, show_table
+
+SMALL: dict[str, dict[str, int]] = {
+    "synthetic-interactions": {"num_users": 300, "num_items": 400, "num_interactions": 12_000},
+    "synthetic-citation": {"num_nodes": 800, "num_words": 500},
+}
+SEEDS = 3
+EPILOG = "Example: graphpoison demo --dataset synthetic-citation"
+
+
+def demo(
+    dataset: Annotated[
+        str, typer.Option(rich_help_panel=shared.INPUT, help=f"{' or '.join(SMALL)}.")
+    ] = "synthetic-interactions",
+    progress: shared.Progress = None,
+    debug: shared.Debug = False,
+    out: Annotated[
+        Path, typer.Option(rich_help_panel=shared.OUTPUT, help="Folder for flips and page.")
+    ] = Path("demo"),
+    as_json: shared.Json = False,
+) -> None:
+    """Attack a small built-in graph, beside random flips, and show what it did: no download."""
+    with usage():
+        choice("dataset", dataset, SMALL)
+        page = out / f"{dataset}.html"
+        check_writable(page)
+    with logs():
+        data = load(dataset, None, None, **SMALL[dataset])
+        task = build_task(data, AttackSettings())
+        per_step = max(1, task.state.num_edges // 500)
+        settings = AttackSettings(flips_per_step=per_step)
+        budget = task.state.num_edges // 20
+        meta = build_attack(data, settings)(task, budget, progress=bars(progress))
+        attacks = {"meta": meta, RANDOM: random_beside(data, meta, settings)}
+        for name, attack in attacks.items():
+            attack.save(out / f"{dataset}_{name}.npz")
+        budgets = [budget // 4, budget // 2, budget]
+        report = evaluate(data, attacks, None, range(SEEDS), budgets, progress=bars(progress))
+        report.to_html(page)
+    if as_json:
+        show_json({"table": report.table, "page": page})
+        return
+    table = report.table[report.table["flips"] == budget]
+    show_table(table, f"{dataset}, {budget} flips on {shared.sizes(data)}; {SEEDS} seeds")
+    typer.echo(f"The page is {page.resolve()}: open it in a browser.")

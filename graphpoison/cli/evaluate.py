@@ -1,0 +1,255 @@
+"""``graphpoison evaluate``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from torch_geometric.data import Data, HeteroData
+
+from .._io import atomic_write
+from ..datasets.source import Reading
+from ..evaluate import evaluate
+from ..models import RECOMMENDERS
+from ..perturbation import Perturbation
+from ..registry import AttackSettings, parse_budget, random_beside
+from ..report import Report
+from ..victims import NODE_VICTIMS, node_victim, recommender_victim
+from . import options as shared
+from .attack import COMMAND
+from .config import save_config
+from .errors import Interrupted, usage
+from .files import check_writable, checkpoint_beside, fresh_or_resumed
+from .output import bars, logs, show_json, show_table
+
+VICTIMS, RANDOM = "Victims", "random"
+EPILOG = "Example: graphpoison evaluate shop.csv flips.npz --random --html report.html"
+
+
+def evaluate_command(
+    ctx: typer.Context,
+    input: shared.Input,
+    flips: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FLIPS.npz...", show_default=False, help="What 'graphpoison attack' wrote."
+        ),
+    ],
+    victims: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=VICTIMS,
+            help=f"Names between commas. For nodes: {', '.join(NODE_VICTIMS)}; for interactions: "
+            f"{', '.join(RECOMMENDERS)}. Default: gcn, or cf.",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, rich_help_panel=VICTIMS, help="Number of initialisations.")
+    ] = 5,
+    budgets: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=VICTIMS,
+            help="Numbers of flips or shares of the edges between commas: 0,100,5%. Default: all "
+            "flips.",
+        ),
+    ] = None,
+    random: Annotated[
+        bool,
+        typer.Option(
+            "--random", rich_help_panel=VICTIMS, help="Add a random attack with as many flips."
+        ),
+    ] = False,
+    include_perturbed: Annotated[
+        bool,
+        typer.Option(
+            "--include-perturbed",
+            rich_help_panel=VICTIMS,
+            help="Keep the flipped pairs in a recommender's metrics.",
+        ),
+    ] = False,
+    user_column: shared.UserColumn = None,
+    item_column: shared.ItemColumn = None,
+    header: shared.Header = None,
+    rating_column: shared.RatingColumn = None,
+    min_rating: shared.MinRating = None,
+    test_fraction: shared.TestFraction = None,
+    data_seed: shared.DataSeed = None,
+    root: shared.Root = None,
+    device: shared.Device = "cpu",
+    progress: shared.Progress = None,
+    resume: shared.Resume = False,
+    overwrite: shared.Overwrite = False,
+    config: shared.Config = None,
+    debug: shared.Debug = False,
+    html: Annotated[
+        Path | None, typer.Option(rich_help_panel=shared.OUTPUT, help="One page with everything.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(rich_help_panel=shared.OUTPUT, help="A figure: .png, .svg or .pdf."),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=shared.OUTPUT,
+            help="Of the figure: accuracy, auroc or log_loss. Default: accuracy, or auroc.",
+        ),
+    ] = None,
+    latex: Annotated[
+        Path | None, typer.Option(rich_help_panel=shared.OUTPUT, help="The table for a paper.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(rich_help_panel=shared.OUTPUT, help="The table as a file.")
+    ] = None,
+    as_json: shared.Json = False,
+    save_to: shared.SaveConfig = None,
+) -> None:
+    """Retrain victims on the clean and on the poisoned data, and say what the flips did to them.
+
+    The input is read as it was for the attack, unless columns, split or seed are given here.
+    """
+    with logs():
+        with usage():
+            attacks = _load(flips)
+            given = Reading(
+                user_column,
+                item_column,
+                header,
+                rating_column,
+                min_rating,
+                test_fraction,
+                data_seed,
+            )
+            data = shared.open_input(input, _reading(given, attacks), root, device)
+            chosen = _victims(data, victims)
+            counts = _budgets(budgets, attacks)
+            _check_fit(data, attacks)
+            check_writable(html, plot, latex, csv, save_to)
+            runs = checkpoint_beside(flips[0], ".csv")
+            fresh_or_resumed(runs, resume, overwrite)
+            check_writable(runs)
+            if random:
+                attacks[RANDOM] = _random(data, attacks)
+        save_config(ctx, save_to)
+        try:
+            report = evaluate(
+                data,
+                attacks,
+                chosen,
+                range(seeds),
+                counts,
+                include_perturbed,
+                bars(progress),
+                checkpoint=runs,
+            )
+        except KeyboardInterrupt as error:
+            if not runs.exists():
+                raise
+            raise Interrupted(
+                f"interrupted: {runs} holds the finished runs; the same command with --resume "
+                "goes on."
+            ) from error
+        files = write_files(report, html, plot, metric or default_metric(data), latex, csv)
+        runs.unlink(missing_ok=True)
+    if as_json:
+        show_json({"table": report.table, "files": files})
+        return
+    show_table(report.table, f"{input}: means over {seeds} seeds")
+    for path in files:
+        typer.echo(f"wrote {path}")
+
+
+def default_metric(data: Data | HeteroData) -> str:
+    return "accuracy" if isinstance(data, Data) else "auroc"
+
+
+def write_files(
+    report: Report,
+    html: Path | None,
+    plot: Path | None,
+    metric: str,
+    latex: Path | None,
+    csv: Path | None,
+) -> list[Path]:
+    """Write what is asked for; the files."""
+    if html is not None:
+        report.to_html(html)
+    if plot is not None:
+        report.plot(metric, path=plot)
+    if latex is not None:
+        report.to_latex(latex)
+    if csv is not None:
+        with atomic_write(csv) as file:
+            report.table.to_csv(file, index=False)
+    return [path for path in (html, plot, latex, csv) if path is not None]
+
+
+def _load(paths: Sequence[Path]) -> dict[str, Perturbation]:
+    names = [path.stem for path in paths]
+    unique = len(set(names)) == len(names) and RANDOM not in names
+    found = {}
+    for name, path in zip(names if unique else map(str, paths), paths, strict=True):
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no file {str(path)!r}.")
+        try:
+            found[name] = Perturbation.load(path)
+        except Exception as error:
+            raise ValueError(f"{path} holds no flips: {error}") from error
+    return found
+
+
+def _record(attack: Perturbation, part: str) -> Mapping[str, Any]:
+    """What ``graphpoison attack`` has noted; nothing if the flips were made otherwise."""
+    found: Mapping[str, Any] = attack.meta.get(COMMAND, {}).get(part, {})
+    return found
+
+
+def _reading(given: Reading, attacks: Mapping[str, Perturbation]) -> Reading:
+    """``given``, and what it leaves open as the attacks have it."""
+    recorded = [Reading(**_record(attack, "reading")) for attack in attacks.values()]
+    wanted = {name: value for name, value in asdict(given).items() if value is not None}
+    readings = {replace(reading, **wanted) for reading in recorded}
+    if len(readings) > 1:
+        raise ValueError("these attacks read their input in different ways: evaluate them singly.")
+    return readings.pop()
+
+
+def _victims(data: Data | HeteroData, names: str | None) -> list[Any] | None:
+    if names is None:
+        return None
+    victim: Any = node_victim if isinstance(data, Data) else recommender_victim
+    return [victim(name.strip()) for name in names.split(",")]
+
+
+def _budgets(text: str | None, attacks: Mapping[str, Perturbation]) -> list[int] | None:
+    """Numbers of flips that every attack has made."""
+    if text is None:
+        return None
+    edges = next(iter(attacks.values())).meta.get("num_edges", 0)
+    counts = []
+    for part in text.split(","):
+        if part.strip() == "0":
+            counts.append(0)
+            continue
+        budget = parse_budget(part)
+        counts.append(budget.flips or int((budget.share or 0.0) * edges + 1e-9))
+    for attack in attacks.values():
+        attack.prefix(max(counts))
+    return sorted(set(counts))
+
+
+def _check_fit(data: Data | HeteroData, attacks: Mapping[str, Perturbation]) -> None:
+    for name, attack in attacks.items():
+        try:
+            attack.apply(data)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name} does not fit this input: {error}") from error
+
+
+def _random(data: Data | HeteroData, attacks: Mapping[str, Perturbation]) -> Perturbation:
+    longest = max(attacks.values(), key=len)
+    settings = AttackSettings.of(_record(longest, "settings"))
+    edge_type = longest.meta.get("edge_type")
+    return random_beside(data, longest, replace(settings, edge_type=edge_type))

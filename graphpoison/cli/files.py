@@ -1,0 +1,68 @@
+"""The files of a command: none is lost, and none turns out not to be writable after hours."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from torch_geometric.data import Data, HeteroData
+
+from ..datasets import save_graph, write_interactions
+from ..datasets.export import SEPARATOR
+from ..datasets.source import GRAPH
+from ..datasets.tables import suffix
+from ..registry import AttackSettings
+from .errors import WrongUsage
+
+
+def check_writable(*paths: Path | None) -> None:
+    """Refuse at once what could not be written after hours of work."""
+    for path in paths:
+        if path is None:
+            continue
+        if path.is_dir():
+            raise WrongUsage(f"{path} is a folder; name a file to write.")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+        except OSError as error:
+            raise WrongUsage(f"cannot write {path}: {error.strerror}.") from error
+
+
+def checkpoint_beside(path: Path, kind: str) -> Path:
+    """``flips.checkpoint.npz`` for ``flips.npz``."""
+    return path.with_name(f"{path.stem}.checkpoint{kind}")
+
+
+def fresh_or_resumed(path: Path, resume: bool, overwrite: bool) -> Path:
+    """Refuse to go on with, or to lose, what an interrupted run has left."""
+    if path.exists() and overwrite and not resume:
+        path.unlink()
+    if path.exists() and not resume:
+        raise WrongUsage(
+            f"{path} is there, left by an interrupted run: go on with --resume, or start anew with "
+            "--overwrite."
+        )
+    return path
+
+
+def checkpoint_of(out: Path, resume: bool, overwrite: bool) -> Path:
+    checkpoint = fresh_or_resumed(checkpoint_beside(out, ".npz"), resume, overwrite)
+    if out.exists() and not overwrite and not checkpoint.exists():
+        raise WrongUsage(f"{out} is there already: name another --out, or give --overwrite.")
+    return checkpoint
+
+
+def check_export(path: Path | None, data: Data | HeteroData) -> None:
+    if path is None:
+        return
+    kinds = [GRAPH, *SEPARATOR] if isinstance(data, HeteroData) else [GRAPH]
+    if suffix(path) not in kinds:
+        raise ValueError(f"export={str(path)!r} must end in {' or '.join(kinds)} for this input.")
+
+
+def write_poisoned(poisoned: Any, path: Path, settings: AttackSettings) -> None:
+    if suffix(path) == GRAPH:
+        save_graph(poisoned.cpu(), path)
+    else:
+        write_interactions(poisoned, path, settings.edge_type)

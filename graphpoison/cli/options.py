@@ -1,0 +1,150 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from torch_geometric.data import Data, HeteroData
+
+from ..datasets.source import Reading, open_graph
+from .config import load_config, set_debug
+from .errors import WrongUsage
+
+INPUT, OUTPUT, RUN = "Input", "Output", "Run"
+
+Input = Annotated[
+    str,
+    typer.Argument(
+        metavar="INPUT",
+        show_default=False,
+        help="A data set by name (see 'graphpoison datasets'), a table of interactions (.csv, "
+        ".tsv, RecBole's .inter), or a graph saved by graphpoison.datasets.save_graph (.pt).",
+    ),
+]
+UserColumn = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=INPUT, help="Column of user ids. Default: user, user_id, or the first."
+    ),
+]
+ItemColumn = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=INPUT, help="Column of item ids. Default: item, item_id, or the second."
+    ),
+]
+Header = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header",
+        rich_help_panel=INPUT,
+        help="Whether the first line names the columns; else they are 0, 1, ... Default: it does.",
+    ),
+]
+RatingColumn = Annotated[
+    str | None, typer.Option(rich_help_panel=INPUT, help="Column that --min-rating is about.")
+]
+MinRating = Annotated[
+    float | None, typer.Option(rich_help_panel=INPUT, help="Leave out rows rated lower.")
+]
+TestFraction = Annotated[
+    float | None,
+    typer.Option(
+        rich_help_panel=INPUT, help="Share of the interactions kept unseen. Default: 0.2."
+    ),
+]
+DataSeed = Annotated[
+    int | None,
+    typer.Option(
+        min=0, rich_help_panel=INPUT, help="Of negatives and split. Default: the data set's."
+    ),
+]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        "--dataset-root",
+        rich_help_panel=INPUT,
+        help="Folder of data sets, searched before other places.",
+    ),
+]
+Device = Annotated[
+    str, typer.Option(rich_help_panel=RUN, help="Where to compute: cpu, cuda, cuda:1, ...")
+]
+Progress = Annotated[
+    bool | None,
+    typer.Option(
+        "--progress/--no-progress",
+        rich_help_panel=RUN,
+        help="Show progress bars (on stderr). Default: on a terminal.",
+    ),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", rich_help_panel=RUN, help="Go on where a run was interrupted.")
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", rich_help_panel=RUN, help="Replace what an earlier run left."),
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json", rich_help_panel=OUTPUT, help="Print one JSON object on stdout, nothing else."
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        is_eager=True,
+        callback=load_config,
+        rich_help_panel=RUN,
+        help="YAML file of these options; the command line wins.",
+    ),
+]
+SaveConfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--save-config",
+        rich_help_panel=OUTPUT,
+        help="Write the options of this run, for --config.",
+    ),
+]
+Debug = Annotated[
+    bool,
+    typer.Option(
+        "--debug",
+        is_eager=True,
+        callback=set_debug,
+        rich_help_panel=RUN,
+        help="Show where an error came from.",
+    ),
+]
+
+
+def open_input(source: str, reading: Reading, root: Path | None, device: str) -> Data | HeteroData:
+    """The graph of a command's INPUT, on its device."""
+    place = _device(device)
+    return open_graph(source, reading, root).to(place)
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise WrongUsage(f"device {name!r} is not known; use cpu or cuda.") from error
+    if device.type not in ("cpu", "cuda"):
+        raise WrongUsage(f"device {name!r} is not known; use cpu or cuda.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise WrongUsage(f"device {name!r} is not there: PyTorch finds {found} GPUs; use cpu.")
+    return device
+
+
+def sizes(data: Data | HeteroData) -> str:
+    """One line: how large a graph is."""
+    if isinstance(data, Data):
+        return f"{data.num_nodes:,} nodes, {data.num_edges // 2:,} edges"
+    return ", ".join(
+        [f"{data[kind].num_nodes:,} {kind}s" for kind in data.node_types]
+        + [f"{data[kind].num_edges:,} training interactions" for kind in data.edge_types]
+    )

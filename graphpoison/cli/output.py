@@ -1,0 +1,107 @@
+"""What commands print: tables for people, one JSON object for programs, logs on stderr."""
+
+import json
+import logging
+import math
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.table import Table
+
+HARMLESS = ("Sparse CSR tensor support is in beta", "Sparse invariant checks are implicitly")
+
+
+@contextmanager
+def logs() -> Iterator[None]:
+    """The library's messages on stderr, without PyTorch's remarks about what it thinks beta."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("graphpoison")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        with warnings.catch_warnings():
+            for message in HARMLESS:
+                warnings.filterwarnings("ignore", message)
+            yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def bars(progress: bool | None) -> bool:
+    """Whether to show progress bars: on a terminal, unless told otherwise."""
+    return sys.stderr.isatty() if progress is None else progress
+
+
+def show_json(content: Mapping[str, Any]) -> None:
+    """One object on stdout; what is not a number in JSON is null."""
+    typer.echo(json.dumps(_plain(content), allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, pd.DataFrame):
+        return _plain(value.to_dict("records"))
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if hasattr(value, "item"):  # a number of NumPy
+        return _plain(value.item())
+    return value if isinstance(value, str | int | None) else str(value)
+
+
+def show_table(frame: pd.DataFrame, title: str) -> None:
+    """A frame as a table, without the columns that say nothing; plain text but on a terminal."""
+    shown = frame.loc[:, [len(frame) == 1 or frame[key].nunique() > 1 for key in frame]]
+    written = pd.DataFrame({str(key): _column(shown[key].tolist()) for key in shown})
+    if not sys.stdout.isatty():
+        typer.echo(title)
+        typer.echo(written.to_string(index=False))
+        return
+    table = Table(*written.columns, title=title)
+    for line in written.to_numpy():
+        table.add_row(*line)
+    Console().print(table)
+
+
+def show_counts(counts: Mapping[str, object], title: str) -> None:
+    """Names and what belongs to them, a line each."""
+    if sys.stdout.isatty():
+        table = Table(title=title, show_header=False)
+        for name, value in counts.items():
+            table.add_row(name, _text(value))
+        Console().print(table)
+        return
+    width = max(map(len, counts))
+    for name, value in counts.items():
+        typer.echo(f"{name:{width}}  {_text(value)}")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if math.isnan(value):
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _column(values: list[Any]) -> list[str]:
+    """Whole numbers as such, if all are; else as many decimals for each."""
+    numbers = [value for value in values if isinstance(value, float) and math.isfinite(value)]
+    decimals = 0 if all(number.is_integer() for number in numbers) else 4
+    return [
+        f"{value:,.{decimals}f}"
+        if isinstance(value, float) and math.isfinite(value)
+        else _text(value)
+        for value in values
+    ]

@@ -1,0 +1,79 @@
+"""``graphpoison reproduce``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .._checks import choice
+from ..reproduce import fill, names, reproduce
+from . import options as shared
+from .errors import FAILED, LIBRARY_ERRORS, message, usage
+from .files import check_writable
+from .output import bars, logs, show_json, show_table
+
+EPILOG = "Example: graphpoison reproduce 4.7 --quick --out out/reproduce"
+
+
+def reproduce_command(
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE",
+            show_default=False,
+            help="4.1 to 4.19, figure-4.1 to figure-4.9, or all.",
+        ),
+    ],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="At most five meta-gradients an attack.")
+    ] = False,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Number of seeds. Default: 3, or 2 with --quick.")
+    ] = None,
+    root: shared.Root = None,
+    progress: shared.Progress = None,
+    config: shared.Config = None,
+    debug: shared.Debug = False,
+    out: Annotated[
+        Path,
+        typer.Option(
+            rich_help_panel=shared.OUTPUT,
+            help="Folder for everything; what it holds is not run again.",
+        ),
+    ] = Path("out/reproduce"),
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            rich_help_panel=shared.OUTPUT,
+            help="Markdown page to put the section in, between its marks.",
+        ),
+    ] = None,
+    as_json: shared.Json = False,
+) -> None:
+    """Measure a table or figure of the thesis again; print ours beside the thesis's figures."""
+    with usage():
+        choice("table", table, [*names(), "all"])
+        check_writable(out / "table", page)
+    found, failed = {}, False
+    with logs():
+        for name in names() if table == "all" else [table]:
+            try:
+                outcome = reproduce(name, out, seeds, quick, root, bars(progress))
+                if page is not None:
+                    fill(page, {name: outcome.section})
+            except LIBRARY_ERRORS as error:
+                if debug:
+                    raise
+                typer.secho(f"error: {name}: {message(error)}", err=True, fg="red")
+                failed = True
+                continue
+            found[name] = {"table": outcome.frame, "files": outcome.files}
+            if not as_json:
+                if outcome.frame is not None:
+                    show_table(outcome.frame, f"Table {name}")
+                for path in outcome.files:
+                    typer.echo(f"wrote {path}")
+    if as_json:
+        show_json(found)
+    if failed:
+        raise typer.Exit(FAILED)

@@ -1,0 +1,116 @@
+"""A graph from whatever somebody has: the name of a data set, a table, or a saved graph."""
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch_geometric.data import Data, HeteroData
+
+from .._checks import choice
+from . import load, names
+from .filters import at_least
+from .interactions import from_interactions
+from .storage import load_graph
+from .tables import read_interactions, suffix
+
+TABLES = (".csv", ".tsv", ".inter")
+GRAPH = ".pt"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How :func:`open_graph` reads its source; None leaves a thing as it is by default.
+
+    Args:
+        user, item: columns of a table, see :func:`graphpoison.datasets.read_interactions`.
+        header: whether the first line of a table names its columns.
+        rating: the column of a table that ``min_rating`` is about.
+        min_rating: rows of a table below it are left out.
+        test_fraction: share of the interactions that is unseen.
+        seed: of negatives and split.
+    """
+
+    user: str | None = None
+    item: str | None = None
+    header: bool | None = None
+    rating: str | None = None
+    min_rating: float | None = None
+    test_fraction: float | None = None
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.rating is None) != (self.min_rating is None):
+            raise ValueError("rating and min_rating belong together: give both or neither.")
+
+
+def open_graph(
+    source: str | Path, reading: Reading | None = None, root: str | Path | None = None
+) -> Data | HeteroData:
+    """The graph of ``source``.
+
+    Args:
+        source: one of :func:`graphpoison.datasets.names`; a table ``.csv``, ``.tsv`` or
+            ``.inter``, perhaps with ``.gz``; or ``.pt``, a graph of
+            :func:`graphpoison.datasets.save_graph`.
+        reading: how it is read.
+        root: folder of data sets, see :func:`graphpoison.datasets.load`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: unknown name, column or suffix; a file that is not what its suffix says; a
+            setting of ``reading`` that such a source does not have.
+        TypeError: a setting that the data set does not have.
+    """
+    reading, path = reading or Reading(), Path(source)
+    if str(source) not in names():
+        kind = suffix(path)
+        if kind in (*TABLES, GRAPH) and not path.is_file():
+            raise FileNotFoundError(f"there is no file {str(source)!r}.")
+        if kind in TABLES:
+            return _of_table(path, reading)
+        if kind == GRAPH:
+            return _of_graph(path, reading)
+        if path.exists():
+            choice("the suffix of the input", kind, [*TABLES, GRAPH])
+    _refuse_columns(source, reading)
+    share = reading.test_fraction
+    options = {} if share is None else {"test_fraction": share}
+    return load(choice("input", str(source), names()), root, reading.seed, **options)
+
+
+def _of_table(path: Path, reading: Reading) -> HeteroData:
+    header = reading.header is not False
+    frame = read_interactions(path, reading.user, reading.item, header=header)
+    if reading.rating is not None and reading.min_rating is not None:
+        frame.columns = frame.columns.map(str)
+        rows, frame = len(frame), at_least(frame, reading.rating, reading.min_rating)
+        if frame.empty:
+            raise ValueError(
+                f"none of the {rows} rows of {path} has {reading.rating} >= {reading.min_rating}."
+            )
+    share = 0.2 if reading.test_fraction is None else reading.test_fraction
+    return from_interactions(frame, test_fraction=share, seed=reading.seed or 0)
+
+
+def _of_graph(path: Path, reading: Reading) -> Data | HeteroData:
+    _refuse_columns(path, reading)
+    if reading.test_fraction is not None or reading.seed is not None:
+        raise ValueError(f"{path} is a graph and has its split already: no test_fraction or seed.")
+    try:
+        return load_graph(path)
+    except ValueError as error:
+        if isinstance(error.__cause__, pickle.UnpicklingError):
+            raise ValueError(
+                f"{path} needs pickle, which may run code and is not read; if you trust it, in "
+                f"Python: graphpoison.datasets.save_graph(torch.load({str(path)!r}, "
+                "weights_only=False), 'safe.pt')."
+            ) from error
+        raise ValueError(
+            f"{path} is no graph written by graphpoison.datasets.save_graph."
+        ) from error
+
+
+def _refuse_columns(source: str | Path, reading: Reading) -> None:
+    columns = (reading.user, reading.item, reading.header, reading.rating)
+    if any(value is not None for value in columns):
+        raise ValueError(f"{str(source)!r} is no table: it has no columns to choose.")

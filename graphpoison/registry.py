@@ -1,0 +1,287 @@
+"""Attacks built from names and numbers, as a command line, a file or a form has them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from typing import Any
+
+from torch_geometric.data import Data, HeteroData
+
+from ._checks import choice, positive_int
+from .attacks import (
+    DICE,
+    GRBCD,
+    PRBCD,
+    Attack,
+    DegreeAttack,
+    Injection,
+    MetaAttack,
+    NewUsers,
+    PGDAttack,
+    RandomAttack,
+    SimilarUsers,
+)
+from .budget import Budget
+from .constraints import (
+    Connectivity,
+    Constraint,
+    DegreeDistribution,
+    NodeBudget,
+    NoSingletons,
+    admissible,
+)
+from .hypergradient import Approximate, Implicit, Unrolled
+from .hypergradient.training_run import TrainingRun
+from .perturbation import Perturbation
+from .tasks import NodeClassification, Recommendation, Task
+from .tasks.fake_users import with_fake_users
+
+ATTACKS = {
+    "meta": "exact meta-gradient (thesis, Algorithm 1; Metattack)",
+    "meta-approx": "Meta-Approx, A-Meta (thesis, Algorithm 3)",
+    "meta-implicit": "meta-gradient at convergence",
+    "random": "random flips (thesis, Algorithm 2)",
+    "dice": "DICE, by true labels",
+    "degree": "pairs of the largest degrees",
+    "pgd": "projected gradient",
+    "min-max": "projected gradient, retraining",
+    "prbcd": "PRBCD, random blocks",
+    "grbcd": "GRBCD, greedy random blocks",
+}
+CONSTRAINTS: dict[str, type[Constraint]] = {
+    "no-singletons": NoSingletons,
+    "degree-distribution": DegreeDistribution,
+    "connectivity": Connectivity,
+}
+NODE_BUDGET, NO_CONSTRAINT = "node-budget", "none"
+
+_GRADIENTS: dict[str, type[TrainingRun]] = {"meta-approx": Approximate, "meta-implicit": Implicit}
+_ADDING = ("random", "degree")  # what only adds unless told otherwise
+
+
+@dataclass(frozen=True)
+class AttackSettings:
+    """An attack and its problem by name; None is the default of the kind of graph.
+
+    Args:
+        attack: one of :data:`ATTACKS`.
+        surrogate, objective, candidates: as the tasks take them.
+        edge_type: of interactions, where the graph has several.
+        steps, lr, momentum, optimizer, weight_decay: of training the surrogate. By default 100
+            steps of gradient descent, learning rate 0.1 and momentum 0.9, for nodes, as in
+            Metattack; 50 steps of Adam, learning rate 0.05, for interactions.
+        flips_per_step, redraw: of ``"meta"`` and its kin.
+        epochs, block_size: of ``"pgd"``, ``"min-max"``, ``"prbcd"`` and ``"grbcd"``; ``epochs`` are
+            their gradient steps.
+        constraints: names among :data:`CONSTRAINTS`, ``"node-budget=3"`` or ``"node-budget=50%"``;
+            ``("none",)`` for no constraint. By default ``"no-singletons"`` for nodes.
+        removals: whether edges may be removed. By default they may from graphs of nodes, but for
+            ``"random"`` and ``"degree"``, and not from interactions.
+        new_users, similar_users: how many fake users join; one of the two.
+        method: of ``similar_users``: ``"sample"`` or ``"kmeans"``.
+
+    Raises:
+        ValueError: an unknown attack or constraint; both kinds of fake users.
+    """
+
+    attack: str = "meta"
+    surrogate: str | None = None
+    objective: str | None = None
+    candidates: str | None = None
+    edge_type: tuple[str, str, str] | None = None
+    steps: int | None = None
+    lr: float | None = None
+    momentum: float | None = None
+    optimizer: str | None = None
+    weight_decay: float | None = None
+    flips_per_step: int = 1
+    redraw: bool = True
+    epochs: int | None = None
+    block_size: int | None = None
+    constraints: tuple[str, ...] = ()
+    removals: bool | None = None
+    new_users: int | None = None
+    similar_users: int | None = None
+    method: str = "sample"
+
+    def __post_init__(self) -> None:
+        choice("attack", self.attack, ATTACKS)
+        self.chosen_constraints(interactions=False)
+        if self.new_users is not None and self.similar_users is not None:
+            raise ValueError("new_users and similar_users exclude each other: give one of them.")
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "AttackSettings":
+        """Settings from their record, ``dataclasses.asdict`` after JSON."""
+        known = {field.name: record[field.name] for field in fields(cls) if field.name in record}
+        lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        return cls(**{**known, **lists})
+
+    def chosen_constraints(self, interactions: bool) -> tuple[Constraint, ...]:
+        """The constraints themselves."""
+        names = self.constraints or (() if interactions else ("no-singletons",))
+        found = [_constraint(name) for name in names]
+        return tuple(constraint for constraint in found if constraint is not None)
+
+    def may_remove(self, interactions: bool) -> bool:
+        """Whether edges may be removed."""
+        if self.removals is not None:
+            return self.removals
+        return not interactions and self.attack not in _ADDING
+
+
+def parse_budget(text: str) -> Budget:
+    """``"500"`` is a number of flips, ``"5%"`` or ``"0.05"`` a share of the clean edges.
+
+    Raises:
+        ValueError: it is neither, or not above 0.
+    """
+    found = re.fullmatch(r"([0-9]*\.?[0-9]+)( ?%)?", text.strip())
+    if found is None:
+        raise ValueError(
+            f"budget={text!r} is neither a number of flips (500) nor a share of the edges (5% or "
+            "0.05)."
+        )
+    number, percent = Fraction(found[1]), found[2] is not None
+    if not number:
+        raise ValueError(f"budget={text!r} is nothing to spend; give a number above 0.")
+    if percent or "." in found[1]:
+        return Budget.fraction(float(number / 100 if percent else number))
+    return Budget(int(number))
+
+
+def build_task(data: Data | HeteroData, settings: AttackSettings) -> Task:
+    """What is attacked.
+
+    Raises:
+        TypeError, ValueError: as :class:`NodeClassification` or :class:`Recommendation` raises.
+    """
+    named = {"objective": settings.objective, "candidates": settings.candidates}
+    options: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    if isinstance(data, HeteroData):
+        surrogate = settings.surrogate or "cf"
+        return Recommendation(data, surrogate, edge_type=settings.edge_type, **options)
+    return NodeClassification(data, settings.surrogate or "linear-gcn", **options)
+
+
+def build_attack(data: Data | HeteroData, settings: AttackSettings) -> Attack | Injection:
+    """The attack, with the users it signs up if there are any.
+
+    Raises:
+        TypeError, ValueError: a setting is out of range, missing, or not of this kind of graph.
+    """
+    interactions = isinstance(data, HeteroData)
+    training = build_training(interactions, settings)
+    attack = _attack(settings, training, interactions)
+    if not interactions and (settings.new_users or settings.similar_users):
+        raise ValueError("new_users and similar_users need interactions, found a graph of nodes.")
+    if settings.new_users is not None:
+        return NewUsers(settings.new_users, attack)
+    if settings.similar_users is not None:
+        method: Any = settings.method
+        return SimilarUsers(settings.similar_users, method, attack=attack, training=training)
+    return attack
+
+
+def build_training(interactions: bool, settings: AttackSettings) -> TrainingRun:
+    """How the surrogate is trained, and differentiated."""
+    optimizer: Any = settings.optimizer or ("adam" if interactions else "sgd")
+    descent = choice("optimizer", optimizer, ["sgd", "adam"]) == "sgd"
+    implicit = settings.attack == "meta-implicit"
+    if interactions and descent and settings.lr is None:
+        raise ValueError(
+            "optimizer='sgd' on interactions needs lr: the loss is a mean over all pairs, so that "
+            "it has to be large (hundreds)."
+        )
+    usual: dict[str, Any] = {
+        "steps": 1000 if implicit else 50 if interactions else 100,
+        "lr": 0.05 if interactions else 0.1 if descent else 0.01,
+        "momentum": 0.0 if interactions or not descent else 0.9,
+        "weight_decay": 0.0,
+    }
+    given = {name: getattr(settings, name) for name in usual}
+    given = {name: usual[name] if value is None else value for name, value in given.items()}
+    return _GRADIENTS.get(settings.attack, Unrolled)(optimizer=optimizer, **given)
+
+
+def check_budget(
+    budget: Budget, task: Task, attack: Attack | Injection, settings: AttackSettings
+) -> None:
+    """Raise a ValueError where ``budget`` is no flip at all, or more than may be made.
+
+    Constraints are not looked at. Of fake users, whose first interactions are not known yet, every
+    pair counts.
+    """
+    state = task.state
+    removals = settings.may_remove(state.bipartite)
+    if isinstance(attack, Injection):
+        free = attack.num_users * state.shape[1]
+    else:
+        unlisted = state.num_pairs - state.num_listed if state.open else 0
+        free = unlisted + int(admissible(state, (), allow_removals=removals).sum())
+    count = budget.flips or int(Fraction(str(budget.share or 0)) * state.num_edges)
+    if not 0 < count <= free:
+        share = f" ({100 * budget.share:.4g}% of {state.num_edges:,} edges)" if budget.share else ""
+        kinds = "added or removed" if removals else "added"
+        raise ValueError(
+            f"a budget of {count:,} flips{share} is impossible: {free:,} pairs may be {kinds}; "
+            f"give a number from 1 to {free:,}."
+        )
+
+
+def random_beside(
+    data: Data | HeteroData, perturbation: Perturbation, settings: AttackSettings, seed: int = 0
+) -> Perturbation:
+    """As many additions as ``perturbation`` has flips, at random among the same candidates.
+
+    Constraints are those of ``settings``; fake users, if any, are the same.
+    """
+    task = build_task(data, settings)
+    if perturbation.fake_users is not None:
+        assert isinstance(task, Recommendation)
+        task = with_fake_users(task, perturbation.fake_users)
+    attack = RandomAttack(settings.chosen_constraints(isinstance(data, HeteroData)))
+    return attack(task, len(perturbation), seed)
+
+
+def _attack(settings: AttackSettings, training: TrainingRun, interactions: bool) -> Attack:
+    constraints = settings.chosen_constraints(interactions)
+    name, removals = settings.attack, settings.may_remove(interactions)
+    positive_int("flips_per_step", settings.flips_per_step)
+    if name == "dice":
+        return DICE(constraints, removal_share=0.5 if removals else 0.0)
+    if name == "random":
+        return RandomAttack(constraints, removals)
+    if name == "degree":
+        return DegreeAttack(constraints, allow_removals=removals)
+    if name in ("pgd", "min-max"):
+        blocks = _given(steps=settings.epochs, block_size=settings.block_size)
+        retrain = name == "min-max"
+        return PGDAttack(
+            training, retrain=retrain, constraints=constraints, allow_removals=removals, **blocks
+        )
+    if name in ("prbcd", "grbcd"):
+        blocks = _given(epochs=settings.epochs, block_size=settings.block_size)
+        kind = PRBCD if name == "prbcd" else GRBCD
+        return kind(training, constraints=constraints, allow_removals=removals, **blocks)
+    return MetaAttack(
+        training, settings.flips_per_step, constraints, removals, redraw=settings.redraw
+    )
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _constraint(text: str) -> Constraint | None:
+    name, _, value = text.partition("=")
+    choice("constraint", name, [*CONSTRAINTS, NODE_BUDGET, NO_CONSTRAINT])
+    if name == NODE_BUDGET:
+        budget = parse_budget(value) if value else None
+        if budget is None:
+            raise ValueError("constraint 'node-budget' needs a number: node-budget=3 or =50%.")
+        return NodeBudget(budget.flips, budget.share)
+    if value:
+        raise ValueError(f"constraint {name!r} takes no value, found {text!r}.")
+    return CONSTRAINTS[name]() if name != NO_CONSTRAINT else None

@@ -1,0 +1,395 @@
+"""The command line, as somebody would use it in an empty folder."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from conftest import citation_graph
+from typer.testing import CliRunner, Result
+
+import graphpoison as gp
+from graphpoison.cli import app
+from graphpoison.registry import ATTACKS
+
+SMALL = ["--steps", "3", "--no-progress"]
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def shop() -> str:
+    lines = [f"u{u},{i},{1 + (u + i) % 5}" for u in range(8) for i in range(u % 3, 15, 3)]
+    Path("shop.csv").write_text("\n".join(["customer,article,stars", *lines]))
+    return "shop.csv"
+
+
+@pytest.fixture
+def graph() -> str:
+    gp.datasets.save_graph(citation_graph(dtype=torch.float32), "graph.pt")
+    return "graph.pt"
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def done(*arguments: str) -> str:
+    """The stdout of a command that succeeds."""
+    result = call(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def refused(code: int, *arguments: str) -> str:
+    """The last line that a refused command says, on stderr, and nothing on stdout."""
+    result = call(*arguments)
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    return result.stderr.strip().splitlines()[-1]
+
+
+# Attack
+
+
+def test_a_table_is_attacked_and_written_back(shop: str) -> None:
+    text = done("attack", shop, "--budget", "10%", *SMALL, "--export", "poisoned.csv")
+    assert "10% of 32 edges = 3 flips" in text
+    found = gp.Perturbation.load("flips.npz")
+    assert len(found) == found.added.size(1) == 3
+    before, after = pd.read_csv(shop), pd.read_csv("poisoned.csv")
+    assert set(after["user"]) <= set(before["customer"])
+    assert len(after) == 32 + 3
+    assert sorted(map(str, Path().iterdir())) == ["flips.npz", "poisoned.csv", "shop.csv"]
+
+
+def test_a_graph_is_attacked_and_written_back(graph: str) -> None:
+    arguments = ["--budget", "4", "--constraint", "connectivity", "--constraint", "node-budget=2"]
+    summary = json.loads(
+        done("attack", graph, *arguments, *SMALL, "--export", "poisoned.pt", "--json")
+    )
+    assert summary["flips"] == summary["added"] + summary["removed"] == 4
+    assert summary["budget"] == "4 flips"
+    poisoned = gp.datasets.load_graph("poisoned.pt")
+    clean = gp.datasets.load_graph(graph)
+    change = 2 * (summary["added"] - summary["removed"])
+    assert poisoned.num_edges == clean.num_edges + change
+    settings = gp.Perturbation.load("flips.npz").meta["command"]["settings"]
+    assert settings["constraints"] == ["connectivity", "node-budget=2"]
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_every_attack_by_its_name(name: str, graph: str) -> None:
+    options = ["--objective", "train", "--epochs", "2", "--weight-decay", "0.01", *SMALL]
+    summary = json.loads(
+        done("attack", graph, "--attack", name, "--budget", "3", *options, "--json")
+    )
+    assert 0 < summary["flips"] <= 3
+
+
+def test_the_command_line_gives_what_the_library_gives(shop: str) -> None:
+    done("attack", shop, "--surrogate", "gmf", "--flips-per-step", "2", "--budget", "5", *SMALL)
+    frame = gp.datasets.read_interactions(shop, "customer", "article")
+    task = gp.Recommendation(gp.datasets.from_interactions(frame), "gmf")
+    attack = gp.meta_attack(gp.Unrolled(3, 0.05, optimizer="adam"), flips_per_step=2)
+    found = gp.Perturbation.load("flips.npz")
+    pd.testing.assert_frame_equal(found.flips, attack(task, 5).flips)
+
+
+def test_fake_users(shop: str) -> None:
+    options = ["--similar-users", "2", "--method", "kmeans", "--budget", "4", *SMALL]
+    summary = json.loads(done("attack", shop, *options, "--export", "poisoned.inter", "--json"))
+    assert summary["fake users"] == 2
+    users = pd.read_csv("poisoned.inter", sep="\t")["user_id:token"]
+    assert {"new-0", "new-1"} >= set(users) - {f"u{number}" for number in range(8)}
+
+
+# Files that are there already
+
+
+def test_finished_flips_are_not_lost(shop: str) -> None:
+    done("attack", shop, "--budget", "2", *SMALL)
+    assert "--overwrite" in refused(2, "attack", shop, "--budget", "3", *SMALL)
+    done("attack", shop, "--budget", "3", *SMALL, "--overwrite")
+    assert len(gp.Perturbation.load("flips.npz")) == 3
+
+
+INTERRUPTED = """
+import importlib, pathlib, sys
+for name in ("graphpoison.attacks.base", "graphpoison.attacks.saving"):
+    try:
+        importlib.import_module(name).SAVE_EVERY_SECONDS = 0.0
+    except ImportError:
+        pass
+from graphpoison.cli import app
+app(prog_name="graphpoison")
+"""
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
+def test_an_interrupted_attack_goes_on(kill: signal.Signals, graph: str) -> None:
+    options = ["attack", graph, "--budget", "40", "--steps", "300", "--no-progress"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, *options],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(gp.__file__).parents[1])},
+        text=True,
+    )
+    checkpoint = Path("flips.checkpoint.npz")
+    while not (checkpoint.exists() and len(gp.Perturbation.load(checkpoint))):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(kill)
+    _, stderr = process.communicate(timeout=30)
+    kept = len(gp.Perturbation.load(checkpoint))
+    assert 0 < kept < 40
+    if kill == signal.SIGINT:
+        assert process.returncode == 130
+        assert stderr.strip() == (
+            f"interrupted: flips.checkpoint.npz holds {kept} flips; the same command with --resume "
+            "goes on."
+        )
+    assert "--resume" in refused(2, *options)
+    assert "other run" in refused(1, *options, "--resume", "--seed", "1")
+    done(*options, "--resume")
+    assert not checkpoint.exists()
+    done(*options, "--out", "whole.npz")
+    resumed, whole = (gp.Perturbation.load(name).flips for name in ("flips.npz", "whole.npz"))
+    pd.testing.assert_frame_equal(resumed, whole)
+    assert len(whole) == 40
+
+
+# Evaluate
+
+
+def test_an_evaluation_reads_the_input_as_the_attack_did(shop: str) -> None:
+    columns = ["--user-column", "article", "--item-column", "customer", "--test-fraction", "0.5"]
+    done("attack", shop, *columns, "--budget", "4", *SMALL, "--out", "meta.npz")
+    outputs = {
+        "--html": "page.html",
+        "--plot": "auroc.png",
+        "--latex": "table.tex",
+        "--csv": "table.csv",
+    }
+    files = [part for pair in outputs.items() for part in pair]
+    options = ["--random", "--seeds", "2", "--budgets", "0,4", "--victims", "cf,gmf"]
+    found = json.loads(done("evaluate", shop, "meta.npz", *options, *files, "--json"))
+    assert found["files"] == list(outputs.values())
+    assert all(Path(path).stat().st_size for path in found["files"])
+    table = pd.DataFrame(found["table"])
+    assert set(table["attack"]) == {"meta", "random"}
+    assert set(table["victim"]) == {"cf", "gmf"}
+    assert set(table["flips"]) == {0, 4}
+
+    frame = gp.datasets.read_interactions(shop, "article", "customer")
+    data = gp.datasets.from_interactions(frame, test_fraction=0.5)
+    attack = gp.Perturbation.load("meta.npz")
+    ours = gp.evaluate(data, {"meta": attack}, ["cf", "gmf"], range(2), [0, 4]).table
+    theirs = table[table["attack"] == "meta"].reset_index(drop=True)
+    np.testing.assert_allclose(theirs["poisoned"], ours["poisoned"])
+
+
+def test_an_evaluation_prints_a_table(graph: str) -> None:
+    done("attack", graph, "--attack", "degree", "--budget", "3", *SMALL)
+    text = done("evaluate", graph, "flips.npz", "--seeds", "2", "--victims", "sgc")
+    assert "poisoned" in text
+    assert "graph.pt: means over 2 seeds" in text
+    assert not Path("flips.checkpoint.csv").exists()
+
+
+def test_an_evaluation_goes_on(graph: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    done("attack", graph, "--attack", "random", "--budget", "3", *SMALL)
+    options = ["evaluate", graph, "flips.npz", "--seeds", "3", "--victims", "sgc", "--json"]
+    whole = done(*options)
+    train, trained = gp.ModuleVictim.train, []
+
+    def interrupted(*arguments: object) -> object:
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        trained.append(arguments)
+        return train(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gp.ModuleVictim, "train", interrupted)
+        assert "with --resume" in refused(130, *options)
+    assert "--resume" in refused(2, *options)
+    monkeypatch.setattr(gp.ModuleVictim, "train", lambda *rest: trained.append(0) or train(*rest))
+    assert done(*options, "--resume") == whole
+    assert len(trained) < 3 + 6
+
+
+# Options in a file
+
+
+def test_options_come_from_a_file_and_the_command_line_wins(shop: str) -> None:
+    Path("o.yaml").write_text(
+        "flips-per-step: 2\nbudget: 4\nsteps: 3\nno-removals: true\nconstraint: connectivity\n"
+        "user_column: article\nitem-column: customer\n"
+    )
+    options = ["--config", "o.yaml", "--budget", "3", "--save-config", "saved.yaml"]
+    done("attack", shop, *options)
+    found = gp.Perturbation.load("flips.npz")
+    assert len(found) == 3
+    assert found.meta["command"]["settings"]["flips_per_step"] == 2
+    assert found.meta["command"]["settings"]["removals"] is False
+    assert found.meta["command"]["reading"]["user"] == "article"
+    saved = yaml.safe_load(Path("saved.yaml").read_text())
+    assert saved["input"] == shop
+    assert saved["budget"] == "3"
+    assert saved["constraint"] == ["connectivity"]
+    Path("flips.npz").rename("first.npz")
+    done("attack", "--config", "saved.yaml", "--save-config", "again.yaml")
+    again = gp.Perturbation.load("flips.npz")
+    pd.testing.assert_frame_equal(again.flips, found.flips)
+    assert Path("again.yaml").read_text() == Path("saved.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("budgte: 3", "unknown option 'budgte'. Did you mean 'budget'?"),
+        ("flip_per_step: 3", "Did you mean 'flips-per-step'?"),
+        ("steps: many", "'--steps'"),
+        ("no-removals: 7", "true or false"),
+        ("- budget", "lines of 'option: value'"),
+        ("a: [", "is no YAML"),
+        ("resume: true", "unknown option 'resume'"),
+    ],
+)
+def test_a_bad_file_is_refused(text: str, message: str, shop: str) -> None:
+    Path("o.yaml").write_text(text)
+    assert message in refused(2, "attack", shop, "--config", "o.yaml")
+
+
+# Mistakes, one line each
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["atack"], "Did you mean 'attack'?"),
+        (["attack"], "INPUT"),
+        (["attack", "movielens-10k"], "Did you mean 'movielens-100k'?"),
+        (["attack", "absent.csv"], "there is no file 'absent.csv'"),
+        (["attack", "empty.csv"], "empty.csv is empty"),
+        (["attack", "headless.csv"], "--no-header"),
+        (["attack", "pickle.pt"], "needs pickle"),
+        (["attack", "shop.csv", "--budgte", "3"], "--budget"),
+        (["attack", "shop.csv", "--budget", "1000"], "give a number from 1 to 32"),
+        (["attack", "shop.csv", "--budget", "some"], "budget='some'"),
+        (["attack", "shop.csv", "--user-column", "custmer"], "Did you mean 'customer'?"),
+        (["attack", "shop.csv", "--attack", "met"], "Did you mean 'meta'?"),
+        (["attack", "shop.csv", "--surrogate", "gfm"], "Did you mean 'gmf'?"),
+        (["attack", "shop.csv", "--objective", "trian"], "Did you mean 'train'?"),
+        (["attack", "shop.csv", "--optimizer", "adma"], "Did you mean 'adam'?"),
+        (["attack", "shop.csv", "--optimizer", "sgd"], "needs lr"),
+        (["attack", "shop.csv", "--constraint", "conectivity"], "Did you mean 'connectivity'?"),
+        (["attack", "shop.csv", "--constraint", "node-budget"], "node-budget=3"),
+        (["attack", "shop.csv", "--similar-users", "2", "--method", "kmean"], "mean 'kmeans'?"),
+        (["attack", "shop.csv", "--device", "gpu"], "use cpu or cuda"),
+        (["attack", "shop.csv", "--device", "cuda:99"], "is not there"),
+        (["attack", "shop.csv", "--export", "poisoned.xls"], "must end in"),
+        (["attack", "shop.csv", "--out", "shop.csv/flips.npz"], "cannot write"),
+        (["attack", "shop.csv", "--out", "."], "is a folder"),
+        (["attack", "shop.csv", "--config", "absent.yaml"], "cannot read absent.yaml"),
+        (["attack", "shop.csv", "--edge-type", "user"], "three names"),
+        (["evaluate", "shop.csv", "absent.npz"], "there is no file 'absent.npz'"),
+        (["evaluate", "shop.csv", "shop.csv"], "shop.csv holds no flips"),
+        (["evaluate", "graph.pt", "flips.npz"], "flips does not fit this input"),
+        (["evaluate", "shop.csv", "flips.npz", "--victims", "neumff"], "Did you mean 'neumf'?"),
+        (["evaluate", "shop.csv", "flips.npz", "--budgets", "1,5"], "but 2 were made"),
+        (["datasets", "steem"], "Did you mean 'steam'?"),
+        (["reproduce", "4.77"], "Did you mean '4.7'?"),
+        (["demo", "--dataset", "synthetic-citations"], "Did you mean 'synthetic-citation'?"),
+    ],
+    ids=" ".join,
+)
+def test_mistakes_get_one_line(
+    arguments: list[str], message: str, shop: str, graph: str, mistaken: None
+) -> None:
+    assert message in refused(2, *arguments)
+
+
+@pytest.fixture
+def mistaken(shop: str) -> None:
+    Path("empty.csv").touch()
+    Path("headless.csv").write_text("1,2\n1,3\n2,3\n")
+    torch.save(citation_graph(), "pickle.pt")
+    done("attack", shop, "--attack", "random", "--budget", "2")
+
+
+def test_failed_work_says_so(shop: str) -> None:
+    line = refused(1, "attack", shop, "--objective", "self", "--attack", "pgd", "--budget", "2")
+    assert "use objective='train'" in line
+    assert not Path("flips.checkpoint.npz").exists()
+    shown = call("attack", shop, "--objective", "self", "--attack", "pgd", "--debug")
+    assert isinstance(shown.exception, ValueError)
+
+
+def test_interrupted_before_anything_was_done(shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gp.RandomAttack, "propose", interrupted)
+    assert refused(130, "attack", shop, "--attack", "random") == "interrupted"
+
+
+# The rest
+
+
+def test_stdout_is_one_json_object_and_bars_go_elsewhere(shop: str) -> None:
+    result = call("attack", shop, "--budget", "3", "--steps", "3", "--progress", "--json")
+    assert json.loads(result.stdout)["flips"] == 3
+    assert "3/3" in result.stderr
+    assert "users are 'customer'" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["", "datasets", "attack", "evaluate", "reproduce", "demo"])
+def test_every_command_explains_itself(command: str) -> None:
+    text = done(*command.split(), "--help")
+    assert "graphpoison" in text
+    if command:
+        assert "Example:" in text
+
+
+def test_data_sets_as_json() -> None:
+    assert json.loads(done("datasets", "--json"))["names"] == gp.datasets.names()
+    counts = json.loads(done("datasets", "synthetic-citation", "--json"))
+    assert counts["name"] == "synthetic-citation"
+    assert counts["edges"] > 4000
+
+
+@pytest.mark.parametrize("dataset", ["synthetic-interactions", "synthetic-citation"])
+def test_the_demo(dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = {
+        "synthetic-interactions": {"num_users": 30, "num_items": 40, "num_interactions": 300},
+        "synthetic-citation": {"num_nodes": 100, "num_words": 50},
+    }
+    monkeypatch.setattr("graphpoison.cli.demo.SMALL", tiny)
+    monkeypatch.setattr("graphpoison.cli.demo.SEEDS", 1)
+    text = done("demo", "--dataset", dataset)
+    assert "drop" in text
+    page = Path("demo", f"{dataset}.html")
+    assert f"The page is {page.resolve()}" in text
+    assert "<html" in page.read_text(encoding="utf-8")
+
+
+def test_python_m_is_the_same_command() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(gp.__file__).parents[1])}
+    command = [sys.executable, "-m", "graphpoison", "datasets"]
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == gp.datasets.names()
+    assert shown.stderr == ""

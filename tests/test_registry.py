@@ -1,0 +1,188 @@
+"""Attacks and graphs from names."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import citation_graph, interaction_graph
+from torch_geometric.data import Data, HeteroData
+
+import graphpoison as gp
+from graphpoison.datasets.source import Reading, open_graph
+from graphpoison.registry import (
+    ATTACKS,
+    AttackSettings,
+    build_attack,
+    build_task,
+    check_budget,
+    parse_budget,
+    random_beside,
+)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("graph", [citation_graph, interaction_graph])
+def test_every_name_attacks_either_graph(name: str, graph: object) -> None:
+    assert callable(graph)
+    data = graph()
+    settings = AttackSettings(
+        name, objective="train", steps=3, epochs=2, block_size=1000, weight_decay=0.01
+    )
+    attack = build_attack(data, settings)
+    if name == "dice" and isinstance(data, HeteroData):
+        with pytest.raises(TypeError, match="classes"):
+            attack(build_task(data, settings), 3)
+        return
+    found = attack(build_task(data, settings), 3)
+    assert 0 < len(found) <= 3
+    found.apply(data)
+
+
+def test_settings_are_the_papers_own() -> None:
+    nodes = build_attack(citation_graph(), AttackSettings())
+    assert nodes == gp.metattack()
+    interactions = build_attack(interaction_graph(), AttackSettings())
+    assert interactions == gp.meta_attack()
+    assert build_attack(interaction_graph(), AttackSettings("random")) == gp.RandomAttack()
+    approximate = build_attack(interaction_graph(), AttackSettings("meta-approx"))
+    assert approximate == gp.meta_approx()
+
+
+def test_removals_and_constraints_follow_the_graph_unless_given() -> None:
+    data = citation_graph()
+    found = [build_attack(data, AttackSettings(name)).allow_removals for name in ("meta", "random")]
+    assert found == [True, False]
+    without = build_attack(data, AttackSettings("dice", removals=False))
+    assert without.removal_share == 0.0
+    several = AttackSettings(constraints=("connectivity", "node-budget=50%", "node-budget=2"))
+    assert build_attack(data, several).constraints == (
+        gp.Connectivity(),
+        gp.NodeBudget.fraction(0.5),
+        gp.NodeBudget(2),
+    )
+    assert build_attack(data, AttackSettings(constraints=("none",))).constraints == ()
+
+
+def test_fake_users_join_interactions_only() -> None:
+    data = interaction_graph()
+    new = build_attack(data, AttackSettings(new_users=2, steps=3))
+    assert new(build_task(data, AttackSettings()), 4).fake_users.count == 2
+    similar = build_attack(data, AttackSettings("random", similar_users=2, method="kmeans"))
+    assert similar.training == gp.Unrolled(50, 0.05, optimizer="adam")
+    with pytest.raises(ValueError, match="need interactions"):
+        build_attack(citation_graph(), AttackSettings(new_users=2))
+    with pytest.raises(ValueError, match="exclude each other"):
+        AttackSettings(new_users=2, similar_users=2)
+
+
+def test_settings_survive_json() -> None:
+    settings = AttackSettings(edge_type=("a", "b", "c"), constraints=("none",), lr=0.5)
+    record = json.loads(json.dumps(dataclasses.asdict(settings)))
+    assert AttackSettings.of(record) == settings
+    assert AttackSettings.of({"of another version": 1}) == AttackSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [
+        ("500", gp.Budget(500)),
+        ("5%", gp.Budget.fraction(0.05)),
+        ("0.05", gp.Budget.fraction(0.05)),
+        ("1", gp.Budget(1)),
+        ("1.0", gp.Budget.fraction(1.0)),
+        ("0.7%", gp.Budget.fraction(0.007)),
+    ],
+)
+def test_budgets(text: str, budget: gp.Budget) -> None:
+    assert parse_budget(text) == budget
+
+
+@pytest.mark.parametrize("text", ["", "many", "-3", "0", "0%", "5 %%", "nan", "inf"])
+def test_what_is_no_budget(text: str) -> None:
+    with pytest.raises(ValueError, match="budget="):
+        parse_budget(text)
+
+
+@pytest.mark.parametrize(("flips", "removals"), [(18, False), (38, True)])
+def test_a_budget_is_checked_against_what_may_be_flipped(flips: int, removals: bool) -> None:
+    data = interaction_graph(positives=20, negatives=18)
+    settings = AttackSettings(removals=removals)
+    task, attack = build_task(data, settings), build_attack(data, settings)
+    check_budget(gp.Budget(flips), task, attack, settings)
+    with pytest.raises(ValueError, match=f"give a number from 1 to {flips}"):
+        check_budget(gp.Budget(flips + 1), task, attack, settings)
+    with pytest.raises(ValueError, match="a budget of 0 flips"):
+        check_budget(gp.Budget.fraction(0.01), task, attack, settings)
+
+
+def test_the_random_attack_beside_has_the_same_fake_users_and_as_many_flips() -> None:
+    data, settings = interaction_graph(), AttackSettings(similar_users=2, steps=3)
+    found = build_attack(data, settings)(build_task(data, settings), 4)
+    beside = random_beside(data, found, settings, seed=1)
+    assert len(beside) == len(found) == 4
+    assert torch.equal(beside.fake_users.edges, found.fake_users.edges)
+    assert bool((beside.pairs[0] >= 7).all())
+
+
+# Graphs
+
+
+def table(path: Path) -> Path:
+    lines = [f"u{u},{i},{1 + (u + i) % 5}" for u in range(6) for i in range(u % 3, 12, 3)]
+    path.write_text("\n".join(["customer,article,stars", *lines]))
+    return path
+
+
+def test_a_table_is_read_as_told(tmp_path: Path) -> None:
+    path = table(tmp_path / "shop.csv")
+    data = open_graph(path, Reading("article", "customer", test_fraction=0.0))
+    assert data["user"].num_nodes == 12
+    assert data["user", "rates", "item"].num_edges == 24
+    rated = open_graph(path, Reading(rating="stars", min_rating=4, test_fraction=0.5))
+    assert rated["user", "rates", "item"].num_edges < 12
+    with pytest.raises(ValueError, match="none of the 24 rows"):
+        open_graph(path, Reading(rating="stars", min_rating=6))
+    with pytest.raises(ValueError, match="belong together"):
+        Reading(min_rating=6)
+
+
+def test_a_table_without_header_has_columns_by_place(tmp_path: Path) -> None:
+    path = tmp_path / "plain.tsv"
+    path.write_text("1\t7\t5\n2\t8\t3\n1\t8\t2\n")
+    with pytest.raises(ValueError, match="no header"):
+        open_graph(path)
+    data = open_graph(path, Reading(header=False, rating="2", min_rating=3, test_fraction=0.0))
+    assert data["user"].raw_id == [1, 2]
+    assert data["item"].raw_id == [7, 8]
+
+
+def test_saved_graphs_come_back_and_pickles_do_not(tmp_path: Path) -> None:
+    path = tmp_path / "graph.pt"
+    gp.datasets.save_graph(citation_graph(), path)
+    found = open_graph(path)
+    assert isinstance(found, Data)
+    assert torch.equal(found.edge_index, citation_graph().edge_index)
+    with pytest.raises(ValueError, match="no table"):
+        open_graph(path, Reading(user="a"))
+    with pytest.raises(ValueError, match="has its split already"):
+        open_graph(path, Reading(seed=1))
+    torch.save(citation_graph(), path)
+    with pytest.raises(ValueError, match="needs pickle"):
+        open_graph(path)
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(ValueError, match=r"no graph written by|needs pickle"):
+        open_graph(path)
+
+
+def test_names_are_known_and_others_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Did you mean 'movielens-100k'"):
+        open_graph("movielens-10k")
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        open_graph(tmp_path / "absent.csv")
+    (tmp_path / "notes.md").write_text("x")
+    with pytest.raises(ValueError, match="suffix of the input"):
+        open_graph(tmp_path / "notes.md")
+    with pytest.raises(ValueError, match="no table"):
+        open_graph("synthetic-citation", Reading(user="a"))
