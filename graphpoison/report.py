@@ -40,7 +40,8 @@ class Report:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Means over seeds, one row for each of :data:`KEYS`: clean, poisoned, drop, ci95, seeds.
+        """Means over seeds, one row for each of :data:`.KEYS`, then clean, poisoned, drop,
+        ci95 and seeds.
 
         ``drop`` is how much worse the poisoned victim is than the clean one of the same seed
         (positive: the attack hurt), ``ci95`` half the width of the 95% t interval of its mean.

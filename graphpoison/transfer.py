@@ -53,9 +53,9 @@ def transfer_matrix(
         **options: more arguments of the tasks, e.g. ``objective="self"``.
 
     Returns:
-        DataFrame with one row for each (surrogate, victim): ``clean`` and ``drop`` of the metric,
-        ``ci95``, then ``random`` and ``random_ci95``, drop and interval of the baseline, all means
-        over seeds. ``frame["drop"].unstack()`` is the matrix.
+        A frame with one row for each (surrogate, victim) and the columns ``clean`` and ``drop`` of
+        the metric, ``ci95``, then ``random`` and ``random_ci95``, drop and interval of the
+        baseline, all means over seeds. ``frame["drop"].unstack()`` is the matrix.
 
     Raises:
         TypeError, ValueError: as the task, the attack and :func:`evaluate` raise; two surrogates

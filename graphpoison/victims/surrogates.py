@@ -22,7 +22,7 @@ class RecommenderVictim(Victim):
         model: settings such as ``CF(dim=8)``.
         name: what the table calls it.
         training: optimiser, learning rate and number of steps.
-        start: seed of the initial parameters, see :class:`Victim`.
+        start: seed of the initial parameters, see :class:`.Victim`.
     """
 
     model: Recommender
