@@ -23,8 +23,9 @@ myst_heading_anchors = 3
 # Notebooks are kept without outputs, and run at every build.
 nb_execution_mode = "force"
 nb_execution_in_temp = True
+nb_output_stderr = "remove"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 180
+nb_execution_timeout = 600
 
 autodoc_default_options = {"members": True}
 autodoc_inherit_docstrings = False

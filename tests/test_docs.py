@@ -12,7 +12,7 @@ import graphpoison as gp
 from graphpoison import constraints, datasets, hypergradient
 
 DOCS = Path(__file__).parents[1] / "docs"
-BLOCK = re.compile(r"^```python(.*)\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^```python([^\n]*)\n(.*?)^```$", re.M | re.S)
 REAL_DATA = "real-data"  # after ```python, where a block needs the folder of real data sets
 PAGES = sorted(
     str(page.relative_to(DOCS))
