@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint cora movielens clean
+.PHONY: help demo test test-slow lint docs cora movielens clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -30,6 +30,10 @@ lint: $(READY) ## Check style, format and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# Warnings are errors, broken references too; the notebooks run.
+docs: $(READY) ## Build the pages in site/html
+	$(BIN)/sphinx-build -M html docs site -W -n --keep-going
 
 cora: $(READY) ## Attack a GCN on Cora
 	$(BIN)/python examples/cora_metattack.py
@@ -50,5 +54,5 @@ $(READY): pyproject.toml constraints.txt
 	      "name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }; \
 	  $(PYTHON) -m venv $(VENV); }
 	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
-	  $(BIN)/python -m pip install -c constraints.txt -e ".[dev]"
+	  $(BIN)/python -m pip install -c constraints.txt -e ".[dev,docs]"
 	@touch $@

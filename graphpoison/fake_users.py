@@ -84,7 +84,7 @@ class FakeUsers:
         return torch.arange(start * items, (start + self.count) * items, device=device)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What :meth:`of_arrays` makes the same users from."""
+        """What ``of_arrays`` makes the same users from."""
         latent = {f"fake_latent_{number}": part for number, part in enumerate(self.latent)}
         found = {"fake_count": torch.tensor(self.count), "fake_edges": self.edges, **latent}
         return {name: tensor.cpu().numpy() for name, tensor in found.items()}

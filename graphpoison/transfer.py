@@ -54,7 +54,7 @@ def transfer_matrix(
         **options: more arguments of the tasks, e.g. ``objective="self"``.
 
     Returns:
-        DataFrame with one row for each (surrogate, victim): ``clean`` and ``drop`` of the metric,
+        A frame with one row for each (surrogate, victim): ``clean`` and ``drop`` of the metric,
         ``ci95``, then ``random`` and ``random_ci95``, drop and interval of the baseline, all means
         over seeds. ``frame["drop"].unstack()`` is the matrix, and ``frame.attrs["provenance"]``
         lists what the evaluation of each seed depended on, see :func:`evaluate`.

@@ -83,7 +83,7 @@ def largest_component(data: Data, seed: int) -> Data:
     """The largest connected component of ``data`` as a simple undirected graph, with a split.
 
     Args:
-        data: with ``x`` [N, F], ``edge_index`` [2, *] and ``y`` [N].
+        data: with ``x`` [N, F], ``edge_index`` ``[2, *]`` and ``y`` [N].
         seed: of the split, see :func:`stratified_split`.
 
     Returns:

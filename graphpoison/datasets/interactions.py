@@ -50,7 +50,7 @@ def from_interactions(
 
     Returns:
         ``HeteroData`` with ``num_nodes`` and ``raw_id`` (the original ids, list) of both node
-        types and, of ``edge_type``, four disjoint int64 [2, *] sorted by (user, item):
+        types and, of ``edge_type``, four disjoint int64 ``[2, *]`` sorted by (user, item):
         ``edge_index``, ``neg_edge_index``, ``unseen_edge_index``, ``unseen_neg_edge_index``.
 
     Raises:

@@ -61,7 +61,7 @@ def movielens(
     """MovieLens 100K (Harper and Konstan 2015): 943 users, 1,682 items, 100,000 interactions.
 
     Every rating counts as an interaction, whatever its value. Returns and raises as
-    :func:`from_interactions` and :func:`graphpoison.datasets.load` say.
+    :func:`.from_interactions` and :func:`graphpoison.datasets.load` say.
     """
     return from_interactions(
         movielens_rows(root), test_fraction=test_fraction, seed=seed, num_negatives=num_negatives
@@ -116,8 +116,8 @@ def steam(
     Args:
         root: folder of data sets.
         seed: of the negatives and the split.
-        test_fraction: as in :func:`from_interactions`.
-        num_negatives: as in :func:`from_interactions`; by default as in Table 4.19.
+        test_fraction: as in :func:`.from_interactions`.
+        num_negatives: as in :func:`.from_interactions`; by default as in Table 4.19.
         min_user: rows that a user needs, counted until nothing changes.
         min_item: rows that a game needs, likewise.
     """
@@ -128,7 +128,7 @@ def steam(
 
 
 def steam_rows(root: Root = None, min_user: int = 20, min_item: int = 20) -> pd.DataFrame:
-    """The purchases and plays of Steam that :func:`k_core` leaves."""
+    """The purchases and plays of Steam that :func:`.k_core` leaves."""
     (file,) = find_files(STEAM, root)
     names = ["user", "item", "behaviour", "value"]
     frame = pd.read_csv(file, header=None, names=names, usecols=range(4))
@@ -155,8 +155,8 @@ def anime(
     Args:
         root: folder of data sets; holds ``rating.csv``, or a sample of 5,000 of its users.
         seed: of the users drawn, the negatives and the split.
-        test_fraction: as in :func:`from_interactions`.
-        num_negatives: as in :func:`from_interactions`; by default as in Table 4.19.
+        test_fraction: as in :func:`.from_interactions`.
+        num_negatives: as in :func:`.from_interactions`; by default as in Table 4.19.
         num_users: users to draw.
         min_user: series that a user needs before the draw.
         min_item: drawn users that a series needs.
@@ -198,14 +198,14 @@ def netflix(
 ) -> HeteroData:
     """The first part of the Netflix Prize data, four and five stars (thesis, section 4.7).
 
-    The thesis has 1,660,495 interactions, 8,138 users and 1,503 movies; :func:`describe` says
+    The thesis has 1,660,495 interactions, 8,138 users and 1,503 movies; :func:`.describe` says
     whether your file gives them.
 
     Args:
         root: folder of data sets.
         seed: of the negatives and the split.
-        test_fraction: as in :func:`from_interactions`.
-        num_negatives: as in :func:`from_interactions`; by default as in Table 4.19.
+        test_fraction: as in :func:`.from_interactions`.
+        num_negatives: as in :func:`.from_interactions`; by default as in Table 4.19.
         min_user: ratings kept that a user needs, counted until nothing changes.
         min_item: ratings kept that a movie needs, likewise.
         min_rating: least number of stars of an interaction.
@@ -219,7 +219,7 @@ def netflix(
 def netflix_rows(
     root: Root = None, min_user: int = 150, min_item: int = 150, min_rating: int = 4
 ) -> pd.DataFrame:
-    """The ratings of at least ``min_rating`` that :func:`k_core` leaves."""
+    """The ratings of at least ``min_rating`` that :func:`.k_core` leaves."""
     (file,) = find_files(NETFLIX, root)
     return k_core(read_netflix_prize(file, min_rating), min_user, min_item)
 

@@ -47,7 +47,7 @@ class PairState:
         candidate_codes: Tensor | None = None,
         edge_weight: Tensor | None = None,
     ) -> "PairState":
-        """From present pairs ``edges`` and absent ones, both [2, *] without repetition.
+        """From present pairs ``edges`` and absent ones, both ``[2, *]`` without repetition.
 
         ``candidate_codes`` limits the candidates to those pairs; by default all are.
         ``edge_weight`` has the weights of ``edges``, above 0; 1 by default.
@@ -91,7 +91,7 @@ class PairState:
 
     @cached_property
     def num_pairs(self) -> int:
-        """How many pairs there are to choose from: the length of a meta-gradient."""
+        """How many pairs there are to choose from, which is the length of a meta-gradient."""
         if not self.open:
             return self.num_listed
         rows, cols = self.shape
@@ -119,7 +119,7 @@ class PairState:
 
     @cached_property
     def bridges(self) -> Tensor:
-        """BoolTensor [M]: which listed pairs are edges, and the only way between their ends."""
+        """Which listed pairs are edges, and the only way between their ends, BoolTensor [M]."""
         found = torch.zeros_like(self.flipped)
         found[self.weight > 0] = bridges(self.joint_edges, self.num_nodes)
         return found

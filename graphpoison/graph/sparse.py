@@ -52,7 +52,7 @@ class Pattern:
 
     @cached_property
     def codes(self) -> Tensor:
-        """LongTensor [E]: ``row * shape[1] + col``, increasing."""
+        """``row * shape[1] + col``, increasing, LongTensor [E]."""
         return self.row * self.shape[1] + self.col
 
     @cached_property

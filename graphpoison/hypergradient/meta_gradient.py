@@ -54,8 +54,8 @@ class MetaGradient:
 
     @property
     def values(self) -> Tensor:
-        """Tensor [num_candidates]: one entry for each listed pair, in the order of ``state.index``,
-        or for all pairs (0, 1), (0, 2), ... of an open graph (which takes N^2 / 2 numbers)."""
+        """One entry for each listed pair, in the order of ``state.index``, or for all pairs (0, 1),
+        (0, 2), ... of an open graph (which takes N^2 / 2 numbers), Tensor [num_candidates]."""
         if isinstance(self.gradient, FactoredGradient):
             return self.gradient.dense()
         return self.gradient

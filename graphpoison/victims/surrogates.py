@@ -28,7 +28,7 @@ class RecommenderVictim(Victim):
         model: settings such as ``CF(dim=8)``.
         name: what the table calls it.
         training: optimiser, learning rate and number of steps.
-        start: seed of the initial parameters, see :class:`Victim`.
+        start: seed of the initial parameters, see :class:`.Victim`.
         loss: what training minimises, ``"log"`` or ``"bpr"``, see :class:`Recommendation`.
     """
 
