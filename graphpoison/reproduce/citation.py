@@ -56,8 +56,8 @@ class CitationExperiment(Experiment):
         return replace(self, flips_per_step=100, starts=2)
 
     def attack_label(self, attack: str) -> str:
-        parts = (self.dataset, self.training, self.constraints, self.flips_per_step)
-        return f"{attack}-{digits((attack, *parts, max(self.budgets)))}"
+        made = METHODS[attack].task, self.runner(attack)
+        return f"{attack}-{digits((self.dataset, *made, max(self.budgets)))}"
 
     def flips(self, data: Data) -> dict[int, float]:
         edges = data.num_edges // 2
