@@ -114,7 +114,7 @@ SELF, TRAIN, BOTH = (("objective", "self"),), (("objective", "train"),), (("obje
 MARGIN = (*SELF, ("attack_loss", "tanh-margin"))
 
 METHODS = {
-    "random": Method(lambda experiment: RandomAttack(experiment.constraints)),
+    "random": Method(lambda experiment: RandomAttack(experiment.constraints, allow_removals=True)),
     "degree": Method(lambda experiment: DegreeAttack(experiment.constraints)),
     "dice": Method(lambda experiment: DICE(experiment.constraints)),
     "meta-train": Method(_meta(), TRAIN),
