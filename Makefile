@@ -16,9 +16,9 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: $(READY) ## Attack two small synthetic graphs, a few minutes, results in demo/
-	$(BIN)/python examples/cora_metattack.py --dataset synthetic-citation --budgets 0.01 0.02 --victims 3 --out demo
-	$(BIN)/python examples/movielens_meta_attack.py --dataset synthetic-interactions --out demo
+demo: $(READY) ## Attack two small built-in graphs, about a minute, pages in demo/
+	$(BIN)/graphpoison demo --out demo
+	$(BIN)/graphpoison demo --dataset synthetic-citation --out demo
 
 test: $(READY) ## Run the tests, without the slow ones
 	$(PYTEST) $(PYTEST_ARGS)
