@@ -244,6 +244,78 @@ def metattack(
     return flips
 
 
+def feature_meta_gradient(
+    model: str, A: Tensor, X: Tensor, labels: Tensor, train_mask: Tensor, theta0: Theta,
+    objective: str = "train", pseudo_labels: Tensor | None = None, lam: float = 0.5,
+    approximate: str | None = None, **inner: Any,
+) -> tuple[float, Tensor]:  # fmt: skip
+    """(L_atk, dL_atk/dX [N, F]), with L_atk and `approximate` as in node_meta_gradient."""
+    X = X.detach().double().clone().requires_grad_()
+    weight = {"train": 1.0, "self": 0.0, "both": lam}[objective]
+
+    def attack_loss(theta: Theta) -> Tensor:
+        logits = gcn_logits(model, A, X, theta)
+        loss = weight * F.cross_entropy(logits[train_mask], labels[train_mask])
+        if objective != "train":
+            assert pseudo_labels is not None, "objectives self and both need pseudo-labels"
+            others = F.cross_entropy(logits[~train_mask], pseudo_labels[~train_mask])
+            loss = loss + (1 - weight) * others
+        return loss
+
+    def train_loss(theta: Theta) -> Tensor:
+        return F.cross_entropy(gcn_logits(model, A, X, theta)[train_mask], labels[train_mask])
+
+    loss = attack_loss(train_unrolled(train_loss, theta0, **inner))
+    if approximate:
+        gradient = explicit_sum(train_loss, attack_loss, X, theta0, iterates=approximate, **inner)
+    else:
+        (gradient,) = torch.autograd.grad(loss, X)
+    return loss.item(), gradient
+
+
+def metattack_with_features(
+    model: str, A: Tensor, X: Tensor, labels: Tensor, train_mask: Tensor, theta0: Theta,
+    budget: int, structure: bool = True, admissible: Tensor | None = None,
+    objective: str = "train", lam: float = 0.5, **inner: Any,
+) -> list[tuple[str, Flip]]:  # fmt: skip
+    """Greedily make the best of all flips of pairs and of features, `budget` of them.
+
+    The scores are (1 - 2 A_ij) * dL_atk/dw_ij and (1 - 2 X_if) * dL_atk/dX_if. No pair and no
+    feature is flipped twice; without `structure` no pair is; with `admissible` [N, F] only those
+    features are.
+    """
+    i, j = pair_indices(len(A))
+    A, X, pseudo_labels = A.double().clone(), X.double().clone(), None
+    if objective != "train":
+        pseudo_labels = pseudo_labels_of(model, A, X, labels, train_mask, theta0, **inner)
+    free_pairs = torch.full((len(i),), structure)
+    free_features = torch.ones_like(X) if admissible is None else admissible.clone()
+    free_features = free_features.bool()
+    flips: list[tuple[str, Flip]] = []
+    for _ in range(budget):
+        problem = (model, A, X, labels, train_mask, theta0, objective, pseudo_labels, lam)
+        loss, on_pairs = node_meta_gradient(*problem, **inner)
+        loss, on_features = feature_meta_gradient(*problem, **inner)
+        pair_score = torch.where(free_pairs, (1 - 2 * A[i, j]) * on_pairs, -torch.inf)
+        feature_score = torch.where(free_features, (1 - 2 * X) * on_features, -torch.inf)
+        k, m = int(pair_score.argmax()), int(feature_score.argmax())
+        if max(pair_score[k], feature_score.flatten()[m]) == -torch.inf:
+            break
+        if pair_score[k] >= feature_score.flatten()[m]:
+            A = flipped(A, int(i[k]), int(j[k]))
+            free_pairs[k] = False
+            added = bool(A[i[k], j[k]] > 0)
+            flips.append(("edge", (int(i[k]), int(j[k]), added, pair_score[k].item(), loss)))
+        else:
+            node, feature = divmod(m, X.shape[1])
+            X[node, feature] = 1 - X[node, feature]
+            free_features[node, feature] = False
+            score = feature_score[node, feature].item()
+            flip = (node, feature, bool(X[node, feature] > 0), score, loss)
+            flips.append(("feature", flip))
+    return flips
+
+
 def flipped(A: Tensor, i: int, j: int) -> Tensor:
     """A with A_ij and A_ji flipped."""
     A = A.clone()

@@ -1,6 +1,14 @@
 """What the attacker must leave alone to stay unnoticed."""
 
-from .base import Constraint, Predicate, admissible, check_constraints, combine
+from .base import (
+    Constraint,
+    Predicate,
+    admissible,
+    check_constraints,
+    combine,
+    on_features,
+    unlisted_additions,
+)
 from .connectivity import Connectivity
 from .degree_distribution import DegreeDistribution
 from .nodes import NodeBudget, NoSingletons
@@ -15,4 +23,6 @@ __all__ = [
     "admissible",
     "check_constraints",
     "combine",
+    "on_features",
+    "unlisted_additions",
 ]
