@@ -164,9 +164,11 @@ def pseudo_labels_of(
 def node_meta_gradient(
     model: str, A: Tensor, X: Tensor, labels: Tensor, train_mask: Tensor, theta0: Theta,
     objective: str = "train", pseudo_labels: Tensor | None = None, lam: float = 0.5,
-    approximate: str | None = None, **inner: Any,
+    approximate: str | None = None, features: bool = False, **inner: Any,
 ) -> tuple[float, Tensor]:  # fmt: skip
     """(L_atk, dL_atk/dw_ij for every pair i < j), where w_ij enters both A_ij and A_ji.
+
+    With `features` it is (L_atk, dL_atk/dX [N, F]) instead.
 
     train: L_atk = CE of the labelled nodes with their labels, at theta_T(w) and A(w)
     self:  L_atk = CE of the other nodes with their pseudo-labels, at theta_T(w) and A(w)
@@ -176,6 +178,8 @@ def node_meta_gradient(
     """
     w = A.detach().double()[pair_indices(len(A))].clone().requires_grad_()
     A = adjacency_from_weights(w, len(X))
+    X = X.detach().double().clone().requires_grad_()
+    leaf = X if features else w
     weight = {"train": 1.0, "self": 0.0, "both": lam}[objective]
 
     def attack_loss(theta: Theta) -> Tensor:
@@ -193,9 +197,11 @@ def node_meta_gradient(
     loss = attack_loss(train_gcn(model, A, X, labels, train_mask, theta0, **inner))
     if approximate:
         A = A.detach()
-        gradient = explicit_sum(train_loss, attack_loss, w, theta0, iterates=approximate, **inner)
+        gradient = explicit_sum(
+            train_loss, attack_loss, leaf, theta0, iterates=approximate, **inner
+        )
     else:
-        (gradient,) = torch.autograd.grad(loss, w)
+        (gradient,) = torch.autograd.grad(loss, leaf)
     return loss.item(), gradient
 
 
@@ -244,35 +250,6 @@ def metattack(
     return flips
 
 
-def feature_meta_gradient(
-    model: str, A: Tensor, X: Tensor, labels: Tensor, train_mask: Tensor, theta0: Theta,
-    objective: str = "train", pseudo_labels: Tensor | None = None, lam: float = 0.5,
-    approximate: str | None = None, **inner: Any,
-) -> tuple[float, Tensor]:  # fmt: skip
-    """(L_atk, dL_atk/dX [N, F]), with L_atk and `approximate` as in node_meta_gradient."""
-    X = X.detach().double().clone().requires_grad_()
-    weight = {"train": 1.0, "self": 0.0, "both": lam}[objective]
-
-    def attack_loss(theta: Theta) -> Tensor:
-        logits = gcn_logits(model, A, X, theta)
-        loss = weight * F.cross_entropy(logits[train_mask], labels[train_mask])
-        if objective != "train":
-            assert pseudo_labels is not None, "objectives self and both need pseudo-labels"
-            others = F.cross_entropy(logits[~train_mask], pseudo_labels[~train_mask])
-            loss = loss + (1 - weight) * others
-        return loss
-
-    def train_loss(theta: Theta) -> Tensor:
-        return F.cross_entropy(gcn_logits(model, A, X, theta)[train_mask], labels[train_mask])
-
-    loss = attack_loss(train_unrolled(train_loss, theta0, **inner))
-    if approximate:
-        gradient = explicit_sum(train_loss, attack_loss, X, theta0, iterates=approximate, **inner)
-    else:
-        (gradient,) = torch.autograd.grad(loss, X)
-    return loss.item(), gradient
-
-
 def metattack_with_features(
     model: str, A: Tensor, X: Tensor, labels: Tensor, train_mask: Tensor, theta0: Theta,
     budget: int, structure: bool = True, admissible: Tensor | None = None,
@@ -289,13 +266,14 @@ def metattack_with_features(
     if objective != "train":
         pseudo_labels = pseudo_labels_of(model, A, X, labels, train_mask, theta0, **inner)
     free_pairs = torch.full((len(i),), structure)
-    free_features = torch.ones_like(X) if admissible is None else admissible.clone()
-    free_features = free_features.bool()
+    free_features = torch.ones_like(X, dtype=torch.bool)
+    if admissible is not None:
+        free_features = admissible.clone()
     flips: list[tuple[str, Flip]] = []
     for _ in range(budget):
         problem = (model, A, X, labels, train_mask, theta0, objective, pseudo_labels, lam)
         loss, on_pairs = node_meta_gradient(*problem, **inner)
-        loss, on_features = feature_meta_gradient(*problem, **inner)
+        loss, on_features = node_meta_gradient(*problem, features=True, **inner)
         pair_score = torch.where(free_pairs, (1 - 2 * A[i, j]) * on_pairs, -torch.inf)
         feature_score = torch.where(free_features, (1 - 2 * X) * on_features, -torch.inf)
         k, m = int(pair_score.argmax()), int(feature_score.argmax())
