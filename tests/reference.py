@@ -294,6 +294,26 @@ def metattack_with_features(
     return flips
 
 
+def cooccurrence_test(X: Tensor) -> Tensor:
+    """Nettack's: i may come to u if sum_{j in S_u} E_ij / d_j > 1/2 sum_{j in S_u} 1 / d_j.
+
+    E_ij = 1 if some node has i and j != i, d_j = sum_i E_ij, S_u = the features of u with d_j > 0.
+    What u has may go.
+    """
+    N, D = X.shape
+    E = [
+        [any(X[u, i] and X[u, j] for u in range(N)) and i != j for j in range(D)] for i in range(D)
+    ]
+    d = [sum(E[i][j] for i in range(D)) for j in range(D)]
+    allowed = X > 0
+    for u in range(N):
+        S = [j for j in range(D) if X[u, j] and d[j]]
+        for i in range(D):
+            reached = sum(1 / d[j] for j in S if E[i][j])
+            allowed[u, i] |= reached > sum(1 / d[j] for j in S) / 2
+    return allowed
+
+
 def flipped(A: Tensor, i: int, j: int) -> Tensor:
     """A with A_ij and A_ji flipped."""
     A = A.clone()

@@ -8,7 +8,7 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@pytest.mark.parametrize("page", ["attacks.md"])
+@pytest.mark.parametrize("page", ["attacks.md", "feature-flips.md"])
 def test_code_runs(page: str) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text("utf-8"), re.M | re.S)
     assert blocks

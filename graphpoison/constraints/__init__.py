@@ -10,6 +10,7 @@ from .base import (
     unlisted_additions,
 )
 from .connectivity import Connectivity
+from .cooccurrence import cooccurring_features
 from .degree_distribution import DegreeDistribution
 from .nodes import NodeBudget, NoSingletons
 
@@ -23,6 +24,7 @@ __all__ = [
     "admissible",
     "check_constraints",
     "combine",
+    "cooccurring_features",
     "on_features",
     "unlisted_additions",
 ]

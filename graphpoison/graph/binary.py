@@ -20,13 +20,7 @@ def binary_entries(x: Tensor, candidates: Literal["all"] | Tensor) -> PairState:
     Raises:
         TypeError, ValueError: other features, or other candidates.
     """
-    other = x[(x != 0) & (x != 1)]
-    if other.numel():
-        raise ValueError(
-            f"feature_candidates needs features that are 0 or 1; data.x holds {other.numel()} "
-            f"others, such as {float(other[0]):.3g}. Attack the binary features, and normalise "
-            "them afterwards."
-        )
+    check_binary(x)
     edges = x.nonzero().t()
     within = None
     if isinstance(candidates, str):
@@ -39,6 +33,17 @@ def binary_entries(x: Tensor, candidates: Literal["all"] | Tensor) -> PairState:
         edges, edges[:, :0], shape, bipartite=True, open=True, candidate_codes=codes
     )
     return state if within is None else replace(state, within=within)
+
+
+def check_binary(x: Tensor) -> None:
+    """Raise a ValueError unless ``x`` [N, F] is all 0 or 1."""
+    other = x[(x != 0) & (x != 1)]
+    if other.numel():
+        raise ValueError(
+            f"features can be flipped where they are 0 or 1; data.x holds {other.numel()} other "
+            f"numbers, such as {float(other[0]):.3g}. Attack the binary features, and normalise "
+            "them afterwards."
+        )
 
 
 def read_binary(x: Tensor | None, entries: Tensor) -> Tensor:
