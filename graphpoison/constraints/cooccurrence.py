@@ -42,4 +42,6 @@ def cooccurring_features(data: Data) -> Tensor:
     degree = together.sum(dim=0)
     weighted = present * torch.where(degree > 0, degree, torch.inf).reciprocal()
     reached = weighted @ together.float()
-    return (x != 0) | (reached > 0.5 * weighted.sum(dim=1, keepdim=True))
+    likely = reached > 0.5 * weighted.sum(dim=1, keepdim=True)
+    allowed: Tensor = likely | (x != 0)
+    return allowed
