@@ -1,7 +1,7 @@
 r"""Node features that multiply as a sparse matrix where most of them are zero.
 
-Binary features are a bipartite graph of nodes and features. The attacker may flip its entries as he
-flips edges, and the gradient w.r.t. *every* entry has low rank for the same reason: for
+Binary features are a bipartite graph of nodes and features. Its entries are flipped as
+edges are, and the gradient w.r.t. *every* entry has low rank for the same reason: for
 :math:`Y = X H` with cotangent G it is :math:`G H^\top`, also where X is 0.
 """
 

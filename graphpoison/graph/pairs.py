@@ -27,7 +27,7 @@ class PairState:
             (``candidates="all"``, without a list of N^2 pairs).
         within: BoolTensor [rows, cols], where an open graph's candidates are; None for everywhere.
         features: binary node features that the attacker may flip too, as the pairs (node, feature)
-            of a bipartite graph; None where he leaves them alone.
+            of a bipartite graph; None where they are left alone.
     """
 
     pattern: Pattern
