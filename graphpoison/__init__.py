@@ -16,7 +16,14 @@ from .attacks import (
     SimilarUsers,
 )
 from .budget import Budget
-from .constraints import Connectivity, Constraint, DegreeDistribution, NodeBudget, NoSingletons
+from .constraints import (
+    Connectivity,
+    Constraint,
+    DegreeDistribution,
+    NodeBudget,
+    NoSingletons,
+    cooccurring_features,
+)
 from .evaluate import evaluate
 from .fake_users import FakeUsers
 from .hypergradient import Approximate, Flips, Hypergradient, Implicit, MetaGradient, Unrolled
@@ -81,6 +88,7 @@ __all__ = [
     "Unrolled",
     "__version__",
     "baseline_attack",
+    "cooccurring_features",
     "datasets",
     "evaluate",
     "meta_approx",

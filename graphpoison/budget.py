@@ -1,4 +1,4 @@
-"""How many pairs the attacker may flip."""
+"""How many pairs, and features of nodes, the attacker may flip."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,6 +11,8 @@ from .graph import PairState
 @dataclass(frozen=True)
 class Budget:
     """At most ``flips`` flips, or a share of the clean edges or of the candidates.
+
+    Flips of features count as those of edges do; shares are of edges, or pairs of nodes, alone.
 
     Build with ``Budget(253)``, ``Budget.fraction(0.05)`` or
     ``Budget.fraction(0.08, of="candidates")``.
@@ -39,7 +41,7 @@ class Budget:
         """The number of flips on ``state``'s clean graph.
 
         Raises:
-            ValueError: more flips than there are pairs.
+            ValueError: more flips than there are pairs and features.
         """
         if self.flips is not None:
             count = self.flips
@@ -47,8 +49,11 @@ class Budget:
             assert self.share is not None
             base = state.num_edges if self.of == "edges" else state.num_pairs - state.num_edges
             count = int(Fraction(str(self.share)) * base)
-        if count > state.num_pairs:
+        entries = 0 if state.features is None else state.features.num_pairs
+        if count > state.num_pairs + entries:
+            also = f" and the {entries} features of its nodes" if entries else ""
             raise ValueError(
-                f"budget of {count} flips is more than the {state.num_pairs} pairs of the graph."
+                f"budget of {count} flips is more than the {state.num_pairs} pairs of the "
+                f"graph{also}."
             )
         return count

@@ -203,7 +203,7 @@ def _flips_digest(attack: Perturbation) -> str:
     added = torch.tensor(attack.flips["added"].to_numpy(), dtype=torch.bool)
     fake = attack.fake_users
     joined = () if fake is None else (torch.tensor(fake.count), fake.edges, *fake.latent)
-    return digest(attack.pairs, added, *joined)
+    return digest(attack.pairs, attack.feature_flips, added, *joined)
 
 
 def _shared_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:

@@ -17,10 +17,12 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
+from ._checks import choice
 from ._io import atomic_write
 from .fake_users import FakeUsers
 from .graph import PairState
 from .graph.adjacency import like, with_edge_index
+from .graph.binary import flip_binary, read_binary
 from .graph.bipartite import (
     EdgeType,
     bipartite_edge_type,
@@ -31,7 +33,8 @@ from .graph.bipartite import (
 from .graph.edit import edge_attributes, flip_edges
 from .graph.homogeneous import undirected_pairs
 
-FORMAT = 1
+FORMATS = (1, 2)  # without and with flips of features
+EDGE, FEATURE = "edge", "feature"
 COLUMNS = {
     "step": np.int64,
     "source": np.int64,
@@ -39,18 +42,21 @@ COLUMNS = {
     "added": np.bool_,
     "score": np.float64,
     "attack_loss": np.float64,
+    "kind": str,
 }
 Graph = TypeVar("Graph", Data, HeteroData)
 
 
 @dataclass(frozen=True, eq=False)
 class Perturbation:
-    """Ordered flips of node pairs, and how they came about.
+    """Ordered flips of node pairs and of binary node features, and how they came about.
 
     Args:
         flips: DataFrame with columns step, source, target, added, score (the first-order gain in
-            attack loss, NaN where the attack has none) and attack_loss (before the flip). In a
-            homogeneous graph each undirected edge is one row, source < target.
+            attack loss, NaN where the attack has none), attack_loss (before the flip) and kind:
+            ``"edge"``, also where the column is missing, or ``"feature"``, with the node as source
+            and the feature as target, added where it became 1. In a homogeneous graph each
+            undirected edge is one row, source < target.
         meta: what made it: attack, task, all their ``settings`` by name, seed, budget,
             ``num_edges`` of the clean graph, ``fingerprint``, ``shape``, ``edge_type`` (None for a
             homogeneous graph). The same for every run of the same.
@@ -65,11 +71,14 @@ class Perturbation:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        missing = set(COLUMNS) - set(self.flips.columns)
+        table = self.flips if "kind" in self.flips else self.flips.assign(kind=EDGE)
+        missing = set(COLUMNS) - set(table.columns)
         if missing:
             raise ValueError(f"flips lack the columns {sorted(missing)}.")
-        table = self.flips[list(COLUMNS)].astype(COLUMNS).reset_index(drop=True)
-        if table.duplicated(["source", "target"]).any():
+        table = table[list(COLUMNS)].astype(COLUMNS).reset_index(drop=True)
+        for kind in table["kind"].unique():
+            choice("kind", kind, [EDGE, FEATURE])
+        if table.duplicated(["kind", "source", "target"]).any():
             raise ValueError("flips name a pair twice; each pair is flipped at most once.")
         object.__setattr__(self, "flips", table)
 
@@ -78,18 +87,27 @@ class Perturbation:
 
     @property
     def pairs(self) -> Tensor:
-        """LongTensor [2, K] of all flipped pairs, in order."""
-        return _pairs(self.flips)
+        """LongTensor [2, k] of all flipped pairs of nodes, in order."""
+        return _pairs(self._edges)
 
     @property
     def added(self) -> Tensor:
         """LongTensor [2, k] of the pairs that became edges."""
-        return _pairs(self.flips[self.flips["added"]])
+        return _pairs(self._edges[self._edges["added"]])
 
     @property
     def removed(self) -> Tensor:
         """LongTensor [2, k] of the edges that went."""
-        return _pairs(self.flips[~self.flips["added"]])
+        return _pairs(self._edges[~self._edges["added"]])
+
+    @property
+    def feature_flips(self) -> Tensor:
+        """LongTensor [2, k] of the features that changed, node and feature, in order."""
+        return _pairs(self.flips[self.flips["kind"] == FEATURE])
+
+    @property
+    def _edges(self) -> pd.DataFrame:
+        return self.flips[self.flips["kind"] == EDGE]
 
     def prefix(self, budget: float | int) -> "Perturbation":
         """The first flips: ``budget`` of them, or that share of the clean edges if a float.
@@ -106,7 +124,7 @@ class Perturbation:
         return replace(self, flips=self.flips.iloc[:count])
 
     def apply(self, data: Graph) -> Graph:
-        """A new graph with the pairs flipped; ``data`` is untouched.
+        """A new graph with the pairs and features flipped; ``data`` is untouched.
 
         Applied to the poisoned graph, it restores the clean one, unless fake users have joined:
         these have the last numbers, and zeros in the place of features. An added edge has
@@ -118,7 +136,8 @@ class Perturbation:
 
         Raises:
             TypeError: the graph is of the other kind than the one attacked.
-            ValueError: an added pair is there already, or a removed one is not; fake users are.
+            ValueError: an added pair is there already, or a removed one is not; fake users are;
+                features were flipped, and ``data.x`` lacks them or is not binary there.
         """
         bipartite = self.meta.get("edge_type") is not None
         if bipartite != isinstance(data, HeteroData):
@@ -131,8 +150,10 @@ class Perturbation:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a ``.npz`` file: arrays and JSON, no pickle."""
         arrays: dict[str, Any] = {name: self.flips[name].to_numpy() for name in COLUMNS}
+        arrays["kind"] = arrays["kind"].astype(np.str_)  # an array of objects would be pickled
         arrays |= {} if self.fake_users is None else self.fake_users.arrays()
-        meta = np.array(json.dumps({"format": FORMAT, **self.meta}))
+        version = FORMATS[int(self.feature_flips.size(1) > 0)]
+        meta = np.array(json.dumps({"format": version, **self.meta}))
         provenance = np.array(json.dumps(self.provenance))
         with atomic_write(path) as file:
             np.savez_compressed(file, meta=meta, provenance=provenance, **arrays)
@@ -152,17 +173,17 @@ class Perturbation:
             raise ValueError(
                 f"{path} is no saved perturbation, or it is damaged ({error}); make it anew."
             ) from error
-        missing = {"meta", *COLUMNS} - set(arrays)
+        missing = {"meta", *COLUMNS} - {"kind", *arrays}
         if missing:
             raise ValueError(f"{path} is no saved perturbation: it lacks {sorted(missing)}.")
         meta = json.loads(str(arrays["meta"]))
-        if (found := meta.pop("format", None)) != FORMAT:
-            raise ValueError(f"{path} is of format {found}, not {FORMAT}; save it anew.")
+        if (found := meta.pop("format", None)) not in FORMATS:
+            raise ValueError(f"{path} is of format {found}, not one of {FORMATS}; save it anew.")
         if meta.get("edge_type") is not None:
             meta["edge_type"] = tuple(meta["edge_type"])
         fake = {name: part for name, part in arrays.items() if name.startswith("fake_")}
         return cls(
-            pd.DataFrame({name: arrays[name] for name in COLUMNS}),
+            pd.DataFrame({name: arrays[name] for name in COLUMNS if name in arrays}),
             meta,
             FakeUsers.of_arrays(fake) if fake else None,
             json.loads(str(arrays.get("provenance", "{}"))),
@@ -189,11 +210,19 @@ def _pairs(table: pd.DataFrame) -> Tensor:
     return torch.tensor(table[["source", "target"]].to_numpy().T.copy(), dtype=torch.long)
 
 
-def _check_presence(perturbation: Perturbation, edges: Tensor, num_targets: int) -> None:
-    """Every added pair must be absent and every removed one present, or all the other way round."""
+def _check_presence(
+    perturbation: Perturbation, edges: Tensor, num_targets: int, entries: Tensor | None = None
+) -> None:
+    """Every added pair must be absent and every removed one present, or all the other way round.
+
+    ``entries`` are the features flipped, as they are in the graph.
+    """
     pairs = perturbation.pairs.to(edges.device)
     present = torch.isin(pairs[0] * num_targets + pairs[1], edges[0] * num_targets + edges[1]).cpu()
-    expected = ~torch.tensor(perturbation.flips["added"].to_numpy(), dtype=torch.bool)
+    table = perturbation.flips.sort_values("kind", kind="stable")  # edges first
+    if entries is not None:
+        present = torch.cat([present, entries.cpu()])
+    expected = ~torch.tensor(table["added"].to_numpy(), dtype=torch.bool)
     wrong = int((present != expected).sum())
     if wrong not in (0, len(perturbation)):
         raise ValueError(
@@ -211,8 +240,11 @@ def _apply_homogeneous(perturbation: Perturbation, data: Data) -> Data:
     num_nodes = int(data.num_nodes or 0)
     pairs = perturbation.pairs.to(data.edge_index.device)
     _check_range(pairs, (num_nodes, num_nodes))
-    _check_presence(perturbation, undirected_pairs(data), num_nodes)
-    poisoned = copy.copy(data)
+    poisoned, entries = copy.copy(data), perturbation.feature_flips
+    present = None
+    if entries.size(1):
+        present, poisoned.x = read_binary(data.x, entries), flip_binary(data.x, entries)
+    _check_presence(perturbation, undirected_pairs(data), num_nodes, present)
     both = torch.cat([pairs, pairs.flip(0)], dim=1)
     attributes = edge_attributes(data._store)
     poisoned.edge_index, changed = flip_edges(data.edge_index, attributes, both, num_nodes)

@@ -184,9 +184,12 @@ def pseudo_labels_of(
 def node_meta_gradient(
     model: str, A: Tensor, X: Tensor, labels: Tensor, train_mask: Tensor, theta0: Theta,
     objective: str = "train", pseudo_labels: Tensor | None = None, lam: float = 0.5,
-    approximate: str | None = None, others_loss: NodeLoss = F.cross_entropy, **inner: Any,
+    approximate: str | None = None, features: bool = False,
+    others_loss: NodeLoss = F.cross_entropy, **inner: Any,
 ) -> tuple[float, Tensor]:  # fmt: skip
     """(L_atk, dL_atk/dw_ij for every pair i < j), where w_ij enters both A_ij and A_ji.
+
+    With `features` it is (L_atk, dL_atk/dX [N, F]) instead.
 
     train: L_atk = CE of the labelled nodes with their labels, at theta_T(w) and A(w)
     self:  L_atk = CE of the other nodes with their pseudo-labels, at theta_T(w) and A(w);
@@ -197,6 +200,8 @@ def node_meta_gradient(
     """
     w = A.detach().double()[pair_indices(len(A))].clone().requires_grad_()
     A = adjacency_from_weights(w, len(X))
+    X = X.detach().double().clone().requires_grad_()
+    leaf = X if features else w
     weight = {"train": 1.0, "self": 0.0, "both": lam}[objective]
 
     def attack_loss(theta: Theta) -> Tensor:
@@ -214,9 +219,11 @@ def node_meta_gradient(
     loss = attack_loss(train_gcn(model, A, X, labels, train_mask, theta0, **inner))
     if approximate:
         A = A.detach()
-        gradient = explicit_sum(train_loss, attack_loss, w, theta0, iterates=approximate, **inner)
+        gradient = explicit_sum(
+            train_loss, attack_loss, leaf, theta0, iterates=approximate, **inner
+        )
     else:
-        (gradient,) = torch.autograd.grad(loss, w)
+        (gradient,) = torch.autograd.grad(loss, leaf)
     return loss.item(), gradient
 
 
@@ -265,6 +272,70 @@ def metattack(
         w[k] += change[k]
         flips.append((int(i[k]), int(j[k]), bool(w[k] > 0), score[k].item(), loss))
     return flips
+
+
+def metattack_with_features(
+    model: str, A: Tensor, X: Tensor, labels: Tensor, train_mask: Tensor, theta0: Theta,
+    budget: int, structure: bool = True, admissible: Tensor | None = None,
+    objective: str = "train", lam: float = 0.5, **inner: Any,
+) -> list[tuple[str, Flip]]:  # fmt: skip
+    """Greedily make the best of all flips of pairs and of features, `budget` of them.
+
+    The scores are (1 - 2 A_ij) * dL_atk/dw_ij and (1 - 2 X_if) * dL_atk/dX_if. No pair and no
+    feature is flipped twice; without `structure` no pair is; with `admissible` [N, F] only those
+    features are.
+    """
+    i, j = pair_indices(len(A))
+    A, X, pseudo_labels = A.double().clone(), X.double().clone(), None
+    if objective != "train":
+        pseudo_labels = pseudo_labels_of(model, A, X, labels, train_mask, theta0, **inner)
+    free_pairs = torch.full((len(i),), structure)
+    free_features = torch.ones_like(X, dtype=torch.bool)
+    if admissible is not None:
+        free_features = admissible.clone()
+    flips: list[tuple[str, Flip]] = []
+    for _ in range(budget):
+        problem = (model, A, X, labels, train_mask, theta0, objective, pseudo_labels, lam)
+        loss, on_pairs = node_meta_gradient(*problem, **inner)
+        loss, on_features = node_meta_gradient(*problem, features=True, **inner)
+        pair_score = torch.where(free_pairs, (1 - 2 * A[i, j]) * on_pairs, -torch.inf)
+        feature_score = torch.where(free_features, (1 - 2 * X) * on_features, -torch.inf)
+        k, m = int(pair_score.argmax()), int(feature_score.argmax())
+        if max(pair_score[k], feature_score.flatten()[m]) == -torch.inf:
+            break
+        if pair_score[k] >= feature_score.flatten()[m]:
+            A = flipped(A, int(i[k]), int(j[k]))
+            free_pairs[k] = False
+            added = bool(A[i[k], j[k]] > 0)
+            flips.append(("edge", (int(i[k]), int(j[k]), added, pair_score[k].item(), loss)))
+        else:
+            node, feature = divmod(m, X.shape[1])
+            X[node, feature] = 1 - X[node, feature]
+            free_features[node, feature] = False
+            score = feature_score[node, feature].item()
+            flip = (node, feature, bool(X[node, feature] > 0), score, loss)
+            flips.append(("feature", flip))
+    return flips
+
+
+def cooccurrence_test(X: Tensor) -> Tensor:
+    """Nettack's: i may come to u if sum_{j in S_u} E_ij / d_j > 1/2 sum_{j in S_u} 1 / d_j.
+
+    E_ij = 1 if some node has i and j != i, d_j = sum_i E_ij, S_u = the features of u with d_j > 0.
+    What u has may go.
+    """
+    N, D = X.shape
+    E = [
+        [any(X[u, i] and X[u, j] for u in range(N)) and i != j for j in range(D)] for i in range(D)
+    ]
+    d = [sum(E[i][j] for i in range(D)) for j in range(D)]
+    allowed = X > 0
+    for u in range(N):
+        S = [j for j in range(D) if X[u, j] and d[j]]
+        for i in range(D):
+            reached = sum(1 / d[j] for j in S if E[i][j])
+            allowed[u, i] |= reached > sum(1 / d[j] for j in S) / 2
+    return allowed
 
 
 def flipped(A: Tensor, i: int, j: int) -> Tensor:

@@ -6,8 +6,9 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import Any, ClassVar, final
 
+import numpy as np
 import pandas as pd
 import torch
 from tqdm.auto import tqdm
@@ -16,11 +17,11 @@ from .._logging import said_once
 from .._random import generator
 from .._settings import describe, digest
 from ..budget import Budget
-from ..constraints import Constraint
+from ..constraints import Constraint, Predicate
 from ..graph import PairState
 from ..hypergradient import Flips, implicit
 from ..models import Params
-from ..perturbation import COLUMNS, Perturbation, fingerprint
+from ..perturbation import COLUMNS, EDGE, FEATURE, Perturbation, fingerprint
 from ..provenance import SERIES, Clock, environment
 from ..tasks import Task
 from . import saving
@@ -40,6 +41,7 @@ class Attack(ABC):
     """Chooses flips; hyperparameters are fields, the problem arrives at the call."""
 
     constraints: Sequence[Constraint]
+    flips_features: ClassVar[bool] = False
 
     @abstractmethod
     def propose(self, task: Task, state: PairState, limit: int, seed: int, step: int) -> Proposal:
@@ -72,7 +74,8 @@ class Attack(ABC):
         Raises:
             TypeError: the budget is neither a :class:`Budget` nor a number of flips.
             ValueError: the budget exceeds the number of pairs; the checkpoint is damaged, or of
-                another run (the message says where it differs).
+                another run (the message says where it differs); the task has
+                ``feature_candidates``, and the attack flips edges alone.
             RuntimeError: the attack broke its own constraints (a bug).
         """
         return self.run(task, budget, seed, progress, checkpoint, by=self)
@@ -88,11 +91,16 @@ class Attack(ABC):
         by: object,
     ) -> Perturbation:
         """As ``__call__``, on record as the work of ``by``, which may be more than this attack."""
+        if task.state.features is not None and not self.flips_features:
+            raise ValueError(
+                f"{type(self).__name__} flips edges alone; leave feature_candidates out of the "
+                "task, or use MetaAttack or RandomAttack."
+            )
         limit = _budget(budget).resolve(task.state)
         device, start = task.state.weight.device, task.init(generator(seed))
         meta = _meta(task, limit, seed, by, start)
         before = saving.resume(checkpoint, meta)
-        state = task.state.flip(before.pairs.to(device))
+        state = _flips_of(before.flips, task.state).made(task.state)
         if before.provenance.get("finished"):
             _verify(before, task.state, state, limit, self.constraints)
             return replace(before, meta=meta, fake_users=task.fake_users)
@@ -116,7 +124,7 @@ class Attack(ABC):
                         logger.warning("no admissible flip left after %d of %d", done, limit)
                         break
                     parts.append(_rows(flips, proposal.attack_loss, step))
-                    state = state.flip(flips.pairs)
+                    state = flips.made(state)
                     done, step = done + len(flips), step + 1
                     bar.update(len(flips))
                     if checkpoint and time.monotonic() - saved >= saving.SAVE_EVERY_SECONDS:
@@ -172,15 +180,19 @@ def accept_in_turn(flips: Flips, state: PairState, constraints: Sequence[Constra
         return flips
     kept: list[int] = []
     for number in range(len(flips)):
-        pair = flips.pairs[:, number : number + 1]
-        predicates = [
-            c.additions(state) if bool(flips.added[number]) else c.removals(state)
-            for c in constraints
-        ]
-        if all(allowed is None or bool(allowed(*pair)) for allowed in predicates):
+        flip = flips.take(slice(number, number + 1))
+        predicates = [_predicate(constraint, state, flip) for constraint in constraints]
+        if all(allowed is None or bool(allowed(*flip.pairs)) for allowed in predicates):
             kept.append(number)
-            state = state.flip(pair)
+            state = flip.made(state)
     return flips.take(torch.tensor(kept, dtype=torch.long, device=flips.score.device))
+
+
+def _predicate(constraint: Constraint, state: PairState, flip: Flips) -> Predicate | None:
+    """What ``constraint`` asks of the kind of the one ``flip``."""
+    if flip.of_features is not None and bool(flip.of_features):
+        return constraint.feature_flips(state)
+    return constraint.additions(state) if bool(flip.added) else constraint.removals(state)
 
 
 def _rows(flips: Flips, attack_loss: float, step: int) -> pd.DataFrame:
@@ -192,8 +204,22 @@ def _rows(flips: Flips, attack_loss: float, step: int) -> pd.DataFrame:
         "added": flips.added.cpu().numpy(),
         "score": flips.score.double().cpu().numpy(),
         "attack_loss": attack_loss,
+        "kind": EDGE,
     }
+    if flips.of_features is not None:
+        columns["kind"] = np.where(flips.of_features.cpu().numpy(), FEATURE, EDGE)
     return pd.DataFrame(columns).astype(COLUMNS)
+
+
+def _flips_of(table: pd.DataFrame, state: PairState) -> Flips:
+    """The flips that a table records."""
+    device = state.weight.device
+    pairs = torch.from_numpy(table[["source", "target"]].to_numpy(dtype=np.int64).T.copy())
+    added, score, of_features = (
+        torch.from_numpy(values.to_numpy().copy()).to(device)
+        for values in (table["added"], table["score"], table["kind"] == FEATURE)
+    )
+    return Flips(pairs.to(device), added, score, of_features)
 
 
 def _verify(
@@ -204,9 +230,10 @@ def _verify(
     constraints: Sequence[Constraint],
 ) -> None:
     problems = [] if len(result) <= limit else [f"{len(result)} flips exceed the budget {limit}"]
-    if int(poisoned.flipped.sum()) != len(result):
+    kinds = [poisoned] if poisoned.features is None else [poisoned, poisoned.features]
+    if sum(int(state.flipped.sum()) for state in kinds) != len(result):
         problems.append("the flips made are not the flips recorded")
-    if bool((poisoned.flipped & ~poisoned.candidate).any()):
+    if any(bool((state.flipped & ~state.candidate).any()) for state in kinds):
         problems.append("a pair that is no candidate was flipped")
     problems += [found for c in constraints if (found := c.violation(clean, poisoned))]
     if problems:

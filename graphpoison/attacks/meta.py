@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from .._checks import positive_int
 from .._random import generator
@@ -21,14 +22,15 @@ class MetaAttack(Attack):
         \text{attack\_loss}(\theta_T(w), w)
 
     On a recommender with additions only this is Algorithm 1 of the thesis; on a node classifier it
-    is Metattack (Zügner and Günnemann 2019, equation 9).
+    is Metattack (Zügner and Günnemann 2019, equation 9). Where a task has ``feature_candidates``,
+    flips of features and of edges compete by the same score, within one budget.
 
     Args:
         gradient: how to differentiate through training.
         flips_per_step: flips made from one meta-gradient, before the next.
         constraints: conditions that hold after every flip.
-        allow_removals: whether edges may be removed.
-        allow_additions: whether edges may be added.
+        allow_removals: whether edges may be removed, and features set to 0.
+        allow_additions: whether edges may be added, and features set to 1.
         redraw: whether the surrogate starts from fresh parameters at every step, rather than from
             the same ones.
     """
@@ -39,6 +41,8 @@ class MetaAttack(Attack):
     allow_removals: bool = True
     allow_additions: bool = True
     redraw: bool = False
+
+    flips_features: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.gradient, Hypergradient):

@@ -1,7 +1,16 @@
 """What the attacker must leave alone to stay unnoticed."""
 
-from .base import Constraint, Predicate, admissible, check_constraints, combine
+from .base import (
+    Constraint,
+    Predicate,
+    admissible,
+    check_constraints,
+    combine,
+    on_features,
+    unlisted_additions,
+)
 from .connectivity import Connectivity
+from .cooccurrence import cooccurring_features
 from .degree_distribution import DegreeDistribution
 from .nodes import NodeBudget, NoSingletons
 
@@ -15,4 +24,7 @@ __all__ = [
     "admissible",
     "check_constraints",
     "combine",
+    "cooccurring_features",
+    "on_features",
+    "unlisted_additions",
 ]

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -15,7 +16,8 @@ class Constraint(ABC):
     """A condition that every prefix of an attack meets.
 
     An attack asks which single flips keep the condition, given the graph as it is now, and asks
-    :meth:`violation` again when it has ended.
+    :meth:`violation` again when it has ended. Most conditions are about edges alone, and let every
+    node feature be flipped.
     """
 
     @abstractmethod
@@ -25,6 +27,10 @@ class Constraint(ABC):
     @abstractmethod
     def removals(self, state: PairState) -> Predicate | None:
         """Which edges may be removed from ``state``; None if all may."""
+
+    def feature_flips(self, state: PairState) -> Predicate | None:
+        """Which pairs (node, feature) of ``state`` may be flipped; None if all may."""
+        return None
 
     @abstractmethod
     def violation(self, clean: PairState, poisoned: PairState) -> str | None:
@@ -55,6 +61,35 @@ def combine(predicates: Iterable[Predicate | None]) -> Predicate | None:
         return verdict
 
     return allowed
+
+
+def on_features(constraints: Iterable[Constraint], state: PairState) -> tuple[Constraint, ...]:
+    """What ``constraints`` say of the features of ``state``, for ``state.features``."""
+    predicates = [constraint.feature_flips(state) for constraint in constraints]
+    return tuple(_Where(predicate) for predicate in predicates if predicate is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class _Where(Constraint):
+    """Flips of either kind that ``predicate`` holds for."""
+
+    predicate: Predicate
+
+    def additions(self, state: PairState) -> Predicate:
+        return self.predicate
+
+    def removals(self, state: PairState) -> Predicate:
+        return self.predicate
+
+    def violation(self, clean: PairState, poisoned: PairState) -> None:
+        return None
+
+
+def unlisted_additions(state: PairState, constraints: Sequence[Constraint]) -> Predicate | None:
+    """Which pairs that ``state`` does not list may be added; None if all may."""
+    within = state.within
+    inside = None if within is None else (lambda source, target: within[source, target])
+    return combine([inside, *(constraint.additions(state) for constraint in constraints)])
 
 
 def admissible(

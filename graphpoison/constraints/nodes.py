@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from .._checks import in_range, positive_int
@@ -33,7 +34,8 @@ class NodeBudget(Constraint):
     """No node is an end of more than so many flips.
 
     Build with ``NodeBudget(3)``, or ``NodeBudget.fraction(0.5)`` for that share of the node's clean
-    degree, rounded down. On a bipartite graph it holds for the nodes of both sides.
+    degree, rounded down. On a bipartite graph it holds for the nodes of both sides. Where features
+    may be flipped, a flip of a node's feature counts as one at the node.
 
     Raises:
         ValueError: neither or both of ``flips`` and ``share``, or one out of range.
@@ -64,6 +66,10 @@ class NodeBudget(Constraint):
     def removals(self, state: PairState) -> Predicate | None:
         return self.additions(state)
 
+    def feature_flips(self, state: PairState) -> Predicate | None:
+        left, _ = self._left(state)
+        return lambda node, feature: (left[node] > 0) & (feature >= 0)
+
     def violation(self, clean: PairState, poisoned: PairState) -> str | None:
         sides = self._left(poisoned)[: 2 if clean.bipartite else 1]
         over = sum(int((left < 0).sum()) for left in sides)
@@ -72,6 +78,10 @@ class NodeBudget(Constraint):
     def _left(self, state: PairState) -> tuple[Tensor, Tensor]:
         """How many more flips each source and each target may be in."""
         made = state.count_ends(state.index[:, state.flipped])
+        if state.features is not None:
+            entries = state.features.index[0, state.features.flipped]
+            total = made[0] + torch.bincount(entries, minlength=state.shape[0])
+            made = total, total
         if self.flips is not None:
             return self.flips - made[0], self.flips - made[1]
         assert self.share is not None

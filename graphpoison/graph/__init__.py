@@ -1,6 +1,6 @@
 """Graphs as weighted node pairs: the lowest floor, on which everything else stands."""
 
-from .factored import FactoredGradient
+from .factored import FactoredGradient, Matrix
 from .features import Features
 from .pairs import PairState
 from .propagation import Propagation, normalised_adjacency, normalised_interactions
@@ -11,6 +11,7 @@ __all__ = [
     "FactorSum",
     "FactoredGradient",
     "Features",
+    "Matrix",
     "PairState",
     "PairTape",
     "Pattern",

@@ -7,16 +7,38 @@ N^2 in O(N x rank) memory.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
-
-from .sparse_product import SparseProduct
 
 Admissible = Callable[[Tensor, Tensor], Tensor]
 """``admissible(source, target)`` -> BoolTensor of their broadcast shape."""
 
 TILE_ENTRIES = 2**20
+
+
+class Addend(Protocol):
+    """A matrix that is known at single entries, and added to a tile."""
+
+    def at(self, pairs: Tensor) -> Tensor:
+        """Values [K] at ``pairs`` [2, K]."""
+
+    def add_to(self, block: Tensor, start: int, stop: int, first: int) -> Tensor:
+        """``block`` plus the values of rows ``start:stop`` and columns from ``first`` on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """An addend that is stored entry by entry, ``values`` [R, C]."""
+
+    values: Tensor
+
+    def at(self, pairs: Tensor) -> Tensor:
+        return self.values[pairs[0], pairs[1]]
+
+    def add_to(self, block: Tensor, start: int, stop: int, first: int) -> Tensor:
+        return block.add_(self.values[start:stop, first:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,17 +49,22 @@ class FactoredGradient:
         left: Tensor [R, K].
         right: Tensor [C, K].
         upper: only pairs with i < j exist (homogeneous graphs, each pair once).
-        sparse: adds ``wide[i] . thin[j] + thin[i] . wide[j]`` (homogeneous graphs only).
+        more: what is added to the product of the factors.
     """
 
     left: Tensor
     right: Tensor
     upper: bool
-    sparse: SparseProduct | None = None
+    more: Addend | None = None
+
+    @classmethod
+    def of_matrix(cls, values: Tensor) -> "FactoredGradient":
+        """``values`` [R, C] as they are, where there are no factors."""
+        return cls(values[:, :0], values[:0].t(), upper=False, more=Matrix(values))
 
     @classmethod
     def symmetric(
-        cls, left: Tensor, right: Tensor, node: Tensor, sparse: SparseProduct | None = None
+        cls, left: Tensor, right: Tensor, node: Tensor, more: Addend | None = None
     ) -> "FactoredGradient":
         """``left[i] . right[j] + left[j] . right[i] + node[i] + node[j]`` for i < j."""
         ones = torch.ones_like(node)
@@ -45,7 +72,7 @@ class FactoredGradient:
             left=torch.cat([left, right, torch.stack([node, ones], dim=1)], dim=1).contiguous(),
             right=torch.cat([right, left, torch.stack([ones, node], dim=1)], dim=1).contiguous(),
             upper=True,
-            sparse=sparse,
+            more=more,
         )
 
     @property
@@ -58,7 +85,7 @@ class FactoredGradient:
         values = torch.cat(
             [(self.left[source] * self.right[target]).sum(dim=1) for source, target in blocks]
         )
-        return values if self.sparse is None else values + self.sparse.at(pairs)
+        return values if self.more is None else values + self.more.at(pairs)
 
     def dense(self) -> Tensor:
         """All values: [N (N - 1) / 2] in the order (0, 1), (0, 2), ... or [R * C] row by row."""
@@ -124,7 +151,7 @@ class FactoredGradient:
     def _block(self, start: int, stop: int, first: int) -> Tensor:
         """Values of rows ``start`` to ``stop`` and columns from ``first`` on."""
         block = self.left[start:stop] @ self.right[first:].t()
-        return block if self.sparse is None else self.sparse.add_to(block, start, stop, first)
+        return block if self.more is None else self.more.add_to(block, start, stop, first)
 
 
 def _largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:

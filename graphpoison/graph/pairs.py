@@ -25,6 +25,9 @@ class PairState:
         bipartite: whether sources and targets are different kinds of nodes.
         open: whether every pair that is *not* listed is a candidate of weight 0 too
             (``candidates="all"``, without a list of N^2 pairs).
+        within: BoolTensor [rows, cols], where an open graph's candidates are; None for everywhere.
+        features: binary node features that the attacker may flip too, as the pairs (node, feature)
+            of a bipartite graph; None where they are left alone.
     """
 
     pattern: Pattern
@@ -34,6 +37,8 @@ class PairState:
     flipped: Tensor
     bipartite: bool
     open: bool = False
+    within: Tensor | None = None
+    features: "PairState | None" = None
 
     @classmethod
     def build(
@@ -73,7 +78,8 @@ class PairState:
 
     def with_backend(self, backend: str) -> "PairState":
         """The same graph, multiplied by another backend."""
-        return replace(self, pattern=replace(self.pattern, backend=backend))
+        features = None if self.features is None else self.features.with_backend(backend)
+        return replace(self, pattern=replace(self.pattern, backend=backend), features=features)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -94,8 +100,17 @@ class PairState:
         """How many pairs there are to choose from, which is the length of a meta-gradient."""
         if not self.open:
             return self.num_listed
+        if self.within is not None:
+            return int((self.within | self.occupied).sum())
         rows, cols = self.shape
         return rows * cols if self.bipartite else rows * (rows - 1) // 2
+
+    @property
+    def occupied(self) -> Tensor:
+        """BoolTensor [rows, cols]: which pairs are listed."""
+        found = torch.zeros(self.shape, dtype=torch.bool, device=self.weight.device)
+        found[tuple(self.index)] = True
+        return found
 
     @cached_property
     def num_edges(self) -> int:
@@ -172,9 +187,17 @@ class PairState:
         fresh = pairs[:, position < 0]
         if not fresh.size(1):
             return state
-        if not self.open:
+        if not self.open or not (self.within is None or bool(self.within[tuple(fresh)].all())):
             raise ValueError(f"pairs {fresh.t().tolist()[:3]} are not candidates of this graph.")
         return state._insert(fresh)
+
+    def flip_features(self, entries: Tensor) -> "PairState":
+        """The state after flipping the pairs (node, feature) ``entries`` [2, K]."""
+        if not entries.size(1):
+            return self
+        if self.features is None:
+            raise ValueError("the features of this graph are not candidates.")
+        return replace(self, features=self.features.flip(entries))
 
     def _insert(self, pairs: Tensor) -> "PairState":
         index = torch.cat([self.index, pairs], dim=1)

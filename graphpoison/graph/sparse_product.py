@@ -37,18 +37,13 @@ class SparseProduct:
         wide = scale.new_empty(sum(widths), scale.numel())
         for rows, part in zip(wide.split(widths), parts, strict=True):
             rows.copy_(part.wide.t()).mul_(scale)
-        row = torch.cat([part.row for part in parts])
-        offsets = accumulate(widths[:-1], initial=0)
-        col = torch.cat([part.col + at for part, at in zip(parts, offsets, strict=True)])
-        values = torch.cat([part.values for part in parts]) * scale[row]
-        order = torch.argsort(row * sum(widths) + col)
-        pattern = Pattern(row[order], col[order], (scale.numel(), sum(widths)))
-        return cls(wide, pattern, values[order])
+        pattern, values = _side_by_side(parts, scale.numel())
+        return cls(wide, pattern, values * scale[pattern.row])
 
     def at(self, pairs: Tensor) -> Tensor:
         """Values [K] at ``pairs`` [2, K]."""
-        source, target = pairs
-        return self._half(source, target) + self._half(target, source)
+        pattern, values, wide = self.pattern, self.values, self.wide
+        return dots(pattern, values, wide, pairs.flip(0)) + dots(pattern, values, wide, pairs)
 
     def add_to(self, block: Tensor, start: int, stop: int, first: int) -> Tensor:
         """``block`` plus the values of rows ``start:stop`` and columns from ``first`` on."""
@@ -67,13 +62,61 @@ class SparseProduct:
         columns = self.pattern.shape[1]
         return multiply("auto", part, indices[low:], self.values[low:], columns, dense)
 
-    def _half(self, source: Tensor, target: Tensor) -> Tensor:
-        """``wide[source] . thin[target]``."""
-        pointers, _ = self.pattern.csr
-        low, high = pointers[target].long(), pointers[target + 1].long()
-        count = high - low
-        pair = torch.repeat_interleave(count)
-        offset = torch.arange(pair.numel(), device=pair.device) - (count.cumsum(0) - count)[pair]
-        entry = low[pair] + offset
-        products = self.wide[self.pattern.col[entry], source[pair]] * self.values[entry]
-        return products.new_zeros(source.numel()).index_add_(0, pair, products)
+
+@dataclass(frozen=True, eq=False)
+class SparseRows:
+    """``P[i, j] = thin[i] . wide[j]``, rows and columns being of different kinds.
+
+    Args:
+        wide: Tensor [S, F], transposed, so that its columns are those of a tile.
+        pattern, values: where ``thin`` [N, S] is not zero, and what it is there.
+    """
+
+    wide: Tensor
+    pattern: Pattern
+    values: Tensor
+
+    @classmethod
+    def of(cls, parts: Sequence[Thin], num_rows: int) -> "SparseRows":
+        """The sum of ``thin @ wide.T`` over ``parts``, whose ``wide`` are [F, K]."""
+        wide = torch.cat([part.wide.t() for part in parts])
+        return cls(wide, *_side_by_side(parts, num_rows))
+
+    def at(self, pairs: Tensor) -> Tensor:
+        """Values [K] at ``pairs`` [2, K]."""
+        return dots(self.pattern, self.values, self.wide, pairs)
+
+    def add_to(self, block: Tensor, start: int, stop: int, first: int) -> Tensor:
+        """``block`` plus the values of rows ``start:stop`` and columns from ``first`` on."""
+        pointers, indices = self.pattern.csr
+        low, high = int(pointers[start]), int(pointers[stop])
+        part = pointers[start : stop + 1] - pointers[start]
+        wide = self.wide[:, first:]
+        return block.add_(
+            multiply("auto", part, indices[low:high], self.values[low:high], wide.size(0), wide)
+        )
+
+
+def dots(pattern: Pattern, values: Tensor, wide: Tensor, pairs: Tensor) -> Tensor:
+    """``thin[i] . wide[j]`` [K] for ``pairs`` [2, K], with ``values`` on ``pattern`` as ``thin``
+    [N, S] and ``wide`` [S, *]."""
+    pointers, _ = pattern.csr
+    row, column = pairs
+    low, high = pointers[row].long(), pointers[row + 1].long()
+    count = high - low
+    pair = torch.repeat_interleave(count)
+    offset = torch.arange(pair.numel(), device=pair.device) - (count.cumsum(0) - count)[pair]
+    entry = low[pair] + offset
+    products = wide[pattern.col[entry], column[pair]] * values[entry]
+    return products.new_zeros(row.numel()).index_add_(0, pair, products)
+
+
+def _side_by_side(parts: Sequence[Thin], num_rows: int) -> tuple[Pattern, Tensor]:
+    """The sparse sides of ``parts`` as one matrix: where it is not zero, and what it is there."""
+    widths = [part.wide.size(1) for part in parts]
+    row = torch.cat([part.row for part in parts])
+    offsets = accumulate(widths[:-1], initial=0)
+    col = torch.cat([part.col + at for part, at in zip(parts, offsets, strict=True)])
+    order = torch.argsort(row * sum(widths) + col)
+    pattern = Pattern(row[order], col[order], (num_rows, sum(widths)))
+    return pattern, torch.cat([part.values for part in parts])[order]

@@ -21,7 +21,7 @@ from ..models import Params
 from ..models.training import Cotangents, accumulate
 from ..tasks import Task
 from .meta_gradient import MetaGradient
-from .training_run import TrainingRun, explicit, filled
+from .training_run import TrainingRun, explicit, meta_gradient
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ class Approximate(TrainingRun):
         trained = training.params(current[0])
         with torch.no_grad():
             loss = task.attack_loss(trained, prepared.detached(requires_grad=False))
-        gradient = task.pull_back(prepared, filled(total, prepared.tensors))
-        if isinstance(gradient, Tensor) and not bool(gradient.any()):
+        found = meta_gradient(task, state, prepared, total, loss, trained)
+        if isinstance(found.gradient, Tensor) and not bool(found.gradient.any()):
             raise ValueError(
                 f"{task.describe()} has an attack loss that depends on the graph through training "
                 "alone, which Approximate leaves out; use objective='train' or Unrolled."
             )
-        return MetaGradient(float(loss), trained, state, gradient)
+        return found

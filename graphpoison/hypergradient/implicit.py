@@ -27,7 +27,7 @@ from ..tasks import Task
 from .divergence import finite
 from .linear_solvers import conjugate_gradient, neumann_series, relative_residual
 from .meta_gradient import MetaGradient
-from .training_run import TrainingRun, explicit, filled
+from .training_run import TrainingRun, explicit, meta_gradient
 
 logger = logging.getLogger(__name__)
 
@@ -102,8 +102,7 @@ class Implicit(TrainingRun):
                 f"the implicit gradient is not finite (attack loss {float(loss):.3g}, relative "
                 f"residual {residual:.3g}); use a smaller lr, solver='cg' or fewer iterations."
             )
-        gradient = task.pull_back(prepared, filled(on_prepared, prepared.tensors))
-        return MetaGradient(float(loss), trained, state, gradient, residual)
+        return meta_gradient(task, state, prepared, on_prepared, loss, trained, residual)
 
     def _solve(self, training: Training, point: Params, right: Params) -> tuple[Params, float]:
         """The solution of the linear system, and its relative residual."""

@@ -1,12 +1,12 @@
 """The meta-gradient of a task at one graph, and the search for its best flips."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from ..constraints import Constraint, admissible, combine
+from ..constraints import Constraint, admissible, on_features, unlisted_additions
 from ..graph import FactoredGradient, PairState
 from ..models import Params
 
@@ -16,21 +16,48 @@ class Flips:
     """Pairs to flip, best first.
 
     Args:
-        pairs: LongTensor [2, K].
-        added: BoolTensor [K], True where an edge appears.
+        pairs: LongTensor [2, K], two nodes, or a node and a feature.
+        added: BoolTensor [K], True where an edge appears or a feature becomes 1.
         score: Tensor [K], the first-order gain in attack loss.
+        of_features: BoolTensor [K], which flips are of features; None where none are.
     """
 
     pairs: Tensor
     added: Tensor
     score: Tensor
+    of_features: Tensor | None = None
 
     def __len__(self) -> int:
         return self.pairs.size(1)
 
-    def take(self, keep: Tensor) -> "Flips":
-        """Those at ``keep``, an index or mask."""
-        return Flips(self.pairs[:, keep], self.added[keep], self.score[keep])
+    def take(self, keep: Tensor | slice) -> "Flips":
+        """Those at ``keep``, an index, mask or slice."""
+        of_features = None if self.of_features is None else self.of_features[keep]
+        return Flips(self.pairs[:, keep], self.added[keep], self.score[keep], of_features)
+
+    def beside(self, features: "Flips") -> "Flips":
+        """These flips of edges, then those ``features``."""
+        which = torch.arange(len(self) + len(features), device=self.score.device) >= len(self)
+        return replace(self.then(features), of_features=which)
+
+    def then(self, others: "Flips") -> "Flips":
+        """These flips, then ``others`` of the same kind."""
+        return Flips(
+            torch.cat([self.pairs, others.pairs], dim=1),
+            torch.cat([self.added, others.added]),
+            torch.cat([self.score, others.score]),
+        )
+
+    def best(self, k: int) -> "Flips":
+        """The ``k`` of the largest score; the first of equal ones."""
+        return self.take(torch.argsort(self.score, descending=True, stable=True)[:k])
+
+    def made(self, state: PairState) -> PairState:
+        """``state`` after these flips."""
+        if self.of_features is None:
+            return state.flip(self.pairs)
+        edges = state.flip(self.pairs[:, ~self.of_features])
+        return edges.flip_features(self.pairs[:, self.of_features])
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +71,7 @@ class MetaGradient:
         gradient: Tensor [M] for the listed pairs, or factors for all pairs of an open graph.
         residual: of the linear system behind it, as a share of its right-hand side, for a
             hypergradient that solves one.
+        features: factors for all entries [N, F] of binary features that may be flipped too.
     """
 
     loss: float
@@ -51,6 +79,7 @@ class MetaGradient:
     state: PairState
     gradient: Tensor | FactoredGradient
     residual: float | None = None
+    features: FactoredGradient | None = None
 
     @property
     def values(self) -> Tensor:
@@ -72,19 +101,30 @@ class MetaGradient:
         :math:`-w \cdot \nabla_w` for the removal of an edge of another weight than 1.
 
         Inadmissible are pairs that are no candidates, were flipped before, or that a constraint
-        forbids as the graph is now. Fewer than ``k`` come back where fewer are left.
+        forbids as the graph is now. Fewer than ``k`` come back where fewer are left. Edges and
+        features compete by these same scores; to set a feature to 1 is an addition.
         """
+        kinds = allow_removals, allow_additions
+        edges = self._of_one_kind(k, constraints, *kinds)
+        if self.features is None or self.state.features is None:
+            return edges
+        entries = MetaGradient(self.loss, self.params, self.state.features, self.features)
+        rules = on_features(constraints, self.state)
+        return edges.beside(entries._of_one_kind(k, rules, *kinds)).best(k)
+
+    def _of_one_kind(
+        self,
+        k: int,
+        constraints: Sequence[Constraint],
+        allow_removals: bool,
+        allow_additions: bool,
+    ) -> Flips:
         listed = self._listed(k, constraints, allow_removals, allow_additions)
         if not isinstance(self.gradient, FactoredGradient) or not allow_additions:
             return listed
-        additions = combine([c.additions(self.state) for c in constraints])
+        additions = unlisted_additions(self.state, constraints)
         score, pairs = self.gradient.topk(k, self.state.pattern.codes, additions)
-        both = Flips(
-            torch.cat([listed.pairs, pairs], dim=1),
-            torch.cat([listed.added, torch.ones_like(score, dtype=torch.bool)]),
-            torch.cat([listed.score, score]),
-        )
-        return both.take(torch.argsort(both.score, descending=True, stable=True)[:k])
+        return listed.then(Flips(pairs, torch.ones_like(score, dtype=torch.bool), score)).best(k)
 
     def _listed(
         self,

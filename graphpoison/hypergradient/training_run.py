@@ -15,6 +15,7 @@ from .base import Hypergradient
 from .divergence import finite, training_diverged
 from .inner import Adam, Clipped, GradientDescent, InnerOptimizer
 from .iterates import Iterate
+from .meta_gradient import MetaGradient
 
 
 @dataclass(frozen=True)
@@ -113,4 +114,25 @@ def filled(cotangents: Cotangents, tensors: Params) -> Params:
     return tuple(
         torch.zeros_like(tensor) if cotangent is None else cotangent
         for cotangent, tensor in zip(cotangents, tensors, strict=True)
+    )
+
+
+def meta_gradient(
+    task: Task,
+    state: PairState,
+    prepared: Prepared,
+    on_prepared: Cotangents,
+    loss: Tensor,
+    params: Params,
+    residual: float | None = None,
+) -> MetaGradient:
+    """What ``on_prepared``, the cotangents of ``prepared.tensors``, say of every candidate."""
+    cotangents = filled(on_prepared, prepared.tensors)
+    return MetaGradient(
+        loss=float(loss),
+        params=params,
+        state=state,
+        gradient=task.pull_back(prepared, cotangents),
+        residual=residual,
+        features=task.pull_back_features(prepared, cotangents),
     )

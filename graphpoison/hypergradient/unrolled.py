@@ -26,7 +26,7 @@ from ..tasks import Task
 from .divergence import adjoint_diverged, finite
 from .iterates import Iterates
 from .meta_gradient import MetaGradient
-from .training_run import TrainingRun, explicit, filled
+from .training_run import TrainingRun, explicit, meta_gradient
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,7 @@ class Unrolled(TrainingRun):
             on_prepared = accumulate(training.pull_back(on_tensors), on_prepared)
             if not finite((loss,), on_start, on_prepared):
                 raise adjoint_diverged(float(loss), walk(), self.steps)
-        gradient = task.pull_back(prepared, filled(on_prepared, prepared.tensors))
-        return MetaGradient(float(loss), trained, state, gradient)
+        return meta_gradient(task, state, prepared, on_prepared, loss, trained)
 
     def _backwards(
         self, training: Training, iterates: Iterates, on_params: Params

@@ -20,7 +20,7 @@ class NodeInputs:
     """The part of a node-classification problem that an attack on the structure leaves alone.
 
     Args:
-        features: node features, [N, F].
+        features: node features, [N, F]; an attack on them has each graph's own.
         labelled: LongTensor [L], the nodes whose labels training sees.
         num_classes: number of classes.
     """
@@ -63,6 +63,15 @@ class NodeSurrogate(ABC):
         self, inputs: NodeInputs, prepared: Prepared, cotangents: Params
     ) -> Tensor | FactoredGradient:
         """The gradient w.r.t. the listed pairs [M], or w.r.t. all pairs of an open graph."""
+
+    @abstractmethod
+    def pull_back_features(
+        self, inputs: NodeInputs, prepared: Prepared, cotangents: Params
+    ) -> FactoredGradient:
+        """The gradient w.r.t. all entries of features [N, F] that the attacker may flip.
+
+        Where ``inputs.features`` has a tape, its ``values`` are among ``prepared.tensors``.
+        """
 
 
 class Recommender(ABC):

@@ -16,7 +16,7 @@ from .._checks import positive_int
 from ..graph import FactoredGradient, PairState, Propagation, normalised_adjacency
 from .base import NodeInputs, NodeSurrogate, glorot
 from .gram import GramTraining
-from .linear_rows import labelled_rows, pull_back_rows
+from .linear_rows import labelled_rows, pull_back_entries, pull_back_rows
 from .prepared import Params, Prepared
 from .relu_training import ReLUTraining
 from .training import Training
@@ -52,31 +52,38 @@ class LinearGCN(_GCN):
     def prepare(self, inputs: NodeInputs, state: PairState, weight: Tensor) -> Prepared:
         propagation = normalised_adjacency(state, weight)
         rows = labelled_rows(inputs, propagation)
-        return Prepared(weight, (propagation.values, rows), propagation)
+        tensors = (propagation.values, *inputs.features.values, rows)
+        return Prepared(weight, tensors, propagation)
 
     def pull_back(
         self, inputs: NodeInputs, prepared: Prepared, cotangents: Params
     ) -> Tensor | FactoredGradient:
         propagation: Propagation = prepared.structure
-        on_values, on_rows = cotangents
+        on_values, *_, on_rows = cotangents
         return pull_back(propagation, on_values + pull_back_rows(inputs, propagation, on_rows))
+
+    def pull_back_features(
+        self, inputs: NodeInputs, prepared: Prepared, cotangents: Params
+    ) -> FactoredGradient:
+        return pull_back_entries(inputs, prepared.structure, cotangents[-1])
 
     def train_logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
         first, second = params
-        return (prepared.tensors[1] @ first) @ second
+        return (prepared.tensors[-1] @ first) @ second
 
     def training(
         self, inputs: NodeInputs, labels: Tensor, prepared: Prepared, params: Params, linear: bool
     ) -> Training | None:
-        rows = prepared.tensors[1]
+        *before, rows = prepared.tensors
         if not linear or rows.size(0) >= rows.size(1):
             return None
-        return GramTraining(1, rows, labels, params)
+        return GramTraining(len(before), rows, labels, params)
 
     def logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
         first, second = params
         propagate = prepared.structure.with_values(prepared.tensors[0])
-        logits: Tensor = propagate(propagate(inputs.features.matmul(first @ second)))
+        features = inputs.features.with_values(prepared.tensors[1:-1])
+        logits: Tensor = propagate(propagate(features.matmul(first @ second)))
         return logits
 
 
@@ -86,7 +93,7 @@ class ReLUGCN(_GCN):
 
     def prepare(self, inputs: NodeInputs, state: PairState, weight: Tensor) -> Prepared:
         propagation = normalised_adjacency(state, weight)
-        return Prepared(weight, (propagation.values,), propagation)
+        return Prepared(weight, (propagation.values, *inputs.features.values), propagation)
 
     def train_logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
         return self.logits(inputs, params, prepared)[inputs.labelled]
@@ -94,7 +101,12 @@ class ReLUGCN(_GCN):
     def pull_back(
         self, inputs: NodeInputs, prepared: Prepared, cotangents: Params
     ) -> Tensor | FactoredGradient:
-        return pull_back(prepared.structure, *cotangents)
+        return pull_back(prepared.structure, cotangents[0])
+
+    def pull_back_features(
+        self, inputs: NodeInputs, prepared: Prepared, cotangents: Params
+    ) -> FactoredGradient:
+        return inputs.features.all_entries()
 
     def training(
         self, inputs: NodeInputs, labels: Tensor, prepared: Prepared, params: Params, linear: bool
@@ -105,6 +117,7 @@ class ReLUGCN(_GCN):
     def logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
         first, second = params
         propagate = prepared.structure.with_values(prepared.tensors[0])
-        hidden = propagate(inputs.features.matmul(first)).relu()
+        features = inputs.features.with_values(prepared.tensors[1:])
+        hidden = propagate(features.matmul(first)).relu()
         logits: Tensor = propagate(hidden @ second)
         return logits

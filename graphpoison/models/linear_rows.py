@@ -8,12 +8,30 @@ With ``E`` [N, L] the indicator of the labelled nodes, :math:`M = E^\top \hat A^
 
 Both left factors are sparse, which makes the search of all pairs cheap; and either side may be
 multiplied out first, so that nothing wider than ``min(L, F)`` is propagated.
+
+Training sees the features in ``M`` alone, whatever the coordinates it runs in. Hence the same C is
+
+.. math::
+    \frac{\partial \mathcal L}{\partial X} = (\hat A^2 E) \, C
+
+of all entries of ``X``, be they 0 or 1. In Gram coordinates (:mod:`~graphpoison.models.gram`)
+
+.. math::
+    C = (\bar K + \bar K^\top) M + \bar P \, W_1^{(0)\top} + B_T \bar W_1^\top,
+
+with :math:`\bar K, \bar P` the sums over all steps of the cotangents of :math:`M M^\top` and
+:math:`M W_1^{(0)}`, and the last term from :math:`W_1 = a W_1^{(0)} + M^\top B_T`, by which trained
+parameters enter the attack loss. That loss has a term of its own: for logits
+:math:`\hat A^2 X W_1 W_2` with cotangent G it is :math:`(\hat A^2 G) (W_1 W_2)^\top`, which the
+product with the features leaves on their tape.
 """
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from ..graph import Propagation, Thin, sddmm
+from ..graph import FactoredGradient, Matrix, Propagation, Thin, sddmm
 from ..graph.sparse import product
 from .base import NodeInputs
 
@@ -63,6 +81,21 @@ def pull_back_rows(inputs: NodeInputs, propagation: Propagation, on_rows: Tensor
             twice_there = Thin.of_rows(twice, labelled)
             propagation.tape.thin.extend([twice_there, Thin(wide, row, col, values[side])])
     return on_values
+
+
+def pull_back_entries(
+    inputs: NodeInputs, propagation: Propagation, on_rows: Tensor
+) -> FactoredGradient:
+    """The gradient w.r.t. all entries of the features: that from their tape, and from ``M``."""
+    pattern, values, features = propagation.pattern, propagation.values.detach(), inputs.features
+    assert features.tape is not None
+    if not _few_labels(inputs):
+        once = product(pattern, values, _spread(inputs, on_rows))
+        return replace(features.all_entries(), more=Matrix(product(pattern, values, once)))
+    twice = product(pattern, values, product(pattern, values, _indicator(inputs)))
+    row, col = twice.nonzero(as_tuple=True)
+    features.tape.thin.append(Thin(on_rows.t(), row, col, twice[row, col]))
+    return features.all_entries()
 
 
 def _few_labels(inputs: NodeInputs) -> bool:

@@ -2,12 +2,13 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from .._random import isolated_rng
-from ..graph import PairState, Pattern
+from ..graph import FactoredGradient, PairState, Pattern
 from .base import NodeInputs, NodeSurrogate, Recommender
 from .prepared import Params, Prepared
 
@@ -92,16 +93,23 @@ class ModuleClassifier(NodeSurrogate):
 
     def prepare(self, inputs: NodeInputs, state: PairState, weight: Tensor) -> Prepared:
         both = torch.cat([state.index, state.index.flip(0)], dim=1)
-        return Prepared(weight, (torch.cat([weight, weight]),), both)
+        x = () if inputs.features.tape is None else (inputs.features.x,)
+        return Prepared(weight, (torch.cat([weight, weight]), *x), both)
 
     def train_logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
         return self.logits(inputs, params, prepared)[inputs.labelled]
 
     def logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
-        return self._function(params, inputs.features.x, prepared.structure, prepared.tensors[0])
+        weight, *x = prepared.tensors
+        return self._function(params, *(x or [inputs.features.x]), prepared.structure, weight)
 
     def pull_back(self, inputs: NodeInputs, prepared: Prepared, cotangents: Params) -> Tensor:
-        return prepared.pull_back(cotangents)
+        return replace(prepared, tensors=prepared.tensors[:1]).pull_back(cotangents[:1])
+
+    def pull_back_features(
+        self, inputs: NodeInputs, prepared: Prepared, cotangents: Params
+    ) -> FactoredGradient:
+        return FactoredGradient.of_matrix(cotangents[1])
 
 
 class ModuleRecommender(Recommender):

@@ -1,6 +1,6 @@
 """What a meta-step computes from the edge weights before training starts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,16 +17,18 @@ class Prepared:
         weight: Tensor [M], the weights of the listed pairs (the leaf of the meta-gradient).
         tensors: what was computed from ``weight`` and is used in training.
         structure: what goes with them and is not differentiated (patterns, tapes).
+        inputs: what else the model is given, where the attacker may change it.
     """
 
     weight: Tensor
     tensors: Params
     structure: Any = None
+    inputs: Any = None
 
     def detached(self, requires_grad: bool) -> "Prepared":
         """The same with the tensors cut off from ``weight``."""
         leaves = tuple(tensor.detach().requires_grad_(requires_grad) for tensor in self.tensors)
-        return Prepared(self.weight, leaves, self.structure)
+        return replace(self, tensors=leaves)
 
     def pull_back(self, cotangents: Params) -> Tensor:
         """The gradient [M] w.r.t. ``weight`` for ``cotangents``, one per tensor."""

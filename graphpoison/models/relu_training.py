@@ -11,7 +11,12 @@ are :math:`\mathrm{relu}(H)^\top R` for :math:`W_2` and :math:`X^\top \hat A^\to
     E_N \, (g \, c^\top + h \, W_1^\top) \, X^\top
 
 (c, r, z, g, h as in the code, N the neighbours of L), so that two matrices of sizes |L| x nodes and
-|N| x features hold it, however many steps there are.
+|N| x features hold it, however many steps there are. The second is also all that is needed for the
+gradient w.r.t. every entry of :math:`X`, which training meets as :math:`X W_1` and as the
+:math:`X^\top` of the gradient of :math:`W_1`:
+
+.. math::
+    \hat A \, E_N \, (g \, c^\top + h \, W_1^\top)
 """
 
 import torch
@@ -89,7 +94,13 @@ class ReLUTraining(Training):
                 self.tape.thin.append(Thin.of_rows(self.features.matmul(near.t()), self.near))
             else:
                 self.tape.append((rows, self.features.x))
-        return (on_values,)
+        if self.features.tape is not None:
+            place = self.near.new_full((rows.size(0),), -1)
+            place[self.near] = torch.arange(self.near.numel(), device=place.device)
+            side = (place[self.pattern.col] >= 0).nonzero().squeeze(1)
+            row, col = self.pattern.row[side], place[self.pattern.col[side]]
+            self.features.tape.thin.append(Thin(near.t(), row, col, self.values[side]))
+        return on_values, *[None for _ in self.features.values]
 
     def propagate(self, dense: Tensor) -> Tensor:
         """``A_hat @ dense``, which is ``A_hat.T @ dense`` too."""

@@ -66,6 +66,10 @@ class Task(ABC):
     def pull_back(self, prepared: Prepared, cotangents: Params) -> Tensor | FactoredGradient:
         """The gradient w.r.t. all candidate weights, from that w.r.t. ``prepared.tensors``."""
 
+    def pull_back_features(self, prepared: Prepared, cotangents: Params) -> FactoredGradient | None:
+        """The same w.r.t. all entries of binary features, where they are candidates."""
+        return None
+
     @property
     @abstractmethod
     def needs_clean_model(self) -> bool:

@@ -1,6 +1,7 @@
-"""Node classification on an undirected graph, attacked through its structure."""
+"""Node classification on an undirected graph, attacked through its structure and its features."""
 
 import copy
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -11,6 +12,7 @@ from torch_geometric.data import Data
 from .._checks import choice, in_range, pair_index
 from ..graph import FactoredGradient, Features, PairState
 from ..graph.adjacency import with_edge_index
+from ..graph.binary import binary_entries
 from ..graph.homogeneous import ordered, pair_weights, undirected_pairs
 from ..graph.kernels import check_backend
 from ..models import ModuleClassifier, NodeInputs, NodeSurrogate, Params, Prepared, node_surrogate
@@ -41,7 +43,8 @@ class NodeClassification(Task):
         surrogate: ``"linear-gcn"``, ``"relu-gcn"``, settings such as ``LinearGCN(hidden=32)``, or
             any module with ``forward(x, edge_index, edge_weight)``.
         objective: see above.
-        candidates: ``"all"`` pairs of nodes, or the pairs [2, K] that may be flipped.
+        candidates: ``"all"`` pairs of nodes, the pairs [2, K] that may be flipped, or None for an
+            attack on the features alone.
         mix: the weight of the training loss in ``"both"``, the paper's lambda.
         backend: how sparse matrices are multiplied, see :mod:`graphpoison.graph.kernels`.
         labels: what the attacker takes the unlabelled nodes for: ``"pseudo"``, as a surrogate
@@ -50,10 +53,13 @@ class NodeClassification(Task):
         attack_loss: of the unlabelled nodes, instead of their cross-entropy:
             ``"masked-cross-entropy"``, ``"tanh-margin"`` or ``"probability"``, see
             :mod:`graphpoison.tasks.attack_losses`.
+        feature_candidates: which entries of ``x`` may be flipped too: ``"all"``, a BoolTensor
+            [N, F] of the admissible ones, or None. Features must be 0 and 1, and stay so.
 
     Raises:
         TypeError, ValueError: the data lack something, or the graph is directed, or ``"all"`` is
-            asked for with a module on a graph of more than 5 million pairs.
+            asked for with a module on a graph of more than 5 million pairs; features are candidates
+            and not all 0 or 1; nothing may be flipped.
     """
 
     edge_type = None
@@ -63,11 +69,12 @@ class NodeClassification(Task):
         data: Data,
         surrogate: str | nn.Module | NodeSurrogate = "linear-gcn",
         objective: Literal["train", "self", "both"] = "self",
-        candidates: Literal["all"] | Tensor = "all",
+        candidates: Literal["all"] | Tensor | None = "all",
         mix: float = 0.5,
         backend: str = "auto",
         labels: Literal["pseudo", "oracle"] = "pseudo",
         attack_loss: str = "cross-entropy",
+        feature_candidates: Literal["all"] | Tensor | None = None,
     ) -> None:
         model = node_surrogate(surrogate)
         check_backend(backend)
@@ -78,7 +85,11 @@ class NodeClassification(Task):
         inputs = NodeInputs(Features(x), labelled, int(y.max()) + 1)
         weight = pair_weights(data)
         listed = isinstance(model, ModuleClassifier)
+        if candidates is None and feature_candidates is None:
+            raise ValueError("candidates and feature_candidates are both None: nothing to flip.")
         state = _pair_state(edges, weight, x.size(0), candidates, listed)
+        if feature_candidates is not None:
+            state = replace(state, features=binary_entries(x, feature_candidates))
         self.state = state.with_backend(backend)
         self.inputs = inputs
         self.labels = y
@@ -94,15 +105,19 @@ class NodeClassification(Task):
         more = f", mix={self.mix}" if self.objective == "both" else ""
         more += ", labels='oracle'" if self.oracle and self.objective != "train" else ""
         more += f", attack_loss={self.loss_name!r}" if self.loss_name != "cross-entropy" else ""
+        more += "" if self.state.features is None else ", with features"
         return f"NodeClassification({self.surrogate!r}, objective={self.objective!r}{more})"
 
     def settings(self) -> dict[str, Any]:
-        chosen = {"surrogate": self.surrogate, "objective": self.objective}
-        labels = "oracle" if self.oracle else "pseudo"
-        return {**chosen, "mix": self.mix, "labels": labels, "attack_loss": self.loss_name}
+        features = self.state.features
+        chosen = {"surrogate": self.surrogate, "objective": self.objective, "mix": self.mix}
+        chosen |= {"labels": "oracle" if self.oracle else "pseudo", "attack_loss": self.loss_name}
+        return {**chosen, "feature_candidates": "none" if features is None else "some"}
 
     def inputs_digested(self) -> tuple[Tensor, ...]:
-        return self.inputs.features.x, self.labels, self.inputs.labelled
+        features = self.state.features
+        within = () if features is None or features.within is None else (features.within,)
+        return self.inputs.features.x, self.labels, self.inputs.labelled, *within
 
     def init(self, generator: torch.Generator) -> Params:
         return self.surrogate.init(self.inputs, generator)
@@ -110,15 +125,18 @@ class NodeClassification(Task):
     def prepare(self, state: PairState) -> Prepared:
         dtype = self.inputs.features.x.dtype
         weight = state.weight.detach().to(dtype, copy=True).requires_grad_()
-        return self.surrogate.prepare(self.inputs, state, weight)
+        inputs = self.inputs
+        if state.features is not None:
+            inputs = replace(inputs, features=inputs.features.at(state.features))
+        return replace(self.surrogate.prepare(inputs, state, weight), inputs=inputs)
 
     def train_loss(self, params: Params, prepared: Prepared) -> Tensor:
-        logits = self.surrogate.train_logits(self.inputs, params, prepared)
+        logits = self.surrogate.train_logits(prepared.inputs, params, prepared)
         return cross_entropy(logits, self.labels[self.inputs.labelled])
 
     def training(self, prepared: Prepared, params: Params, linear: bool) -> Training:
         labels = self.labels[self.inputs.labelled]
-        closed = self.surrogate.training(self.inputs, labels, prepared, params, linear)
+        closed = self.surrogate.training(prepared.inputs, labels, prepared, params, linear)
         return closed or super().training(prepared, params, linear)
 
     def attack_loss(self, params: Params, prepared: Prepared) -> Tensor:
@@ -129,14 +147,19 @@ class NodeClassification(Task):
                 f"objective={self.objective!r} needs pseudo-labels: train a surrogate on the clean "
                 "graph and call with_clean_model (hypergradients and attacks do so themselves)."
             )
-        logits = self.surrogate.logits(self.inputs, params, prepared)[self.unlabelled]
+        logits = self.surrogate.logits(prepared.inputs, params, prepared)[self.unlabelled]
         self_loss = ATTACK_LOSSES[self.loss_name](logits, self.pseudo_labels)
         if self.objective == "self":
             return self_loss
         return self.mix * self.train_loss(params, prepared) + (1.0 - self.mix) * self_loss
 
     def pull_back(self, prepared: Prepared, cotangents: Params) -> Tensor | FactoredGradient:
-        return self.surrogate.pull_back(self.inputs, prepared, cotangents)
+        return self.surrogate.pull_back(prepared.inputs, prepared, cotangents)
+
+    def pull_back_features(self, prepared: Prepared, cotangents: Params) -> FactoredGradient | None:
+        if prepared.inputs.features.tape is None:
+            return None
+        return self.surrogate.pull_back_features(prepared.inputs, prepared, cotangents)
 
     @property
     def needs_clean_model(self) -> bool:
@@ -145,7 +168,7 @@ class NodeClassification(Task):
     def with_clean_model(self, params: Params, prepared: Prepared) -> "NodeClassification":
         task = copy.copy(self)
         with torch.no_grad():
-            logits = self.surrogate.logits(self.inputs, params, prepared)
+            logits = self.surrogate.logits(prepared.inputs, params, prepared)
         task.pseudo_labels = logits[self.unlabelled].argmax(dim=1)
         return task
 
@@ -172,9 +195,15 @@ def _read(data: Data) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _pair_state(
-    edges: Tensor, weight: Tensor | None, num_nodes: int, candidates: str | Tensor, listed: bool
+    edges: Tensor,
+    weight: Tensor | None,
+    num_nodes: int,
+    candidates: str | Tensor | None,
+    listed: bool,
 ) -> PairState:
     shape = (num_nodes, num_nodes)
+    if candidates is None:
+        candidates = edges.new_empty(2, 0)
     if isinstance(candidates, str):
         choice("candidates", candidates, ["all"])
         if not listed:
