@@ -1,6 +1,5 @@
 """Attacks built from names and numbers, as a command line, a file or a form has them."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -23,16 +22,10 @@ from .attacks import (
     SimilarUsers,
 )
 from .budget import Budget
-from .constraints import (
-    Connectivity,
-    Constraint,
-    DegreeDistribution,
-    NodeBudget,
-    NoSingletons,
-    admissible,
-)
+from .constraints import Constraint, admissible
 from .hypergradient import Approximate, Implicit, Unrolled
 from .hypergradient.training_run import TrainingRun
+from .parsing import parse_constraint
 from .perturbation import Perturbation
 from .tasks import NodeClassification, Recommendation, Task
 from .tasks.fake_users import with_fake_users
@@ -49,14 +42,9 @@ ATTACKS = {
     "prbcd": "PRBCD, random blocks",
     "grbcd": "GRBCD, greedy random blocks",
 }
-CONSTRAINTS: dict[str, type[Constraint]] = {
-    "no-singletons": NoSingletons,
-    "degree-distribution": DegreeDistribution,
-    "connectivity": Connectivity,
-}
-NODE_BUDGET, NO_CONSTRAINT = "node-budget", "none"
-
 _GRADIENTS: dict[str, type[TrainingRun]] = {"meta-approx": Approximate, "meta-implicit": Implicit}
+_OF_NODES = ("attack_loss", "labels", "mix", "features")
+_OF_INTERACTIONS = ("loss", "edge_type")
 _ADDING = ("random", "degree")  # what only adds unless told otherwise
 
 
@@ -67,6 +55,9 @@ class AttackSettings:
     Args:
         attack: one of :data:`ATTACKS`.
         surrogate, objective, candidates: as the tasks take them.
+        attack_loss, labels, mix: of nodes, as :class:`NodeClassification` takes them.
+        features: whether binary features of nodes may be flipped too.
+        loss: of interactions, as :class:`Recommendation` takes it.
         edge_type: of interactions, where the graph has several.
         steps, lr, momentum, optimizer, weight_decay: of training the surrogate. By default 100
             steps of gradient descent, learning rate 0.1 and momentum 0.9, for nodes, as in
@@ -74,7 +65,7 @@ class AttackSettings:
         flips_per_step, redraw: of ``"meta"`` and its kin.
         epochs, block_size: of ``"pgd"``, ``"min-max"``, ``"prbcd"`` and ``"grbcd"``; ``epochs`` are
             their gradient steps.
-        constraints: names among :data:`CONSTRAINTS`, ``"node-budget=3"`` or ``"node-budget=50%"``;
+        constraints: names among :data:`.CONSTRAINTS`, ``"node-budget=3"`` or ``"node-budget=50%"``;
             ``("none",)`` for no constraint. By default ``"no-singletons"`` for nodes.
         removals: whether edges may be removed. By default they may from graphs of nodes, but for
             ``"random"`` and ``"degree"``, and not from interactions.
@@ -89,6 +80,11 @@ class AttackSettings:
     surrogate: str | None = None
     objective: str | None = None
     candidates: str | None = None
+    attack_loss: str | None = None
+    labels: str | None = None
+    mix: float | None = None
+    features: bool | None = None
+    loss: str | None = None
     edge_type: tuple[str, str, str] | None = None
     steps: int | None = None
     lr: float | None = None
@@ -121,7 +117,7 @@ class AttackSettings:
     def chosen_constraints(self, interactions: bool) -> tuple[Constraint, ...]:
         """The constraints themselves."""
         names = self.constraints or (() if interactions else ("no-singletons",))
-        found = [_constraint(name) for name in names]
+        found = [parse_constraint(name) for name in names]
         return tuple(constraint for constraint in found if constraint is not None)
 
     def may_remove(self, interactions: bool) -> bool:
@@ -131,37 +127,24 @@ class AttackSettings:
         return not interactions and self.attack not in _ADDING
 
 
-def parse_budget(text: str) -> Budget:
-    """``"500"`` is a number of flips, ``"5%"`` or ``"0.05"`` a share of the clean edges.
-
-    Raises:
-        ValueError: it is neither, or not above 0.
-    """
-    found = re.fullmatch(r"([0-9]*\.?[0-9]+)( ?%)?", text.strip())
-    if found is None:
-        raise ValueError(
-            f"budget={text!r} is neither a number of flips (500) nor a share of the edges (5% or "
-            "0.05)."
-        )
-    number, percent = Fraction(found[1]), found[2] is not None
-    if not number:
-        raise ValueError(f"budget={text!r} is nothing to spend; give a number above 0.")
-    if percent or "." in found[1]:
-        return Budget.fraction(float(number / 100 if percent else number))
-    return Budget(int(number))
-
-
 def build_task(data: Data | HeteroData, settings: AttackSettings) -> Task:
     """What is attacked.
 
     Raises:
-        TypeError, ValueError: as :class:`NodeClassification` or :class:`Recommendation` raises.
+        TypeError, ValueError: as :class:`NodeClassification` or :class:`Recommendation` raises; a
+            setting is of the other kind of graph.
     """
-    named = {"objective": settings.objective, "candidates": settings.candidates}
-    options: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    interactions = isinstance(data, HeteroData)
+    for name in _OF_NODES if interactions else _OF_INTERACTIONS:
+        if getattr(settings, name) is not None:
+            kinds = ("nodes", "interactions") if interactions else ("interactions", "nodes")
+            raise ValueError(f"{name} is for graphs of {kinds[0]}, found one of {kinds[1]}.")
+    options = _given(objective=settings.objective, candidates=settings.candidates)
     if isinstance(data, HeteroData):
-        surrogate = settings.surrogate or "cf"
-        return Recommendation(data, surrogate, edge_type=settings.edge_type, **options)
+        options |= _given(edge_type=settings.edge_type, loss=settings.loss)
+        return Recommendation(data, settings.surrogate or "cf", **options)
+    options |= _given(attack_loss=settings.attack_loss, labels=settings.labels, mix=settings.mix)
+    options |= {"feature_candidates": "all"} if settings.features else {}
     return NodeClassification(data, settings.surrogate or "linear-gcn", **options)
 
 
@@ -272,16 +255,3 @@ def _attack(settings: AttackSettings, training: TrainingRun, interactions: bool)
 
 def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _constraint(text: str) -> Constraint | None:
-    name, _, value = text.partition("=")
-    choice("constraint", name, [*CONSTRAINTS, NODE_BUDGET, NO_CONSTRAINT])
-    if name == NODE_BUDGET:
-        budget = parse_budget(value) if value else None
-        if budget is None:
-            raise ValueError("constraint 'node-budget' needs a number: node-budget=3 or =50%.")
-        return NodeBudget(budget.flips, budget.share)
-    if value:
-        raise ValueError(f"constraint {name!r} takes no value, found {text!r}.")
-    return CONSTRAINTS[name]() if name != NO_CONSTRAINT else None

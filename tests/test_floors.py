@@ -34,6 +34,7 @@ FLOORS: dict[str, float] = {
     "ledger": 2,
     "metrics": 2,
     "models": 2,
+    "parsing": 2,
     "perturbation": 2,
     "report": 2,
     "transforms": 2,

@@ -11,13 +11,13 @@ from torch_geometric.data import Data, HeteroData
 
 import graphpoison as gp
 from graphpoison.datasets.source import Reading, open_graph
+from graphpoison.parsing import parse_budget
 from graphpoison.registry import (
     ATTACKS,
     AttackSettings,
     build_attack,
     build_task,
     check_budget,
-    parse_budget,
     random_beside,
 )
 
@@ -186,3 +186,33 @@ def test_names_are_known_and_others_refused(tmp_path: Path) -> None:
         open_graph(tmp_path / "notes.md")
     with pytest.raises(ValueError, match="no table"):
         open_graph("synthetic-citation", Reading(user="a"))
+
+
+def test_every_option_of_a_task_has_a_name() -> None:
+    chosen = AttackSettings(objective="both", attack_loss="tanh-margin", labels="oracle", mix=0.2)
+    task = build_task(citation_graph(), chosen)
+    expected = {"objective": "both", "attack_loss": "tanh-margin", "labels": "oracle", "mix": 0.2}
+    assert expected.items() <= task.settings().items()
+    assert build_task(interaction_graph(), AttackSettings(loss="bpr")).loss == "bpr"
+    data = citation_graph()
+    data.x = (data.x > 0).to(data.x.dtype)
+    assert (
+        build_task(data, AttackSettings(features=True)).settings()["feature_candidates"] == "some"
+    )
+
+
+@pytest.mark.parametrize(
+    ("graph", "options", "named"),
+    [
+        (citation_graph, {"loss": "bpr"}, "loss is for graphs of interactions"),
+        (citation_graph, {"edge_type": ("a", "b", "c")}, "edge_type is for graphs of interactions"),
+        (interaction_graph, {"labels": "oracle"}, "labels is for graphs of nodes"),
+        (interaction_graph, {"features": True}, "features is for graphs of nodes"),
+    ],
+)
+def test_options_of_the_other_kind_of_graph_are_named(
+    graph: object, options: dict[str, object], named: str
+) -> None:
+    assert callable(graph)
+    with pytest.raises(ValueError, match=named):
+        build_task(graph(), AttackSettings(**options))

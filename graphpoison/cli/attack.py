@@ -9,13 +9,13 @@ import typer
 from ..attacks import Attack, Injection
 from ..budget import Budget
 from ..datasets.source import Reading
+from ..parsing import parse_budget
 from ..perturbation import Perturbation
 from ..registry import (
     AttackSettings,
     build_attack,
     build_task,
     check_budget,
-    parse_budget,
 )
 from ..tasks import Task
 from . import attack_options as chosen
@@ -41,6 +41,10 @@ def attack(
     budget: chosen.Budget = "5%",
     surrogate: chosen.Surrogate = None,
     objective: chosen.Objective = None,
+    attack_loss: chosen.AttackLoss = None,
+    labels: chosen.Labels = None,
+    mix: chosen.Mix = None,
+    features: chosen.Features = None,
     flips_per_step: chosen.FlipsPerStep = 1,
     redraw: chosen.Redraw = True,
     epochs: chosen.Epochs = None,
@@ -51,6 +55,7 @@ def attack(
     new_users: chosen.NewUsers = None,
     similar_users: chosen.SimilarUsers = None,
     method: chosen.Method = "sample",
+    loss: chosen.Loss = None,
     steps: chosen.Steps = None,
     lr: chosen.Lr = None,
     momentum: chosen.Momentum = None,
@@ -85,6 +90,11 @@ def attack(
                 surrogate=surrogate,
                 objective=objective,
                 candidates=candidates,
+                attack_loss=attack_loss,
+                labels=labels,
+                mix=mix,
+                features=features,
+                loss=loss,
                 edge_type=_edge_type(edge_type),
                 steps=steps,
                 lr=lr,

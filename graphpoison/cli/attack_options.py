@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from ..registry import ATTACKS, CONSTRAINTS, NODE_BUDGET
+from ..parsing import CONSTRAINTS, NODE_BUDGET
+from ..registry import ATTACKS
 from .options import INPUT, OUTPUT, RUN
 
 PROBLEM, TRAINING, FAKE = "Attack", "Training of the surrogate", "Fake users"
@@ -35,6 +36,39 @@ Objective = Annotated[
         rich_help_panel=PROBLEM,
         help="train, self or both for nodes; train, self or heldout for interactions. "
         + BY_DEFAULT.format("self", "train"),
+    ),
+]
+AttackLoss = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=PROBLEM,
+        help="What is maximised over unlabelled nodes: cross-entropy (default), tanh-margin, "
+        "probability or masked-cross-entropy.",
+    ),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=PROBLEM,
+        help="What unlabelled nodes are taken for: pseudo (default) or oracle, the true labels.",
+    ),
+]
+Mix = Annotated[
+    float | None,
+    typer.Option(
+        rich_help_panel=PROBLEM, help="Weight of the training loss in objective both. Default: 0.5."
+    ),
+]
+Features = Annotated[
+    bool | None,
+    typer.Option(
+        "--features", rich_help_panel=PROBLEM, help="Flip binary features of nodes as well."
+    ),
+]
+Loss = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=TRAINING, help="Of recommenders: log (default) or bpr, by pairs of items."
     ),
 ]
 FlipsPerStep = Annotated[

@@ -12,8 +12,9 @@ from .._io import atomic_write
 from ..datasets.source import Reading
 from ..evaluate import evaluate
 from ..models import RECOMMENDERS
+from ..parsing import parse_budget
 from ..perturbation import Perturbation
-from ..registry import AttackSettings, parse_budget, random_beside
+from ..registry import AttackSettings, random_beside
 from ..report import Report
 from ..victims import NODE_VICTIMS, node_victim, recommender_victim
 from . import options as shared
