@@ -9,6 +9,7 @@ from dataclasses import fields, is_dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +27,8 @@ def describe(value: Any) -> Any:
         return str(value)
     if isinstance(value, _PLAIN):
         return value
+    if isinstance(value, np.generic):
+        return describe(value.item())
     if isinstance(value, Mapping):
         return {str(key): describe(part) for key, part in value.items()}
     if isinstance(value, Sequence):
@@ -38,6 +41,8 @@ def describe(value: Any) -> Any:
         return {"type": "partial", **_parts(value, ("func", "args", "keywords"))}
     if isinstance(value, type | types.FunctionType):
         return _code(value)
+    if isinstance(value, types.BuiltinFunctionType):
+        return value.__qualname__
     if isinstance(value, types.MethodType):
         return {"type": _code(value.__func__), "of": describe(value.__self__)}
     if is_dataclass(value):

@@ -13,7 +13,7 @@ from torch_geometric.data import Data, HeteroData
 from tqdm.auto import tqdm
 
 from ._random import generator, numpy_generator
-from ._settings import describe
+from ._settings import describe, digest
 from .graph import PairState, Pattern
 from .graph.adjacency import with_edge_index
 from .graph.bipartite import EdgeType, read_interactions
@@ -23,7 +23,6 @@ from .ledger import (
     Measured,
     Prefixes,
     Unit,
-    basis_of,
     one_edge_type,
     parts_of,
     real_pairs,
@@ -32,7 +31,7 @@ from .ledger import (
 from .metrics import accuracy, link_metrics
 from .models import Params
 from .perturbation import Perturbation
-from .provenance import Clock, environment
+from .provenance import SERIES, Clock, environment, graph_digest
 from .report import Report
 from .tasks import Recommendation
 from .tasks.fake_users import with_fake_users
@@ -96,8 +95,14 @@ def evaluate(
     seeds = [int(seed) for seed in seeds]
     if not seeds or not attacks:
         raise ValueError("evaluate needs at least one seed and one perturbation.")
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds must be different, found {seeds}: one seed is one run.")
+    if budgets is not None and not len(budgets):
+        raise ValueError("budgets must be one or more numbers of flips, found none.")
     prefixes = {
-        name: [attack.prefix(int(count)) for count in (budgets or [len(attack)])]
+        name: [
+            attack.prefix(int(count)) for count in ([len(attack)] if budgets is None else budgets)
+        ]
         for name, attack in attacks.items()
     }
     chosen: list[Any]
@@ -109,9 +114,8 @@ def evaluate(
         units = _classifiers(with_edge_index(data), prefixes, chosen, seeds)
     else:
         raise TypeError(f"data must be Data or HeteroData, found {type(data).__name__}.")
-    if checkpoint is not None:
-        refuse_same_names(chosen)
-    basis = basis_of(data, prefixes, include_perturbed)
+    refuse_same_names(chosen)
+    basis = _basis(data, prefixes, include_perturbed)
     notes = {f"attack {name!r}": describe(attack.meta) for name, attack in attacks.items()}
     ledger = Ledger.open(checkpoint, basis, parts_of(chosen, prefixes), notes)
     clock = Clock(_environment(data, prefixes), ledger.provenance)
@@ -132,6 +136,21 @@ def evaluate(
         "provenance": clock.read(),
     }
     return Report(pd.DataFrame(rows), attacks, data, depends)
+
+
+def _basis(data: Data | HeteroData, prefixes: Prefixes, include_perturbed: bool) -> dict[str, Any]:
+    """What all units of an evaluation depend on, as plain values."""
+    data = with_edge_index(data)
+    basis = {
+        "graphpoison": SERIES,
+        "graph": graph_digest(data),
+        "include_perturbed": include_perturbed,
+    }
+    if isinstance(data, HeteroData):
+        edge_type = one_edge_type(prefixes)
+        task = Recommendation(data, edge_type=edge_type, candidates=real_pairs(prefixes))
+        basis |= {"edge_type": list(edge_type), "pairs trained on": digest(task.state.index)}
+    return basis
 
 
 def _environment(data: Data | HeteroData, prefixes: Prefixes) -> dict[str, Any]:

@@ -11,14 +11,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 import torch
 from torch import Tensor
-from torch_geometric.data import Data, HeteroData
 
 from ._io import atomic_write
 from ._settings import describe, differences, digest
-from .graph.adjacency import with_edge_index
-from .graph.bipartite import EdgeType, read_interactions
+from .graph.bipartite import EdgeType
 from .perturbation import Perturbation
-from .provenance import SERIES, graph_digest
 
 Key = tuple[str, int, str, int]
 Rows = list[dict[str, Any]]
@@ -135,27 +132,6 @@ class Ledger:
             frame.to_csv(file, index=False, na_rep="nan")
 
 
-def basis_of(
-    data: Data | HeteroData, prefixes: Prefixes, include_perturbed: bool
-) -> dict[str, Any]:
-    """What all units of an evaluation depend on, as plain values."""
-    basis = {
-        "graphpoison": SERIES,
-        "graph": graph_digest(with_edge_index(data)),
-        "include_perturbed": include_perturbed,
-    }
-    if not isinstance(data, HeteroData):
-        return basis
-    edge_type = one_edge_type(prefixes)
-    found = read_interactions(with_edge_index(data), edge_type)
-    flipped, items = real_pairs(prefixes).to(found.positive.device), found.shape[1]
-    known = [part for part in (found.positive, found.negative) if part is not None]
-    listed = torch.cat([pairs[0] * items + pairs[1] for pairs in known])
-    codes = (flipped[0] * items + flipped[1]).unique()
-    further = digest(codes[~torch.isin(codes, listed)])
-    return {**basis, "edge_type": list(edge_type), "further pairs trained on": further}
-
-
 def parts_of(victims: Sequence[Any], prefixes: Prefixes) -> dict[str, Any]:
     """What units depend on that share a victim, or an attack and a number of flips."""
     flips = {
@@ -167,13 +143,13 @@ def parts_of(victims: Sequence[Any], prefixes: Prefixes) -> dict[str, Any]:
 
 
 def refuse_same_names(victims: Sequence[Any]) -> None:
-    """Raise a ValueError if two victims have one name, which a file would mix up."""
+    """Raise a ValueError if two victims have one name, by which a table and a file know them."""
     names = [victim.name for victim in victims]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(
-                f"victims has {names.count(name)} of the name {name!r}, but a checkpoint knows "
-                "them by name; give each its own, e.g. ModuleVictim(build, name=...)."
+                f"victims has {names.count(name)} of the name {name!r}, but tables and checkpoints "
+                "know them by name; give each its own, e.g. ModuleVictim(build, name=...)."
             )
 
 

@@ -12,6 +12,7 @@ CONSTRAINTS: dict[str, type[Constraint]] = {
     "degree-distribution": DegreeDistribution,
     "connectivity": Connectivity,
 }
+"""Those that need no number, by name."""
 NODE_BUDGET, NO_CONSTRAINT = "node-budget", "none"
 
 

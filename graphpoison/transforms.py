@@ -9,7 +9,7 @@ from .perturbation import Perturbation
 
 
 class ApplyPerturbation(BaseTransform):
-    """Poison the graph: ``T.Compose([T.NormalizeFeatures(), ApplyPerturbation("run.npz")])``.
+    """Poison the graph: ``T.Compose([ApplyPerturbation("run.npz"), T.NormalizeFeatures()])``.
 
     Transforms that add, remove or renumber nodes belong before it, as before the attack; the flips
     name nodes by number. A transform gives a new graph and leaves its input as it was.

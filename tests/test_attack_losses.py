@@ -63,3 +63,8 @@ def test_the_loss_is_part_of_what_a_task_is() -> None:
         gp.NodeClassification(data, attack_loss="tanh")
     described = {gp.NodeClassification(data, attack_loss=name).describe() for name in NAMES}
     assert len(described) == len(NAMES)
+
+
+def test_a_loss_of_unlabelled_nodes_needs_them_in_the_objective() -> None:
+    with pytest.raises(ValueError, match="use objective='self' or 'both'"):
+        gp.NodeClassification(citation_graph(18, 2), objective="train", attack_loss="probability")

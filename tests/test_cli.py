@@ -128,13 +128,19 @@ def test_finished_flips_are_not_lost(shop: str) -> None:
 
 
 INTERRUPTED = """
-import importlib, pathlib, sys
+import importlib, time
 for name in ("graphpoison.attacks.base", "graphpoison.attacks.saving"):
     try:
         importlib.import_module(name).SAVE_EVERY_SECONDS = 0.0
     except ImportError:
         pass
+from graphpoison import Perturbation
 from graphpoison.cli import app
+save = Perturbation.save
+def slowly(self, path):  # so that it is not done before somebody interrupts it
+    save(self, path)
+    time.sleep(0.1)
+Perturbation.save = slowly
 app(prog_name="graphpoison")
 """
 

@@ -235,3 +235,16 @@ def test_plots_show_a_line_for_each_attack(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'unseen'"):
         report.plot("auroc", split="unsen")
     assert isinstance(report, Report)
+
+
+def test_victims_have_names_and_seeds_of_their_own() -> None:
+    data = citation_graph()
+    flips = gp.RandomAttack()(gp.NodeClassification(data), 3)
+    twice = [gp.ModuleVictim(lambda f, c: torch.nn.Linear(f, c), "m")] * 2
+    for arguments, named in [
+        ({"victims": twice}, "victims has 2 of the name 'm'"),
+        ({"seeds": [0, 1, 0]}, "seeds must be different"),
+        ({"budgets": []}, "budgets must be one or more"),
+    ]:
+        with pytest.raises(ValueError, match=named):
+            gp.evaluate(data, flips, **arguments)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -245,3 +246,11 @@ def test_messages_pass_once_whatever_their_numbers(caplog: pytest.LogCaptureFixt
     more = [f"2 times more, with other numbers: {text}" for text in ("about 0", "else 0")]
     assert caplog.messages == ["about 0", "else 0", "last", *more]
     assert not logger.filters
+
+
+def test_numbers_and_functions_of_others_are_plain() -> None:
+    assert describe(np.int64(2)) == 2
+    assert describe(np.float32(0.5)) == 0.5
+    assert "0x" not in describe(torch.relu)
+    found = gp.RandomAttack()(link_task(), 3, seed=np.int64(1))
+    assert json.loads(json.dumps(found.meta))["seed"] == 1

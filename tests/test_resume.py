@@ -1,6 +1,7 @@
 """What was interrupted goes on, and ends as if it had not been; what is of another run does not."""
 
 import json
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,8 +21,6 @@ from torch import nn
 from torch_geometric.nn import GCN, GCNConv
 
 import graphpoison as gp
-import graphpoison.ledger
-from graphpoison import provenance
 from graphpoison.attacks import saving
 
 QUICK = gp.RecommenderVictim(gp.CF(dim=2), "cf", gp.Unrolled(steps=5, lr=0.1, optimizer="adam"))
@@ -371,7 +370,7 @@ def test_flips_that_change_what_victims_train_on_are_refused(tmp_path: Path) -> 
     attack = gp.RandomAttack()
     wide = attack(gp.Recommendation(data, gp.CF(dim=2), candidates="all"), 8)
     gp.evaluate(data, {"one": random_flips()}, [QUICK], [0], checkpoint=file)
-    with pytest.raises(ValueError, match="further pairs trained on is"):
+    with pytest.raises(ValueError, match="pairs trained on is"):
         gp.evaluate(data, {"wide": wide}, [QUICK], [0], checkpoint=file)
 
 
@@ -413,9 +412,18 @@ def test_damaged_evaluations_are_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="or it is damaged"):
             gp.evaluate(data, flips, [QUICK], [0, 1], checkpoint=file)
     file.write_bytes(content)
-    assert graphpoison.ledger.SERIES == provenance.SERIES
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(graphpoison.ledger, "SERIES", "0.7")
+        patch.setattr(sys.modules[gp.evaluate.__module__], "SERIES", "0.7")
         with pytest.raises(ValueError, match=r"graphpoison is 0\.1 there and 0\.7 here"):
             gp.evaluate(data, flips, [QUICK], [0, 1], checkpoint=file)
     assert saving.SAVE_EVERY_SECONDS > 0
+
+
+def test_more_budgets_of_flips_among_drawn_negatives_reuse_the_file(tmp_path: Path) -> None:
+    data, file = interaction_graph(), tmp_path / "runs.csv"
+    flips = {"one": random_flips()}
+    first = gp.evaluate(data, flips, [QUICK], [0], [2], checkpoint=file)
+    both = gp.evaluate(data, flips, [QUICK], [0], [2, 4], checkpoint=file)
+    assert (
+        both.runs[both.runs["flips"] == 2]["poisoned"].tolist() == first.runs["poisoned"].tolist()
+    )

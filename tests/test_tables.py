@@ -1,6 +1,7 @@
 """Interactions and graphs from and to files."""
 
 import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -299,7 +300,7 @@ def test_the_page_on_data_runs_as_written(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     page = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
-    blocks = [part.split("```")[0] for part in page.split("```python\n")[1:]]
+    blocks = re.findall(r"^```python[^\n]*\n(.*?)^```", page, re.M | re.S)
     assert len(blocks) == 3
     if "steam" in blocks[number]:
         request.getfixturevalue("real_data")

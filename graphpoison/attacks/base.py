@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
+from .._checks import positive_int
 from .._logging import said_once
 from .._random import generator
 from .._settings import describe, digest
@@ -97,6 +98,7 @@ class Attack(ABC):
                 "task, or use MetaAttack or RandomAttack."
             )
         limit = _budget(budget).resolve(task.state)
+        seed = positive_int("seed", seed, minimum=0)
         device, start = task.state.weight.device, task.init(generator(seed))
         meta = _meta(task, limit, seed, by, start)
         before = saving.resume(checkpoint, meta)

@@ -50,18 +50,14 @@ def read_binary(x: Tensor | None, entries: Tensor) -> Tensor:
     """BoolTensor [K]: which of the pairs (node, feature) ``entries`` [2, K] of ``x`` are 1.
 
     Raises:
-        ValueError: ``x`` is missing, has no such entries, or they are neither 0 nor 1.
+        ValueError: ``x`` is missing, has no such entries, or is not all 0 or 1.
     """
     shape = (0, 0) if x is None else tuple(x.shape)
     if x is None or bool((entries >= torch.tensor(shape).unsqueeze(1)).any()):
         raise ValueError(f"the flips name features beyond data.x, which is {shape}.")
-    values = x.to_dense()[tuple(entries.to(x.device))]
-    if not bool(((values == 0) | (values == 1)).all()):
-        raise ValueError(
-            "data.x is not 0 or 1 where features were flipped; apply the perturbation to the "
-            "binary features that were attacked, and normalise them afterwards."
-        )
-    return values != 0
+    dense = x.to_dense()
+    check_binary(dense)
+    return dense[tuple(entries.to(x.device))] != 0
 
 
 def flip_binary(x: Tensor, entries: Tensor) -> Tensor:

@@ -100,6 +100,11 @@ class NodeClassification(Task):
         self.oracle = choice("labels", labels, LABELS) == "oracle"
         self.pseudo_labels = y[self.unlabelled] if self.oracle else None
         self.loss_name = choice("attack_loss", attack_loss, ATTACK_LOSSES)
+        if objective == "train" and attack_loss != "cross-entropy":
+            raise ValueError(
+                f"attack_loss={attack_loss!r} is of the unlabelled nodes, which objective='train' "
+                "leaves out; use objective='self' or 'both'."
+            )
 
     def describe(self) -> str:
         more = f", mix={self.mix}" if self.objective == "both" else ""

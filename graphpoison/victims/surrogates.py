@@ -10,6 +10,8 @@ from torch_geometric.data import Data
 from .._checks import choice
 from .._random import generator
 from ..attacks import Injection, MetaAttack
+from ..graph.adjacency import with_edge_index
+from ..graph.homogeneous import undirected_pairs
 from ..hypergradient import Hypergradient, Unrolled
 from ..models import NodeSurrogate, Recommender, recommender
 from ..tasks import NodeClassification, Recommendation, Task
@@ -61,7 +63,8 @@ class SurrogateVictim(NodeVictim):
     start: int
 
     def train(self, data: Data, seed: int) -> Tensor:
-        task = NodeClassification(data, self.model, "train", candidates=data.edge_index)
+        edges = undirected_pairs(with_edge_index(data))
+        task = NodeClassification(data, self.model, "train", candidates=edges)
         params = self.training.train(task, task.state, task.init(generator(self.start)))
         with torch.no_grad():
             return self.model.logits(task.inputs, params, task.prepare(task.state))
