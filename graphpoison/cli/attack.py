@@ -137,6 +137,8 @@ def attack(
         if export is not None:
             write_poisoned(found.apply(data), export, settings)
         losses = found.flips["attack_loss"].tolist() or [None]
+        set_, cleared = found.features_set.size(1), found.features_cleared.size(1)
+        features = {"features set": set_, "features cleared": cleared}
         summary = {
             "input": f"{input}: {shared.sizes(data)}",
             "attack": attack,
@@ -144,6 +146,7 @@ def attack(
             "flips": len(found),
             "added": found.added.size(1),
             "removed": found.removed.size(1),
+            **(features if task.state.features is not None else {}),
             "fake users": 0 if found.fake_users is None else found.fake_users.count,
             "attack loss, first step": losses[0],
             "attack loss, last step": losses[-1],
