@@ -49,7 +49,8 @@ class Change:
     @property
     def features(self) -> np.ndarray:
         """Node and feature of every entry that was flipped."""
-        return np.hstack([self.features_set, self.features_cleared])
+        flipped: np.ndarray = np.hstack([self.features_set, self.features_cleared])
+        return flipped
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +77,8 @@ class Side:
     @property
     def flips(self) -> np.ndarray:
         """Flips of either kind at each."""
-        return self.added + self.removed + self.features
+        total: np.ndarray = self.added + self.removed + self.features
+        return total
 
     def top(self, count: int = 20) -> pd.DataFrame:
         """The ``count`` nodes with most flips: node, flips, added, removed, features (where any
