@@ -103,11 +103,25 @@ class Perturbation:
     @property
     def feature_flips(self) -> Tensor:
         """LongTensor [2, k] of the features that changed, node and feature, in order."""
-        return _pairs(self.flips[self.flips["kind"] == FEATURE])
+        return _pairs(self._features)
+
+    @property
+    def features_set(self) -> Tensor:
+        """LongTensor [2, k] of the features that became 1, node and feature."""
+        return _pairs(self._features[self._features["added"]])
+
+    @property
+    def features_cleared(self) -> Tensor:
+        """LongTensor [2, k] of the features that became 0, node and feature."""
+        return _pairs(self._features[~self._features["added"]])
 
     @property
     def _edges(self) -> pd.DataFrame:
         return self.flips[self.flips["kind"] == EDGE]
+
+    @property
+    def _features(self) -> pd.DataFrame:
+        return self.flips[self.flips["kind"] == FEATURE]
 
     def prefix(self, budget: float | int) -> "Perturbation":
         """The first flips: ``budget`` of them, or that share of the clean edges if a float.

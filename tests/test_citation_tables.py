@@ -76,13 +76,48 @@ def test_an_attack_that_ends_early_counts_at_the_budgets_beyond(
     assert found["clean"].tolist() == found["poisoned"].tolist()
 
 
+def test_a_changed_attack_is_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = replace(SMALL, attacks=("random", "dice"), budgets=(0.0, 5.0))
+    first = run(few, tmp_path, seeds=[0])
+    changed = replace(METHODS["random"], attack=lambda _: gp.RandomAttack([gp.NodeBudget(0)]))
+    monkeypatch.setitem(METHODS, "random", changed)
+    second = run(few, tmp_path, seeds=[0])
+    poisoned = [found.set_index("attack")["poisoned"] for found in (first, second)]
+    assert poisoned[0]["dice"].tolist() == poisoned[1]["dice"].tolist()
+    assert poisoned[0]["random"].tolist() != poisoned[1]["random"].tolist()
+    assert second.loc[second["attack"] == "random", "poisoned"].tolist() == (
+        second.loc[second["attack"] == "random", "clean"].tolist()
+    )
+    names = sorted(path.name.split("-")[0] for path in (tmp_path / "runs").rglob("*.csv"))
+    assert names == ["dice", "random", "random"]
+
+
+def test_an_unknown_attack_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Did you mean 'dice'"):
+        run(replace(SMALL, attacks=("dise",)), tmp_path, seeds=[0])
+
+
+@pytest.mark.parametrize("name", ["cora", "cora-ml", "citeseer"])
+def test_quick_means_at_most_five_gradients(name: str, real_data: Path) -> None:
+    quick = CITATION_TABLES[name].experiment.quick()
+    most = max(quick.flips(quick.dataset.load(real_data)))
+    for attack in quick.attacks:
+        runner = quick.runner(attack)
+        if METHODS[attack].whole:
+            gradients = runner.steps if isinstance(runner, gp.PGDAttack) else runner.epochs
+            assert gradients == 5
+        elif isinstance(runner, gp.MetaAttack):
+            assert most <= 5 * runner.flips_per_step
+
+
 def made_up() -> pd.DataFrame:
     rows = [
-        ("meta-self", "gcn", share, 0.8 + noise, 0.8 - share / 100 + 2 * noise)
+        ("meta-self", "gcn", "accuracy", "test", share, 0.8 + noise, 0.8 - share / 100 + 2 * noise)
         for share in (0.0, 5.0)
         for noise in (-0.01, 0.0, 0.01)
     ]
-    return pd.DataFrame(rows, columns=["attack", "model", "flips", "clean", "poisoned"])
+    columns = ["attack", "model", "metric", "split", "flips", "clean", "poisoned"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def test_levels_and_paired_drops_have_their_own_intervals() -> None:

@@ -91,6 +91,20 @@ def test_a_graph_is_attacked_and_written_back(graph: str) -> None:
     assert settings["constraints"] == ["connectivity", "node-budget=2"]
 
 
+def test_flips_of_features_are_counted(graph: str) -> None:
+    options = ["--features", "--attack", "random", "--removals", "--budget", "60", *SMALL]
+    summary = json.loads(done("attack", graph, *options, "--json"))
+    found = gp.Perturbation.load("flips.npz")
+    x = gp.datasets.load_graph(graph).x
+    change = found.apply(gp.datasets.load_graph(graph)).x - x
+    assert summary["features set"] == (change > 0).sum()
+    assert summary["features cleared"] == (change < 0).sum() > 0
+    names = ("added", "removed", "features set", "features cleared")
+    assert sum(summary[name] for name in names) == summary["flips"]
+    assert "features cleared" in done("attack", graph, *options, "--overwrite")
+    assert "features" not in done("attack", graph, "--budget", "1", *SMALL, "--overwrite")
+
+
 @pytest.mark.parametrize("name", ATTACKS)
 def test_every_attack_by_its_name(name: str, graph: str) -> None:
     options = ["--objective", "train", "--epochs", "2", "--weight-decay", "0.01", *SMALL]

@@ -68,6 +68,17 @@ def node_report() -> Report:
     return Report(values, found, data, meta)
 
 
+def feature_report() -> Report:
+    """Flips of features, alone and among flips of edges."""
+    data = citation_graph(num_nodes=40, dtype=torch.float32)
+    attack = gp.RandomAttack(allow_removals=True)
+    words = gp.NodeClassification(data, candidates=None, feature_candidates="all")
+    both = gp.NodeClassification(data, feature_candidates="all")
+    found = {"words": attack(words, 30), "both": attack(both, 30)}
+    values = runs({"words": [0.05, 0.06], "both": [0.02, 0.03]}, measured=[("accuracy", "test")])
+    return Report(values, found, data)
+
+
 def recommender_report(users: int = 7) -> Report:
     """With fake users."""
     data = interaction_graph(users=users)
@@ -145,7 +156,9 @@ def outline(report: Report, folder: Path) -> Outline:
 # --- The page as a file ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [node_report, recommender_report, many_flips, sparse_report])
+@pytest.mark.parametrize(
+    "make", [node_report, feature_report, recommender_report, many_flips, sparse_report]
+)
 def test_a_page_is_sound_html_and_names_nothing_outside(
     make: Callable[[], Report], tmp_path: Path
 ) -> None:
@@ -317,6 +330,49 @@ def test_degrees_of_users_and_items_are_those_of_the_graphs(seed: int, fake: boo
         assert top["flips"].tolist() == sorted(flips[flips > 0], reverse=True)[:4]
 
 
+@pytest.mark.parametrize("name", ["words", "both"])
+def test_flips_of_features_are_counted_at_their_nodes(name: str, tmp_path: Path) -> None:
+    report = feature_report()
+    made = report.perturbations[name]
+    features = (made.apply(report.data).x - report.data.x).numpy()
+    assert (features > 0).any()
+    assert (features < 0).any()
+    (side,) = sides(change(made, report.data))
+    assert side.features.tolist() == np.abs(features).sum(axis=1).tolist()
+    edges = np.bincount(made.pairs.numpy().ravel(), minlength=40)
+    assert edges.any() == (name == "both")
+    assert side.flips.tolist() == (edges + side.features).tolist()
+    top = side.top(40)
+    assert (top["features"] + top["added"] + top["removed"] == top["flips"]).all()
+    assert (np.diff(top["flips"]) <= 0).all()
+    assert top["flips"].sum() == side.flips.sum()
+    page = outline(report, tmp_path)
+    assert (
+        f"{name}: {made.added.size(1)} edges added, {made.removed.size(1)} removed; "
+        f"{(features > 0).sum()} features set, {(features < 0).sum()} cleared" in page.text["h3"]
+    )
+    assert f"{(side.flips > 0).sum()} of 40 nodes have flips" in page.text["p"]
+
+
+def test_nodes_whose_features_flipped_are_drawn() -> None:
+    report = feature_report()
+    for known in (report, Report(report.runs, report.perturbations)):
+        part = neighbourhood(change(report.perturbations["words"], known.data), nodes=14)
+        assert not part.added + part.removed
+        assert bool(part.kept) == (known is report)
+        features = report.perturbations["words"].feature_flips[0]
+        counts = features.bincount(minlength=40).tolist()
+        assert part.flips == {(0, node): counts[node] for _, node in part.places}
+        assert max(counts) in part.flips.values()
+        assert known.draw_neighbourhood("words", nodes=14).axes
+
+
+def test_features_of_a_node_beyond_the_graph_are_refused() -> None:
+    made = feature_report().perturbations["words"]
+    with pytest.raises(ValueError, match="not the graph"):
+        change(made, citation_graph(num_nodes=20))
+
+
 def test_a_histogram_counts_every_node_once() -> None:
     data = citation_graph(num_nodes=30)
     star = torch.stack([torch.zeros(29, dtype=torch.long), torch.arange(1, 30)])
@@ -443,7 +499,7 @@ def test_latex_of_a_transfer_matrix() -> None:
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
-    for make in (node_report, recommender_report, many_flips):
+    for make in (node_report, feature_report, recommender_report, many_flips):
         make().to_html(folder / f"{make.__name__}.html")
     return folder
 
@@ -514,7 +570,9 @@ def _is_light(browser: webdriver.Chrome, light: bool) -> bool:
     return (int(ink[1:3], 16) < 128) == light
 
 
-@pytest.mark.parametrize("name", ["node_report", "recommender_report", "many_flips"])
+@pytest.mark.parametrize(
+    "name", ["node_report", "feature_report", "recommender_report", "many_flips"]
+)
 def test_a_page_shows_without_errors_or_requests(
     browser: webdriver.Chrome, pages: Path, name: str
 ) -> None:
@@ -602,7 +660,7 @@ def test_flips_are_filtered_paged_and_saved(browser: webdriver.Chrome, pages: Pa
     assert status(browser) == "1 to 100 of 10,000"
     user, _ = browser.find_elements(By.CSS_SELECTOR, "#filters input")
     user.send_keys("123")
-    Select(browser.find_elements(By.CSS_SELECTOR, "#filters select")[1]).select_by_value("true")
+    Select(browser.find_elements(By.CSS_SELECTOR, "#filters select")[1]).select_by_value("added")
     chosen = table[(table["source"] == 123) & table["added"]]
     assert 0 < len(chosen) < 100
     assert column(browser, "target") == chosen["target"].astype(str).tolist()
@@ -615,4 +673,30 @@ def test_flips_are_filtered_paged_and_saved(browser: webdriver.Chrome, pages: Pa
     user.send_keys("456")
     assert status(browser) == "no flip fits"
     assert not browser.find_element(By.ID, "save").is_enabled()
+    assert browser.get_log("browser") == []
+
+
+def test_features_are_no_nodes_in_the_table_of_flips(
+    browser: webdriver.Chrome, pages: Path
+) -> None:
+    visit(browser, pages, "feature_report")
+    assert head(browser, "target").text == "other node or feature"
+    attack, made = browser.find_elements(By.CSS_SELECTOR, "#filters select")
+    (node,) = browser.find_elements(By.CSS_SELECTOR, "#filters input")
+    Select(browser.find_element(By.ID, "size")).select_by_visible_text("100")
+    report = feature_report()
+    table = pd.concat([found.flips for found in report.perturbations.values()])
+    features = table[table["kind"] == "feature"]
+    number = int(features["target"].iloc[0])
+    node.send_keys(str(number))
+    hit = (table["source"] == number) | ((table["target"] == number) & (table["kind"] == "edge"))
+    assert column(browser, "source") == table.loc[hit, "source"].astype(str).tolist()
+    node.send_keys(Keys.BACKSPACE * len(str(number)))
+    Select(made).select_by_visible_text("cleared")
+    cleared = features[~features["added"]]
+    assert column(browser, "target") == cleared["target"].astype(str).tolist()
+    assert set(column(browser, "added")) == {"cleared"}
+    Select(attack).select_by_visible_text("words")
+    count = report.perturbations["words"].features_cleared.size(1)
+    assert status(browser) == f"1 to {count} of {count}"
     assert browser.get_log("browser") == []

@@ -137,13 +137,16 @@ def attack(
         if export is not None:
             write_poisoned(found.apply(data), export, settings)
         losses = found.flips["attack_loss"].tolist() or [None]
+        made = {"added": found.added, "removed": found.removed}
+        if task.state.features is not None:
+            made["features set"] = found.features_set
+            made["features cleared"] = found.features_cleared
         summary = {
             "input": f"{input}: {shared.sizes(data)}",
             "attack": attack,
             "budget": _spelt(limit, found),
             "flips": len(found),
-            "added": found.added.size(1),
-            "removed": found.removed.size(1),
+            **{name: pairs.size(1) for name, pairs in made.items()},
             "fake users": 0 if found.fake_users is None else found.fake_users.count,
             "attack loss, first step": losses[0],
             "attack loss, last step": losses[-1],

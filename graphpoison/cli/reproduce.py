@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from .._checks import choice
-from ..reproduce import fill, names, reproduce
+from ..reproduce import fill, names, reproduce, thesis_names
+from ..reproduce.citation_tables import CITATION_TABLES
 from . import options as shared
 from .errors import FAILED, LIBRARY_ERRORS, message, usage
 from .files import check_writable
@@ -21,14 +22,23 @@ def reproduce_command(
         typer.Argument(
             metavar="TABLE",
             show_default=False,
-            help="4.1 to 4.19, figure-4.1 to figure-4.9, or all.",
+            help="4.1 to 4.19, figure-4.1 to figure-4.9, or all of these; attacks on citation "
+            f"graphs: {', '.join(CITATION_TABLES)}.",
         ),
     ],
     quick: Annotated[
-        bool, typer.Option("--quick", help="At most five meta-gradients an attack.")
+        bool,
+        typer.Option(
+            "--quick", help="At most five gradients an attack; in 4.1 one for every ten flips."
+        ),
     ] = False,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Number of seeds. Default: 3, or 2 with --quick.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of seeds. Default: 3, or 2 with --quick; 1 for citation graphs, each "
+            "with several victims.",
+        ),
     ] = None,
     root: shared.Root = None,
     progress: shared.Progress = None,
@@ -50,13 +60,14 @@ def reproduce_command(
     ] = None,
     as_json: shared.Json = False,
 ) -> None:
-    """Measure a table or figure of the thesis again; print ours beside the thesis's figures."""
+    """Measure a table or figure of the thesis again, ours beside its figures; or a table of
+    attacks on a citation graph."""
     with usage():
         choice("table", table, [*names(), "all"])
         check_writable(out / "table", page)
     found, failed = {}, False
     with logs():
-        for name in names() if table == "all" else [table]:
+        for name in thesis_names() if table == "all" else [table]:
             try:
                 outcome = reproduce(name, out, seeds, quick, root, bars(progress))
                 if page is not None:

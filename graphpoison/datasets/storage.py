@@ -17,8 +17,8 @@ PLAIN = (Tensor, int, float, str, bytes, type(None))  # bool is an int
 def save_graph(data: Data | HeteroData, path: str | os.PathLike[str]) -> None:
     """Write a graph as plain dicts of tensors, numbers and strings.
 
-    ``torch.load(path, weights_only=True)`` reads the file, without PyG, as ``{"format": 1, "kind":
-    "Data" or "HeteroData", "graph": data.to_dict()}``.
+    ``torch.load(path, weights_only=True)`` reads the file as ``{"format": 1, "kind": "Data" or
+    "HeteroData", "graph": data.to_dict()}``; without PyG, unless the graph has an ``EdgeIndex``.
 
     Args:
         data: the graph; not changed.

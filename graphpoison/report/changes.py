@@ -26,6 +26,8 @@ class Change:
         kept: edges that stay; None where the graph is not known.
         joined: interactions that fake users started with.
         added, removed: edges that the flips made and took.
+        features_set, features_cleared: node (of the first kind) and feature of every entry that
+            became 1 or 0.
         sizes: number of nodes of either kind, fake users included.
         num_fake: the last so many of the first kind are fake users.
     """
@@ -35,12 +37,20 @@ class Change:
     joined: np.ndarray
     added: np.ndarray
     removed: np.ndarray
+    features_set: np.ndarray
+    features_cleared: np.ndarray
     sizes: tuple[int, int]
     num_fake: int
 
     @property
     def bipartite(self) -> bool:
         return self.kinds[0] != self.kinds[1]
+
+    @property
+    def features(self) -> np.ndarray:
+        """Node and feature of every entry that was flipped."""
+        flipped: np.ndarray = np.hstack([self.features_set, self.features_cleared])
+        return flipped
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +59,8 @@ class Side:
 
     Args:
         kind: what they are.
-        added, removed: flips at each.
+        added, removed: flips of edges at each.
+        features: flips of features at each.
         before: degrees in the clean graph, 0 for fake users; None where the graph is not known.
         after: degrees in the poisoned graph, or None.
         num_real: nodes with this number or a larger one are fake users.
@@ -58,17 +69,26 @@ class Side:
     kind: str
     added: np.ndarray
     removed: np.ndarray
+    features: np.ndarray
     before: np.ndarray | None
     after: np.ndarray | None
     num_real: int
 
+    @property
+    def flips(self) -> np.ndarray:
+        """Flips of either kind at each."""
+        total: np.ndarray = self.added + self.removed + self.features
+        return total
+
     def top(self, count: int = 20) -> pd.DataFrame:
-        """The ``count`` nodes with most flips: node, flips, added, removed, degree before and
-        after (where known), and whether a fake user."""
-        flips = self.added + self.removed
+        """The ``count`` nodes with most flips: node, flips, added, removed, features (where any
+        were flipped), degree before and after (where known), and whether a fake user."""
+        flips = self.flips
         hit = np.argsort(-flips, kind="stable")[: min(count, int((flips > 0).sum()))]
         table = {self.kind: hit, "flips": flips[hit]}
         table |= {"added": self.added[hit], "removed": self.removed[hit]}
+        if self.features.any():
+            table["features"] = self.features[hit]
         if self.before is not None and self.after is not None:
             table |= {"degree before": self.before[hit], "degree after": self.after[hit]}
         return pd.DataFrame(table).assign(fake=hit >= self.num_real)
@@ -83,7 +103,7 @@ def change(perturbation: Perturbation, data: Data | HeteroData | None) -> Change
     edge_type = perturbation.meta.get("edge_type")
     fake = perturbation.fake_users
     num_fake = 0 if fake is None else fake.count
-    pairs = _array(perturbation.pairs)
+    pairs, features = _array(perturbation.pairs), _array(perturbation.feature_flips)
     if isinstance(data, HeteroData):
         found = read_interactions(with_edge_index(data), None if edge_type is None else edge_type)
         edges, shape = _array(found.positive), (found.shape[0] + num_fake, found.shape[1])
@@ -92,10 +112,11 @@ def change(perturbation: Perturbation, data: Data | HeteroData | None) -> Change
         shape = (number, number)
     else:
         seen = 1 + pairs.max(axis=1, initial=-1)
+        seen[0] = max(seen[0], 1 + features[0].max(initial=-1))
         shape = tuple(perturbation.meta.get("shape", seen))
         if edge_type is None:
             shape = (max(shape), max(shape))
-    if (pairs >= np.array(shape)[:, None]).any():
+    if (pairs >= np.array(shape)[:, None]).any() or (features[0] >= shape[0]).any():
         raise ValueError(
             f"the flips name nodes beyond the {shape[0]} x {shape[1]} of data: it is not the graph "
             "that was attacked."
@@ -109,7 +130,17 @@ def change(perturbation: Perturbation, data: Data | HeteroData | None) -> Change
         gone = np.isin(edges[0] * shape[1] + edges[1], removed[0] * shape[1] + removed[1])
         kept = edges[:, ~gone]
     kinds = ("node", "node") if edge_type is None else (str(edge_type[0]), str(edge_type[2]))
-    return Change(kinds, kept, joined, _array(perturbation.added), removed, shape, num_fake)
+    return Change(
+        kinds=kinds,
+        kept=kept,
+        joined=joined,
+        added=_array(perturbation.added),
+        removed=removed,
+        features_set=_array(perturbation.features_set),
+        features_cleared=_array(perturbation.features_cleared),
+        sizes=shape,
+        num_fake=num_fake,
+    )
 
 
 def sides(found: Change) -> list[Side]:
@@ -131,8 +162,10 @@ def _side(found: Change, rows: list[int]) -> Side:
         real = found.removed[:, found.removed[0] < found.sizes[0] - found.num_fake]
         before = degrees(found.kept) + degrees(real)
         after = degrees(found.kept) + degrees(found.joined) + added - (removed - degrees(real))
-    fake = found.num_fake if rows == [0] else 0
-    return Side(found.kinds[rows[0]], added, removed, before, after, number - fake)
+    first = 0 in rows
+    features = np.bincount(found.features[0, : None if first else 0], minlength=number)
+    fake = found.num_fake if first else 0
+    return Side(found.kinds[rows[0]], added, removed, features, before, after, number - fake)
 
 
 def histogram(side: Side) -> pd.DataFrame:

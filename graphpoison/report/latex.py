@@ -62,9 +62,7 @@ def to_latex(
 
 
 def _tabular(cells: pd.DataFrame, caption: str | None, label: str | None) -> str:
-    words: list[Hashable] = [
-        name for name in ("attack", "victim", "metric", "split", "surrogate") if name in cells
-    ]
+    words: list[Hashable] = [name for name in WORDS if name in cells]
     style = cells.style.hide(axis="index").format(escape="latex", subset=words)
     style = style.format_index(escape="latex", axis="columns")
     text: str = style.to_latex(

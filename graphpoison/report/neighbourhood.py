@@ -1,5 +1,6 @@
 """A readable part of a perturbed graph: the nodes hit most and those around them, laid out."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import networkx as nx
@@ -20,7 +21,7 @@ class Neighbourhood:
 
     Args:
         places: where each node is.
-        flips: how many flips each node has, in the whole graph.
+        flips: how many flips each node has, of edges and of features, in the whole graph.
         kept, added, removed: the edges between them.
         fake: the fake users among them.
         kinds: what the two sides are.
@@ -55,7 +56,11 @@ def neighbourhood(found: Change, nodes: int = 40, seed: int = 0) -> Neighbourhoo
 
     added, removed = edges(found.added), edges(found.removed)
     flipped = nx.Graph([*added, *removed])
-    hubs = sorted(flipped, key=lambda node: -flipped.degree(node))
+    owners = [(0, int(node)) for node in found.features[0]]
+    flipped.add_nodes_from(owners)
+    counts = Counter(dict(flipped.degree))
+    counts.update(owners)
+    hubs = sorted(flipped, key=lambda node: -counts[node])
     rank = {node: place for place, node in enumerate(hubs)}
     standing = found.joined if found.kept is None else np.hstack([found.kept, found.joined])
     gone = set(removed)
@@ -86,7 +91,7 @@ def neighbourhood(found: Change, nodes: int = 40, seed: int = 0) -> Neighbourhoo
     first_fake = found.sizes[0] - found.num_fake
     return Neighbourhood(
         places=_columns(graph) if found.bipartite else _springs(graph, seed),
-        flips={node: flipped.degree(node) if node in flipped else 0 for node in chosen},
+        flips={node: counts[node] for node in chosen},
         kept=kept,
         added=drawn[0],
         removed=drawn[1],

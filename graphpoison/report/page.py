@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from plotly.offline import get_plotlyjs
 
 from .._io import atomic_write
-from ..perturbation import Perturbation
+from ..perturbation import FEATURE, Perturbation
 from . import charts, pictures
 from .changes import Change, Side, change, sides
 from .neighbourhood import neighbourhood
@@ -159,24 +159,25 @@ def _facts(report: "Report", changes: Mapping[str, Change]) -> dict[str, str]:
 def _attack(name: str, found: Change, number: int) -> dict[str, Any]:
     """What there is to see of one attack's flips; no picture where it made none."""
     part = neighbourhood(found)
-    made = found.added.shape[1] + found.removed.shape[1]
     return {
         "name": name,
         "sides": [{"side": side, "top": side.top(), **_hits(side)} for side in sides(found)],
-        "picture": _svg(pictures.draw_neighbourhood(part), name, number) if made else None,
+        "picture": _svg(pictures.draw_neighbourhood(part), name, number) if part.places else None,
         "added": found.added.shape[1],
         "removed": found.removed.shape[1],
+        "set": found.features_set.shape[1],
+        "cleared": found.features_cleared.shape[1],
         "drawn": len(part.added) + len(part.removed),
         "nodes": len(part.places),
     }
 
 
 def _hits(side: Side) -> dict[str, Any]:
-    flips = side.added + side.removed
+    hit = side.flips > 0
     return {
-        "hit": int((flips > 0).sum()),
-        "number": len(flips),
-        "fake": int((flips[side.num_real :] > 0).sum()),
+        "hit": int(hit.sum()),
+        "number": len(hit),
+        "fake": int(hit[side.num_real :].sum()),
     }
 
 
@@ -210,13 +211,15 @@ def _flips(
     kinds = {found.kinds for found in changes.values()}
     source, target = next(iter(kinds)) if len(kinds) == 1 else ("source", "target")
     labels = {"source": source, "target": target, "attack_loss": "attack loss"}
+    features = bool((table["kind"] == FEATURE).any())
     if source == target:
-        labels |= {"source": "node", "target": "other node"}
+        labels |= {"source": "node", "target": "other node" + " or feature" * features}
     columns = ["attack", *(name for name in table.columns if name != "attack")]
     return {
         "columns": [{"key": name, "label": labels.get(name, name)} for name in columns],
         "values": {name: _values(table[name]) for name in columns},
         "sameKind": source == target,
+        "features": features,
         "real": {name: found.sizes[0] - found.num_fake for name, found in changes.items()},
     }
 

@@ -124,7 +124,8 @@ class Report:
         seed: int = 0,
         path: File | None = None,
     ) -> Figure:
-        """The nodes hit most, ends of their flips, and some of their other edges.
+        """The nodes hit most, ends of their flips, and some of their other edges. Flips of features
+        count for their nodes.
 
         Added edges are thick and orange, removed ones dashed and blue, kept ones thin and grey. A
         bipartite graph is drawn in two columns.

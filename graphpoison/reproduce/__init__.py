@@ -6,7 +6,7 @@ what it found.
 """
 
 from .experiment import DataSet, Experiment, NodeExperiment, RecommenderExperiment, Trained, Users
-from .outcome import Outcome, names, reproduce
+from .outcome import Outcome, names, reproduce, thesis_names
 from .pages import fill
 from .runner import run
 from .settings import Table
@@ -27,4 +27,5 @@ __all__ = [
     "ratios",
     "reproduce",
     "run",
+    "thesis_names",
 ]

@@ -1,18 +1,19 @@
 """Attacks on node classifiers of citation graphs: the Metattack family and its rivals."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Self
 
 from torch_geometric.data import Data
 
+from .._checks import choice
 from ..attacks import DICE, GRBCD, PRBCD, Attack, DegreeAttack, MetaAttack, PGDAttack, RandomAttack
 from ..constraints import Constraint
 from ..hypergradient import Approximate, Unrolled
 from ..models import LinearGCN, ReLUGCN
 from ..tasks import NodeClassification
-from .experiment import Experiment, digits
+from .experiment import QUICK_STEPS, Experiment, digits
 
 APPROXIMATE_STEP = 5  # flips from each gradient of A-Meta, which takes several times as long
 
@@ -45,19 +46,26 @@ class CitationExperiment(Experiment):
         constraints: conditions that hold after every flip.
         models: names of victims.
         starts: how many initialisations of each victim a seed stands for.
+        steps: gradients of the attacks that are not made of one flip after the other, each one's
+            own number if None. No part of the experiment's name, but of each attack's.
     """
 
     training: Unrolled
     constraints: tuple[Constraint, ...]
     models: tuple[str, ...] = ("gcn",)
     starts: int = 5
+    steps: int | None = field(default=None, repr=False)
 
     def quick(self) -> Self:
-        return replace(self, flips_per_step=100, starts=2)
+        return replace(self, flips_per_step=400, starts=2, steps=QUICK_STEPS)
+
+    def unit(self, attack: str) -> str:
+        return self.attack_label(attack)  # METHODS are no part of the experiment's name
 
     def attack_label(self, attack: str) -> str:
-        made = METHODS[attack].task, self.runner(attack)
-        return f"{attack}-{digits((self.dataset, *made, max(self.budgets)))}"
+        runner = self.runner(attack)
+        made = self.dataset, METHODS[attack].task, runner, max(self.budgets)
+        return f"{attack}-{digits(made)}"
 
     def flips(self, data: Data) -> dict[int, float]:
         edges = data.num_edges // 2
@@ -74,9 +82,7 @@ class CitationExperiment(Experiment):
         return NodeClassification(data, **options)
 
     def runner(self, attack: str) -> Attack:
-        if attack not in METHODS:
-            raise LookupError(f"this version of graphpoison has no attack {attack!r} on nodes.")
-        return METHODS[attack].attack(self)
+        return METHODS[choice("attack", attack, METHODS)].attack(self)
 
     def victims(self, seed: int) -> dict[str, tuple[Any, Sequence[int]]]:
         starts = range(seed * self.starts, (seed + 1) * self.starts)
@@ -105,7 +111,16 @@ def _approximate(experiment: CitationExperiment) -> Attack:
 
 def _projected(retrain: bool) -> Maker:
     def make(experiment: CitationExperiment) -> Attack:
-        return PGDAttack(experiment.training, retrain=retrain, constraints=experiment.constraints)
+        found = PGDAttack(experiment.training, retrain=retrain, constraints=experiment.constraints)
+        return found if experiment.steps is None else replace(found, steps=experiment.steps)
+
+    return make
+
+
+def _randomised(attack: type[PRBCD] | type[GRBCD]) -> Maker:
+    def make(experiment: CitationExperiment) -> Attack:
+        found = attack(experiment.training, constraints=experiment.constraints)
+        return found if experiment.steps is None else replace(found, epochs=experiment.steps)
 
     return make
 
@@ -129,16 +144,8 @@ METHODS = {
     "meta-self-relu": Method(_meta(), (*SELF, ("surrogate", ReLUGCN(hidden=16)))),
     "pgd": Method(_projected(retrain=False), MARGIN, whole=True),
     "min-max": Method(_projected(retrain=True), MARGIN, whole=True),
-    "prbcd": Method(
-        lambda experiment: PRBCD(experiment.training, constraints=experiment.constraints),
-        MARGIN,
-        whole=True,
-    ),
-    "grbcd": Method(
-        lambda experiment: GRBCD(experiment.training, constraints=experiment.constraints),
-        MARGIN,
-        whole=True,
-    ),
+    "prbcd": Method(_randomised(PRBCD), MARGIN, whole=True),
+    "grbcd": Method(_randomised(GRBCD), MARGIN, whole=True),
 }
 """The attacks by name. ``meta-self-once`` draws the surrogate's parameters once and not for every
 flip; the last four follow the margin, with which they were published."""

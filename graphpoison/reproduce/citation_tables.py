@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..constraints import DegreeDistribution, NoSingletons
 from ..hypergradient import Unrolled
-from ..metrics import confidence_halfwidth
+from ..report.summary import KEYS, means, spreads
 from .citation import METHODS, CitationExperiment
 from .experiment import DataSet
 from .tables import markdown_table
@@ -28,6 +28,16 @@ VICTIMS = (
 )
 JIN = "Jin et al. (2020), Table 2, Meta-Self"
 ZUEGNER = "Zügner and Günnemann (2019), Table 1"
+COLUMNS = {
+    "victim": "model",
+    "flips": "share",
+    "poisoned": "accuracy",
+    "poisoned_ci95": "accuracy_ci95",
+    "drop": "drop",
+    "ci95": "drop_ci95",
+    "seeds": "runs",
+}
+"""Of a report's summary, and what they are called here."""
 
 
 @dataclass(frozen=True)
@@ -112,15 +122,9 @@ def levels(runs: pd.DataFrame) -> pd.DataFrame:
         ``accuracy_ci95``, ``drop`` and ``drop_ci95`` (clean less poisoned of the same start),
         ``runs``: means over all attacks' and victims' seeds, and half their 95% t intervals.
     """
-    lines = []
-    for (attack, model, share), group in runs.groupby(["attack", "model", "flips"], sort=False):
-        poisoned = group["poisoned"].to_numpy()
-        lost = group["clean"].to_numpy() - poisoned
-        figures = [poisoned.mean(), confidence_halfwidth(poisoned)]
-        figures += [lost.mean(), confidence_halfwidth(lost)]
-        lines.append([attack, model, share, *figures, len(group)])
-    columns = ["accuracy", "accuracy_ci95", "drop", "drop_ci95", "runs"]
-    return pd.DataFrame(lines, columns=["attack", "model", "share", *columns])
+    runs = runs.rename(columns={"model": "victim"})
+    found = means(runs).merge(spreads(runs), on=KEYS)
+    return found.rename(columns=COLUMNS)[["attack", *COLUMNS.values()]]
 
 
 def citation_section(table: CitationTable, frame: pd.DataFrame, name: str, command: str) -> str:

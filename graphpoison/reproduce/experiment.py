@@ -10,12 +10,9 @@ from typing import Any, Literal, Self
 
 from torch_geometric.data import Data, HeteroData
 
-import graphpoison.attacks as attacks
-import graphpoison.hypergradient as hypergradient
-
-from ..attacks import Attack, MetaAttack, RandomAttack
-from ..datasets import load, names
-from ..hypergradient import Hypergradient, Unrolled
+from ..attacks import Attack, MetaAttack, NewUsers, RandomAttack, SimilarUsers
+from ..datasets import load
+from ..hypergradient import Approximate, Hypergradient, Unrolled
 from ..models import LinearGCN, Recommender
 from ..perturbation import Perturbation
 from ..tasks import NodeClassification, Recommendation, Task
@@ -86,18 +83,6 @@ class Experiment(ABC):
         """Whether users join before the flips."""
         return False
 
-    def require(self) -> None:
-        """Nothing, if this version has all that the experiment needs.
-
-        Raises:
-            LookupError: it lacks the data set or an attack.
-        """
-        if self.dataset.name not in names():
-            raise LookupError(f"this version of graphpoison has no data set {self.dataset.name!r}.")
-        self.victims(seed=0)
-        for attack in self.attacks:
-            self.runner(attack)
-
     @abstractmethod
     def quick(self) -> Self:
         """The same at the least expense."""
@@ -105,6 +90,10 @@ class Experiment(ABC):
     @abstractmethod
     def attack_label(self, attack: str) -> str:
         """A name that experiments share where they make the same flips."""
+
+    def unit(self, attack: str) -> str:
+        """A name of the runs of ``attack`` among those of this experiment."""
+        return attack
 
     @abstractmethod
     def flips(self, data: Any) -> dict[int, float]:
@@ -116,11 +105,7 @@ class Experiment(ABC):
 
     @abstractmethod
     def runner(self, attack: str) -> Runner:
-        """The attack of that name.
-
-        Raises:
-            LookupError: this version has no such attack.
-        """
+        """The attack of that name."""
 
     @abstractmethod
     def victims(self, seed: int) -> dict[str, tuple[Any, Sequence[int]]]:
@@ -185,7 +170,7 @@ class RecommenderExperiment(Experiment):
         surrogate = self._victim(self.surrogate, "surrogate")
         target = self._victim(self.target, "target")
         if self.same_start:
-            target = _with(target, "start", seed)
+            target = replace(target, start=seed)
         found = {"surrogate": (surrogate, [seed + SURROGATE_SEEDS]), "target": (target, [seed])}
         return {name: found[name] for name in self.shown}
 
@@ -193,20 +178,18 @@ class RecommenderExperiment(Experiment):
         return RecommenderVictim(self._model(trained), name, trained.training)
 
     def _model(self, trained: Trained) -> Recommender:
-        model = trained.model
-        if self.dropout:
-            model = _with(model, "dropout", self.dropout)
-        return model
+        model: Any = trained.model  # of a class with that field
+        found: Recommender = replace(model, dropout=self.dropout) if self.dropout else model
+        return found
 
     def _attack(self, name: str) -> Attack:
         if name == "baseline":
             return RandomAttack()
         gradient: Hypergradient = self.surrogate.training
         if name == "meta-approx":
-            approximate = _required(hypergradient, "Approximate")
-            known = {field.name for field in fields(approximate)}
+            known = {field.name for field in fields(Approximate)}
             shared = {key: value for key, value in vars(gradient).items() if key in known}
-            gradient = approximate(**shared)
+            gradient = Approximate(**shared)
         redraw = not self.same_start
         return MetaAttack(gradient, self.flips_per_step, allow_removals=False, redraw=redraw)
 
@@ -214,15 +197,9 @@ class RecommenderExperiment(Experiment):
         if self.users is None:
             return attack
         if self.users.kind == "new":
-            found: Runner = _required(attacks, "NewUsers")(self.users.count, attack)
-            return found
-        similar: Runner = _required(attacks, "SimilarUsers")(
-            self.users.count,
-            self.users.kind,
-            attack=attack,
-            training=self.surrogate.training,
-        )
-        return similar
+            return NewUsers(self.users.count, attack)
+        training = self.surrogate.training
+        return SimilarUsers(self.users.count, self.users.kind, attack=attack, training=training)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,20 +240,3 @@ class NodeExperiment(Experiment):
 def digits(settings: object) -> str:
     """Eight hexadecimal digits of what ``settings`` print as."""
     return hashlib.sha256(repr(settings).encode()).hexdigest()[:8]
-
-
-def _with(settings: Any, name: str, value: object) -> Any:
-    """``settings`` with another value in one field.
-
-    Raises:
-        LookupError: they have no such field in this version.
-    """
-    if name not in {field.name for field in fields(settings)}:
-        raise LookupError(f"this version of graphpoison has no {type(settings).__name__}({name}=).")
-    return replace(settings, **{name: value})
-
-
-def _required(module: Any, name: str) -> Any:
-    if not hasattr(module, name):
-        raise LookupError(f"this version of graphpoison has no {name}.")
-    return getattr(module, name)

@@ -66,9 +66,14 @@ class Outcome:
     frame: pd.DataFrame | None = None
 
 
+def thesis_names() -> list[str]:
+    """The tables and figures of the thesis."""
+    return [*TABLES, SIZES, *PICTURES, USERS]
+
+
 def names() -> list[str]:
-    """What :func:`reproduce` can be asked for: tables, figures, and citation graphs."""
-    return [*TABLES, SIZES, *PICTURES, USERS, *CITATION_TABLES]
+    """What :func:`reproduce` can be asked for: those, and the tables of citation graphs."""
+    return [*thesis_names(), *CITATION_TABLES]
 
 
 def reproduce(
@@ -79,21 +84,21 @@ def reproduce(
     root: str | Path | None = None,
     progress: bool = False,
 ) -> Outcome:
-    """Measure a table or a figure of the thesis; what ``out`` holds already is not run again.
+    """Measure a table or a figure of the thesis, or attacks on a citation graph; what ``out`` holds
+    already is not run again.
 
     Args:
         name: one of :func:`names`, e.g. ``"4.7"`` or ``"figure-4.6"``.
         out: folder for perturbations, runs, ``table-*.csv``, ``table-*.md`` and ``figure-*.png``.
         seeds: number of seeds; 3, or 2 with ``quick``, if left out. In the tables of citation
             graphs that of attacks, each with 5 victims; 1 if left out.
-        quick: at most five meta-gradients for each attack, at the same numbers of perturbations; in
-            the folder ``quick`` of ``out``.
+        quick: at most five gradients for each attack at the same numbers of perturbations, but for
+            Table 4.1 one for every ten flips; in the folder ``quick`` of ``out``.
         root: folder of data sets, see :func:`graphpoison.datasets.load`.
         progress: show progress bars.
 
     Raises:
         ValueError: there is no such table or figure.
-        LookupError: it needs a data set or an attack that this version lacks.
         FileNotFoundError: the data are nowhere to be found.
     """
     choice("name", name, names())

@@ -38,10 +38,9 @@ def run(
         budgets as in the experiment, ``perturbed`` says whether perturbed pairs were kept.
 
     Raises:
-        LookupError: this version lacks the data set or an attack.
+        ValueError: there is no such data set or attack.
         FileNotFoundError: the data are nowhere to be found.
     """
-    experiment.require()
     load = functools.cache(lambda: experiment.dataset.load(root))
     found = [
         _unit(experiment, out, attack, seed, load, progress)
@@ -59,7 +58,7 @@ def _unit(
     load: Callable[[], Any],
     progress: bool,
 ) -> pd.DataFrame:
-    path = out / "runs" / experiment.label / f"{attack}-{seed}.csv"
+    path = out / "runs" / experiment.label / f"{experiment.unit(attack)}-{seed}.csv"
     if not path.exists():
         logger.info("%s: %s, seed %d", experiment.label, attack, seed)
         data = load()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-import graphpoison.datasets as datasets
+from ..datasets import describe
 
 logger = logging.getLogger(__name__)
 
@@ -26,16 +26,11 @@ def sizes(root: str | Path | None = None) -> pd.DataFrame:
     Returns:
         Columns ``dataset``, ``count``, ``ours`` (NaN where the files are not there), ``thesis`` and
         ``difference``.
-
-    Raises:
-        LookupError: this version cannot describe data sets.
     """
-    if not hasattr(datasets, "describe"):
-        raise LookupError("this version of graphpoison has no datasets.describe.")
     rows = []
     for name, figures in THESIS.items():
         try:
-            ours = asdict(datasets.describe(name, root=root).ours)
+            ours = asdict(describe(name, root=root).ours)
         except FileNotFoundError as error:
             logger.warning("%s: %s", name, str(error).splitlines()[0])
             ours = {}

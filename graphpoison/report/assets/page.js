@@ -65,7 +65,7 @@ const read = (id) => JSON.parse(document.getElementById(id).textContent);
 /* The table of flips: all of them are sorted and filtered, one page of them is in the document. */
 (() => {
   if (!document.getElementById("flip-data")) return;
-  const { columns, values, sameKind, real } = read("flip-data");
+  const { columns, values, sameKind, features, real } = read("flip-data");
   const count = values.attack.length;
   const at = (id) => document.getElementById(id);
   const size = at("size");
@@ -97,17 +97,23 @@ const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const names = [...new Set(values.attack)];
   const labels = Object.fromEntries(columns.map(({ key, label }) => [key, label]));
   const attack = select("Attack", [["", "all"], ...names.map((name, place) => [String(place), name])]);
-  const made = select("Change", [["", "all"], ["true", "added"], ["false", "removed"]]);
+  const done = (row) => {
+    const words = values.kind[row] === "feature" ? ["set", "cleared"] : ["added", "removed"];
+    return values.added[row] ? words[0] : words[1];
+  };
+  const changes = ["added", "removed", ...(features ? ["set", "cleared"] : [])];
+  const made = select("Change", [["", "all"], ...changes.map((name) => [name, name])]);
   const ends = sameKind
     ? [[number("Node"), ["source", "target"]]]
     : ["source", "target"].map((key) => [number(labels[key]), [key]]);
 
   function passes(row) {
     if (attack.value !== "" && values.attack[row] !== names[Number(attack.value)]) return false;
-    if (made.value !== "" && String(values.added[row]) !== made.value) return false;
+    if (made.value !== "" && done(row) !== made.value) return false;
     return ends.every(([input, keys]) => {
       const wanted = input.value.trim();
-      return wanted === "" || keys.some((key) => String(values[key][row]) === wanted);
+      const isNode = (key) => key === "source" || values.kind[row] === "edge";
+      return wanted === "" || keys.some((key) => isNode(key) && String(values[key][row]) === wanted);
     });
   }
 
@@ -138,7 +144,7 @@ const read = (id) => JSON.parse(document.getElementById(id).textContent);
     const value = values[key][row];
     if (key === "added") {
       element.className = value ? "added" : "removed";
-      element.textContent = value ? "added" : "removed";
+      element.textContent = done(row);
       return element;
     }
     element.textContent = format(value);
