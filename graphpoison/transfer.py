@@ -61,15 +61,15 @@ def transfer_matrix(
 
     Returns:
         A frame with one row for each (surrogate, victim): ``clean`` and ``drop`` of the metric,
-        ``ci95`` and ``flips``, then ``random``, ``random_ci95`` and ``random_flips``, drop, interval
-        and flips of the baseline, all means over seeds. An attack without an admissible flip left
+        ``ci95`` and ``flips``, then ``random``, ``random_ci95`` and ``random_flips``, the same of
+        the baseline, all means over seeds. An attack without an admissible flip left
         has fewer flips than the budget. ``frame["drop"].unstack()`` is the matrix, and
         ``frame.attrs["provenance"]`` lists what the evaluation of each seed depended on, see
         :func:`evaluate`.
 
     Raises:
         TypeError, ValueError: as the task, the attack and :func:`evaluate` raise; two surrogates
-            have one name, or one has that of the baseline; metric or split are none that is measured.
+            have one name, or one has that of the baseline; metric or split are not measured.
     """
     models = _named(surrogates)
     attacks = attack if isinstance(attack, Mapping) else dict.fromkeys(models, attack)

@@ -26,8 +26,9 @@ def random_like(attack: Attack | Injection) -> RandomAttack | Injection:
         if isinstance(attack, SimilarUsers) and attack.method == "kmeans":
             changed["training"] = attack.training or attack.gradient
         return replace(attack, **changed)  # type: ignore[type-var]
-    return RandomAttack(
-        tuple(attack.constraints),
-        allow_removals=getattr(attack, "allow_removals", False),
-        allow_additions=getattr(attack, "allow_additions", True),
-    )
+    return RandomAttack(tuple(attack.constraints), *kinds_of(attack))
+
+
+def kinds_of(attack: Attack) -> tuple[bool, bool]:
+    """Whether ``attack`` may remove edges, and whether it may add them."""
+    return getattr(attack, "allow_removals", False), getattr(attack, "allow_additions", True)
