@@ -82,13 +82,14 @@ def measured(runs: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def random_baseline(perturbations: Mapping[str, Perturbation]) -> str | None:
-    """The first attack whose flips were drawn at random, if there is one."""
-    names = (
+    """The attack whose flips were drawn at random, if there is one: the one that is called so, or
+    the first."""
+    names = [
         name
         for name, perturbation in perturbations.items()
         if "RandomAttack" in str(perturbation.meta.get("attack"))
-    )
-    return next(names, None)
+    ]
+    return RANDOM if RANDOM in names else next(iter(names), None)
 
 
 def transfer(
