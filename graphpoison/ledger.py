@@ -158,7 +158,7 @@ def _ends(name: str, attack: Perturbation, budgets: Sequence[int] | None) -> Ite
     made, known = len(attack), attack.provenance
     whole = known.get("finished") and known.get("flips") == made
     allowed = attack.meta.get("budget", made) if whole else made
-    for count in map(int, budgets or [made]):
+    for count in map(int, [made] if budgets is None else budgets):
         early = made < count <= allowed
         if early:
             logger.warning("%s ended after %d flips: evaluated there, not at %d", name, made, count)
