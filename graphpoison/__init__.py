@@ -14,6 +14,7 @@ from .attacks import (
     PGDAttack,
     RandomAttack,
     SimilarUsers,
+    random_like,
 )
 from .budget import Budget
 from .constraints import (
@@ -95,6 +96,7 @@ __all__ = [
     "meta_attack",
     "metattack",
     "new_users_attack",
+    "random_like",
     "similar_users_attack",
     "surrogate_meta_attack",
     "surrogate_victim",

@@ -13,9 +13,15 @@ def choice(argument: str, value: object, valid: Iterable[str]) -> str:
     options = list(valid)
     if isinstance(value, str) and value in options:
         return value
-    near = difflib.get_close_matches(str(value), options, n=1, cutoff=0.4)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"{argument}={value!r} is not known; choose one of {options}.{hint}")
+    raise ValueError(
+        f"{argument}={value!r} is not known; choose one of {options}.{nearest(value, options)}"
+    )
+
+
+def nearest(value: object, options: Iterable[str]) -> str:
+    """The end of a message, which asks whether one of ``options`` was meant; else nothing."""
+    near = difflib.get_close_matches(str(value), list(options), n=1, cutoff=0.4)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def positive_int(argument: str, value: Any, minimum: int = 1) -> int:

@@ -53,6 +53,11 @@ def describe(value: Any) -> Any:
     return repr(value)
 
 
+def known_fields(kind: type[Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``record``, perhaps of another version, says of the fields of dataclass ``kind``."""
+    return {field.name: record[field.name] for field in fields(kind) if field.name in record}
+
+
 def differences(there: Any, here: Any, path: str = "") -> list[str]:
     """For each place where two values of :func:`describe` differ, its name and both values."""
     if isinstance(there, dict) and isinstance(here, dict):

@@ -25,6 +25,7 @@ from .ledger import (
     Unit,
     one_edge_type,
     parts_of,
+    prefixes_of,
     real_pairs,
     refuse_same_names,
 )
@@ -70,7 +71,8 @@ def evaluate(
             ``["gcn"]`` / ``["cf"]``.
         seeds: of the victims' initialisation and dropout.
         budgets: numbers of flips to evaluate at (prefixes of the attack), that is, after which
-            meta-steps; all flips by default.
+            meta-steps; all flips by default. An attack that ended before one of them, as no flip
+            was admissible any more, is evaluated where it ended.
         include_perturbed: keep the perturbed pairs in a recommender's metrics, with the labels
             that the poisoned data give them (thesis, section 4.2); left out by default.
         progress: show a progress bar.
@@ -85,7 +87,7 @@ def evaluate(
 
     Raises:
         TypeError: graph and perturbation are of different kinds.
-        ValueError: no seeds, a budget beyond an attack's flips, an unknown victim; the checkpoint
+        ValueError: no seeds, a budget beyond an attack's own, an unknown victim; the checkpoint
             is damaged or of another evaluation, or two victims have one name in it.
     """
     attacks = (
@@ -99,12 +101,7 @@ def evaluate(
         raise ValueError(f"seeds must be different, found {seeds}: one seed is one run.")
     if budgets is not None and not len(budgets):
         raise ValueError("budgets must be one or more numbers of flips, found none.")
-    prefixes = {
-        name: [
-            attack.prefix(int(count)) for count in ([len(attack)] if budgets is None else budgets)
-        ]
-        for name, attack in attacks.items()
-    }
+    prefixes = prefixes_of(attacks, budgets)
     chosen: list[Any]
     if isinstance(data, HeteroData):
         chosen = [recommender_victim(victim) for victim in victims or ["cf"]]

@@ -2,8 +2,9 @@
 
 import csv
 import json
+import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,8 @@ from ._io import atomic_write
 from ._settings import describe, differences, digest
 from .graph.bipartite import EdgeType
 from .perturbation import Perturbation
+
+logger = logging.getLogger(__name__)
 
 Key = tuple[str, int, str, int]
 Rows = list[dict[str, Any]]
@@ -130,6 +133,33 @@ class Ledger:
         with atomic_write(path) as file:
             file.write(f"# {json.dumps(header)}\n".encode())
             frame.to_csv(file, index=False, na_rep="nan")
+
+
+def prefixes_of(
+    attacks: Mapping[str, Perturbation], budgets: Sequence[int] | None
+) -> dict[str, list[Perturbation]]:
+    """Each attack cut at each of ``budgets``; whole without.
+
+    One that had the budget, but found no admissible flip any more, is cut where it ended.
+
+    Raises:
+        ValueError: a budget beyond an attack's own.
+    """
+    return {
+        name: [attack.prefix(end) for end in dict.fromkeys(_ends(name, attack, budgets))]
+        for name, attack in attacks.items()
+    }
+
+
+def _ends(name: str, attack: Perturbation, budgets: Sequence[int] | None) -> Iterator[int]:
+    made, known = len(attack), attack.provenance
+    whole = known.get("finished") and known.get("flips") == made
+    allowed = attack.meta.get("budget", made) if whole else made
+    for count in map(int, [made] if budgets is None else budgets):
+        early = made < count <= allowed
+        if early:
+            logger.warning("%s ended after %d flips: evaluated there, not at %d", name, made, count)
+        yield made if early else count
 
 
 def parts_of(victims: Sequence[Any], prefixes: Prefixes) -> dict[str, Any]:

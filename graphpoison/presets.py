@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from torch_geometric.data import HeteroData
 
-from .attacks import MetaAttack, NewUsers, RandomAttack, SimilarUsers
+from .attacks import MetaAttack, NewUsers, RandomAttack, SimilarUsers, random_like
 from .constraints import NoSingletons
 from .evaluate import evaluate
 from .hypergradient import Approximate, Hypergradient, Unrolled
@@ -58,7 +58,8 @@ def surrogate_meta_attack(
     progress: bool = False,
     **options: Any,
 ) -> Report:
-    """Surrogate Meta-Attack (thesis, section 3.10 and Algorithm 4) beside the baseline.
+    """Surrogate Meta-Attack (thesis, section 3.10 and Algorithm 4) beside the baseline, which is
+    :func:`random_like` the attack.
 
     Args:
         data: the clean graph.
@@ -78,7 +79,7 @@ def surrogate_meta_attack(
     task = Recommendation(data, surrogate, **options)
     found = {
         "meta": attack(task, max(budgets), seed, progress),
-        "random": baseline_attack()(task, max(budgets), seed, progress),
+        "random": random_like(attack)(task, max(budgets), seed, progress),
     }
     victims = [surrogate_victim(task, attack, seed), target]
     return evaluate(data, found, victims, seeds, list(budgets), progress=progress)

@@ -1,13 +1,13 @@
 """Attacks built from names and numbers, as a command line, a file or a form has them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch_geometric.data import Data, HeteroData
 
 from ._checks import choice, positive_int
+from ._settings import known_fields
 from .attacks import (
     DICE,
     GRBCD,
@@ -20,9 +20,9 @@ from .attacks import (
     PGDAttack,
     RandomAttack,
     SimilarUsers,
+    random_like,
 )
-from .budget import Budget
-from .constraints import Constraint, admissible
+from .constraints import Constraint
 from .hypergradient import Approximate, Implicit, Unrolled
 from .hypergradient.training_run import TrainingRun
 from .parsing import parse_constraint
@@ -46,6 +46,11 @@ _GRADIENTS: dict[str, type[TrainingRun]] = {"meta-approx": Approximate, "meta-im
 _OF_NODES = ("attack_loss", "labels", "mix", "features")
 _OF_INTERACTIONS = ("loss", "edge_type")
 _ADDING = ("random", "degree")  # what only adds unless told otherwise
+_OPTIONS = {
+    **dict.fromkeys(("flips_per_step", "redraw"), ("meta", "meta-approx", "meta-implicit")),
+    **dict.fromkeys(("epochs", "block_size"), ("pgd", "min-max", "prbcd", "grbcd")),
+}
+"""Settings that some attacks alone look at, and which."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class AttackSettings:
         method: of ``similar_users``: ``"sample"`` or ``"kmeans"``.
 
     Raises:
-        ValueError: an unknown attack or constraint; both kinds of fake users.
+        ValueError: an unknown attack, constraint or method; both kinds of fake users.
     """
 
     attack: str = "meta"
@@ -103,6 +108,7 @@ class AttackSettings:
 
     def __post_init__(self) -> None:
         choice("attack", self.attack, ATTACKS)
+        choice("method", self.method, ["sample", "kmeans"])
         self.chosen_constraints(interactions=False)
         if self.new_users is not None and self.similar_users is not None:
             raise ValueError("new_users and similar_users exclude each other: give one of them.")
@@ -110,9 +116,15 @@ class AttackSettings:
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "AttackSettings":
         """Settings from their record, ``dataclasses.asdict`` after JSON."""
-        known = {field.name: record[field.name] for field in fields(cls) if field.name in record}
+        known = known_fields(cls, record)
         lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
         return cls(**{**known, **lists})
+
+    def without_effect(self) -> list[str]:
+        """The names of settings that were given, but that this attack does not look at."""
+        other = [name for name, attacks in _OPTIONS.items() if self.attack not in attacks]
+        other += ["method"] if self.similar_users is None else []
+        return [name for name in other if getattr(self, name) != getattr(type(self), name)]
 
     def chosen_constraints(self, interactions: bool) -> tuple[Constraint, ...]:
         """The constraints themselves."""
@@ -152,11 +164,16 @@ def build_attack(data: Data | HeteroData, settings: AttackSettings) -> Attack | 
     """The attack, with the users it signs up if there are any.
 
     Raises:
-        TypeError, ValueError: a setting is out of range, missing, or not of this kind of graph.
+        TypeError, ValueError: a setting is out of range, missing, or not of this kind of graph or
+            attack.
     """
     interactions = isinstance(data, HeteroData)
     training = build_training(interactions, settings)
     attack = _attack(settings, training, interactions)
+    if settings.features and not attack.flips_features:
+        raise ValueError(
+            f"features: {settings.attack!r} flips edges alone; use 'meta' and its kin, or 'random'."
+        )
     if not interactions and (settings.new_users or settings.similar_users):
         raise ValueError("new_users and similar_users need interactions, found a graph of nodes.")
     if settings.new_users is not None:
@@ -188,44 +205,25 @@ def build_training(interactions: bool, settings: AttackSettings) -> TrainingRun:
     return _GRADIENTS.get(settings.attack, Unrolled)(optimizer=optimizer, **given)
 
 
-def check_budget(
-    budget: Budget, task: Task, attack: Attack | Injection, settings: AttackSettings
-) -> None:
-    """Raise a ValueError where ``budget`` is no flip at all, or more than may be made.
-
-    Constraints are not looked at. Of fake users, whose first interactions are not known yet, every
-    pair counts.
-    """
-    state = task.state
-    removals = settings.may_remove(state.bipartite)
-    if isinstance(attack, Injection):
-        free = attack.num_users * state.shape[1]
-    else:
-        unlisted = state.num_pairs - state.num_listed if state.open else 0
-        free = unlisted + int(admissible(state, (), allow_removals=removals).sum())
-    count = budget.flips or int(Fraction(str(budget.share or 0)) * state.num_edges)
-    if not 0 < count <= free:
-        share = f" ({100 * budget.share:.4g}% of {state.num_edges:,} edges)" if budget.share else ""
-        kinds = "added or removed" if removals else "added"
-        raise ValueError(
-            f"a budget of {count:,} flips{share} is impossible: {free:,} pairs may be {kinds}; "
-            f"give a number from 1 to {free:,}."
-        )
-
-
 def random_beside(
     data: Data | HeteroData, perturbation: Perturbation, settings: AttackSettings, seed: int = 0
 ) -> Perturbation:
-    """As many additions as ``perturbation`` has flips, at random among the same candidates.
+    """As many random flips as ``perturbation`` has, among the same candidates.
 
-    Constraints are those of ``settings``; fake users, if any, are the same.
+    They are :func:`random_like` the attack of ``settings``, and of every kind that
+    ``perturbation`` has: where the settings are not known, these are what shows what may be
+    flipped. Fake users, if any, are the same.
     """
-    task = build_task(data, settings)
+    if not perturbation.flips["added"].all():
+        settings = replace(settings, removals=True)
+    if perturbation.feature_flips.size(1):
+        settings = replace(settings, features=True)
+    task, attack = build_task(data, settings), random_like(build_attack(data, settings))
     if perturbation.fake_users is not None:
         assert isinstance(task, Recommendation)
         task = with_fake_users(task, perturbation.fake_users)
-    attack = RandomAttack(settings.chosen_constraints(isinstance(data, HeteroData)))
-    return attack(task, len(perturbation), seed)
+    flips = attack.attack if isinstance(attack, Injection) else attack
+    return flips(task, len(perturbation), seed)
 
 
 def _attack(settings: AttackSettings, training: TrainingRun, interactions: bool) -> Attack:

@@ -9,11 +9,14 @@ import pandas as pd
 from torch_geometric.data import Data, HeteroData
 
 from ._checks import choice
-from .attacks import Attack, Injection, RandomAttack
+from .attacks import Attack, Injection, random_like
 from .budget import Budget
 from .evaluate import evaluate
+from .graph.adjacency import with_edge_index
+from .graph.bipartite import read_interactions
+from .metrics import HIGHER_IS_BETTER
 from .perturbation import Perturbation
-from .report import Report
+from .report.summary import RANDOM, transfer
 from .tasks import NodeClassification, Recommendation, Task
 
 BASELINE = "baseline"
@@ -26,8 +29,8 @@ def transfer_matrix(
     attack: Attack | Injection | Mapping[str, Attack | Injection],
     budget: Budget | int,
     seeds: Sequence[int] = range(5),
-    metric: str = "auroc",
-    split: str = "unseen",
+    metric: str | None = None,
+    split: str | None = None,
     baseline: Attack | Injection | None = None,
     checkpoints: str | os.PathLike[str] | None = None,
     progress: bool = False,
@@ -45,42 +48,50 @@ def transfer_matrix(
         attack: how, or one for each name of a surrogate (learning rates may differ).
         budget: number of flips, or a :class:`Budget`.
         seeds: of attacks and victims.
-        metric, split: what is compared, e.g. ``"auroc"`` on ``"unseen"`` pairs, ``"accuracy"`` on
-            the nodes of ``"test"``.
-        baseline: what the drops are compared with; :class:`RandomAttack` by default.
+        metric, split: what is compared; by default ``"accuracy"`` on the nodes of ``"test"``, or
+            ``"auroc"`` on the ``"unseen"`` pairs (``"train"`` where data have none).
+        baseline: what the drops are compared with, on the first surrogate's task; by default what
+            is :func:`random_like` the first surrogate's attack.
         checkpoints: a folder that keeps every attack and every victim's metrics, for a run to be
             resumed.
         progress: show progress bars.
-        **options: more arguments of the tasks, e.g. ``objective="self"``.
+        **options: more arguments of the tasks, e.g. ``objective="self"``. They say nothing about
+            victims: with ``loss="bpr"`` the surrogates rank, while a victim by name still has the
+            log loss; give ``RecommenderVictim(CF(), "cf", loss="bpr")``.
 
     Returns:
         A frame with one row for each (surrogate, victim): ``clean`` and ``drop`` of the metric,
-        ``ci95``, then ``random`` and ``random_ci95``, drop and interval of the baseline, all means
-        over seeds. ``frame["drop"].unstack()`` is the matrix, and ``frame.attrs["provenance"]``
-        lists what the evaluation of each seed depended on, see :func:`evaluate`.
+        ``ci95`` and ``flips``, then ``random``, ``random_ci95`` and ``random_flips``, the same of
+        the baseline, all means over seeds. An attack without an admissible flip left
+        has fewer flips than the budget. ``frame["drop"].unstack()`` is the matrix, and
+        ``frame.attrs["provenance"]`` lists what the evaluation of each seed depended on, see
+        :func:`evaluate`.
 
     Raises:
         TypeError, ValueError: as the task, the attack and :func:`evaluate` raise; two surrogates
-            have one name; metric or split were not measured.
+            have one name, or one has that of the baseline; metric or split are not measured.
     """
     models = _named(surrogates)
     attacks = attack if isinstance(attack, Mapping) else dict.fromkeys(models, attack)
     for name in models:
         choice("surrogates", name, attacks)
     problems = {name: _task(data, model, options) for name, model in models.items()}
-    baseline = baseline or RandomAttack()
+    first = next(iter(problems.values()))
+    metric, split = _compared(data, first, metric, split)
+    baseline = baseline or random_like(attacks[next(iter(models))])
     reports = []
     for seed in seeds:
         found: dict[str, Perturbation] = {}
         for number, (name, task) in enumerate(problems.items()):
             file = _file(checkpoints, f"{number}-{seed}.npz")
             found[name] = attacks[name](task, budget, seed, progress, file)
-        task, file = next(iter(problems.values())), _file(checkpoints, f"{BASELINE}-{seed}.npz")
-        found[BASELINE] = baseline(task, budget, seed, progress, file)
+        file = _file(checkpoints, f"{BASELINE}-{seed}.npz")
+        found[BASELINE] = baseline(first, budget, seed, progress, file)
         file = _file(checkpoints, f"runs-{seed}.csv")
         report = evaluate(data, found, victims, [seed], progress=progress, checkpoint=file)
         reports.append(report)
-    frame = _matrix(pd.concat([report.runs for report in reports]), metric, split)
+    runs = pd.concat([report.runs for report in reports])
+    frame = transfer(runs, metric, split, BASELINE)
     frame.attrs["provenance"] = [dict(report.meta) for report in reports]
     return frame
 
@@ -95,10 +106,10 @@ def _named(surrogates: Sequence[Any] | Mapping[str, Any] | str) -> dict[str, Any
     else:
         surrogates = [surrogates] if isinstance(surrogates, str) else surrogates
         named = {model if isinstance(model, str) else repr(model): model for model in surrogates}
-    if not named or len(named) != len(surrogates) or BASELINE in named:
+    if not named or len(named) != len(surrogates) or {BASELINE, RANDOM} & set(named):
         raise ValueError(
-            f"surrogates must be one or more models of different names other than {BASELINE!r}, "
-            f"found {surrogates!r}; give names as {{'small': CF(dim=8), ...}}."
+            f"surrogates must be one or more models of different names other than {BASELINE!r} and "
+            f"{RANDOM!r}, found {surrogates!r}; give names as {{'small': CF(dim=8), ...}}."
         )
     return named
 
@@ -109,13 +120,15 @@ def _task(data: Data | HeteroData, surrogate: Any, options: Mapping[str, Any]) -
     return NodeClassification(data, surrogate, **options)
 
 
-def _matrix(runs: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
-    choice("metric", metric, runs["metric"].unique())
-    runs = runs[runs["metric"] == metric]
-    choice("split", split, runs["split"].unique())
-    runs = runs[runs["split"] == split].assign(flips=0)  # an attack may end before its budget
-    table = Report(runs).table.rename(columns={"attack": "surrogate"})
-    ours = table["surrogate"] != BASELINE
-    found = table[ours].set_index(["surrogate", "victim"])[["clean", "drop", "ci95"]]
-    beside = table[~ours].set_index("victim")[["drop", "ci95"]]
-    return found.join(beside.rename(columns={"drop": "random", "ci95": "random_ci95"}), on="victim")
+def _compared(
+    data: Data | HeteroData, task: Task, metric: str | None, split: str | None
+) -> tuple[str, str]:
+    """Metric and split, which must be among those that :func:`evaluate` measures."""
+    if isinstance(data, HeteroData):
+        unseen = read_interactions(with_edge_index(data), task.edge_type).unseen
+        there = unseen is not None and unseen.size(1) > 0
+        metrics, splits = [*HIGHER_IS_BETTER], ["unseen", "train"] if there else ["train"]
+    else:
+        metrics, splits = ["accuracy"], ["test"]
+    usual = "auroc" if "auroc" in metrics else metrics[0]
+    return choice("metric", metric or usual, metrics), choice("split", split or splits[0], splits)

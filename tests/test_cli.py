@@ -13,11 +13,13 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import citation_graph
+from conftest import citation_graph, interaction_graph
 from typer.testing import CliRunner, Result
 
 import graphpoison as gp
 from graphpoison.cli import app
+from graphpoison.cli.options import sizes
+from graphpoison.cli.output import show_table
 from graphpoison.registry import ATTACKS
 
 SMALL = ["--steps", "3", "--no-progress"]
@@ -251,6 +253,82 @@ def test_an_evaluation_goes_on(graph: str, monkeypatch: pytest.MonkeyPatch) -> N
     assert len(trained) < 3 + 6
 
 
+def test_random_flips_that_run_out_have_their_own_number(graph: str) -> None:
+    """As few additions as there are, beside them the budget that they had."""
+    limits = ["--constraint", "node-budget=1", "--no-removals", "--budget", "100%"]
+    done("attack", graph, "--attack", "degree", *limits)
+    made, asked = gp.Perturbation.load("flips.npz"), citation_graph().num_edges // 2
+    assert len(made) < asked == made.meta["budget"]
+    options = ["--random", "--budgets", "2,100%", "--seeds", "1", "--victims", "sgc", "--json"]
+    result = call("evaluate", graph, "flips.npz", *options)
+    table = pd.DataFrame(json.loads(result.stdout)["table"])
+    assert table.query("attack == 'flips'")["flips"].tolist() == [2, len(made)]
+    random = table.query("attack == 'random'")["flips"].tolist()
+    assert random[0] == 2
+    assert random[-1] <= len(made)
+    assert f"flips ended after {len(made)} flips: evaluated there, not at {asked}" in result.stderr
+
+
+def test_victims_that_rank(shop: str, graph: str) -> None:
+    done("attack", shop, "--loss", "bpr", "--budget", "3", *SMALL)
+    options = ["--seeds", "1", "--json"]
+    found = {
+        loss: json.loads(done("evaluate", shop, "flips.npz", "--loss", loss, *options))["table"]
+        for loss in ("log", "bpr")
+    }
+    assert {row["victim"] for row in found["log"]} == {"cf"}
+    assert {row["victim"] for row in found["bpr"]} == {"cf-bpr"}
+    data = gp.datasets.from_interactions(gp.datasets.read_interactions(shop))
+    victim = gp.RecommenderVictim(gp.CF(), "cf-bpr", loss="bpr")
+    expected = gp.evaluate(data, gp.Perturbation.load("flips.npz"), [victim], [0]).table
+    assert [row["poisoned"] for row in found["bpr"]] == pytest.approx(list(expected["poisoned"]))
+    assert "Did you mean 'bpr'" in refused(2, "evaluate", shop, "flips.npz", "--loss", "bprr")
+    done("attack", graph, "--attack", "random", "--budget", "2", "--overwrite")
+    line = refused(2, "evaluate", graph, "flips.npz", "--loss", "bpr")
+    assert "loss is for graphs of interactions" in line
+
+
+def test_flips_of_a_later_version_are_read(graph: str) -> None:
+    done("attack", graph, "--attack", "random", "--budget", "2")
+    flips = gp.Perturbation.load("flips.npz")
+    flips.meta["command"]["reading"]["of a later version"] = 1
+    flips.save("flips.npz")
+    done("evaluate", graph, "flips.npz", "--seeds", "1", "--victims", "sgc")
+
+
+def test_random_flips_that_fail_are_failed_work(
+    graph: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*arguments: object) -> None:
+        raise ValueError("out of luck")
+
+    done("attack", graph, "--attack", "degree", "--budget", "2")
+    monkeypatch.setattr(gp.RandomAttack, "propose", failing)
+    line = refused(1, "evaluate", graph, "flips.npz", "--random", "--victims", "sgc")
+    assert "out of luck" in line
+
+
+def test_reverse_edges_are_not_counted_again() -> None:
+    data = interaction_graph()
+    assert sizes(data) == "7 users, 9 items, 20 training interactions"
+    data["item", "rated_by", "user"].edge_index = data["user", "rates", "item"].edge_index.flip(0)
+    assert sizes(data) == "7 users, 9 items, 20 training interactions"
+
+
+def test_options_of_other_attacks_are_named(shop: str) -> None:
+    result = call("attack", shop, "--epochs", "4", "--method", "kmeans", "--budget", "2", *SMALL)
+    assert result.exit_code == 0
+    for name in ("epochs", "method"):
+        assert f"{name} has no effect on this attack (meta)." in result.stderr
+
+
+def test_what_was_measured_is_shown_though_it_agrees(capsys: pytest.CaptureFixture[str]) -> None:
+    frame = pd.DataFrame({"attack": ["a", "b"], "metric": "auroc", "drop": 0.25, "ci95": np.nan})
+    show_table(frame, "title")
+    shown = "title attack drop a 0.2500 b 0.2500"
+    assert " ".join(capsys.readouterr().out.split()) == shown
+
+
 # Options in a file
 
 
@@ -319,6 +397,8 @@ def test_a_bad_file_is_refused(text: str, message: str, shop: str) -> None:
         (["attack", "shop.csv", "--constraint", "conectivity"], "Did you mean 'connectivity'?"),
         (["attack", "shop.csv", "--constraint", "node-budget"], "node-budget=3"),
         (["attack", "shop.csv", "--similar-users", "2", "--method", "kmean"], "mean 'kmeans'?"),
+        (["attack", "shop.csv", "--method", "kmean"], "mean 'kmeans'?"),
+        (["attack", "graph.pt", "--features", "--attack", "pgd"], "'pgd' flips edges alone"),
         (["attack", "shop.csv", "--device", "gpu"], "use cpu or cuda"),
         (["attack", "shop.csv", "--device", "cuda:99"], "is not there"),
         (["attack", "shop.csv", "--export", "poisoned.xls"], "must end in"),
@@ -383,6 +463,8 @@ def test_every_command_explains_itself(command: str) -> None:
     assert "graphpoison" in text
     if command:
         assert "Example:" in text
+    if command == "attack":
+        assert all(words in " ".join(text.split()) for words in ATTACKS.values())
 
 
 def test_data_sets_as_json() -> None:

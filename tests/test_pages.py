@@ -455,13 +455,16 @@ def test_transfer_has_the_form_of_a_transfer_matrix() -> None:
     report = node_report()
     frame = report.transfer()
     assert frame.index.names == ["surrogate", "victim"]
-    assert list(frame.columns) == ["clean", "drop", "ci95", "random", "random_ci95"]
+    columns = ["clean", "drop", "ci95", "flips", "random", "random_ci95", "random_flips"]
+    assert list(frame.columns) == columns
     assert frame.loc[(HOSTILE, "gcn"), "drop"] == pytest.approx(0.055)
     assert frame.loc[("dice", "gcn"), "random"] == pytest.approx(0.005)
     figure = plot_transfer(frame)
     labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert labels[1:] == ["dice", "random"]
     assert labels[0].replace("\n", "") == HOSTILE
+    with pytest.raises(ValueError, match="a surrogate named 'random'"):
+        plot_transfer(frame.rename(index={"dice": "random"}, level=0))
 
 
 def test_latex_is_booktabs_with_intervals(tmp_path: Path) -> None:

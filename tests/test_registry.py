@@ -10,6 +10,7 @@ from conftest import citation_graph, interaction_graph
 from torch_geometric.data import Data, HeteroData
 
 import graphpoison as gp
+from graphpoison.attacks.room import check_budget
 from graphpoison.datasets.source import Reading, open_graph
 from graphpoison.parsing import parse_budget
 from graphpoison.registry import (
@@ -17,7 +18,6 @@ from graphpoison.registry import (
     AttackSettings,
     build_attack,
     build_task,
-    check_budget,
     random_beside,
 )
 
@@ -110,11 +110,64 @@ def test_a_budget_is_checked_against_what_may_be_flipped(flips: int, removals: b
     data = interaction_graph(positives=20, negatives=18)
     settings = AttackSettings(removals=removals)
     task, attack = build_task(data, settings), build_attack(data, settings)
-    check_budget(gp.Budget(flips), task, attack, settings)
+    check_budget(gp.Budget(flips), task, attack)
     with pytest.raises(ValueError, match=f"give a number from 1 to {flips}"):
-        check_budget(gp.Budget(flips + 1), task, attack, settings)
+        check_budget(gp.Budget(flips + 1), task, attack)
     with pytest.raises(ValueError, match="a budget of 0 flips"):
-        check_budget(gp.Budget.fraction(0.01), task, attack, settings)
+        check_budget(gp.Budget.fraction(0.01), task, attack)
+
+
+def binary_graph() -> Data:
+    data = citation_graph()
+    data.x = (data.x > 0).to(data.x.dtype)
+    return data
+
+
+@pytest.mark.parametrize("removals", [False, True])
+def test_features_that_may_be_flipped_count(removals: bool) -> None:
+    data = binary_graph()
+    settings = AttackSettings(features=True, removals=removals)
+    task, attack = build_task(data, settings), build_attack(data, settings)
+    if removals:
+        most = 14 * 13 // 2 + data.x.numel()
+    else:
+        most = 14 * 13 // 2 - data.num_edges // 2 + int((data.x == 0).sum())
+    check_budget(gp.Budget(most), task, attack)
+    with pytest.raises(ValueError, match=f"{most:,} pairs and features"):
+        check_budget(gp.Budget(most + 1), task, attack)
+
+
+@pytest.mark.parametrize("method", ["sample", "kmeans"])
+def test_shares_are_of_the_grown_graph_where_users_join(method: str) -> None:
+    data = interaction_graph()
+    settings = AttackSettings(similar_users=3, method=method, steps=2)
+    task, attack = build_task(data, settings), build_attack(data, settings)
+    joined = attack.fake_users(task, seed=5).edges.size(1)
+    assert (joined > 0) == (method == "sample")
+    free = 3 * 9 - joined
+    check_budget(gp.Budget(free), task, attack, seed=5)
+    with pytest.raises(ValueError, match=f"of {20 + joined} edges.*from 1 to {free}"):
+        check_budget(gp.Budget.fraction(2.0), task, attack, seed=5)
+    share = gp.Budget.fraction(0.5)
+    assert len(attack(task, share, seed=5)) == min((20 + joined) // 2, free)
+
+
+@pytest.mark.parametrize("name", ["dice", "degree", "pgd", "min-max", "prbcd", "grbcd"])
+def test_attacks_on_edges_refuse_features(name: str) -> None:
+    with pytest.raises(ValueError, match=f"features: '{name}' flips edges alone"):
+        build_attack(binary_graph(), AttackSettings(name, features=True))
+
+
+def test_settings_of_other_attacks_are_named() -> None:
+    assert AttackSettings().without_effect() == []
+    assert AttackSettings("meta", epochs=3, method="kmeans").without_effect() == [
+        "epochs",
+        "method",
+    ]
+    assert AttackSettings("pgd", epochs=3, redraw=False).without_effect() == ["redraw"]
+    assert AttackSettings(similar_users=2, method="kmeans").without_effect() == []
+    with pytest.raises(ValueError, match="method='nonsense' is not known"):
+        AttackSettings(method="nonsense")
 
 
 def test_the_random_attack_beside_has_the_same_fake_users_and_as_many_flips() -> None:
@@ -124,6 +177,21 @@ def test_the_random_attack_beside_has_the_same_fake_users_and_as_many_flips() ->
     assert len(beside) == len(found) == 4
     assert torch.equal(beside.fake_users.edges, found.fake_users.edges)
     assert bool((beside.pairs[0] >= 7).all())
+
+
+def test_the_random_attack_beside_flips_what_the_attack_flips() -> None:
+    data, settings = binary_graph(), AttackSettings(steps=3, features=True)
+    task = gp.NodeClassification(data, candidates=None, feature_candidates="all")
+    found = gp.MetaAttack(gp.Unrolled(steps=3), flips_per_step=20)(task, 20)
+    assert found.feature_flips.size(1) == 20
+    for known in (settings, AttackSettings()):  # as of a command, and of somebody's own script
+        beside = random_beside(data, found, known)
+        assert len(beside) == 20
+        assert beside.feature_flips.size(1) > 0
+    removing = gp.RandomAttack(allow_removals=True, allow_additions=False)
+    gone = removing(gp.NodeClassification(data), 5)
+    beside = random_beside(data, gone, AttackSettings("random", removals=None))
+    assert beside.meta["settings"]["attack"]["allow_removals"] is True
 
 
 # Graphs

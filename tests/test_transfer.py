@@ -84,7 +84,8 @@ def test_the_matrix_is_that_of_the_attacks_one_by_one(tmp_path: Path) -> None:
     frame = gp.transfer_matrix(
         data, surrogates, [VICTIM, OTHER], ATTACK, 6, range(3), checkpoints=tmp_path
     )
-    assert frame.shape == (4, 5)
+    assert frame.shape == (4, 7)
+    assert frame[["flips", "random_flips"]].eq(6).all(axis=None)
     assert np.isfinite(frame.to_numpy()).all()
     assert frame["drop"].unstack().shape == (2, 2)
     assert frame["random"].groupby("victim").nunique().eq(1).all()
@@ -119,7 +120,7 @@ def test_a_matrix_of_node_classifiers_and_of_settings_of_their_own() -> None:
     attacks = {"linear-gcn": gp.MetaAttack(SHORT), "relu-gcn": gp.MetaAttack(SHORT, 5)}
     frame = gp.transfer_matrix(
         data, ["linear-gcn", "relu-gcn"], [gp.ModuleVictim(_gcn, "gcn", epochs=3)], attacks, 5,
-        seeds=[0, 1], metric="accuracy", split="test", objective="train",
+        seeds=[0, 1], objective="train",
     )  # fmt: skip
     assert list(frame.index) == [("linear-gcn", "gcn"), ("relu-gcn", "gcn")]
 
@@ -131,21 +132,58 @@ def _gcn(features: int, classes: int) -> torch.nn.Module:
 
 
 def test_matrices_of_injections_compare_with_random_flips_of_new_users() -> None:
+    graph, attack = interaction_graph(), gp.NewUsers(2, ATTACK)
+    found = gp.transfer_matrix(graph, ["cf"], [VICTIM], attack, 4, [0, 1])
     frame = gp.transfer_matrix(
-        interaction_graph(), ["cf"], [VICTIM], gp.NewUsers(2, ATTACK), 4, [0, 1],
-        baseline=gp.NewUsers(2, gp.RandomAttack()),
-    )  # fmt: skip
+        graph, ["cf"], [VICTIM], attack, 4, [0, 1], baseline=gp.NewUsers(2, gp.RandomAttack())
+    )
     assert np.isfinite(frame.to_numpy()).all()
+    pd.testing.assert_frame_equal(found, frame)
 
 
-def test_mistakes_are_named() -> None:
+def test_the_flips_of_a_baseline_that_ends_early_are_its_own(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    data, few = citation_graph(dtype=torch.float32), gp.RandomAttack([gp.NodeBudget(1)])
+    frame = gp.transfer_matrix(
+        data, ["linear-gcn"], [gp.ModuleVictim(_gcn, "gcn", epochs=2)], gp.MetaAttack(SHORT), 12,
+        [0, 1], baseline=few, objective="train",
+    )  # fmt: skip
+    task = gp.NodeClassification(data, objective="train")
+    made = np.mean([len(few(task, 12, seed)) for seed in (0, 1)])
+    assert made < 12
+    assert frame[["flips", "random_flips"]].to_numpy().tolist() == [[12, made]]
+    assert f"of {12}" in caplog.text
+
+
+def test_without_unseen_pairs_those_of_training_are_compared() -> None:
     data = interaction_graph()
+    del data["user", "rates", "item"].unseen_edge_index
+    del data["user", "rates", "item"].unseen_neg_edge_index
+    both = [
+        gp.transfer_matrix(data, ["cf"], [VICTIM], gp.RandomAttack(), 4, [0], **options)
+        for options in ({}, {"metric": "auroc", "split": "train"})
+    ]
+    pd.testing.assert_frame_equal(*both)
+
+
+def test_mistakes_are_named_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("work was done first")
+
+    monkeypatch.setattr(gp.MetaAttack, "propose", refuse)
+    data = interaction_graph()
+    for name in ("baseline", "random"):
+        with pytest.raises(ValueError, match=f"other than .*'{name}'"):
+            gp.transfer_matrix(data, {name: "cf"}, [VICTIM], ATTACK, 2)
     with pytest.raises(ValueError, match="models of different names"):
         gp.transfer_matrix(data, ["cf", "cf"], [VICTIM], ATTACK, 2)
     with pytest.raises(ValueError, match="surrogates='cf' is not known"):
         gp.transfer_matrix(data, ["cf"], [VICTIM], {"gmf": ATTACK}, 2)
     with pytest.raises(ValueError, match="Did you mean 'auroc'"):
         gp.transfer_matrix(data, ["cf"], [VICTIM], ATTACK, 2, [0], metric="auc")
+    with pytest.raises(ValueError, match="choose one of \\['accuracy'\\]"):
+        gp.transfer_matrix(citation_graph(), ["linear-gcn"], ["gcn"], ATTACK, 2, metric="auroc")
     with pytest.raises(ValueError, match="Did you mean 'unseen'"):
         gp.transfer_matrix(data, ["cf"], [VICTIM], ATTACK, 2, [0], split="unsen")
 

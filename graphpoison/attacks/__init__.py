@@ -2,6 +2,7 @@
 
 from .base import Attack
 from .baselines import RandomAttack
+from .beside import random_like
 from .heuristics import DICE, DegreeAttack
 from .injection import Injection, NewUsers, SimilarUsers
 from .meta import MetaAttack
@@ -20,4 +21,5 @@ __all__ = [
     "PGDAttack",
     "RandomAttack",
     "SimilarUsers",
+    "random_like",
 ]

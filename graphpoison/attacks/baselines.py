@@ -61,7 +61,9 @@ class RandomAttack(Attack):
                 flips = flips.take(torch.from_numpy(rng.permutation(len(flips))).to(place.device))
             if len(flips):
                 return Proposal(flips)
-        return Proposal(pairs.take(pairs.listed[:0], rng))
+        left = pairs.listed.numel()  # which the constraints have let pass already
+        place = torch.from_numpy(distinct_integers(left, min(limit, left), rng))
+        return Proposal(pairs.take(place.to(pairs.listed.device), rng))
 
 
 @dataclass(frozen=True, eq=False)

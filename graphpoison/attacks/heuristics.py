@@ -44,6 +44,14 @@ class DICE(Attack):
         check_constraints(self.constraints)
         in_range("removal_share", self.removal_share, 0.0, 1.0)
 
+    @property
+    def allow_removals(self) -> bool:
+        return self.removal_share > 0
+
+    @property
+    def allow_additions(self) -> bool:
+        return self.removal_share < 1
+
     def propose(self, task: Task, state: PairState, limit: int, seed: int, step: int) -> Proposal:
         if not isinstance(task, NodeClassification):
             raise TypeError(

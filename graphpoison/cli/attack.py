@@ -1,5 +1,6 @@
 """``graphpoison attack``."""
 
+import logging
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -7,16 +8,12 @@ from pathlib import Path
 import typer
 
 from ..attacks import Attack, Injection
+from ..attacks.room import check_budget
 from ..budget import Budget
 from ..datasets.source import Reading
 from ..parsing import parse_budget
 from ..perturbation import Perturbation
-from ..registry import (
-    AttackSettings,
-    build_attack,
-    build_task,
-    check_budget,
-)
+from ..registry import ATTACKS, AttackSettings, build_attack, build_task
 from ..tasks import Task
 from . import attack_options as chosen
 from . import options as shared
@@ -25,12 +22,15 @@ from .errors import Interrupted, usage
 from .files import check_export, check_writable, checkpoint_of, write_poisoned
 from .output import bars, logs, show_counts, show_json
 
+logger = logging.getLogger(__name__)
+
 COMMAND = "command"
 """Where the flips' ``meta`` says how they were asked for, so that ``evaluate`` need not be told."""
 
 EPILOG = (
     "Example: graphpoison attack shop.csv --user-column customer --item-column article "
-    "--budget 5% --out flips.npz --export poisoned.csv"
+    "--budget 5% --out flips.npz --export poisoned.csv\n\n"
+    + "\n".join(f"{name + ':':14} {words}." for name, words in ATTACKS.items())
 )
 
 
@@ -123,10 +123,12 @@ def attack(
             )
             data = shared.open_input(input, reading, root, device)
             task, attacker = build_task(data, settings), build_attack(data, settings)
-            check_budget(limit, task, attacker, settings)
+            check_budget(limit, task, attacker, seed)
             check_export(export, data)
             check_writable(out, export, save_to)
             checkpoint = checkpoint_of(out, resume, overwrite)
+        for name in settings.without_effect():
+            logger.warning("%s has no effect on this attack (%s).", name, attack)
         save_config(ctx, save_to)
         started = time.monotonic()
         found = _run(task, attacker, limit, seed, bars(progress), checkpoint)

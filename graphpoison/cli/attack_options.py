@@ -13,7 +13,10 @@ PROBLEM, TRAINING, FAKE = "Attack", "Training of the surrogate", "Fake users"
 BY_DEFAULT = "Default: {} for nodes, {} for interactions."
 
 Attack = Annotated[
-    str, typer.Option(rich_help_panel=PROBLEM, help=f"One of: {', '.join(ATTACKS)}.")
+    str,
+    typer.Option(
+        rich_help_panel=PROBLEM, help=f"One of: {', '.join(ATTACKS)}; what they are stands below."
+    ),
 ]
 Budget = Annotated[
     str,

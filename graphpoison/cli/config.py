@@ -1,12 +1,12 @@
 """Options from a YAML file, and back into one."""
 
-import difflib
 from pathlib import Path
 from typing import Any
 
 import typer
 import yaml
 
+from .._checks import nearest
 from .._io import atomic_write
 from .errors import DEBUG, WrongUsage
 
@@ -31,9 +31,7 @@ def load_config(ctx: typer.Context, path: Path | None) -> Path | None:
     for key, value in found.items():
         flag = str(key).replace("_", "-")
         if flag not in known:
-            near = difflib.get_close_matches(flag, known, n=1, cutoff=0.4)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise WrongUsage(f"{path}: unknown option {key!r}.{hint}")
+            raise WrongUsage(f"{path}: unknown option {key!r}.{nearest(flag, known)}")
         parameter, positive = known[flag]
         defaults[parameter.name] = _value(f"{path}: {key}", parameter, positive, value)
     ctx.default_map = {**(ctx.default_map or {}), **defaults}

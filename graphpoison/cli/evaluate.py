@@ -9,13 +9,16 @@ import typer
 from torch_geometric.data import Data, HeteroData
 
 from .._io import atomic_write
+from .._settings import known_fields
 from ..datasets.source import Reading
 from ..evaluate import evaluate
+from ..ledger import prefixes_of
 from ..models import RECOMMENDERS
 from ..parsing import parse_budget
 from ..perturbation import Perturbation
 from ..registry import AttackSettings, random_beside
 from ..report import Report
+from ..tasks.recommendation import LOSSES
 from ..victims import NODE_VICTIMS, node_victim, recommender_victim
 from . import options as shared
 from .attack import COMMAND
@@ -43,6 +46,13 @@ def evaluate_command(
             rich_help_panel=VICTIMS,
             help=f"Names between commas. For nodes: {', '.join(NODE_VICTIMS)}; for interactions: "
             f"{', '.join(RECOMMENDERS)}. Default: gcn, or cf.",
+        ),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=VICTIMS,
+            help="What recommenders are trained by: log (default) or bpr, by pairs of items.",
         ),
     ] = None,
     seeds: Annotated[
@@ -124,16 +134,16 @@ def evaluate_command(
                 data_seed,
             )
             data = shared.open_input(input, _reading(given, attacks), root, device)
-            chosen = _victims(data, victims)
+            chosen = _victims(data, victims, loss)
             counts = _budgets(budgets, attacks)
             _check_fit(data, attacks)
             check_writable(html, plot, latex, csv, save_to)
             runs = checkpoint_beside(flips[0], ".csv")
             fresh_or_resumed(runs, resume, overwrite)
             check_writable(runs)
-            if random:
-                attacks[RANDOM] = _random(data, attacks)
         save_config(ctx, save_to)
+        if random:
+            attacks[RANDOM] = _random(data, attacks)
         try:
             report = evaluate(
                 data,
@@ -209,7 +219,8 @@ def _record(attack: Perturbation, part: str) -> Mapping[str, Any]:
 
 def _reading(given: Reading, attacks: Mapping[str, Perturbation]) -> Reading:
     """``given``, and what it leaves open as the attacks have it."""
-    recorded = [Reading(**_record(attack, "reading")) for attack in attacks.values()]
+    records = [_record(attack, "reading") for attack in attacks.values()]
+    recorded = [Reading(**known_fields(Reading, record)) for record in records]
     wanted = {name: value for name, value in asdict(given).items() if value is not None}
     readings = {replace(reading, **wanted) for reading in recorded}
     if len(readings) > 1:
@@ -217,15 +228,22 @@ def _reading(given: Reading, attacks: Mapping[str, Perturbation]) -> Reading:
     return readings.pop()
 
 
-def _victims(data: Data | HeteroData, names: str | None) -> list[Any] | None:
-    if names is None:
+def _victims(data: Data | HeteroData, names: str | None, loss: Any) -> list[Any] | None:
+    if loss is not None and isinstance(data, Data):
+        raise ValueError("loss is for graphs of interactions, found one of nodes.")
+    if names is None and loss is None:
         return None
-    victim: Any = node_victim if isinstance(data, Data) else recommender_victim
-    return [victim(name.strip()) for name in names.split(",")]
+    listed = [name.strip() for name in (names or "cf").split(",")]
+    if isinstance(data, Data):
+        return [node_victim(name) for name in listed]
+    victims = [recommender_victim(name) for name in listed]
+    if loss in (None, LOSSES[0]):
+        return victims
+    return [replace(victim, name=f"{victim.name}-{loss}", loss=loss) for victim in victims]
 
 
 def _budgets(text: str | None, attacks: Mapping[str, Perturbation]) -> list[int] | None:
-    """Numbers of flips that every attack has made."""
+    """Numbers of flips that every attack has made, unless it ended early, and one has made."""
     if text is None:
         return None
     edges = next(iter(attacks.values())).meta.get("num_edges", 0)
@@ -236,9 +254,8 @@ def _budgets(text: str | None, attacks: Mapping[str, Perturbation]) -> list[int]
             continue
         budget = parse_budget(part)
         counts.append(budget.flips or int((budget.share or 0.0) * edges + 1e-9))
-    for attack in attacks.values():
-        attack.prefix(max(counts))
-    return sorted(set(counts))
+    last = max(len(end) for ends in prefixes_of(attacks, counts).values() for end in ends)
+    return sorted({min(count, last) for count in counts})
 
 
 def _check_fit(data: Data | HeteroData, attacks: Mapping[str, Perturbation]) -> None:

@@ -8,6 +8,8 @@ import typer
 from torch_geometric.data import Data, HeteroData
 
 from ..datasets.source import Reading, open_graph
+from ..graph.adjacency import with_edge_index
+from ..graph.bipartite import EdgeType, reverse_edge_types
 from .config import load_config, set_debug
 from .errors import WrongUsage
 
@@ -144,7 +146,12 @@ def sizes(data: Data | HeteroData) -> str:
     """One line: how large a graph is."""
     if isinstance(data, Data):
         return f"{data.num_nodes:,} nodes, {data.num_edges // 2:,} edges"
+    kinds: list[EdgeType] = []
+    found = with_edge_index(data)
+    for kind in data.edge_types:
+        if not any(kind in reverse_edge_types(found, shown) for shown in kinds):
+            kinds.append(kind)
     return ", ".join(
         [f"{data[kind].num_nodes:,} {kind}s" for kind in data.node_types]
-        + [f"{data[kind].num_edges:,} training interactions" for kind in data.edge_types]
+        + [f"{data[kind].num_edges:,} training interactions" for kind in kinds]
     )

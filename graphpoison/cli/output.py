@@ -62,7 +62,7 @@ def _plain(value: Any) -> Any:
 
 def show_table(frame: pd.DataFrame, title: str) -> None:
     """A frame as a table, without the columns that say nothing; plain text but on a terminal."""
-    shown = frame.loc[:, [len(frame) == 1 or frame[key].nunique() > 1 for key in frame]]
+    shown = frame.loc[:, [_tells(frame[key]) for key in frame]]
     written = pd.DataFrame({str(key): _column(shown[key].tolist()) for key in shown})
     if not sys.stdout.isatty():
         typer.echo(title)
@@ -72,6 +72,12 @@ def show_table(frame: pd.DataFrame, title: str) -> None:
     for line in written.to_numpy():
         table.add_row(*line)
     Console().print(table)
+
+
+def _tells(column: pd.Series) -> bool:
+    """Whether a column tells lines apart, or is of measured values, which may agree."""
+    measured = column.dtype.kind == "f" and column.notna().any()
+    return bool(measured) or len(column) == 1 or column.nunique() > 1
 
 
 def show_counts(counts: Mapping[str, object], title: str) -> None:

@@ -11,6 +11,8 @@ from ..perturbation import Perturbation
 
 KEYS = ["attack", "victim", "flips", "metric", "split"]
 LABELS = {"accuracy": "accuracy", "auroc": "AUROC", "log_loss": "log loss (nats)"}
+RANDOM = "random"
+"""What a transfer calls the columns, and the row, of its baseline."""
 FIRST = [("auroc", "unseen"), ("accuracy", "test"), ("auroc", "train")]
 
 
@@ -80,45 +82,50 @@ def measured(runs: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def random_baseline(perturbations: Mapping[str, Perturbation]) -> str | None:
-    """The first attack whose flips were drawn at random, if there is one."""
-    names = (
+    """The attack whose flips were drawn at random, if there is one: the one that is called so, or
+    the first."""
+    names = [
         name
         for name, perturbation in perturbations.items()
         if "RandomAttack" in str(perturbation.meta.get("attack"))
-    )
-    return next(names, None)
+    ]
+    return RANDOM if RANDOM in names else next(iter(names), None)
 
 
 def transfer(
     runs: pd.DataFrame, metric: str, split: str, baseline: str | None = None
 ) -> pd.DataFrame:
-    """Every attack on every victim at the attack's last budget, as
-    :func:`graphpoison.transfer_matrix` gives it; random and random_ci95 only with a ``baseline``.
+    """Every attack on every victim after the last flips of each seed, as
+    :func:`graphpoison.transfer_matrix` gives it; the columns about random flips only with a
+    ``baseline``.
     """
     choice("metric", metric, runs["metric"].unique())
     runs = runs[runs["metric"] == metric]
     choice("split", split, runs["split"].unique())
     runs = runs[runs["split"] == split]
-    last = runs[runs["flips"] == runs.groupby("attack")["flips"].transform("max")]
-    table = means(last).rename(columns={"attack": "surrogate"})
+    last = runs[runs["flips"] == runs.groupby(["attack", "seed"])["flips"].transform("max")]
+    flips = last.groupby(["attack", "victim"], as_index=False)["flips"].mean()
+    table = means(last.assign(flips=0)).drop(columns="flips")  # seeds may end after unlike numbers
+    table = table.merge(flips, on=["attack", "victim"]).rename(columns={"attack": "surrogate"})
     ours = table["surrogate"] != baseline
-    found = table[ours].set_index(["surrogate", "victim"])[["clean", "drop", "ci95"]]
+    found = table[ours].set_index(["surrogate", "victim"])[["clean", "drop", "ci95", "flips"]]
     if baseline is None:
         return found
-    beside = table[~ours].set_index("victim")[["drop", "ci95"]]
-    return found.join(beside.rename(columns={"drop": "random", "ci95": "random_ci95"}), on="victim")
+    beside = table[~ours].set_index("victim")[["drop", "ci95", "flips"]]
+    beside.columns = pd.Index([RANDOM, f"{RANDOM}_ci95", f"{RANDOM}_flips"])
+    return found.join(beside, on="victim")
 
 
 def transfer_grid(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Drops and half-widths, a row for each surrogate and a column for each victim.
 
-    A last row ``random`` where the frame has that column.
+    A last row ``random`` where the frame has that column, and the drop by random flips with it.
 
     Args:
         frame: what :func:`transfer` or :func:`graphpoison.transfer_matrix` returned.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is neither; a surrogate has the name of that row.
     """
     if not {"drop", "ci95"} <= set(frame.columns) or frame.index.nlevels != 2:
         raise ValueError(
@@ -126,10 +133,15 @@ def transfer_grid(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
             f"the columns drop and ci95; found the columns {list(frame.columns)}."
         )
     surrogates, victims = (frame.index.unique(level) for level in (0, 1))
+    if RANDOM in frame and RANDOM in surrogates:
+        raise ValueError(
+            f"frame has a surrogate named {RANDOM!r}, which is the name of the row for random "
+            f"flips; give it another: frame.rename(index={{{RANDOM!r}: ...}}, level=0)."
+        )
     grids = []
-    for own, beside in (("drop", "random"), ("ci95", "random_ci95")):
+    for own, beside in (("drop", RANDOM), ("ci95", f"{RANDOM}_ci95")):
         grid = frame[own].unstack().reindex(index=surrogates, columns=victims)
         if beside in frame:
-            grid.loc["random"] = frame.groupby(level=1, sort=False)[beside].first()
+            grid.loc[RANDOM] = frame.groupby(level=1, sort=False)[beside].first()
         grids.append(grid)
     return grids[0], grids[1]

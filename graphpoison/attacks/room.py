@@ -1,0 +1,50 @@
+"""How much there is for an attack to flip."""
+
+from fractions import Fraction
+
+from ..budget import Budget
+from ..constraints import admissible
+from ..fake_users import FakeUsers
+from ..graph import PairState
+from ..tasks import Recommendation, Task
+from .base import Attack
+from .beside import kinds_of
+from .injection import Injection, NewUsers, SimilarUsers
+
+
+def check_budget(budget: Budget, task: Task, attack: Attack | Injection, seed: int = 0) -> None:
+    """Raise a ValueError where ``budget`` is no flip at all, or more than ``attack`` may make.
+
+    Constraints are not looked at. Of an injection the graph is the one that fake users have joined
+    with ``seed``: their first interactions count among the edges, and their pairs alone may flip.
+    """
+    state, flipping = task.state, attack
+    if isinstance(attack, Injection):
+        state, flipping = _joining(attack, task, seed).extend(state), attack.attack
+    assert isinstance(flipping, Attack)
+    kinds = kinds_of(flipping)
+    free = sum(_free(part, *kinds) for part in (state, state.features) if part is not None)
+    count = budget.flips or int(Fraction(str(budget.share or 0)) * state.num_edges)
+    if not 0 < count <= free:
+        base = f"{state.num_edges:,} edges"
+        share = f" ({100 * budget.share:.4g}% of {base})" if budget.share else ""
+        what = "pairs" if state.features is None else "pairs and features"
+        how = "flipped" if all(kinds) else "removed" if kinds[0] else "added"
+        raise ValueError(
+            f"a budget of {count:,} flips{share} is impossible: {free:,} {what} may be {how}; "
+            f"give a number from 1 to {free:,}."
+        )
+
+
+def _joining(attack: Injection, task: Task, seed: int) -> FakeUsers:
+    """Who joins, as far as the graph shows."""
+    assert isinstance(task, Recommendation)
+    if isinstance(attack, SimilarUsers) and attack.method == "kmeans":
+        attack = NewUsers(attack.num_users)  # nor have these interactions, and nothing is trained
+    return attack.fake_users(task, seed)
+
+
+def _free(state: PairState, removals: bool, additions: bool) -> int:
+    """How many pairs may be flipped."""
+    unlisted = state.num_pairs - state.num_listed if state.open and additions else 0
+    return unlisted + int(admissible(state, (), removals, additions).sum())
