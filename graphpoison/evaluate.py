@@ -94,6 +94,8 @@ def evaluate(
         {"attack": perturbation} if isinstance(perturbation, Perturbation) else dict(perturbation)
     )
     victims = [victims] if isinstance(victims, str) else victims
+    if isinstance(seeds, int):
+        raise TypeError(f"seeds must be several numbers such as range({seeds}), found {seeds}.")
     seeds = [int(seed) for seed in seeds]
     if not seeds or not attacks:
         raise ValueError("evaluate needs at least one seed and one perturbation.")

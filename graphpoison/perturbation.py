@@ -19,6 +19,7 @@ from torch_geometric.data import Data, HeteroData
 
 from ._checks import choice
 from ._io import atomic_write
+from .budget import Budget
 from .fake_users import FakeUsers
 from .graph import PairState
 from .graph.adjacency import like, with_edge_index
@@ -123,12 +124,20 @@ class Perturbation:
     def _features(self) -> pd.DataFrame:
         return self.flips[self.flips["kind"] == FEATURE]
 
-    def prefix(self, budget: float | int) -> "Perturbation":
+    def prefix(self, budget: float | int | Budget) -> "Perturbation":
         """The first flips: ``budget`` of them, or that share of the clean edges if a float.
 
         Raises:
+            TypeError: a budget of another kind.
             ValueError: a share of more flips than were made, or a negative budget.
         """
+        if isinstance(budget, Budget) and budget.of == "edges":
+            return self.prefix(float(budget.share or 0) if budget.flips is None else budget.flips)
+        if not isinstance(budget, float) and not hasattr(budget, "__index__"):
+            raise TypeError(
+                "budget must be a number of flips, a share of the clean edges such as 0.05, or a "
+                f"Budget of either, found {budget!r}."
+            )
         if isinstance(budget, float):
             count = int(budget * self.meta.get("num_edges", 0) + 1e-9)
         else:

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch_geometric.transforms import BaseTransform
 
+from .budget import Budget
 from .perturbation import Perturbation
 
 
@@ -16,7 +17,8 @@ class ApplyPerturbation(BaseTransform):
 
     Args:
         perturbation: an attack's result, or the file that it was saved in, which is read at once.
-        budget: the first flips alone: so many, or that share of the clean edges if a float.
+        budget: the first flips alone: so many, or that share of the clean edges (not of the flips)
+            if a float.
 
     Raises:
         TypeError: ``perturbation`` is neither.
@@ -27,7 +29,7 @@ class ApplyPerturbation(BaseTransform):
     def __init__(
         self,
         perturbation: Perturbation | str | os.PathLike[str],
-        budget: float | int | None = None,
+        budget: float | int | Budget | None = None,
     ) -> None:
         if isinstance(perturbation, str | os.PathLike):
             perturbation = Perturbation.load(perturbation)

@@ -391,3 +391,13 @@ def test_constraints_on_additions_hold_for_unlisted_pairs(attack: type) -> None:
         result = chosen(node_task(), 3, seed=seed)
         assert result.flips["source"].eq(0).all()
         assert len(result) == 3
+
+
+def test_prefixes_take_budgets() -> None:
+    task = gp.NodeClassification(citation_graph())
+    found = gp.RandomAttack()(task, gp.Budget.fraction(0.5))
+    assert len(found.prefix(gp.Budget(2))) == 2
+    assert len(found.prefix(gp.Budget.fraction(0.25))) == len(found.prefix(0.25)) > 0
+    for budget in ("5%", gp.Budget.fraction(0.1, of="candidates")):
+        with pytest.raises(TypeError, match="budget must be a number of flips, a share"):
+            found.prefix(budget)

@@ -495,3 +495,23 @@ def test_python_m_is_the_same_command() -> None:
     shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert shown.stdout.split() == gp.datasets.names()
     assert shown.stderr == ""
+
+
+# Files that are there already
+
+
+def test_no_output_is_written_over_an_input_or_another_output(shop: str) -> None:
+    before = Path(shop).read_bytes()
+    attack = ["attack", shop, "--budget", "3", *SMALL]
+    assert "would be written over" in refused(2, *attack, "--export", shop)
+    assert "would be written over" in refused(2, *attack, "--out", shop)
+    assert "would be written over" in refused(2, *attack, "--save-config", "flips.npz")
+    done(*attack, "--export", "poisoned.csv")
+    evaluate = ["evaluate", shop, "flips.npz", "--seeds", "1"]
+    for option in ("--csv", "--html", "--latex", "--plot"):
+        assert "would be written over" in refused(2, *evaluate, option, shop)
+    assert "would be written over" in refused(2, *evaluate, "--csv", "flips.npz")
+    assert "would be written over" in refused(2, *evaluate, "--csv", "t.csv", "--html", "./t.csv")
+    assert Path(shop).read_bytes() == before
+    assert "--overwrite" in refused(2, *attack, "--out", "b.npz", "--export", "poisoned.csv")
+    done(*attack, "--out", "b.npz", "--export", "poisoned.csv", "--overwrite")

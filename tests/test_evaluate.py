@@ -248,3 +248,10 @@ def test_victims_have_names_and_seeds_of_their_own() -> None:
     ]:
         with pytest.raises(ValueError, match=named):
             gp.evaluate(data, flips, **arguments)
+
+
+def test_a_number_of_seeds_is_no_list_of_them() -> None:
+    data = citation_graph()
+    flips = gp.RandomAttack()(gp.NodeClassification(data), 3)
+    with pytest.raises(TypeError, match=r"such as range\(2\)"):
+        gp.evaluate(data, flips, seeds=2)

@@ -19,7 +19,14 @@ from . import attack_options as chosen
 from . import options as shared
 from .config import save_config
 from .errors import Interrupted, usage
-from .files import check_export, check_writable, checkpoint_of, write_poisoned
+from .files import (
+    check_apart,
+    check_export,
+    check_new,
+    check_writable,
+    checkpoint_of,
+    write_poisoned,
+)
 from .output import bars, logs, show_counts, show_json
 
 logger = logging.getLogger(__name__)
@@ -125,6 +132,8 @@ def attack(
             task, attacker = build_task(data, settings), build_attack(data, settings)
             check_budget(limit, task, attacker, seed)
             check_export(export, data)
+            check_apart([input], out, export, save_to)
+            check_new(export, overwrite)
             check_writable(out, export, save_to)
             checkpoint = checkpoint_of(out, resume, overwrite)
         for name in settings.without_effect():

@@ -24,7 +24,7 @@ from . import options as shared
 from .attack import COMMAND
 from .config import save_config
 from .errors import Interrupted, usage
-from .files import check_writable, checkpoint_beside, fresh_or_resumed
+from .files import check_apart, check_writable, checkpoint_beside, fresh_or_resumed
 from .output import bars, logs, show_json, show_table
 
 VICTIMS, RANDOM = "Victims", "random"
@@ -137,6 +137,7 @@ def evaluate_command(
             chosen = _victims(data, victims, loss)
             counts = _budgets(budgets, attacks)
             _check_fit(data, attacks)
+            check_apart([input, *flips], html, plot, latex, csv, save_to)
             check_writable(html, plot, latex, csv, save_to)
             runs = checkpoint_beside(flips[0], ".csv")
             fresh_or_resumed(runs, resume, overwrite)

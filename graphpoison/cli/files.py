@@ -1,6 +1,7 @@
 """The files of a command: none is lost, and none turns out not to be writable after hours."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,24 @@ def check_writable(*paths: Path | None) -> None:
                 pass
         except OSError as error:
             raise WrongUsage(f"cannot write {path}: {error.strerror}.") from error
+
+
+def check_apart(inputs: Sequence[str | Path], *outputs: Path | None) -> None:
+    """Refuse to write over what is read, or one output over another."""
+    taken = {Path(path).resolve(): str(path) for path in inputs}
+    for path in outputs:
+        if path is None:
+            continue
+        other = taken.get(path.resolve())
+        if other is not None:
+            raise WrongUsage(f"{path} would be written over {other}: give it another name.")
+        taken[path.resolve()] = str(path)
+
+
+def check_new(path: Path | None, overwrite: bool) -> None:
+    """Refuse to replace a file unless told to."""
+    if path is not None and path.exists() and not overwrite:
+        raise WrongUsage(f"{path} is there already: give it another name, or give --overwrite.")
 
 
 def checkpoint_beside(path: Path, kind: str) -> Path:
