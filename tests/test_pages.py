@@ -703,3 +703,21 @@ def test_features_are_no_nodes_in_the_table_of_flips(
     count = report.perturbations["words"].features_cleared.size(1)
     assert status(browser) == f"1 to {count} of {count}"
     assert browser.get_log("browser") == []
+
+
+def test_nodes_go_by_the_ids_of_the_data(tmp_path: Path) -> None:
+    pairs = [(f"shopper {u}", f"<b>{i}</b>") for u in range(12) for i in range(u % 5, 9, 2)]
+    data = gp.datasets.from_interactions(pd.DataFrame(pairs, columns=["user", "item"]))
+    task = gp.Recommendation(data, gp.CF(dim=2))
+    flips = gp.NewUsers(2, gp.RandomAttack())(task, 4)
+    known = sides(change(flips, data))[0].top()
+    ids = [*data["user"].raw_id, "", ""]
+    assert known["user id"].tolist() == [ids[user] for user in known["user"]]
+    others = gp.RandomAttack()(task, 3)
+    report = gp.evaluate(data, {"new": flips, "random": others}, [gp.CF(dim=2)], [0])
+    page = outline(report, tmp_path)
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    hit = data["user"].raw_id[int(others.pairs[0, 0])]
+    assert hit in page.cells
+    assert '"user id"' in text
+    assert "<b>" not in text.replace("<body", "")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,7 @@ class Change:
             became 1 or 0.
         sizes: number of nodes of either kind, fake users included.
         num_fake: the last so many of the first kind are fake users.
+        ids: what the data call the nodes of either kind (``raw_id``), None where only by number.
     """
 
     kinds: tuple[str, str]
@@ -41,6 +43,7 @@ class Change:
     features_cleared: np.ndarray
     sizes: tuple[int, int]
     num_fake: int
+    ids: tuple[list[str] | None, list[str] | None] = (None, None)
 
     @property
     def bipartite(self) -> bool:
@@ -64,6 +67,7 @@ class Side:
         before: degrees in the clean graph, 0 for fake users; None where the graph is not known.
         after: degrees in the poisoned graph, or None.
         num_real: nodes with this number or a larger one are fake users.
+        ids: what the data call them, None where only by number.
     """
 
     kind: str
@@ -73,6 +77,7 @@ class Side:
     before: np.ndarray | None
     after: np.ndarray | None
     num_real: int
+    ids: list[str] | None = None
 
     @property
     def flips(self) -> np.ndarray:
@@ -81,11 +86,15 @@ class Side:
         return total
 
     def top(self, count: int = 20) -> pd.DataFrame:
-        """The ``count`` nodes with most flips: node, flips, added, removed, features (where any
-        were flipped), degree before and after (where known), and whether a fake user."""
+        """The ``count`` nodes with most flips: node, id (where known), flips, added, removed,
+        features (where any were flipped), degree before and after (where known), and whether a
+        fake user."""
         flips = self.flips
         hit = np.argsort(-flips, kind="stable")[: min(count, int((flips > 0).sum()))]
-        table = {self.kind: hit, "flips": flips[hit]}
+        table: dict[str, Any] = {self.kind: hit}
+        if self.ids is not None:
+            table[f"{self.kind} id"] = [self.ids[node] for node in hit]
+        table["flips"] = flips[hit]
         table |= {"added": self.added[hit], "removed": self.removed[hit]}
         if self.features.any():
             table["features"] = self.features[hit]
@@ -140,7 +149,16 @@ def change(perturbation: Perturbation, data: Data | HeteroData | None) -> Change
         features_cleared=_array(perturbation.features_cleared),
         sizes=shape,
         num_fake=num_fake,
+        ids=(_ids(data, kinds[0], shape[0]), _ids(data, kinds[1], shape[1])),
     )
+
+
+def _ids(data: Data | HeteroData | None, kind: str, number: int) -> list[str] | None:
+    """``raw_id`` of the nodes of a kind, empty for those who joined; None if there is none."""
+    known = data[kind].get("raw_id") if isinstance(data, HeteroData) else None
+    if known is None or len(known) > number:
+        return None
+    return [*map(str, known), *[""] * (number - len(known))]
 
 
 def sides(found: Change) -> list[Side]:
@@ -165,7 +183,8 @@ def _side(found: Change, rows: list[int]) -> Side:
     first = 0 in rows
     features = np.bincount(found.features[0, : None if first else 0], minlength=number)
     fake = found.num_fake if first else 0
-    return Side(found.kinds[rows[0]], added, removed, features, before, after, number - fake)
+    kind, ids = found.kinds[rows[0]], found.ids[rows[0]]
+    return Side(kind, added, removed, features, before, after, number - fake, ids)
 
 
 def histogram(side: Side) -> pd.DataFrame:

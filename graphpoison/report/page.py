@@ -214,6 +214,12 @@ def _flips(
     features = bool((table["kind"] == FEATURE).any())
     if source == target:
         labels |= {"source": "node", "target": "other node" + " or feature" * features}
+    for end, place in (("source", 0), ("target", 1)):
+        longest = max((found.ids[place] or [] for found in changes.values()), key=len, default=[])
+        if longest:
+            here = list(table.columns).index(end) + 1
+            table.insert(here, f"{end}_id", [longest[node] for node in table[end]])
+            labels[f"{end}_id"] = f"{labels[end]} id"
     columns = ["attack", *(name for name in table.columns if name != "attack")]
     return {
         "columns": [{"key": name, "label": labels.get(name, name)} for name in columns],

@@ -89,7 +89,6 @@ const read = (id) => JSON.parse(document.getElementById(id).textContent);
 
   function number(label) {
     const element = document.createElement("input");
-    element.inputMode = "numeric";
     element.placeholder = "any";
     return control(label, element);
   }
@@ -113,7 +112,8 @@ const read = (id) => JSON.parse(document.getElementById(id).textContent);
     return ends.every(([input, keys]) => {
       const wanted = input.value.trim();
       const isNode = (key) => key === "source" || values.kind[row] === "edge";
-      return wanted === "" || keys.some((key) => isNode(key) && String(values[key][row]) === wanted);
+      const called = (key) => [values[key][row], values[`${key}_id`]?.[row]].map(String);
+      return wanted === "" || keys.some((key) => isNode(key) && called(key).includes(wanted));
     });
   }
 
