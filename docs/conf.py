@@ -44,7 +44,10 @@ nitpick_ignore_regex = [
     # Names that annotations and docstrings use for them.
     ("py:class", r"(Data|DataFrame|Figure|Hashable|HeteroData|Module|Path|PathLike|Tensor)"),
     # Of our own, what only the inside of the package meets.
-    ("py:class", r"graphpoison\.(graph\.(reduce|sparse_product)|perturbation\.Graph)\b.*"),
+    (
+        "py:class",
+        r"graphpoison\.(graph\.(factored\.Addend|reduce|sparse_product)|perturbation\.Graph)\b.*",
+    ),
 ]
 
 html_theme = "furo"

@@ -42,6 +42,7 @@ ATTACKS = {
     "prbcd": "PRBCD, random blocks",
     "grbcd": "GRBCD, greedy random blocks",
 }
+"""Names of attacks, and what they are."""
 _GRADIENTS: dict[str, type[TrainingRun]] = {"meta-approx": Approximate, "meta-implicit": Implicit}
 _OF_NODES = ("attack_loss", "labels", "mix", "features")
 _OF_INTERACTIONS = ("loss", "edge_type")
@@ -58,11 +59,11 @@ class AttackSettings:
     """An attack and its problem by name; None is the default of the kind of graph.
 
     Args:
-        attack: one of :data:`ATTACKS`.
+        attack: one of :data:`.ATTACKS`.
         surrogate, objective, candidates: as the tasks take them.
-        attack_loss, labels, mix: of nodes, as :class:`NodeClassification` takes them.
+        attack_loss, labels, mix: of nodes, as :class:`.NodeClassification` takes them.
         features: whether binary features of nodes may be flipped too.
-        loss: of interactions, as :class:`Recommendation` takes it.
+        loss: of interactions, as :class:`.Recommendation` takes it.
         edge_type: of interactions, where the graph has several.
         steps, lr, momentum, optimizer, weight_decay: of training the surrogate. By default 100
             steps of gradient descent, learning rate 0.1 and momentum 0.9, for nodes, as in
@@ -143,7 +144,7 @@ def build_task(data: Data | HeteroData, settings: AttackSettings) -> Task:
     """What is attacked.
 
     Raises:
-        TypeError, ValueError: as :class:`NodeClassification` or :class:`Recommendation` raises; a
+        TypeError, ValueError: as :class:`.NodeClassification` or :class:`.Recommendation` raises; a
             setting is of the other kind of graph.
     """
     interactions = isinstance(data, HeteroData)

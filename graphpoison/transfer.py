@@ -60,9 +60,9 @@ def transfer_matrix(
             log loss; give ``RecommenderVictim(CF(), "cf", loss="bpr")``.
 
     Returns:
-        A frame with one row for each (surrogate, victim): ``clean`` and ``drop`` of the metric,
-        ``ci95`` and ``flips``, then ``random``, ``random_ci95`` and ``random_flips``, the same of
-        the baseline, all means over seeds. An attack without an admissible flip left
+        A frame with one row for each (surrogate, victim) and the columns ``clean`` and ``drop`` of
+        the metric, ``ci95`` and ``flips``, then ``random``, ``random_ci95`` and ``random_flips``,
+        the same of the baseline, all means over seeds. An attack without an admissible flip left
         has fewer flips than the budget. ``frame["drop"].unstack()`` is the matrix, and
         ``frame.attrs["provenance"]`` lists what the evaluation of each seed depended on, see
         :func:`evaluate`.

@@ -107,7 +107,7 @@ class PairState:
 
     @property
     def occupied(self) -> Tensor:
-        """BoolTensor [rows, cols]: which pairs are listed."""
+        """Which pairs are listed, BoolTensor [rows, cols]."""
         found = torch.zeros(self.shape, dtype=torch.bool, device=self.weight.device)
         found[tuple(self.index)] = True
         return found
