@@ -8,6 +8,11 @@ from ._checks import choice, in_range, positive_int
 from .graph import PairState
 
 
+def part_of(share: float | Fraction, base: int) -> int:
+    """``share`` of ``base``, rounded down; a float stands for the decimal that it prints as."""
+    return int(Fraction(str(share)) * base)
+
+
 @dataclass(frozen=True)
 class Budget:
     """At most ``flips`` flips, or a share of the clean edges or of the candidates.
@@ -37,18 +42,21 @@ class Budget:
         candidate additions; rounded down."""
         return cls(share=share, of=of)
 
+    def count(self, state: PairState) -> int:
+        """The number of flips that this is on ``state``, whether or not so many can be made."""
+        if self.flips is not None:
+            return self.flips
+        assert self.share is not None
+        base = state.num_edges if self.of == "edges" else state.num_pairs - state.num_edges
+        return part_of(self.share, base)
+
     def resolve(self, state: PairState) -> int:
         """The number of flips on ``state``'s clean graph.
 
         Raises:
             ValueError: more flips than there are pairs and features.
         """
-        if self.flips is not None:
-            count = self.flips
-        else:
-            assert self.share is not None
-            base = state.num_edges if self.of == "edges" else state.num_pairs - state.num_edges
-            count = int(Fraction(str(self.share)) * base)
+        count = self.count(state)
         entries = 0 if state.features is None else state.features.num_pairs
         if count > state.num_pairs + entries:
             also = f" and the {entries} features of its nodes" if entries else ""

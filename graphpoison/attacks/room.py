@@ -1,7 +1,5 @@
 """How much there is for an attack to flip."""
 
-from fractions import Fraction
-
 from ..budget import Budget
 from ..constraints import admissible
 from ..fake_users import FakeUsers
@@ -24,7 +22,7 @@ def check_budget(budget: Budget, task: Task, attack: Attack | Injection, seed: i
     assert isinstance(flipping, Attack)
     kinds = kinds_of(flipping)
     free = sum(_free(part, *kinds) for part in (state, state.features) if part is not None)
-    count = budget.flips or int(Fraction(str(budget.share or 0)) * state.num_edges)
+    count = budget.count(state)
     if not 0 < count <= free:
         base = f"{state.num_edges:,} edges"
         share = f" ({100 * budget.share:.4g}% of {base})" if budget.share else ""

@@ -10,6 +10,7 @@ from torch_geometric.data import Data, HeteroData
 
 from .._io import atomic_write
 from .._settings import known_fields
+from ..budget import part_of
 from ..datasets.source import Reading
 from ..evaluate import evaluate
 from ..ledger import prefixes_of
@@ -254,7 +255,7 @@ def _budgets(text: str | None, attacks: Mapping[str, Perturbation]) -> list[int]
             counts.append(0)
             continue
         budget = parse_budget(part)
-        counts.append(budget.flips or int((budget.share or 0.0) * edges + 1e-9))
+        counts.append(budget.flips or part_of(budget.share or 0.0, edges))
     last = max(len(end) for ends in prefixes_of(attacks, counts).values() for end in ends)
     return sorted({min(count, last) for count in counts})
 

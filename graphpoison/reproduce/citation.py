@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from typing import Any, Self
 
 from torch_geometric.data import Data
@@ -13,7 +12,7 @@ from ..constraints import Constraint
 from ..hypergradient import Approximate, Unrolled
 from ..models import LinearGCN, ReLUGCN
 from ..tasks import NodeClassification
-from .experiment import QUICK_STEPS, Experiment, digits
+from .experiment import QUICK_STEPS, Experiment, digits, percents
 
 APPROXIMATE_STEP = 5  # flips from each gradient of A-Meta, which takes several times as long
 
@@ -68,8 +67,7 @@ class CitationExperiment(Experiment):
         return f"{attack}-{digits(made)}"
 
     def flips(self, data: Data) -> dict[int, float]:
-        edges = data.num_edges // 2
-        return {int(Fraction(str(share)) / 100 * edges): share for share in self.budgets}
+        return percents(data, self.budgets)
 
     def turns(self, attack: str, budgets: Sequence[int]) -> list[list[int]]:
         if not METHODS[attack].whole:

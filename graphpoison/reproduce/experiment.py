@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from torch_geometric.data import Data, HeteroData
 
 from ..attacks import Attack, MetaAttack, NewUsers, RandomAttack, SimilarUsers
+from ..budget import part_of
 from ..datasets import load
 from ..hypergradient import Approximate, Hypergradient, Unrolled
 from ..models import LinearGCN, Recommender
@@ -221,8 +222,7 @@ class NodeExperiment(Experiment):
         return f"{attack}-{digits((attack, *parts, max(self.budgets)))}"
 
     def flips(self, data: Data) -> dict[int, float]:
-        edges = data.num_edges // 2
-        return {int(Fraction(str(share)) / 100 * edges): share for share in self.budgets}
+        return percents(data, self.budgets)
 
     def task(self, data: Data, attack: str) -> Task:
         objective: Literal["train", "self"] = "train" if attack == "meta-train" else "self"
@@ -235,6 +235,11 @@ class NodeExperiment(Experiment):
 
     def victims(self, seed: int) -> dict[str, tuple[Any, Sequence[int]]]:
         return {"target": ("gcn", [seed])}
+
+
+def percents(data: Data, shares: Sequence[float]) -> dict[int, float]:
+    """Numbers of flips, each with the share of the edges, in percent, that it stands for."""
+    return {part_of(Fraction(str(share)) / 100, data.num_edges // 2): share for share in shares}
 
 
 def digits(settings: object) -> str:
