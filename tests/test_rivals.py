@@ -183,7 +183,7 @@ def test_a_relaxation_has_the_derivative_of_finite_differences() -> None:
     ):
         state = task.state
         extra = torch.tensor([[0, 4], [29, 20]]) if state.open else state.index[:, :0]
-        block = Relaxation.of(state, torch.cat([state.index[:, 3:6], extra], dim=1))
+        block = Relaxation(state, torch.cat([state.index[:, 3:6], extra], dim=1))
         assert torch.equal(state.weight, task.state.weight)
         extent = torch.linspace(0.1, 0.8, len(block), dtype=torch.float64)
         task = SHORT.bind(task, 0)

@@ -87,7 +87,7 @@ class PGDAttack(Attack):
         rng = numpy_generator(seed, step)
         kinds = self.allow_removals, self.allow_additions
         pairs = draw_block(state, self.block_size, rng, self.constraints, *kinds)
-        block = Relaxation.of(state, pairs)
+        block = Relaxation(state, pairs)
         start = task.init(generator(seed))
         params = self.training.train(task, state, start)
         extent = torch.zeros(len(block), dtype=start[0].dtype, device=pairs.device)

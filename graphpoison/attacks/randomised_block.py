@@ -25,6 +25,7 @@ with warnings.catch_warnings():  # that contrib is experimental
     from torch_geometric.contrib.nn import GRBCDAttack, PRBCDAttack
 
 LONGEST_GRADIENT = 0.5  # as in PyG's poisoning example
+LEAST_EXTENT = PRBCDAttack.coeffs["eps"]  # what PyG has instead of 0
 
 
 @dataclass(frozen=True)
@@ -202,8 +203,10 @@ class _Problem:
 
     def relaxed(self, state: PairState, pairs: Tensor, extent: Tensor) -> tuple[Tensor, Tensor]:
         """The attack loss and its gradient [K], clipped, with ``pairs`` flipped to ``extent``."""
-        block = Relaxation.of(state, pairs)
-        found = self.gradient.at(self.task, block.at(extent.detach()), self.start)
+        block = Relaxation(state, pairs)
+        extent = extent.detach().to(state.weight.device)
+        moved = torch.where(extent > LEAST_EXTENT, extent, 0.0)
+        found = self.gradient.at(self.task, block.at(moved), self.start)
         scores = block.scores(found.gradient).to(extent.dtype)
         norm = scores.norm().clamp(min=LONGEST_GRADIENT)
         return torch.tensor(found.loss), scores * (LONGEST_GRADIENT / norm)

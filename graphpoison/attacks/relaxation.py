@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -17,51 +18,55 @@ class Relaxation:
     r"""A block of pairs, each flipped to an extent :math:`p` between 0 and 1.
 
     An edge of weight :math:`w` has :math:`w (1 - p)`, any other pair :math:`p`, and the derivative
-    w.r.t. :math:`p` is its score. Memory grows with the block, which is listed.
+    w.r.t. :math:`p` is its score. Of an open graph only pairs of extent above 0 are listed.
 
     Args:
-        state: the graph with the block listed.
-        pairs: LongTensor [2, K], the block.
-        place: LongTensor [K], where it stands in ``state.index``.
+        state: the graph.
+        pairs: LongTensor [2, K], the block, distinct.
     """
 
     state: PairState
     pairs: Tensor
-    place: Tensor
-
-    @classmethod
-    def of(cls, state: PairState, pairs: Tensor) -> "Relaxation":
-        """The block ``pairs`` [2, K], distinct, of ``state``."""
-        fresh = pairs[:, state.locate(pairs) < 0]
-        listed = state.flip(fresh)
-        place = listed.locate(fresh)
-        weight, flipped = listed.weight.clone(), listed.flipped.clone()
-        weight[place], flipped[place] = 0.0, False
-        listed = replace(listed, weight=weight, flipped=flipped)
-        return cls(listed, pairs, listed.locate(pairs))
 
     def __len__(self) -> int:
         return self.pairs.size(1)
 
+    @cached_property
+    def place(self) -> Tensor:
+        """LongTensor [K], where the pairs are listed, or -1."""
+        return self.state.locate(self.pairs)
+
+    @cached_property
+    def weight(self) -> Tensor:
+        """Tensor [K], the weights of the pairs, 0 where there is no edge."""
+        if not self.state.num_listed:
+            return self.state.weight.new_zeros(len(self))
+        return torch.where(self.place >= 0, self.state.weight[self.place], 0.0)
+
     @property
     def present(self) -> Tensor:
         """BoolTensor [K], which of the pairs are edges."""
-        return self.state.weight[self.place] > 0
+        return self.weight > 0
 
     def at(self, extent: Tensor) -> PairState:
         """The graph with the block flipped to ``extent`` [K]."""
-        weight = self.state.weight.to(extent.dtype, copy=True)
-        whole = weight[self.place]
-        weight[self.place] = torch.where(self.present, whole * (1.0 - extent), extent)
-        return replace(self.state, weight=weight)
+        moved = extent > 0
+        fresh = self.pairs[:, moved & (self.place < 0)]
+        state = self.state.flip(fresh)
+        weight, flipped = state.weight.to(extent.dtype, copy=True), state.flipped.clone()
+        flipped[state.locate(fresh)] = False
+        extent, whole = extent[moved], self.weight[moved].to(extent.dtype)
+        partly = torch.where(whole > 0, whole * (1.0 - extent), extent)
+        weight[state.locate(self.pairs[:, moved])] = partly
+        return replace(state, weight=weight, flipped=flipped)
 
     def scores(self, gradient: Tensor | FactoredGradient) -> Tensor:
         """The derivative [K] w.r.t. the extents, from that w.r.t. the weights at :meth:`at`."""
         if isinstance(gradient, FactoredGradient):
             values = gradient.at(self.pairs)
         else:
-            values = gradient[self.place]
-        return torch.where(self.present, -self.state.weight[self.place] * values, values)
+            values = gradient[self.place]  # of a graph that lists all there is
+        return torch.where(self.present, -self.weight * values, values)
 
 
 def draw_block(

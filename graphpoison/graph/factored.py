@@ -7,6 +7,7 @@ N^2 in O(N x rank) memory.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import torch
@@ -16,6 +17,7 @@ Admissible = Callable[[Tensor, Tensor], Tensor]
 """``admissible(source, target)`` -> BoolTensor of their broadcast shape."""
 
 TILE_ENTRIES = 2**20
+FEW = 64  # single pairs cost at least so many times what entries of a tile do
 
 
 class Addend(Protocol):
@@ -80,12 +82,34 @@ class FactoredGradient:
         return self.left.size(0), self.right.size(0)
 
     def at(self, pairs: Tensor) -> Tensor:
-        """Values [K] at ``pairs`` [2, K]."""
+        """Values [K] at ``pairs`` [2, K], one by one or, of many, picked from tiles."""
+        rows, cols = self.shape
+        entries = rows * cols // (2 if self.upper else 1)
+        if FEW * pairs.size(1) > entries:
+            return self._picked(pairs)
         blocks = pairs.split(16_384, dim=1)
         values = torch.cat(
             [(self.left[source] * self.right[target]).sum(dim=1) for source, target in blocks]
         )
         return values if self.more is None else values + self.more.at(pairs)
+
+    def _picked(self, pairs: Tensor) -> Tensor:
+        """The same, from every tile that holds one of ``pairs``."""
+        rows, cols = self.shape
+        height = max(1, TILE_ENTRIES // max(cols, 1))
+        source, order = pairs[0].sort()
+        target = pairs[1][order]
+        edges = torch.arange(0, rows + height, height, device=source.device)
+        bounds = torch.searchsorted(source, edges).tolist()
+        values = self.left.new_empty(pairs.size(1))
+        for number, (low, high) in enumerate(pairwise(bounds)):
+            start = number * height
+            if low < high:
+                first = start if self.upper else 0
+                block = self._block(start, min(start + height, rows), first)
+                found = block[source[low:high] - start, target[low:high] - first]
+                values[order[low:high]] = found
+        return values
 
     def dense(self) -> Tensor:
         """All values: [N (N - 1) / 2] in the order (0, 1), (0, 2), ... or [R * C] row by row."""
