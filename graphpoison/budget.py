@@ -7,10 +7,13 @@ from typing import Literal
 from ._checks import choice, in_range, positive_int
 from .graph import PairState
 
+SIMPLEST = 10**9  # denominators up to here are told apart
+
 
 def part_of(share: float | Fraction, base: int) -> int:
-    """``share`` of ``base``, rounded down; a float stands for the decimal that it prints as."""
-    return int(Fraction(str(share)) * base)
+    """``share`` of ``base``, rounded down; a float stands for the simplest fraction next to it, as
+    0.05 does for 1 / 20."""
+    return int(Fraction(share).limit_denominator(SIMPLEST) * base)
 
 
 @dataclass(frozen=True)

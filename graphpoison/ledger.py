@@ -159,6 +159,8 @@ def _ends(name: str, attack: Perturbation, budgets: Sequence[int] | None) -> Ite
         early = made < count <= allowed
         if early:
             logger.warning("%s ended after %d flips: evaluated there, not at %d", name, made, count)
+        elif count > made:
+            raise ValueError(f"budgets has {count} flips of {name!r}, but {made} were made.")
         yield made if early else count
 
 

@@ -1,6 +1,5 @@
 """An attack's result: the flips in the order made, applicable to graphs, kept without pickle."""
 
-import copy
 import hashlib
 import json
 import os
@@ -19,20 +18,11 @@ from torch_geometric.data import Data, HeteroData
 
 from ._checks import choice
 from ._io import atomic_write
-from .budget import Budget
+from .applying import apply_to_interactions, apply_to_nodes
+from .budget import Budget, part_of
 from .fake_users import FakeUsers
 from .graph import PairState
 from .graph.adjacency import like, with_edge_index
-from .graph.binary import flip_binary, read_binary
-from .graph.bipartite import (
-    EdgeType,
-    bipartite_edge_type,
-    flip_interactions,
-    num_nodes,
-    read_interactions,
-)
-from .graph.edit import edge_attributes, flip_edges
-from .graph.homogeneous import undirected_pairs
 
 FORMATS = (1, 2)  # without and with flips of features
 EDGE, FEATURE = "edge", "feature"
@@ -139,7 +129,7 @@ class Perturbation:
                 f"Budget of either, found {budget!r}."
             )
         if isinstance(budget, float):
-            count = int(budget * self.meta.get("num_edges", 0) + 1e-9)
+            count = part_of(budget, self.meta.get("num_edges", 0))
         else:
             count = int(budget)
         if not 0 <= count <= len(self):
@@ -167,8 +157,8 @@ class Perturbation:
             kind = "HeteroData" if bipartite else "Data"
             raise TypeError(f"data must be {kind}, the kind attacked; found {type(data).__name__}.")
         if isinstance(data, HeteroData):
-            return like(_apply_bipartite(self, with_edge_index(data)), data)
-        return like(_apply_homogeneous(self, with_edge_index(data)), data)
+            return like(apply_to_interactions(self, with_edge_index(data)), data)
+        return like(apply_to_nodes(self, with_edge_index(data)), data)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a ``.npz`` file: arrays and JSON, no pickle."""
@@ -231,69 +221,3 @@ def fingerprint(state: PairState, *inputs: Tensor) -> str:
 
 def _pairs(table: pd.DataFrame) -> Tensor:
     return torch.tensor(table[["source", "target"]].to_numpy().T.copy(), dtype=torch.long)
-
-
-def _check_presence(
-    perturbation: Perturbation, edges: Tensor, num_targets: int, entries: Tensor | None = None
-) -> None:
-    """Every added pair must be absent and every removed one present, or all the other way round.
-
-    ``entries`` are the features flipped, as they are in the graph.
-    """
-    pairs = perturbation.pairs.to(edges.device)
-    present = torch.isin(pairs[0] * num_targets + pairs[1], edges[0] * num_targets + edges[1]).cpu()
-    table = perturbation.flips.sort_values("kind", kind="stable")  # edges first
-    if entries is not None:
-        present = torch.cat([present, entries.cpu()])
-    expected = ~torch.tensor(table["added"].to_numpy(), dtype=torch.bool)
-    wrong = int((present != expected).sum())
-    if wrong not in (0, len(perturbation)):
-        raise ValueError(
-            f"{wrong} of {len(perturbation)} flips do not fit this graph (an added edge is there "
-            "already, or a removed one is not): it is not the graph that was attacked."
-        )
-
-
-def _check_range(pairs: Tensor, shape: tuple[int, int]) -> None:
-    if pairs.size(1) and (int(pairs[0].max()) >= shape[0] or int(pairs[1].max()) >= shape[1]):
-        raise ValueError(f"the flips name nodes beyond the graph's {shape[0]} x {shape[1]}.")
-
-
-def _apply_homogeneous(perturbation: Perturbation, data: Data) -> Data:
-    num_nodes = int(data.num_nodes or 0)
-    pairs = perturbation.pairs.to(data.edge_index.device)
-    _check_range(pairs, (num_nodes, num_nodes))
-    poisoned, entries = copy.copy(data), perturbation.feature_flips
-    present = None
-    if entries.size(1):
-        present, poisoned.x = read_binary(data.x, entries), flip_binary(data.x, entries)
-    _check_presence(perturbation, undirected_pairs(data), num_nodes, present)
-    both = torch.cat([pairs, pairs.flip(0)], dim=1)
-    attributes = edge_attributes(data._store)
-    poisoned.edge_index, changed = flip_edges(data.edge_index, attributes, both, num_nodes)
-    for name, values in changed.items():
-        poisoned[name] = values
-    return poisoned
-
-
-def _apply_bipartite(perturbation: Perturbation, data: HeteroData) -> HeteroData:
-    kind = bipartite_edge_type(data, tuple(perturbation.meta["edge_type"]))
-    if perturbation.fake_users is not None:
-        data = _join(perturbation, perturbation.fake_users, data, kind)
-    found = read_interactions(data, kind)
-    pairs = perturbation.pairs.to(found.positive.device)
-    _check_range(pairs, found.shape)
-    _check_presence(perturbation, found.positive, found.shape[1])
-    return flip_interactions(data, kind, pairs)
-
-
-def _join(
-    perturbation: Perturbation, fake_users: FakeUsers, data: HeteroData, kind: EdgeType
-) -> HeteroData:
-    users, real = num_nodes(data, kind[0]), perturbation.meta["shape"][0] - fake_users.count
-    if users != real:
-        raise ValueError(
-            f"data has {users} users where the graph attacked had {real} before {fake_users.count} "
-            "fake ones joined: it is not that graph, or they have joined already."
-        )
-    return fake_users.join(data, kind)

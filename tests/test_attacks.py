@@ -14,6 +14,7 @@ from torch_geometric.transforms import ToUndirected
 
 import graphpoison as gp
 from graphpoison.attacks.base import Attack, Proposal
+from graphpoison.budget import part_of
 from graphpoison.graph import PairState
 
 SHORT = gp.Unrolled(steps=4, lr=0.1, momentum=0.5)
@@ -358,6 +359,55 @@ def test_prefixes_are_the_attack_at_a_smaller_budget() -> None:
     assert len(whole.prefix(0.1)) == int(0.1 * node_task().state.num_edges)
     with pytest.raises(ValueError, match="but 6 were made"):
         whole.prefix(7)
+
+
+@given(part=st.integers(1, 40), of=st.integers(1, 40), base=st.integers(0, 10_000))
+def test_shares_are_of_the_fraction_that_was_meant(part: int, of: int, base: int) -> None:
+    assert part_of(part / of, base) == part * base // of
+
+
+def test_prefixes_of_a_share_are_as_long_as_its_budget() -> None:
+    found = gp.RandomAttack()(node_task(), 60)
+    for share in (1 / 3, 0.29, 0.1 + 0.2):
+        budget = gp.Budget.fraction(share)
+        assert (
+            len(found.prefix(share))
+            == budget.resolve(node_task().state)
+            == len(found.prefix(budget))
+        )
+
+
+def test_a_graph_of_another_size_is_remarked_on(caplog: pytest.LogCaptureFixture) -> None:
+    data, other = citation_graph(), citation_graph(30)
+    found = gp.MetaAttack(SHORT, allow_removals=False)(node_task(), 1)
+    poisoned = found.apply(data)
+    found.apply(poisoned)
+    assert not caplog.records
+    source, target = found.pairs
+    joined = (other.edge_index[0] == source) & (other.edge_index[1] == target)
+    assert not joined.any()
+    found.apply(other)
+    assert "it is not the graph that was attacked" in caplog.text
+
+
+class Eager(gp.RandomAttack):
+    """Proposes all pairs, whatever the limit."""
+
+    def propose(
+        self, task: gp.Task, state: PairState, limit: int, seed: int, step: int
+    ) -> Proposal:
+        return super().propose(task, state, state.num_pairs - state.num_edges, seed, step)
+
+
+@pytest.mark.parametrize("constraints", [[], [gp.NodeBudget(2)]])
+def test_what_is_proposed_beyond_the_limit_is_a_reserve(
+    constraints: list[gp.Constraint],
+) -> None:
+    found = Eager(constraints)(node_task(), 9)
+    assert len(found) == 9
+    assert found.flips["step"].unique().tolist() == [0]
+    if constraints:
+        assert torch.bincount(found.pairs.flatten()).max() <= 2
 
 
 def test_a_perturbation_of_another_graph_is_refused() -> None:

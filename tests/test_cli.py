@@ -194,6 +194,29 @@ def test_an_interrupted_attack_goes_on(kill: signal.Signals, graph: str) -> None
     assert len(whole) == 40
 
 
+def test_a_finished_attack_is_resumed_to_what_it_is(graph: str) -> None:
+    options = ["attack", graph, "--budget", "5%", "--steps", "5", "--export", "poisoned.pt"]
+    done(*options)
+    first = Path("flips.npz").stat().st_size, gp.Perturbation.load("flips.npz").flips
+    assert "is there already" in refused(2, *options)
+    assert "seed is 0 there and 1 here" in refused(1, *options, "--resume", "--seed", "1")
+    assert Path("flips.npz").stat().st_size == first[0]
+    done(*options, "--resume")
+    pd.testing.assert_frame_equal(gp.Perturbation.load("flips.npz").flips, first[1])
+    assert not Path("flips.checkpoint.npz").exists()
+
+
+def test_a_share_is_said_in_flips_before_the_work(
+    graph: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    done("attack", graph, "--budget", "1.0", "--steps", "1", "--flips-per-step", "1000")
+    said = [record.getMessage() for record in caplog.records]
+    (line,) = (text for text in said if text.startswith("budget: 100% of "))
+    assert line.endswith(" flips")
+    done("attack", graph, "--budget", "1", "--steps", "1", "--overwrite")
+    assert sum(r.getMessage().startswith("budget") for r in caplog.records) == 1
+
+
 # Evaluate
 
 
@@ -387,8 +410,12 @@ def test_a_bad_file_is_refused(text: str, message: str, shop: str) -> None:
         (["attack", "pickle.pt"], "needs pickle"),
         (["attack", "shop.csv", "--budgte", "3"], "--budget"),
         (["attack", "shop.csv", "--budget", "1000"], "give a number from 1 to 32"),
-        (["attack", "shop.csv", "--budget", "some"], "budget='some'"),
+        (["attack", "shop.csv", "--budget", "some"], "--budget 'some'"),
+        (["attack", "shop.csv", "--user-column", "custmer"], "--user-column 'custmer' is not"),
         (["attack", "shop.csv", "--user-column", "custmer"], "Did you mean 'customer'?"),
+        (["attack", "shop.csv", "--lr", "-1"], "--lr must lie in"),
+        (["attack", "shop.csv", "--min-rating", "2"], "--rating-column and --min-rating belong"),
+        (["evaluate", "shop.csv", "flips.npz", "--victims", "cg"], "--victims 'cg' is not known"),
         (["attack", "shop.csv", "--attack", "met"], "Did you mean 'meta'?"),
         (["attack", "shop.csv", "--surrogate", "gfm"], "Did you mean 'gmf'?"),
         (["attack", "shop.csv", "--objective", "trian"], "Did you mean 'train'?"),

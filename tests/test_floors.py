@@ -27,6 +27,7 @@ FLOORS: dict[str, float] = {
     "victims": 4,
     "hypergradient": 3.5,
     "tasks": 3,
+    "applying": 2,
     "budget": 2,
     "constraints": 2,
     "datasets": 2,

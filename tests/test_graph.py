@@ -17,6 +17,7 @@ import graphpoison as gp
 from graphpoison.graph import FactoredGradient, PairState, normalised_adjacency
 from graphpoison.graph.adjacency import with_edge_index
 from graphpoison.graph.bipartite import read_interactions, reverse_edge_types
+from graphpoison.graph.factored import Matrix
 from graphpoison.graph.homogeneous import undirected_pairs
 from graphpoison.graph.sampling import sample_pairs
 
@@ -198,6 +199,22 @@ def test_topk_over_several_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     score, _ = FactoredGradient(left, right, upper=True).topk(7, torch.empty(0, dtype=torch.long))
     dense = (left @ right.t())[tuple(torch.triu_indices(30, 30, 1))]
     torch.testing.assert_close(score, dense.topk(7).values)
+
+
+@pytest.mark.parametrize("upper", [True, False])
+@pytest.mark.parametrize("count", [5, 300])
+def test_values_of_few_and_of_many_pairs_are_those_of_the_matrix(
+    upper: bool, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graphpoison.graph.factored.TILE_ENTRIES", 64)
+    draw = torch.Generator().manual_seed(count)
+    left, right = (torch.randn(30, 4, generator=draw, dtype=torch.float64) for _ in range(2))
+    more = Matrix(torch.randn(30, 30, generator=draw, dtype=torch.float64))
+    pairs = torch.triu_indices(30, 30, 1) if upper else torch.ones(30, 30).nonzero().t()
+    pairs = pairs[:, torch.randperm(pairs.size(1), generator=draw)[:count]]
+    found = FactoredGradient(left, right, upper, more).at(pairs)
+    expected = left @ right.t() + more.values
+    torch.testing.assert_close(found, expected[pairs[0], pairs[1]])
 
 
 def test_bipartite_states_count_all_pairs() -> None:

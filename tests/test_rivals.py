@@ -257,6 +257,21 @@ def test_random_blocks_raise_the_loss_more_than_random_flips(attack: Attack) -> 
     assert found.flips["attack_loss"].iloc[0] == pytest.approx(SHORT(task).loss, abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    "attack",
+    [gp.PGDAttack(SHORT, steps=8, constraints=[gp.NodeBudget(2)]),
+     gp.PRBCD(SHORT, epochs=8, constraints=[gp.NodeBudget(2)])],
+)  # fmt: skip
+def test_constrained_flips_are_made_up_for_from_the_same_extents(attack: Attack) -> None:
+    task = node_task(objective="train")
+    found = attack(task, 15)
+    assert len(found) == 15
+    assert found.flips["step"].unique().tolist() == [0]
+    assert torch.bincount(found.pairs.flatten()).max() == 2
+    free = replace(attack, constraints=())(task, 15)
+    assert torch.bincount(free.pairs.flatten()).max() > 2  # so that some had to give way
+
+
 def test_greedy_blocks_of_all_pairs_are_a_greedy_meta_attack() -> None:
     for make in (lambda: node_task(objective="train"), lambda: gp.Recommendation(
         interaction_graph(), gp.CF(dim=3), dtype=torch.float64

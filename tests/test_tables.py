@@ -77,6 +77,20 @@ def test_lists_of_lightgcn_are_read(tmp_path: Path, name: str) -> None:
         gp.datasets.read_interactions(written(tmp_path / name, "0 5\n1 2 3\n"))
 
 
+def test_guessed_columns_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = written(tmp_path / "a.csv", "date,who,what\n2020,3,4\n")
+    assert read_pairs(path) == [(2020, 3)]
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "users are 'date', items are 'who', by their places" in record.getMessage()
+    caplog.clear()
+    assert read_pairs(path, user="who", item="what") == [(3, 4)]
+    assert read_pairs(path, header=False, user=1, item=2) == [("who", "what"), ("3", "4")]
+    spelt = written(tmp_path / "b.csv", "date,ItemID,User Id\n2020,3,4\n")
+    assert read_pairs(spelt) == [(4, 3)]
+    assert not caplog.records
+
+
 def test_other_columns_are_numbers_where_all_of_them_are(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", "user,item,stars,note\n1,2,,NA\n1,3,4.5,7\n")
     frame = gp.datasets.read_interactions(path)

@@ -46,7 +46,11 @@ class Attack(ABC):
 
     @abstractmethod
     def propose(self, task: Task, state: PairState, limit: int, seed: int, step: int) -> Proposal:
-        """At most ``limit`` admissible flips of ``state``, none if nothing is left."""
+        """Admissible flips of ``state``, none if nothing is left.
+
+        They are made in turn until there are ``limit``; what a constraint forbids once those before
+        are made is passed over, so that flips beyond the limit are a reserve.
+        """
 
     def bind(self, task: Task, seed: int) -> Task:
         """``task`` with whatever the attack needs to know before its first step."""
@@ -121,7 +125,7 @@ class Attack(ABC):
             try:
                 while done < limit:
                     proposal = self.propose(bound, state, limit - done, seed, step)
-                    flips = accept_in_turn(proposal.flips, state, self.constraints)
+                    flips = accept_in_turn(proposal.flips, state, self.constraints, limit - done)
                     if not len(flips):
                         logger.warning("no admissible flip left after %d of %d", done, limit)
                         break
@@ -176,12 +180,17 @@ def _budget(budget: Budget | int) -> Budget:
     return Budget(int(budget))
 
 
-def accept_in_turn(flips: Flips, state: PairState, constraints: Sequence[Constraint]) -> Flips:
-    """Those of ``flips`` that the constraints still allow once the ones before them are made."""
+def accept_in_turn(
+    flips: Flips, state: PairState, constraints: Sequence[Constraint], limit: int
+) -> Flips:
+    """The first ``limit`` of ``flips`` that the constraints still allow once the ones before them
+    are made."""
     if not constraints or len(flips) <= 1:
-        return flips
+        return flips.take(slice(limit))
     kept: list[int] = []
     for number in range(len(flips)):
+        if len(kept) == limit:
+            break
         flip = flips.take(slice(number, number + 1))
         predicates = [_predicate(constraint, state, flip) for constraint in constraints]
         if all(allowed is None or bool(allowed(*flip.pairs)) for allowed in predicates):

@@ -35,9 +35,10 @@ class PGDAttack(Attack):
 
     The final extents are rounded by drawing ``samples`` graphs from them, beside the one of the
     largest extents, and keeping the one of largest attack loss. A sample beyond the budget is cut
-    and one short of it filled up, larger extents first. Pairs of extent 0 are not flipped; budget
-    that they leave over is spent from the poisoned graph in another run, if any pair raises the
-    loss there. All flips of a run are of one step, those of larger extent first.
+    and one short of it filled up, larger extents first, as is one of which constraints forbid a
+    part. Pairs of extent 0 are not flipped; budget that they leave over is spent from the poisoned
+    graph in another run, if any pair raises the loss there. All flips of a run are of one step,
+    those of larger extent first.
 
     Args:
         training: how the surrogate is trained.
@@ -111,6 +112,9 @@ class PGDAttack(Attack):
             roundings.append(_filled(drawn + extent, extent, limit))
         losses = [self._loss(task, start, params, block, chosen) for chosen in roundings]
         chosen = roundings[max(range(len(losses)), key=losses.__getitem__)]
+        left = extent.clone()
+        left[chosen] = 0.0
+        chosen = torch.cat([chosen, _filled(left, left, len(left))])
         score = torch.full(chosen.shape, torch.nan, device=pairs.device)
         return Proposal(Flips(pairs[:, chosen], ~block.present[chosen], score), before)
 

@@ -89,8 +89,9 @@ class PRBCD(_RandomisedBlock):
     As in PyG's poisoning example the gradient is one through training, clipped to a norm of 0.5,
     and the surrogate is retrained to see how good the flips of an epoch are. The loss is the
     task's. A pair's extent counts from the graph at the beginning; all flips are of one step,
-    those of larger extent first. Flips that raise the loss no further are not made, and leave
-    budget over.
+    those of larger extent first. A draw short of the budget, or of which constraints forbid a part,
+    is filled up by pairs of the same block, larger extents first; those of extent 0 are not
+    flipped, and budget that they leave over is spent from the poisoned graph in another run.
 
     Args:
         gradient: how to differentiate through training.
@@ -279,11 +280,13 @@ class _Projected(_Poisoning, PRBCDAttack):
     best_pert_edge_weight: Tensor
 
     def ranked(self, pairs: Tensor) -> Tensor:
-        """``pairs``, which are of the best block and in its order, by the extents they had."""
-        block = self._codes(self.best_edge_index.to(pairs.device))
-        extent = self.best_pert_edge_weight[torch.isin(block, self._codes(pairs)).cpu()]
-        order = extent.argsort(descending=True, stable=True).to(pairs.device)
-        return pairs[:, order]
+        """``pairs``, and as a reserve what else moved in the best block; larger extents first."""
+        block = self.best_edge_index.to(pairs.device)
+        extent = self.best_pert_edge_weight.to(pairs.device)
+        drawn = torch.isin(self._codes(block), self._codes(pairs))
+        moved = drawn | (extent > LEAST_EXTENT)
+        order = (drawn + extent)[moved].argsort(descending=True, stable=True)
+        return block[:, moved][:, order]
 
 
 class _Greedy(_Poisoning, GRBCDAttack):

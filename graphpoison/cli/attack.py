@@ -130,21 +130,24 @@ def attack(
             )
             data = shared.open_input(input, reading, root, device)
             task, attacker = build_task(data, settings), build_attack(data, settings)
-            check_budget(limit, task, attacker, seed)
+            spelt = check_budget(limit, task, attacker, seed)
             check_export(export, data)
             check_apart([input], out, export, save_to)
-            check_new(export, overwrite)
+            check_new(export, overwrite or resume)
             check_writable(out, export, save_to)
             checkpoint = checkpoint_of(out, resume, overwrite)
         for name in settings.without_effect():
             logger.warning("%s has no effect on this attack (%s).", name, attack)
+        if limit.share is not None:
+            logger.info("budget: %s", spelt)
         save_config(ctx, save_to)
         started = time.monotonic()
         found = _run(task, attacker, limit, seed, bars(progress), checkpoint)
         record = {"input": input, "reading": asdict(reading), "settings": asdict(settings)}
         found = replace(found, meta={**found.meta, COMMAND: record})
         found.save(out)
-        checkpoint.unlink(missing_ok=True)
+        if checkpoint != out:
+            checkpoint.unlink(missing_ok=True)
         if export is not None:
             write_poisoned(found.apply(data), export, settings)
         losses = found.flips["attack_loss"].tolist() or [None]
@@ -155,7 +158,7 @@ def attack(
         summary = {
             "input": f"{input}: {shared.sizes(data)}",
             "attack": attack,
-            "budget": _spelt(limit, found),
+            "budget": spelt,
             "flips": len(found),
             **{name: pairs.size(1) for name, pairs in made.items()},
             "fake users": 0 if found.fake_users is None else found.fake_users.count,
@@ -180,11 +183,12 @@ def _run(
     progress: bool,
     checkpoint: Path,
 ) -> Perturbation:
+    before = checkpoint.exists()
     try:
         return attack(task, budget, seed, progress, checkpoint)
     except BaseException as error:
         kept = len(Perturbation.load(checkpoint)) if checkpoint.exists() else 0
-        if not kept:
+        if not kept and not before:
             checkpoint.unlink(missing_ok=True)
         elif isinstance(error, KeyboardInterrupt):
             raise Interrupted(
@@ -192,13 +196,6 @@ def _run(
                 "goes on."
             ) from error
         raise
-
-
-def _spelt(budget: Budget, found: Perturbation) -> str:
-    count = f"{found.meta['budget']:,} flips"
-    if budget.share is None:
-        return count
-    return f"{100 * budget.share:.4g}% of {found.meta['num_edges']:,} edges = {count}"
 
 
 def _edge_type(text: str | None) -> tuple[str, str, str] | None:

@@ -1,5 +1,6 @@
 """Errors as one line on stderr; exit codes 1 (the work failed), 2 (wrong usage), 130 (Ctrl-C)."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,14 @@ from typer.core import TyperGroup
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 DEBUG = "graphpoison.debug"
+ALSO = {
+    "user": "user_column",
+    "item": "item_column",
+    "rating": "rating_column",
+    "constraints": "constraint",
+    "victim": "victims",
+}
+"""What the library calls options whose names differ from its arguments'."""
 LIBRARY_ERRORS = (ValueError, TypeError, LookupError, OSError, ArithmeticError, RuntimeError)
 
 
@@ -46,7 +55,30 @@ class OneLineErrors(TyperGroup):
         except Exception as error:
             if ctx.meta.get(DEBUG):
                 raise
-            raise _exit(f"error: {message(error)}", _code(error)) from error
+            text = message(error)
+            if isinstance(error, WrongUsage):
+                text = in_flags(text, self.commands[ctx.invoked_subcommand])
+            raise _exit(f"error: {text}", _code(error)) from error
+
+
+def in_flags(text: str, command: Any) -> str:
+    """``text`` of the library with the flags of ``command`` in the place of arguments: where they
+    are followed by a value, where the sentence begins, and where no word is written so."""
+    options = [each for each in command.params if each.opts[0].startswith("--")]
+    flags = {str(each.name): str(each.opts[0]) for each in options}
+    for argument, name in ALSO.items():
+        if name in flags:
+            flags.setdefault(argument, flags[name])
+    any_of, written = "|".join(flags), "|".join(name for name in flags if "_" in name)
+    for pattern, end in (
+        (rf"(?<![\w.-])({any_of})=(?=\S)", " "),
+        (rf"^({any_of})(?= must | and | has | needs | is )", ""),
+        (rf"(?<![\w.-])({written})(?![\w=])", ""),
+    ):
+        parts = re.split(pattern, text)  # what lies between, and every other one an argument
+        parts[1::2] = [flags[name] + end for name in parts[1::2]]
+        text = "".join(parts)
+    return text
 
 
 def _code(error: Exception) -> int:

@@ -66,7 +66,11 @@ def fresh_or_resumed(path: Path, resume: bool, overwrite: bool) -> Path:
 
 
 def checkpoint_of(out: Path, resume: bool, overwrite: bool) -> Path:
+    """Where an attack keeps its flips until they are whole: ``out`` itself, if that is to be
+    resumed and is finished, so that it is seen to be that attack and nothing is done again."""
     checkpoint = fresh_or_resumed(checkpoint_beside(out, ".npz"), resume, overwrite)
+    if resume and out.exists() and not checkpoint.exists():
+        return out
     if out.exists() and not overwrite and not checkpoint.exists():
         raise WrongUsage(f"{out} is there already: name another --out, or give --overwrite.")
     return checkpoint

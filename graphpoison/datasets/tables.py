@@ -35,7 +35,7 @@ def read_interactions(
     Args:
         path: the file, in UTF-8.
         user: name of the column of user ids, or its place from 0. If None, ``user`` or
-            ``user_id``, else the first column.
+            ``user_id``, however they are written (``UserID``), else the first column.
         item: the same for item ids: ``item`` or ``item_id``, else the second column.
         separator: between the fields. If None, a tab for ``.inter`` and ``.tsv``, otherwise the
             first of tab, ``::``, ``;``, ``,``, ``|`` and space that is in the first line.
@@ -71,7 +71,19 @@ def read_interactions(
             f"user and item are both column {columns[users]!r} of {path}, which has {columns}; "
             "name two columns."
         )
-    logger.info("%s: users are %r, items are %r.", path, columns[users], columns[items])
+    guessed = any(
+        wanted is None and not _usual(argument, columns)
+        for argument, wanted in (("user", user), ("item", item))
+    )
+    chosen = columns[users], columns[items]
+    if guessed and header and len(columns) > 2:
+        logger.warning(
+            "%s: users are %r, items are %r, by their places; if that is wrong, name them by user= "
+            "and item= (--user-column, --item-column).",
+            *(path, *chosen),
+        )
+    else:
+        logger.info("%s: users are %r, items are %r.", path, *chosen)
     rest = frame.drop(columns=[columns[users], columns[items]])
     taken = sorted({"user", "item"} & set(rest.columns))
     if taken:
@@ -135,8 +147,7 @@ def _read_table(path: Path, separator: str, header: bool) -> pd.DataFrame:
 def _place(argument: str, wanted: str | int | None, columns: Sequence[object], default: int) -> int:
     names = [str(name) for name in columns]
     if wanted is None:
-        usual = [name for name in (argument, f"{argument}_id") if name in names]
-        wanted = usual[0] if usual else default
+        wanted = next(iter(_usual(argument, columns)), default)
     if isinstance(wanted, str):
         return names.index(choice(argument, wanted, names))
     if positive_int(argument, wanted, minimum=0) >= len(columns):
@@ -144,6 +155,12 @@ def _place(argument: str, wanted: str | int | None, columns: Sequence[object], d
             f"{argument}={wanted} is no column: there are only {columns}; check separator=."
         )
     return wanted
+
+
+def _usual(argument: str, columns: Sequence[object]) -> list[int]:
+    """Places of the columns that bear the usual name, the plain one first."""
+    plain = [str(name).lower().replace("_", "").replace(" ", "") for name in columns]
+    return [plain.index(name) for name in (argument, f"{argument}id") if name in plain]
 
 
 def _numbers(column: pd.Series) -> pd.Series:

@@ -10,11 +10,9 @@ import plotly.graph_objects as go
 
 from ..metrics import confidence_halfwidth
 from .changes import Side, histogram
+from .colours import COLOURS, RANDOM, attack_colours
 from .summary import LABELS, curve, transfer_grid
 
-# Okabe and Ito's, those that stand out from white and from black; random is grey.
-COLOURS = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
-RANDOM = "#8a8a8a"
 DASHES = ["solid", "dash", "dot", "dashdot"]
 MARKERS = ["circle", "square", "diamond", "triangle-up", "x", "cross"]
 
@@ -29,7 +27,7 @@ def curves(runs: pd.DataFrame, baseline: str | None) -> go.Figure:
         baseline: the attack that is drawn in grey.
     """
     figure = go.Figure()
-    colours, victims = _colours(runs, baseline), list(runs["victim"].unique())
+    colours, victims = attack_colours(runs, baseline), list(runs["victim"].unique())
     for (attack, victim), group in runs.groupby(["attack", "victim"], sort=False):
         flips, mean, half = curve(group)
         name, number = _text(f"{attack} ({victim})"), victims.index(victim)
@@ -61,7 +59,7 @@ def pairs(runs: pd.DataFrame, baseline: str | None) -> go.Figure:
         baseline: the attack that is drawn in grey.
     """
     last = runs[runs["flips"] == runs.groupby("attack")["flips"].transform("max")]
-    colours, names = _colours(runs, baseline), []
+    colours, names = attack_colours(runs, baseline), []
     figure = go.Figure()
     for row, ((attack, victim), group) in enumerate(last.groupby(["attack", "victim"], sort=False)):
         names.append(f"{_lines(attack)}<br>{_lines(victim)}")
@@ -159,12 +157,6 @@ def _styled(figure: go.Figure, height: int) -> go.Figure:
     figure.update_xaxes(automargin=True, zeroline=False, title_standoff=14)
     figure.update_yaxes(automargin=True, zeroline=False, title_standoff=10)
     return figure
-
-
-def _colours(runs: pd.DataFrame, baseline: str | None) -> dict[str, str]:
-    attacks = [str(name) for name in runs["attack"].unique() if name != baseline]
-    found = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(attacks)}
-    return found if baseline is None else {**found, baseline: RANDOM}
 
 
 def _pale(colour: str) -> str:

@@ -15,28 +15,38 @@ from matplotlib.lines import Line2D
 
 from .._io import atomic_write
 from .changes import Side, histogram
+from .colours import attack_colours
 from .neighbourhood import Neighbourhood, Node
 from .summary import LABELS, curve, transfer_grid
 
 # Okabe and Ito's colours: told apart by colour-blind people, and by their lightness in grey.
 INK, PALE, ADDED, REMOVED = "#333333", "#b3b3b3", "#d55e00", "#0072b2"
 HIT, PLAIN = "#f0e442", "#ffffff"
+LINES, MARKERS = ["-", "--", ":", "-."], ["o", "s", "D", "^", "x", "P"]
 KEPT_LINE: dict[str, Any] = {"color": PALE, "lw": 0.8}
 ADDED_LINE: dict[str, Any] = {"color": ADDED, "lw": 1.8}
 REMOVED_LINE: dict[str, Any] = {"color": REMOVED, "lw": 1.6, "ls": (0, (4, 2.5))}
 
 
-def plot_curves(runs: pd.DataFrame, metric: str, splits: Sequence[str]) -> Figure:
-    """A panel for each split: the metric against flips, with the 95% interval of its mean."""
+def plot_curves(
+    runs: pd.DataFrame, metric: str, splits: Sequence[str], baseline: str | None
+) -> Figure:
+    """A panel for each split: the metric against flips, with the 95% interval of its mean.
+
+    A colour for each attack, grey for ``baseline``; a line and a marker for each victim.
+    """
     figure, panels = _panels(len(splits), 3.8)
+    colours, victims = attack_colours(runs, baseline), list(runs["victim"].unique())
     for panel, name in zip(panels, splits, strict=True):
         chosen = runs[(runs["metric"] == metric) & (runs["split"] == name)]
         for (attack, victim), group in chosen.groupby(["attack", "victim"], sort=False):
             flips, mean, half = curve(group)
-            (line,) = panel.plot(flips, mean, marker="o", label=f"{attack} ({victim})")
-            panel.fill_between(
-                flips, mean - half, mean + half, color=line.get_color(), alpha=0.2, linewidth=0
-            )
+            look: dict[str, Any] = {"color": colours[str(attack)], "label": f"{attack} ({victim})"}
+            number = victims.index(victim)
+            look |= {"ls": LINES[number % len(LINES)], "marker": MARKERS[number % len(MARKERS)]}
+            panel.plot(flips, mean, **look)
+            band = {"color": look["color"], "alpha": 0.2, "linewidth": 0}
+            panel.fill_between(flips, mean - half, mean + half, **band)
         panel.set_xlabel("perturbations")
         panel.set_ylabel(LABELS.get(metric, metric))
         panel.set_title(f"{name} data")

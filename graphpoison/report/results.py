@@ -101,7 +101,8 @@ class Report:
         wanted = found if split is None else [split] if isinstance(split, str) else list(split)
         for name in wanted:
             choice("split", name, found)
-        return pictures.save(pictures.plot_curves(self.runs, metric, wanted), path)
+        baseline = random_baseline(self.perturbations)
+        return pictures.save(pictures.plot_curves(self.runs, metric, wanted, baseline), path)
 
     def plot_degrees(self, attack: str | None = None, path: File | None = None) -> Figure:
         """How many nodes have which degree, before and after; a panel each for users and items.

@@ -81,22 +81,24 @@ def _measure(
     turns = experiment.turns(attack, list(budgets))
     label = out / "flips" / f"{experiment.attack_label(attack)}-{seed}.npz"
     label.parent.mkdir(parents=True, exist_ok=True)
-    parts, depends = [], {}
+    names, cut = {}, {}
     for turn in turns:
         checkpoint = label.with_stem(f"{label.stem}-{max(turn)}") if len(turns) > 1 else label
         found = runner(task, max(turn), seed=seed, progress=progress, checkpoint=checkpoint)
-        made = {count: min(count, len(found)) for count in turn}
-        counts = list(dict.fromkeys(made.values()))
-        for model, (victim, starts) in experiment.victims(seed).items():
-            for perturbed in experiment.perturbed:
-                report = evaluate(
-                    data, {attack: found}, [victim], starts, counts, perturbed, progress
-                )
-                for count in turn:
-                    rows = report.runs[report.runs["flips"] == made[count]]
-                    parts.append(rows.assign(model=model, perturbed=perturbed, flips=count))
-                kept = f"perturbed pairs {'kept' if perturbed else 'left out'}"
-                depends[f"{model}, to {max(turn)} flips, {kept}"] = report.meta
+        for count in turn:
+            made = min(count, len(found))
+            names[count] = f"{attack} to {max(turn)} flips, the first {made}"
+            cut[names[count]] = found.prefix(made)
+    parts, depends = [], {}
+    for model, (victim, starts) in experiment.victims(seed).items():
+        for perturbed in experiment.perturbed:
+            report = evaluate(data, cut, [victim], starts, None, perturbed, progress)
+            for count, name in names.items():
+                rows = report.runs[report.runs["attack"] == name]
+                rows = rows.assign(attack=attack, model=model)
+                parts.append(rows.assign(perturbed=perturbed, flips=count))
+            kept = f"perturbed pairs {'kept' if perturbed else 'left out'}"
+            depends[f"{model}, {kept}"] = report.meta
     rows = pd.concat(parts, ignore_index=True).assign(seed=seed)
     rows["flips"] = rows["flips"].map(budgets)
     return rows[[*RUN_KEYS, "clean", "poisoned"]], depends
