@@ -249,7 +249,8 @@ def test_importing_the_library_leaves_plotly_alone() -> None:
         ({"a": [0.05, 0.06, 0.05], "random": [0.01, 0.01, 0.02]}, "a hurt cf more than random flips did", "95% interval 0.0390 to 0.0677."),  # noqa: E501
         ({"a": [0.02, 0.03, 0.02], "random": [0.01, 0.05, 0.02]}, "a hurt cf, but not shown to do so more than random flips", "includes 0: no difference from random is shown"),  # noqa: E501
         ({"a": [0.01, 0.01, 0.012], "random": [0.05, 0.06, 0.05]}, "a hurt cf less than random flips did", "less, 95% interval"),  # noqa: E501
-        ({"a": [0.01, -0.02, 0.02], "random": [0.0, 0.0, 0.0]}, "No harm to cf by a is shown", "which includes 0: no change is shown"),  # noqa: E501
+        ({"a": [0.01, -0.02, 0.02], "random": [0.0, 0.0, 0.0]}, "3 seeds cannot tell whether a hurt cf: try 5 or more", "which includes 0: no change is shown"),  # noqa: E501
+        ({"a": [0.01, -0.02, 0.02, 0.01, -0.01]}, "No harm to cf by a is shown", "which includes 0: no change is shown"),  # noqa: E501
         ({"a": [-0.05, -0.06, -0.05]}, "cf was better after a", "rose from"),
         ({"a": [0.05, 0.06, 0.05]}, "a hurt cf", "fell from 0.8010 to 0.7477"),
         ({"a": [0.05]}, "a on cf: one run, no interval", "one seed gives no interval"),

@@ -7,6 +7,7 @@ import pandas as pd
 
 from .summary import excesses, means
 
+FEW = 5  # seeds; with fewer an interval that includes 0 says little
 NAMES = {"accuracy": "accuracy", "auroc": "AUROC", "log_loss": "log loss"}
 
 
@@ -96,6 +97,8 @@ def _verdict(row: pd.Series, beside: pd.Series | None, attack: str, victim: str)
     if np.isnan(row["ci95"]):
         return f"{attack} on {victim}: one run, no interval"
     harm = beyond_zero(row["drop"], row["ci95"])
+    if harm == 0 and row["ci95"] > 0 and row["seeds"] < FEW:
+        return f"{row['seeds']} seeds cannot tell whether {attack} hurt {victim}: try {FEW} or more"
     if harm == 0:
         return f"No harm to {victim} by {attack} is shown"
     if harm < 0:
