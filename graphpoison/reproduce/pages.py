@@ -26,8 +26,7 @@ def section(table: Table, frame: pd.DataFrame, command: str) -> str:
     parts = [
         f"### Table {table.number}: {published.caption}",
         f"```\n$ {command}\n```",
-        f"Ours is the mean of {int(frame['seeds'].max())} seeds ± half its 95% interval; the "
-        "thesis's figure is in brackets.",
+        f"Ours is {_mean_of(int(frame['seeds'].max()))}; the thesis's figure is in brackets.",
         markdown(frame, names),
         _agreement(frame),
     ]
@@ -36,6 +35,10 @@ def section(table: Table, frame: pd.DataFrame, command: str) -> str:
     settings = dict.fromkeys(f"- `{experiment!r}`" for experiment in table.experiments)
     parts += ["Settings:", "\n".join(settings)]
     return "\n\n".join(parts) + "\n"
+
+
+def _mean_of(seeds: int) -> str:
+    return "of one seed" if seeds == 1 else f"the mean of {seeds} seeds ± half its 95% interval"
 
 
 def sizes_section(frame: pd.DataFrame) -> str:
