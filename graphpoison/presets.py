@@ -8,7 +8,7 @@ from torch_geometric.data import HeteroData
 from .attacks import MetaAttack, NewUsers, RandomAttack, SimilarUsers, random_like
 from .constraints import NoSingletons
 from .evaluate import evaluate
-from .hypergradient import Approximate, Hypergradient, Unrolled
+from .hypergradient import INTERACTIONS, NODES, Approximate, Hypergradient
 from .report import Report
 from .tasks import Recommendation
 from .victims import surrogate_victim
@@ -23,8 +23,7 @@ def metattack(
     Meta-Train, Meta-Self or Meta-Both by the objective of the task; A-Meta with
     :class:`Approximate` as ``gradient``. Of the paper's constraints, the singleton filter.
     """
-    gradient = gradient or Unrolled(steps=100, lr=0.1, momentum=0.9)
-    return MetaAttack(gradient, constraints=tuple(constraints), redraw=True)
+    return MetaAttack(gradient or NODES, constraints=tuple(constraints), redraw=True)
 
 
 def meta_attack(gradient: Hypergradient | None = None, *, flips_per_step: int = 1) -> MetaAttack:
@@ -32,7 +31,7 @@ def meta_attack(gradient: Hypergradient | None = None, *, flips_per_step: int = 
 
     The thesis leaves training open; ``gradient`` is by default what victims are trained with.
     """
-    return MetaAttack(gradient or _training(), flips_per_step, allow_removals=False, redraw=True)
+    return MetaAttack(gradient or INTERACTIONS, flips_per_step, allow_removals=False, redraw=True)
 
 
 def baseline_attack() -> RandomAttack:
@@ -98,7 +97,3 @@ def similar_users_attack(
 ) -> SimilarUsers:
     """The attack using similar users (thesis, section 3.12), by either of its methods."""
     return SimilarUsers(num_users, method, fraction, attack or meta_attack())
-
-
-def _training() -> Unrolled:
-    return Unrolled(steps=50, lr=0.05, optimizer="adam")

@@ -23,7 +23,7 @@ from .attacks import (
     random_like,
 )
 from .constraints import Constraint
-from .hypergradient import Approximate, Implicit, Unrolled
+from .hypergradient import INTERACTIONS, NODES, Approximate, Implicit, Unrolled
 from .hypergradient.training_run import TrainingRun
 from .parsing import parse_constraint
 from .perturbation import Perturbation
@@ -43,6 +43,7 @@ ATTACKS = {
     "grbcd": "GRBCD, greedy random blocks",
 }
 """Names of attacks, and what they are."""
+TO_CONVERGENCE = 1000  # steps
 _GRADIENTS: dict[str, type[TrainingRun]] = {"meta-approx": Approximate, "meta-implicit": Implicit}
 _OF_NODES = ("attack_loss", "labels", "mix", "features")
 _OF_INTERACTIONS = ("loss", "edge_type")
@@ -195,14 +196,14 @@ def build_training(interactions: bool, settings: AttackSettings) -> TrainingRun:
             "optimizer='sgd' on interactions needs lr: the loss is a mean over all pairs, so that "
             "it has to be large (hundreds)."
         )
-    usual: dict[str, Any] = {
-        "steps": 1000 if implicit else 50 if interactions else 100,
-        "lr": 0.05 if interactions else 0.1 if descent else 0.01,
-        "momentum": 0.0 if interactions or not descent else 0.9,
-        "weight_decay": 0.0,
-    }
-    given = {name: getattr(settings, name) for name in usual}
-    given = {name: usual[name] if value is None else value for name, value in given.items()}
+    usual = INTERACTIONS if interactions else NODES
+    if not interactions and not descent:
+        usual = replace(usual, lr=0.01, momentum=0.0)
+    if implicit:
+        usual = replace(usual, steps=TO_CONVERGENCE)
+    names = "steps", "lr", "momentum", "weight_decay"
+    given = {name: getattr(usual, name) for name in names}
+    given |= _given(**{name: getattr(settings, name) for name in names})
     return _GRADIENTS.get(settings.attack, Unrolled)(optimizer=optimizer, **given)
 
 

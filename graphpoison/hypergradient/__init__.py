@@ -6,8 +6,11 @@ from .implicit import Implicit
 from .meta_gradient import Flips, MetaGradient
 from .training_run import TrainingRun
 from .unrolled import Unrolled
+from .usual import INTERACTIONS, NODES
 
 __all__ = [
+    "INTERACTIONS",
+    "NODES",
     "Approximate",
     "Flips",
     "Hypergradient",

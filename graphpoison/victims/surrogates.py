@@ -1,6 +1,6 @@
 """Victims that are trained as surrogates are: recommenders, and an attack's own surrogate."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -12,7 +12,7 @@ from .._random import generator
 from ..attacks import Injection, MetaAttack
 from ..graph.adjacency import with_edge_index
 from ..graph.homogeneous import undirected_pairs
-from ..hypergradient import Hypergradient, Unrolled
+from ..hypergradient import INTERACTIONS, Hypergradient
 from ..models import RECOMMENDERS, NodeSurrogate, Recommender, recommender
 from ..tasks import NodeClassification, Recommendation, Task
 from ..tasks.recommendation import LOSSES
@@ -36,9 +36,7 @@ class RecommenderVictim(Victim):
 
     model: Recommender
     name: str
-    training: Hypergradient = field(
-        default_factory=lambda: Unrolled(steps=50, lr=0.05, optimizer="adam")
-    )
+    training: Hypergradient = INTERACTIONS
     start: int | None = None
     loss: Literal["log", "bpr"] = "log"
 
