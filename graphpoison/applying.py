@@ -2,13 +2,15 @@
 
 import copy
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
+from ._settings import digest
 from .fake_users import FakeUsers
+from .graph.adjacency import with_edge_index
 from .graph.binary import flip_binary, read_binary
 from .graph.bipartite import (
     EdgeType,
@@ -18,12 +20,71 @@ from .graph.bipartite import (
     read_interactions,
 )
 from .graph.edit import edge_attributes, flip_edges
-from .graph.homogeneous import undirected_pairs
+from .graph.homogeneous import decode, undirected_pairs
 
 if TYPE_CHECKING:
     from .perturbation import Perturbation
 
 logger = logging.getLogger(__name__)
+
+
+def edges_digest(edges: Tensor, shape: tuple[int, int]) -> str:
+    """Sixteen hexadecimal digits that tell sets of ``edges`` [2, E] of a graph of ``shape`` apart.
+
+    Of a homogeneous graph each edge comes once, smaller number first.
+    """
+    codes = edges[0] * shape[1] + edges[1]
+    return digest(torch.tensor(shape), codes.sort().values)
+
+
+Standing = Literal["attacked", "poisoned", "other", "unknown"]
+
+
+def standing(perturbation: "Perturbation", data: Data | HeteroData) -> Standing:
+    """Whether ``data`` has the edges that the flips were made on, those and all flips, or others;
+    unknown of flips that no attack of this library made."""
+    bipartite = perturbation.meta.get("edge_type")
+    if isinstance(data, HeteroData) != (bipartite is not None):
+        return "other"
+    data = with_edge_index(data)
+    if isinstance(data, Data):
+        return _standing(perturbation, undirected_pairs(data), (int(data.num_nodes or 0),) * 2)
+    kind = bipartite_edge_type(data, bipartite)
+    if perturbation.fake_users is not None:
+        data = _join(perturbation, perturbation.fake_users, data, kind)
+    found = read_interactions(data, kind)
+    return _standing(perturbation, found.positive, found.shape)
+
+
+def _standing(perturbation: "Perturbation", edges: Tensor, shape: tuple[int, int]) -> Standing:
+    known = perturbation.meta.get("edges")
+    if known is None:
+        return "unknown"
+    if known == edges_digest(edges, shape):
+        return "attacked"
+    codes, flipped = (pairs[0] * shape[1] + pairs[1] for pairs in (edges, perturbation.pairs))
+    flipped = flipped.to(codes.device)
+    kept, come = codes[~torch.isin(codes, flipped)], flipped[~torch.isin(flipped, codes)]
+    before = edges_digest(decode(torch.cat([kept, come]), shape[1]), shape)
+    return "poisoned" if known == before else "other"
+
+
+def refuse_another_graph(
+    name: str, perturbation: "Perturbation", data: Data | HeteroData, strict: bool = True
+) -> None:
+    """Raise a ValueError if the perturbation called ``name`` was made on other edges than ``data``
+    has. Unless ``strict``, a warning is enough where they are not the poisoned ones."""
+    found = standing(perturbation, data)
+    if found == "poisoned":
+        raise ValueError(f"the flips of {name!r} are in this graph already: give the clean one.")
+    if found == "other":
+        said = (
+            f"the flips of {name!r} were made on another graph: its edges were others. Data, split "
+            "or the numbers of nodes differ."
+        )
+        if strict:
+            raise ValueError(said)
+        logger.warning(said)
 
 
 def apply_to_nodes(perturbation: "Perturbation", data: Data) -> Data:
@@ -37,7 +98,7 @@ def apply_to_nodes(perturbation: "Perturbation", data: Data) -> Data:
         present, poisoned.x = read_binary(data.x, entries), flip_binary(data.x, entries)
     edges = undirected_pairs(data)
     _check_presence(perturbation, edges, num_nodes, present)
-    _check_size(perturbation, edges)
+    _recognise(perturbation, edges, (num_nodes, num_nodes))
     both = torch.cat([pairs, pairs.flip(0)], dim=1)
     attributes = edge_attributes(data._store)
     poisoned.edge_index, changed = flip_edges(data.edge_index, attributes, both, num_nodes)
@@ -55,7 +116,7 @@ def apply_to_interactions(perturbation: "Perturbation", data: HeteroData) -> Het
     pairs = perturbation.pairs.to(found.positive.device)
     _check_range(pairs, found.shape)
     _check_presence(perturbation, found.positive, found.shape[1])
-    _check_size(perturbation, found.positive)
+    _recognise(perturbation, found.positive, found.shape)
     return flip_interactions(data, kind, pairs)
 
 
@@ -92,15 +153,16 @@ def _check_presence(
         )
 
 
-def _check_size(perturbation: "Perturbation", edges: Tensor) -> None:
-    """Warn where so many ``edges`` [2, E] are more or fewer than flips of the graph attacked, or
-    their return, would leave."""
-    clean = perturbation.meta.get("num_edges")
-    if clean is not None and abs(edges.size(1) - clean) > len(perturbation):
+def _recognise(perturbation: "Perturbation", edges: Tensor, shape: tuple[int, int]) -> None:
+    """Warn where ``edges`` [2, E] are not those that the flips were made on."""
+    found = _standing(perturbation, edges, shape)
+    if found == "poisoned":
         logger.warning(
-            "these flips were made on a graph of %d edges, and this one has %d: they fit, but it "
-            "is not the graph that was attacked.",
-            *(clean, edges.size(1)),
+            "these flips were in the graph already: applied once more, they restore the one before."
+        )
+    elif found == "other":
+        logger.warning(
+            "these flips fit, but this is not the graph that was attacked: its edges are others."
         )
 
 

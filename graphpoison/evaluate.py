@@ -14,10 +14,9 @@ from tqdm.auto import tqdm
 
 from ._random import generator, numpy_generator
 from ._settings import describe, digest
+from .applying import refuse_another_graph
 from .graph import PairState, Pattern
 from .graph.adjacency import with_edge_index
-from .graph.bipartite import EdgeType, read_interactions
-from .graph.sampling import sample_pairs
 from .ledger import (
     Ledger,
     Measured,
@@ -36,6 +35,7 @@ from .provenance import SERIES, Clock, environment, graph_digest
 from .report import Report
 from .tasks import Recommendation
 from .tasks.fake_users import with_fake_users
+from .tasks.unseen_pairs import unseen_pairs
 from .victims import NodeVictim, RecommenderVictim, Victim, node_victim, recommender_victim
 
 _VICTIM_STREAM = 2**31  # keeps a victim's initialisation apart from a surrogate's of the same seed
@@ -87,8 +87,9 @@ def evaluate(
 
     Raises:
         TypeError: graph and perturbation are of different kinds.
-        ValueError: no seeds, a budget beyond an attack's own, an unknown victim; the checkpoint
-            is damaged or of another evaluation, or two victims have one name in it.
+        ValueError: no seeds, a budget beyond an attack's own, an unknown victim; ``data`` is
+            poisoned already; the checkpoint is damaged or of another evaluation, or two victims
+            have one name in it.
     """
     attacks = (
         {"attack": perturbation} if isinstance(perturbation, Perturbation) else dict(perturbation)
@@ -103,6 +104,8 @@ def evaluate(
         raise ValueError(f"seeds must be different, found {seeds}: one seed is one run.")
     if budgets is not None and not len(budgets):
         raise ValueError("budgets must be one or more numbers of flips, found none.")
+    for name, attack in attacks.items():
+        refuse_another_graph(name, attack, data, strict=False)
     prefixes = prefixes_of(attacks, budgets)
     chosen: list[Any]
     if isinstance(data, HeteroData):
@@ -209,7 +212,7 @@ def _recommenders(
         task = Recommendation(
             data, victim.model, edge_type=edge_type, candidates=flipped, loss=victim.loss
         )
-        unseen = _unseen(data, edge_type, task.state)
+        unseen = unseen_pairs(data, edge_type, task.state, numpy_generator(0, _VICTIM_STREAM))
         for seed in _distinct(seeds, victim):
             before = cache(partial(_Trained, victim, task, task.state, seed))
             for name, attacks in prefixes.items():
@@ -277,24 +280,3 @@ def _compare(
         poisoned = link_metrics(after.scores(pairs)[kept], labels[kept])
         for metric in clean:
             yield Measured(metric, name, clean[metric], poisoned[metric])
-
-
-def _unseen(
-    data: HeteroData, edge_type: EdgeType, state: PairState
-) -> tuple[Pattern, Tensor] | None:
-    """The unseen pairs with their labels; as many negatives as positives are drawn if none are
-    given."""
-    found = read_interactions(data, edge_type)
-    if found.unseen is None or not found.unseen.size(1):
-        return None
-    negative = found.unseen_negative
-    if negative is None:
-        occupied = torch.cat([state.index, found.unseen], dim=1)
-        negative = sample_pairs(
-            found.shape, found.unseen.size(1), occupied, numpy_generator(0, _VICTIM_STREAM)
-        )
-    pairs = torch.cat([found.unseen, negative], dim=1)
-    labels = torch.ones(pairs.size(1), device=pairs.device)
-    labels[found.unseen.size(1) :] = 0.0
-    order = torch.argsort(pairs[0] * found.shape[1] + pairs[1])
-    return Pattern.of(pairs[:, order], found.shape), labels[order]

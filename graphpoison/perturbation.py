@@ -49,8 +49,9 @@ class Perturbation:
             and the feature as target, added where it became 1. In a homogeneous graph each
             undirected edge is one row, source < target.
         meta: what made it: attack, task, all their ``settings`` by name, seed, budget,
-            ``num_edges`` of the clean graph, ``fingerprint``, ``shape``, ``edge_type`` (None for a
-            homogeneous graph). The same for every run of the same.
+            ``num_edges`` and ``edges`` (digits of them) of the clean graph, ``fingerprint``,
+            ``shape``, ``edge_type`` (None for a homogeneous graph). The same for every run of the
+            same.
         fake_users: users that join before the first flip; ``shape`` counts them.
         provenance: what the attack ran with: versions, device, time; how many ``flips`` it had made
             and whether it had ``finished``.
@@ -139,7 +140,8 @@ class Perturbation:
     def apply(self, data: Graph) -> Graph:
         """A new graph with the pairs and features flipped; ``data`` is untouched.
 
-        Applied to the poisoned graph, it restores the clean one, unless fake users have joined:
+        Applied to the poisoned graph, it restores the clean one and warns, as it does of any graph
+        with other edges than the one attacked. That is not so where fake users have joined:
         these have the last numbers, and zeros in the place of features. An added edge has
         ``edge_weight`` 1, also one that is put back. Edges come out sorted; both
         directions of a homogeneous graph and the reverse edge types of a bipartite one are kept in

@@ -377,17 +377,29 @@ def test_prefixes_of_a_share_are_as_long_as_its_budget() -> None:
         )
 
 
-def test_a_graph_of_another_size_is_remarked_on(caplog: pytest.LogCaptureFixture) -> None:
-    data, other = citation_graph(), citation_graph(30)
-    found = gp.MetaAttack(SHORT, allow_removals=False)(node_task(), 1)
+@pytest.mark.parametrize("bipartite", [True, False])
+def test_another_graph_is_remarked_on_where_the_flips_fit(
+    bipartite: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = interaction_graph() if bipartite else citation_graph()
+    task = link_task() if bipartite else node_task()
+    found = gp.MetaAttack(SHORT, allow_removals=False)(task, 3)
     poisoned = found.apply(data)
-    found.apply(poisoned)
     assert not caplog.records
-    source, target = found.pairs
-    joined = (other.edge_index[0] == source) & (other.edge_index[1] == target)
-    assert not joined.any()
+    found.apply(poisoned)
+    assert "they restore the one before" in caplog.text
+    with pytest.raises(ValueError, match="'attack' are in this graph already"):
+        gp.evaluate(poisoned, found, seeds=[0])
+    other = data.clone()
+    edges = other.edge_stores[0].edge_index
+    ends = edges if bipartite else edges.sort(dim=0).values
+    other.edge_stores[0].edge_index = edges[:, (ends != ends[:, :1]).any(dim=0)]  # one edge less
+    caplog.clear()
     found.apply(other)
-    assert "it is not the graph that was attacked" in caplog.text
+    assert "not the graph that was attacked: its edges are others" in caplog.text
+    caplog.clear()
+    gp.evaluate(other, found, seeds=[0], victims=[gp.CF(dim=2)] if bipartite else ["sgc"])
+    assert "were made on another graph" in caplog.text
 
 
 class Eager(gp.RandomAttack):

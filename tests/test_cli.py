@@ -247,6 +247,18 @@ def test_an_evaluation_reads_the_input_as_the_attack_did(shop: str) -> None:
     np.testing.assert_allclose(theirs["poisoned"], ours["poisoned"])
 
 
+def test_flips_of_another_table_or_split_are_refused(shop: str) -> None:
+    done("attack", shop, "--budget", "2", *SMALL)
+    evaluate = ["flips.npz", "--seeds", "1"]
+    lines = Path(shop).read_text().splitlines()
+    Path("fewer.csv").write_text("\n".join(lines[:-3]))
+    for arguments in (["fewer.csv", *evaluate], [shop, *evaluate, "--data-seed", "7"]):
+        said = refused(2, "evaluate", *arguments)
+        assert "flips" in said
+        assert "another graph" in said or "do not fit" in said
+    assert "auroc" in done("evaluate", shop, *evaluate)
+
+
 def test_an_evaluation_prints_a_table(graph: str) -> None:
     done("attack", graph, "--attack", "degree", "--budget", "3", *SMALL)
     text = done("evaluate", graph, "flips.npz", "--seeds", "2", "--victims", "sgc")
@@ -285,11 +297,11 @@ def test_random_flips_that_run_out_have_their_own_number(graph: str) -> None:
     options = ["--random", "--budgets", "2,100%", "--seeds", "1", "--victims", "sgc", "--json"]
     result = call("evaluate", graph, "flips.npz", *options)
     table = pd.DataFrame(json.loads(result.stdout)["table"])
-    assert table.query("attack == 'flips'")["flips"].tolist() == [2, len(made)]
+    assert table.query("attack == 'degree'")["flips"].tolist() == [2, len(made)]
     random = table.query("attack == 'random'")["flips"].tolist()
     assert random[0] == 2
     assert random[-1] <= len(made)
-    assert f"flips ended after {len(made)} flips: evaluated there, not at {asked}" in result.stderr
+    assert f"degree ended after {len(made)} flips: evaluated there, not at {asked}" in result.stderr
 
 
 def test_victims_that_rank(shop: str, graph: str) -> None:
@@ -435,9 +447,13 @@ def test_a_bad_file_is_refused(text: str, message: str, shop: str) -> None:
         (["attack", "shop.csv", "--edge-type", "user"], "three names"),
         (["evaluate", "shop.csv", "absent.npz"], "there is no file 'absent.npz'"),
         (["evaluate", "shop.csv", "shop.csv"], "shop.csv holds no flips"),
-        (["evaluate", "graph.pt", "flips.npz"], "flips does not fit this input"),
+        (["evaluate", "graph.pt", "flips.npz"], "does not fit this input"),
         (["evaluate", "shop.csv", "flips.npz", "--victims", "neumff"], "Did you mean 'neumf'?"),
         (["evaluate", "shop.csv", "flips.npz", "--budgets", "1,5"], "but 2 were made"),
+        (["evaluate", "shop.csv", "flips.npz", "--metric", "auc"], "Did you mean 'auroc'?"),
+        (["evaluate", "shop.csv", "flips.npz", "--victims", "cf,cf"], "has one name twice"),
+        (["attack", "notes.txt"], "a table must end in .csv"),
+        (["attack", "bare.csv"], "bare.csv has no rows"),
         (["datasets", "steem"], "Did you mean 'steam'?"),
         (["reproduce", "4.77"], "Did you mean '4.7'?"),
         (["demo", "--dataset", "synthetic-citations"], "Did you mean 'synthetic-citation'?"),
@@ -453,6 +469,8 @@ def test_mistakes_get_one_line(
 @pytest.fixture
 def mistaken(shop: str) -> None:
     Path("empty.csv").touch()
+    Path("bare.csv").write_text("user,item\n")
+    Path("notes.txt").write_text("user,item\n1,2\n")
     Path("headless.csv").write_text("1,2\n1,3\n2,3\n")
     torch.save(citation_graph(), "pickle.pt")
     done("attack", shop, "--attack", "random", "--budget", "2")
@@ -532,13 +550,18 @@ def test_no_output_is_written_over_an_input_or_another_output(shop: str) -> None
     attack = ["attack", shop, "--budget", "3", *SMALL]
     assert "would be written over" in refused(2, *attack, "--export", shop)
     assert "would be written over" in refused(2, *attack, "--out", shop)
-    assert "would be written over" in refused(2, *attack, "--save-config", "flips.npz")
+    assert "two outputs" in refused(2, *attack, "--save-config", "flips.npz")
     done(*attack, "--export", "poisoned.csv")
     evaluate = ["evaluate", shop, "flips.npz", "--seeds", "1"]
     for option in ("--csv", "--html", "--latex", "--plot"):
-        assert "would be written over" in refused(2, *evaluate, option, shop)
-    assert "would be written over" in refused(2, *evaluate, "--csv", "flips.npz")
-    assert "would be written over" in refused(2, *evaluate, "--csv", "t.csv", "--html", "./t.csv")
+        assert "would be written over the input" in refused(2, *evaluate, option, shop)
+    assert "would be written over the input" in refused(2, *evaluate, "--csv", "flips.npz")
+    assert "two outputs" in refused(2, *evaluate, "--csv", "t.csv", "--html", "./t.csv")
+    assert "must end in .html or .htm" in refused(2, *evaluate, "--html", "t.csv")
+    assert "must end in .png or .svg or .pdf" in refused(2, *evaluate, "--plot", "t.gif")
+    done(*evaluate, "--csv", "t.csv", "--html", "t.html")
+    assert "t.csv is there already" in refused(2, *evaluate, "--csv", "t.csv")
+    done(*evaluate, "--csv", "t.csv", "--overwrite")
     assert Path(shop).read_bytes() == before
     assert "--overwrite" in refused(2, *attack, "--out", "b.npz", "--export", "poisoned.csv")
     done(*attack, "--out", "b.npz", "--export", "poisoned.csv", "--overwrite")

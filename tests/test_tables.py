@@ -86,6 +86,10 @@ def test_guessed_columns_are_warned_of(tmp_path: Path, caplog: pytest.LogCapture
     caplog.clear()
     assert read_pairs(path, user="who", item="what") == [(3, 4)]
     assert read_pairs(path, header=False, user=1, item=2) == [("who", "what"), ("3", "4")]
+    assert not caplog.records
+    assert read_pairs(path, header=False)[0] == ("date", "who")
+    assert "by their places" in caplog.text
+    caplog.clear()
     spelt = written(tmp_path / "b.csv", "date,ItemID,User Id\n2020,3,4\n")
     assert read_pairs(spelt) == [(4, 3)]
     assert not caplog.records
@@ -112,9 +116,9 @@ def test_ids_that_only_look_like_numbers_stay_apart(tmp_path: Path) -> None:
         ("user,item\n1,2\n", {"item": 2}, "item=2 is no column"),
         ("user,item\n1,2\n", {"item": -1}, "item must be at least 0"),
         ("user\n1\n", {}, "item=1 is no column"),
-        ("rating,user\n1,2\n", {}, "both column 'user'"),
+        ("rating,user\n1,2\n", {}, "user='user' and item='user' are one column"),
         ("user,item,who\n1,2,3\n", {"user": "who"}, "has a column 'user' besides"),
-        ("user,item\n1,2\n,3\n", {}, "1 missing ids"),
+        ("user,item\n1,2\n,3\n", {}, "1 missing ids in 2 rows, first in row 2"),
         ("user,item\n1,2,3\n1,2,3\n", {}, "is no table with ','"),
         ("user,item\n1,2\n1,2,3\n", {}, "is no table with ','"),
         ("", {}, "is empty"),
@@ -126,6 +130,13 @@ def test_bad_tables_are_named(
     path = written(tmp_path / "a.csv", text)
     with pytest.raises(ValueError, match=message):
         gp.datasets.read_interactions(path, **options)
+
+
+def test_a_table_in_another_encoding_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("user,item\nRené,2\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"a\.csv is not in UTF-8"):
+        gp.datasets.read_interactions(path)
 
 
 def test_an_absent_table_and_a_position_that_is_none(tmp_path: Path) -> None:

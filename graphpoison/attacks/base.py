@@ -17,6 +17,7 @@ from .._checks import positive_int
 from .._logging import said_once
 from .._random import generator
 from .._settings import describe, digest
+from ..applying import edges_digest
 from ..budget import Budget
 from ..constraints import Constraint, Predicate
 from ..graph import PairState
@@ -162,6 +163,7 @@ def _meta(task: Task, limit: int, seed: int, by: object, start: Params) -> dict[
         "seed": seed,
         "budget": limit,
         "num_edges": task.state.num_edges,
+        "edges": edges_digest(task.state.index[:, task.state.clean > 0], task.state.shape),
         "shape": list(task.state.shape),
         "edge_type": task.edge_type,
         "fingerprint": fingerprint(task.state, *task.inputs_digested(), *latent),

@@ -26,6 +26,11 @@ def random_like(attack: Attack | Injection) -> RandomAttack | Injection:
         if isinstance(attack, SimilarUsers) and attack.method == "kmeans":
             changed["training"] = attack.training or attack.gradient
         return replace(attack, **changed)  # type: ignore[type-var]
+    if not isinstance(attack, Attack):
+        raise TypeError(
+            f"attack must be an attack such as MetaAttack(), found {type(attack).__name__}: flips "
+            "do not say what may be flipped."
+        )
     return RandomAttack(tuple(attack.constraints), *kinds_of(attack))
 
 

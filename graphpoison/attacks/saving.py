@@ -53,7 +53,7 @@ def refuse_another_run(
     says anything."""
     wanted, there = (json.loads(json.dumps(part)) for part in (meta, found.meta))
     for name, value in wanted.items():
-        if name in ("attack", "task"):  # say in words what the settings say by name
+        if name in ("attack", "task", "edges"):  # settings and the fingerprint say it better
             continue
         different = differences(there.get(name), value, "" if name == "settings" else name)
         if different:

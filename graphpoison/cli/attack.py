@@ -31,6 +31,7 @@ from .output import bars, logs, show_counts, show_json
 
 logger = logging.getLogger(__name__)
 
+DEFAULT_OUT = "flips.npz"
 COMMAND = "command"
 """Where the flips' ``meta`` says how they were asked for, so that ``evaluate`` need not be told."""
 
@@ -84,7 +85,7 @@ def attack(
     overwrite: shared.Overwrite = False,
     config: shared.Config = None,
     debug: shared.Debug = False,
-    out: chosen.Out = Path("flips.npz"),
+    out: chosen.Out = Path(DEFAULT_OUT),
     export: chosen.Export = None,
     as_json: shared.Json = False,
     save_to: shared.SaveConfig = None,

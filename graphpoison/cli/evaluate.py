@@ -8,8 +8,10 @@ from typing import Annotated, Any
 import typer
 from torch_geometric.data import Data, HeteroData
 
+from .._checks import choice
 from .._io import atomic_write
 from .._settings import known_fields
+from ..applying import refuse_another_graph
 from ..budget import part_of
 from ..datasets.source import Reading
 from ..evaluate import evaluate
@@ -19,16 +21,25 @@ from ..parsing import parse_budget
 from ..perturbation import Perturbation
 from ..registry import AttackSettings, random_beside
 from ..report import Report
+from ..report.summary import LABELS
 from ..tasks.recommendation import LOSSES
 from ..victims import NODE_VICTIMS, node_victim, recommender_victim
 from . import options as shared
-from .attack import COMMAND
+from .attack import COMMAND, DEFAULT_OUT
 from .config import save_config
 from .errors import Interrupted, usage
-from .files import check_apart, check_writable, checkpoint_beside, fresh_or_resumed
+from .files import (
+    check_apart,
+    check_output,
+    check_writable,
+    checkpoint_beside,
+    fresh_or_resumed,
+)
 from .output import bars, logs, show_json, show_table
 
 VICTIMS, RANDOM = "Victims", "random"
+OUTPUTS = ([".html", ".htm"], [".png", ".svg", ".pdf"], [".tex"], [".csv"])
+"""How the files may end that hold the page, the figure, the table for a paper and the table."""
 EPILOG = "Example: graphpoison evaluate shop.csv flips.npz --random --html report.html"
 
 
@@ -138,7 +149,11 @@ def evaluate_command(
             chosen = _victims(data, victims, loss)
             counts = _budgets(budgets, attacks)
             _check_fit(data, attacks)
+            metric = metric or default_metric(data)
+            choice("metric", metric, LABELS if isinstance(data, HeteroData) else ["accuracy"])
             check_apart([input, *flips], html, plot, latex, csv, save_to)
+            for path, kinds in zip((html, plot, latex, csv), OUTPUTS, strict=True):
+                check_output(path, kinds, overwrite or resume)
             check_writable(html, plot, latex, csv, save_to)
             runs = checkpoint_beside(flips[0], ".csv")
             fresh_or_resumed(runs, resume, overwrite)
@@ -164,7 +179,7 @@ def evaluate_command(
                 f"interrupted: {runs} holds the finished runs; the same command with --resume "
                 "goes on."
             ) from error
-        files = write_files(report, html, plot, metric or default_metric(data), latex, csv)
+        files = write_files(report, html, plot, metric, latex, csv)
         runs.unlink(missing_ok=True)
     if as_json:
         show_json({"table": report.table, "files": files})
@@ -200,17 +215,23 @@ def write_files(
 
 
 def _load(paths: Sequence[Path]) -> dict[str, Perturbation]:
-    names = [path.stem for path in paths]
-    unique = len(set(names)) == len(names) and RANDOM not in names
-    found = {}
-    for name, path in zip(names if unique else map(str, paths), paths, strict=True):
+    """The flips by the names of their files, a file of the default name by that of its attack."""
+    found = []
+    for path in paths:
         if not path.is_file():
             raise FileNotFoundError(f"there is no file {str(path)!r}.")
         try:
-            found[name] = Perturbation.load(path)
+            found.append(Perturbation.load(path))
         except Exception as error:
             raise ValueError(f"{path} holds no flips: {error}") from error
-    return found
+    names = [
+        str(_record(attack, "settings").get("attack", path.stem))
+        if path.name == DEFAULT_OUT
+        else path.stem
+        for path, attack in zip(paths, found, strict=True)
+    ]
+    unique = len(set(names)) == len(names) and RANDOM not in names
+    return dict(zip(names if unique else map(str, paths), found, strict=True))
 
 
 def _record(attack: Perturbation, part: str) -> Mapping[str, Any]:
@@ -236,6 +257,8 @@ def _victims(data: Data | HeteroData, names: str | None, loss: Any) -> list[Any]
     if names is None and loss is None:
         return None
     listed = [name.strip() for name in (names or "cf").split(",")]
+    if len(set(listed)) < len(listed):
+        raise ValueError(f"victims={names!r} has one name twice.")
     if isinstance(data, Data):
         return [node_victim(name) for name in listed]
     victims = [recommender_victim(name) for name in listed]
@@ -263,6 +286,7 @@ def _budgets(text: str | None, attacks: Mapping[str, Perturbation]) -> list[int]
 def _check_fit(data: Data | HeteroData, attacks: Mapping[str, Perturbation]) -> None:
     for name, attack in attacks.items():
         try:
+            refuse_another_graph(name, attack, data)
             attack.apply(data)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{name} does not fit this input: {error}") from error

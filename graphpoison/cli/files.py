@@ -37,8 +37,10 @@ def check_apart(inputs: Sequence[str | Path], *outputs: Path | None) -> None:
         if path is None:
             continue
         other = taken.get(path.resolve())
+        if other in [str(given) for given in inputs]:
+            raise WrongUsage(f"{path} would be written over the input {other}: name another.")
         if other is not None:
-            raise WrongUsage(f"{path} would be written over {other}: give it another name.")
+            raise WrongUsage(f"two outputs would be written to {path}: name another for one.")
         taken[path.resolve()] = str(path)
 
 
@@ -74,6 +76,13 @@ def checkpoint_of(out: Path, resume: bool, overwrite: bool) -> Path:
     if out.exists() and not overwrite and not checkpoint.exists():
         raise WrongUsage(f"{out} is there already: name another --out, or give --overwrite.")
     return checkpoint
+
+
+def check_output(path: Path | None, kinds: Sequence[str], overwrite: bool) -> None:
+    """Refuse a name that says the file is something else, and to replace one."""
+    if path is not None and path.suffix.lower() not in kinds:
+        raise WrongUsage(f"{path} must end in {' or '.join(kinds)}.")
+    check_new(path, overwrite)
 
 
 def check_export(path: Path | None, data: Data | HeteroData) -> None:

@@ -4,6 +4,7 @@ import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 from torch_geometric.data import Data, HeteroData
 
 from .._checks import choice
@@ -71,7 +72,10 @@ def open_graph(
         if kind == GRAPH:
             return _of_graph(path, reading)
         if path.exists():
-            choice("the suffix of the input", kind, [*TABLES, GRAPH])
+            raise ValueError(
+                f"{path} ends in {kind!r}; a table must end in {', '.join(TABLES)} (or these and "
+                f".gz), a graph in {GRAPH}: rename it if it is one."
+            )
     _refuse_columns(source, reading)
     share = reading.test_fraction
     options = {} if share is None else {"test_fraction": share}
@@ -81,8 +85,11 @@ def open_graph(
 def _of_table(path: Path, reading: Reading) -> HeteroData:
     header = reading.header is not False
     frame = read_interactions(path, reading.user, reading.item, header=header)
+    if frame.empty:
+        raise ValueError(f"{path} has no rows; give at least one interaction.")
     if reading.rating is not None and reading.min_rating is not None:
         frame.columns = frame.columns.map(str)
+        _check_numbers(path, frame, reading.rating)
         rows, frame = len(frame), at_least(frame, reading.rating, reading.min_rating)
         if frame.empty:
             raise ValueError(
@@ -90,6 +97,17 @@ def _of_table(path: Path, reading: Reading) -> HeteroData:
             )
     share = 0.2 if reading.test_fraction is None else reading.test_fraction
     return from_interactions(frame, test_fraction=share, seed=reading.seed or 0)
+
+
+def _check_numbers(path: Path, frame: pd.DataFrame, column: str) -> None:
+    choice("rating", column, frame.columns)
+    values = frame[column]
+    if values.dtype == object or not pd.api.types.is_numeric_dtype(values):
+        wrong = values[pd.to_numeric(values, errors="coerce").isna() & (values != "")]
+        raise ValueError(
+            f"rating={column!r} of {path} is no number in {len(wrong)} of {len(values)} rows, first"
+            f" {wrong.iloc[0]!r} in row {wrong.index[0] + 1}: mend them, or choose another column."
+        )
 
 
 def _of_graph(path: Path, reading: Reading) -> Data | HeteroData:

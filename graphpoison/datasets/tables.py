@@ -4,7 +4,8 @@ import gzip
 import logging
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -52,12 +53,13 @@ def read_interactions(
             have the same number of fields; the file is empty, or without the header it should have.
     """
     path = Path(path)
-    first = _first_line(path)
-    if not first.strip():
-        raise ValueError(f"{path} is empty or starts with an empty line; give a table.")
-    if lists:
-        return _read_lists(path)
-    frame = _read_table(path, separator or _separator(path, first), header)
+    with _in_utf8(path):
+        first = _first_line(path)
+        if not first.strip():
+            raise ValueError(f"{path} is empty or starts with an empty line; give a table.")
+        if lists:
+            return _read_lists(path)
+        frame = _read_table(path, separator or _separator(path, first), header)
     columns = list(frame.columns)
     if header and all(map(_is_number, columns)):
         raise ValueError(
@@ -68,15 +70,15 @@ def read_interactions(
     items = _place("item", item, columns, default=1)
     if users == items:
         raise ValueError(
-            f"user and item are both column {columns[users]!r} of {path}, which has {columns}; "
-            "name two columns."
+            f"user={columns[users]!r} and item={columns[items]!r} are one column of {path}; name "
+            f"two of {columns}."
         )
     guessed = any(
         wanted is None and not _usual(argument, columns)
         for argument, wanted in (("user", user), ("item", item))
     )
     chosen = columns[users], columns[items]
-    if guessed and header and len(columns) > 2:
+    if guessed and len(columns) > 2:
         logger.warning(
             "%s: users are %r, items are %r, by their places; if that is wrong, name them by user= "
             "and item= (--user-column, --item-column).",
@@ -107,6 +109,17 @@ def _open(path: Path) -> IO[str]:
     if path.suffix == ".gz":
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")
+
+
+@contextmanager
+def _in_utf8(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not in UTF-8 ({error.reason}: {error.object[error.start : error.end]!r}); "
+            "save it so."
+        ) from error
 
 
 def _first_line(path: Path) -> str:
@@ -177,7 +190,8 @@ def _ids(argument: str, column: "pd.Series[str]", path: Path) -> pd.Series:
     if missing:
         raise ValueError(
             f"column {argument}={column.name!r} of {path} has {missing} missing ids in "
-            f"{len(column)} rows; drop these rows or fill them in."
+            f"{len(column)} rows, first in row {int((column == '').argmax()) + 1}; drop these rows "
+            "or fill them in."
         )
     ids = np.asarray(distinct, dtype=object)
     if all(_is_integer(text) for text in ids):

@@ -85,6 +85,8 @@ def bipartite_edge_type(data: HeteroData, edge_type: EdgeType | None = None) -> 
         if len(forward) != 1:
             raise ValueError(f"edge_type must be given: data has {forward}.")
         edge_type = forward[0]
+    if isinstance(edge_type, str) or len(edge_type) != 3:
+        raise ValueError(f"edge_type={edge_type!r} must be three names, such as {present[0]}.")
     edge_type = (edge_type[0], edge_type[1], edge_type[2])
     if edge_type not in present:
         raise ValueError(f"edge_type={edge_type} is not in data, which has {present}.")

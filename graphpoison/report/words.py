@@ -59,6 +59,9 @@ def headline(runs: pd.DataFrame, metric: str, split: str, baseline: str | None) 
     sentences = [_change(row, attack, victim), _drop(row)]
     if beside is not None and baseline is not None:
         sentences.append(_comparison(beside, rows[baseline]))
+    others = ours["victim"].nunique() - 1
+    if others:
+        sentences.append(f"Of {others} more victim{'s'[: others > 1]} the table tells.")
     return Headline(_verdict(row, beside, attack, victim), tuple(sentences))
 
 

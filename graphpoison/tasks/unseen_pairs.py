@@ -1,0 +1,31 @@
+"""Pairs that a recommender is tested on."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from ..graph import PairState, Pattern
+from ..graph.bipartite import EdgeType, read_interactions
+from ..graph.sampling import sample_pairs
+
+
+def unseen_pairs(
+    data: HeteroData, edge_type: EdgeType, state: PairState, rng: np.random.Generator
+) -> tuple[Pattern, Tensor] | None:
+    """The unseen pairs of ``data`` with their labels [K], sorted; None if there are none.
+
+    As many negatives as positives are drawn, outside ``state``, if none are given.
+    """
+    found = read_interactions(data, edge_type)
+    if found.unseen is None or not found.unseen.size(1):
+        return None
+    negative = found.unseen_negative
+    if negative is None:
+        occupied = torch.cat([state.index, found.unseen], dim=1)
+        negative = sample_pairs(found.shape, found.unseen.size(1), occupied, rng)
+    pairs = torch.cat([found.unseen, negative], dim=1)
+    labels = torch.ones(pairs.size(1), device=pairs.device)
+    labels[found.unseen.size(1) :] = 0.0
+    order = torch.argsort(pairs[0] * found.shape[1] + pairs[1])
+    return Pattern.of(pairs[:, order], found.shape), labels[order]
