@@ -250,7 +250,7 @@ def test_names_are_known_and_others_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="there is no file"):
         open_graph(tmp_path / "absent.csv")
     (tmp_path / "notes.md").write_text("x")
-    with pytest.raises(ValueError, match="a table must end in .csv"):
+    with pytest.raises(ValueError, match=r"a table must end in \.csv"):
         open_graph(tmp_path / "notes.md")
     with pytest.raises(ValueError, match="no table"):
         open_graph("synthetic-citation", Reading(user="a"))
