@@ -144,7 +144,8 @@ def test_finished_flips_are_not_lost(shop: str) -> None:
 
 
 INTERRUPTED = """
-import importlib, time
+import importlib, signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in case the tests run in the background
 for name in ("graphpoison.attacks.base", "graphpoison.attacks.saving"):
     try:
         importlib.import_module(name).SAVE_EVERY_SECONDS = 0.0
