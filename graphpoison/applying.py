@@ -2,6 +2,7 @@
 
 import copy
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -20,7 +21,7 @@ from .graph.bipartite import (
     read_interactions,
 )
 from .graph.edit import edge_attributes, flip_edges
-from .graph.homogeneous import decode, undirected_pairs
+from .graph.homogeneous import undirected_pairs
 
 if TYPE_CHECKING:
     from .perturbation import Perturbation
@@ -40,51 +41,56 @@ def edges_digest(edges: Tensor, shape: tuple[int, int]) -> str:
 Standing = Literal["attacked", "poisoned", "other", "unknown"]
 
 
-def standing(perturbation: "Perturbation", data: Data | HeteroData) -> Standing:
-    """Whether ``data`` has the edges that the flips were made on, those and all flips, or others;
-    unknown of flips that no attack of this library made."""
-    bipartite = perturbation.meta.get("edge_type")
-    if isinstance(data, HeteroData) != (bipartite is not None):
-        return "other"
-    data = with_edge_index(data)
-    if isinstance(data, Data):
-        return _standing(perturbation, undirected_pairs(data), (int(data.num_nodes or 0),) * 2)
-    kind = bipartite_edge_type(data, bipartite)
-    if perturbation.fake_users is not None:
-        data = _join(perturbation, perturbation.fake_users, data, kind)
-    found = read_interactions(data, kind)
-    return _standing(perturbation, found.positive, found.shape)
-
-
 def _standing(perturbation: "Perturbation", edges: Tensor, shape: tuple[int, int]) -> Standing:
+    """Whether ``edges`` [2, E] are those that the flips were made on, those and all flips, or
+    others; unknown of flips that no attack of this library made."""
     known = perturbation.meta.get("edges")
     if known is None:
         return "unknown"
     if known == edges_digest(edges, shape):
         return "attacked"
-    codes, flipped = (pairs[0] * shape[1] + pairs[1] for pairs in (edges, perturbation.pairs))
-    flipped = flipped.to(codes.device)
-    kept, come = codes[~torch.isin(codes, flipped)], flipped[~torch.isin(flipped, codes)]
-    before = edges_digest(decode(torch.cat([kept, come]), shape[1]), shape)
-    return "poisoned" if known == before else "other"
+    before, _ = flip_edges(edges, {}, perturbation.pairs.to(edges.device), shape[1])
+    return "poisoned" if known == edges_digest(before, shape) else "other"
 
 
 def refuse_another_graph(
-    name: str, perturbation: "Perturbation", data: Data | HeteroData, strict: bool = True
+    attacks: "Mapping[str, Perturbation]", data: Data | HeteroData, strict: bool = True
 ) -> None:
-    """Raise a ValueError if the perturbation called ``name`` was made on other edges than ``data``
-    has. Unless ``strict``, a warning is enough where they are not the poisoned ones."""
-    found = standing(perturbation, data)
-    if found == "poisoned":
-        raise ValueError(f"the flips of {name!r} are in this graph already: give the clean one.")
-    if found == "other":
-        said = (
-            f"the flips of {name!r} were made on another graph: its edges were others. Data, split "
-            "or the numbers of nodes differ."
-        )
-        if strict:
-            raise ValueError(said)
-        logger.warning(said)
+    """Raise a ValueError if one of ``attacks`` by name was made on other edges than ``data`` has.
+    Unless ``strict``, a warning is enough where they are not the poisoned ones."""
+    data = with_edge_index(data)
+    read: dict[tuple[int, EdgeType | None], tuple[Tensor, tuple[int, int]]] = {}
+    for name, attack in attacks.items():
+        kind = attack.meta.get("edge_type")
+        found: Standing = "other"
+        if isinstance(data, HeteroData) == (kind is not None):
+            key = id(attack.fake_users), kind  # which prefixes of one attack share
+            if key not in read:
+                read[key] = _edges(attack, data)
+            found = _standing(attack, *read[key])
+        if found == "poisoned":
+            raise ValueError(
+                f"the flips of {name!r} are in this graph already: give the clean one."
+            )
+        if found == "other":
+            said = (
+                f"the flips of {name!r} were made on another graph: its edges were others. Data, "
+                "split or the numbers of nodes differ."
+            )
+            if strict:
+                raise ValueError(said)
+            logger.warning(said)
+
+
+def _edges(perturbation: "Perturbation", data: Data | HeteroData) -> tuple[Tensor, tuple[int, int]]:
+    """The edges of ``data``, with those of fake users, and its shape."""
+    if isinstance(data, Data):
+        return undirected_pairs(data), (int(data.num_nodes or 0),) * 2
+    kind = bipartite_edge_type(data, perturbation.meta["edge_type"])
+    if perturbation.fake_users is not None:
+        data = _join(perturbation, perturbation.fake_users, data, kind)
+    found = read_interactions(data, kind)
+    return found.positive, found.shape
 
 
 def apply_to_nodes(perturbation: "Perturbation", data: Data) -> Data:

@@ -104,8 +104,7 @@ def evaluate(
         raise ValueError(f"seeds must be different, found {seeds}: one seed is one run.")
     if budgets is not None and not len(budgets):
         raise ValueError("budgets must be one or more numbers of flips, found none.")
-    for name, attack in attacks.items():
-        refuse_another_graph(name, attack, data, strict=False)
+    refuse_another_graph(attacks, data, strict=False)
     prefixes = prefixes_of(attacks, budgets)
     chosen: list[Any]
     if isinstance(data, HeteroData):

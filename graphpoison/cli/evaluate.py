@@ -286,7 +286,7 @@ def _budgets(text: str | None, attacks: Mapping[str, Perturbation]) -> list[int]
 def _check_fit(data: Data | HeteroData, attacks: Mapping[str, Perturbation]) -> None:
     for name, attack in attacks.items():
         try:
-            refuse_another_graph(name, attack, data)
+            refuse_another_graph({name: attack}, data)
             attack.apply(data)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{name} does not fit this input: {error}") from error

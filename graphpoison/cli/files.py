@@ -32,16 +32,17 @@ def check_writable(*paths: Path | None) -> None:
 
 def check_apart(inputs: Sequence[str | Path], *outputs: Path | None) -> None:
     """Refuse to write over what is read, or one output over another."""
-    taken = {Path(path).resolve(): str(path) for path in inputs}
+    read = {Path(path).resolve(): path for path in inputs}
+    written: set[Path] = set()
     for path in outputs:
         if path is None:
             continue
-        other = taken.get(path.resolve())
-        if other in [str(given) for given in inputs]:
-            raise WrongUsage(f"{path} would be written over the input {other}: name another.")
-        if other is not None:
+        place = path.resolve()
+        if place in read:
+            raise WrongUsage(f"{path} would be written over the input {read[place]}: name another.")
+        if place in written:
             raise WrongUsage(f"two outputs would be written to {path}: name another for one.")
-        taken[path.resolve()] = str(path)
+        written.add(place)
 
 
 def check_new(path: Path | None, overwrite: bool) -> None:

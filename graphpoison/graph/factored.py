@@ -95,18 +95,16 @@ class FactoredGradient:
 
     def _picked(self, pairs: Tensor) -> Tensor:
         """The same, from every tile that holds one of ``pairs``."""
-        rows, cols = self.shape
-        height = max(1, TILE_ENTRIES // max(cols, 1))
         source, order = pairs[0].sort()
         target = pairs[1][order]
-        edges = torch.arange(0, rows + height, height, device=source.device)
-        bounds = torch.searchsorted(source, edges).tolist()
+        edges = self._tile_rows()
+        bounds = torch.searchsorted(source, torch.tensor(edges, device=source.device)).tolist()
         values = self.left.new_empty(pairs.size(1))
-        for number, (low, high) in enumerate(pairwise(bounds)):
-            start = number * height
+        tiles = zip(pairwise(edges), pairwise(bounds), strict=True)
+        for (start, stop), (low, high) in tiles:
             if low < high:
                 first = start if self.upper else 0
-                block = self._block(start, min(start + height, rows), first)
+                block = self._block(start, stop, first)
                 found = block[source[low:high] - start, target[low:high] - first]
                 values[order[low:high]] = found
         return values
@@ -132,16 +130,15 @@ class FactoredGradient:
         Returns:
             values [k'] decreasing and pairs [2, k'], with k' <= k where fewer are left.
         """
-        rows, cols = self.shape
+        cols = self.shape[1]
         best = self.left.new_empty(0)
         codes = excluded.new_empty(0)
-        height = max(1, TILE_ENTRIES // max(cols, 1))
-        starts = range(0, rows, height)
-        limits = torch.tensor([*starts, rows], device=excluded.device) * cols
+        edges = self._tile_rows()
+        limits = torch.tensor(edges, device=excluded.device) * cols
         bounds = torch.searchsorted(excluded, limits).tolist()
-        for number, start in enumerate(starts):
-            skip = excluded[bounds[number] : bounds[number + 1]]
-            tile, first = self._tile(start, min(start + height, rows), skip, admissible)
+        tiles = zip(pairwise(edges), pairwise(bounds), strict=True)
+        for (start, stop), (low, high) in tiles:
+            tile, first = self._tile(start, stop, excluded[low:high], admissible)
             width = cols - first
             values, position = _largest(tile.flatten(), k)
             row = torch.div(position, width, rounding_mode="floor") + start
@@ -151,6 +148,11 @@ class FactoredGradient:
         found = best > -torch.inf
         best, codes = best[found], codes[found]
         return best, torch.stack([torch.div(codes, cols, rounding_mode="floor"), codes % cols])
+
+    def _tile_rows(self) -> list[int]:
+        """The rows at which tiles begin, and the number of rows."""
+        rows, cols = self.shape
+        return [*range(0, rows, max(1, TILE_ENTRIES // max(cols, 1))), rows]
 
     def _tile(
         self, start: int, stop: int, skip: Tensor, admissible: Admissible | None

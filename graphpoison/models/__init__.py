@@ -30,16 +30,19 @@ def node_surrogate(surrogate: str | nn.Module | NodeSurrogate) -> NodeSurrogate:
     return NODE_SURROGATES[choice("surrogate", surrogate, NODE_SURROGATES)]()
 
 
-def recommender(surrogate: str | nn.Module | Recommender) -> Recommender:
+def recommender(
+    surrogate: str | nn.Module | Recommender, argument: str = "surrogate"
+) -> Recommender:
     """A recommender from its name, from settings such as ``CF(dim=8)``, or a module.
 
     ``"mlp"`` is CF with a feed-forward head in the place of the dot product.
+    ``argument`` is what errors call it.
     """
     if isinstance(surrogate, Recommender):
         return surrogate
     if isinstance(surrogate, nn.Module):
         return ModuleRecommender(surrogate)
-    return RECOMMENDERS[choice("surrogate", surrogate, RECOMMENDERS)]()
+    return RECOMMENDERS[choice(argument, surrogate, RECOMMENDERS)]()
 
 
 __all__ = [

@@ -13,7 +13,7 @@ from ..attacks import Injection, MetaAttack
 from ..graph.adjacency import with_edge_index
 from ..graph.homogeneous import undirected_pairs
 from ..hypergradient import INTERACTIONS, Hypergradient
-from ..models import RECOMMENDERS, NodeSurrogate, Recommender, recommender
+from ..models import NodeSurrogate, Recommender, recommender
 from ..tasks import NodeClassification, Recommendation, Task
 from ..tasks.recommendation import LOSSES
 from .base import NodeVictim, Victim
@@ -97,8 +97,6 @@ def recommender_victim(victim: str | RecommenderVictim | Recommender) -> Recomme
     """A victim from its name (``"cf"``, ``"neumf"``, ...) or from settings."""
     if isinstance(victim, RecommenderVictim):
         return victim
-    if isinstance(victim, str):
-        choice("victim", victim, RECOMMENDERS)
-    model = recommender(victim)
+    model = recommender(victim, "victim")
     name = victim if isinstance(victim, str) else repr(model)
     return RecommenderVictim(model, name)
