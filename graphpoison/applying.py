@@ -53,21 +53,29 @@ def _standing(perturbation: "Perturbation", edges: Tensor, shape: tuple[int, int
     return "poisoned" if known == edges_digest(before, shape) else "other"
 
 
+def refuse_other_kind(perturbation: "Perturbation", data: object) -> None:
+    """Raise a TypeError unless ``data`` is of the kind attacked."""
+    kind = Data if perturbation.meta.get("edge_type") is None else HeteroData
+    if not isinstance(data, kind):
+        raise TypeError(
+            f"data must be {kind.__name__}, the kind attacked; found {type(data).__name__}."
+        )
+
+
 def refuse_another_graph(
     attacks: "Mapping[str, Perturbation]", data: Data | HeteroData, strict: bool = True
 ) -> None:
-    """Raise a ValueError if one of ``attacks`` by name was made on other edges than ``data`` has.
-    Unless ``strict``, a warning is enough where they are not the poisoned ones."""
+    """Raise a ValueError if one of ``attacks`` by name was made on other edges than ``data`` has,
+    a TypeError if on another kind of graph. Unless ``strict``, a warning is enough where the edges
+    are not the poisoned ones."""
     data = with_edge_index(data)
     read: dict[tuple[int, EdgeType | None], tuple[Tensor, tuple[int, int]]] = {}
     for name, attack in attacks.items():
-        kind = attack.meta.get("edge_type")
-        found: Standing = "other"
-        if isinstance(data, HeteroData) == (kind is not None):
-            key = id(attack.fake_users), kind  # which prefixes of one attack share
-            if key not in read:
-                read[key] = _edges(attack, data)
-            found = _standing(attack, *read[key])
+        refuse_other_kind(attack, data)
+        key = id(attack.fake_users), attack.meta.get("edge_type")  # which prefixes of one share
+        if key not in read:
+            read[key] = _edges(attack, data)
+        found = _standing(attack, *read[key])
         if found == "poisoned":
             raise ValueError(
                 f"the flips of {name!r} are in this graph already: give the clean one."
@@ -93,8 +101,8 @@ def _edges(perturbation: "Perturbation", data: Data | HeteroData) -> tuple[Tenso
     return found.positive, found.shape
 
 
-def apply_to_nodes(perturbation: "Perturbation", data: Data) -> Data:
-    """See :meth:`graphpoison.Perturbation.apply`."""
+def apply_to_nodes(perturbation: "Perturbation", data: Data, warn: bool = True) -> Data:
+    """See :meth:`graphpoison.Perturbation.apply`. Without ``warn``, any graph that fits will do."""
     num_nodes = int(data.num_nodes or 0)
     pairs = perturbation.pairs.to(data.edge_index.device)
     _check_range(pairs, (num_nodes, num_nodes))
@@ -104,7 +112,8 @@ def apply_to_nodes(perturbation: "Perturbation", data: Data) -> Data:
         present, poisoned.x = read_binary(data.x, entries), flip_binary(data.x, entries)
     edges = undirected_pairs(data)
     _check_presence(perturbation, edges, num_nodes, present)
-    _recognise(perturbation, edges, (num_nodes, num_nodes))
+    if warn:
+        _recognise(perturbation, edges, (num_nodes, num_nodes))
     both = torch.cat([pairs, pairs.flip(0)], dim=1)
     attributes = edge_attributes(data._store)
     poisoned.edge_index, changed = flip_edges(data.edge_index, attributes, both, num_nodes)

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from ._random import generator, numpy_generator
 from ._settings import describe, digest
-from .applying import refuse_another_graph
+from .applying import apply_to_nodes, refuse_another_graph
 from .graph import PairState, Pattern
 from .graph.adjacency import with_edge_index
 from .ledger import (
@@ -176,7 +176,7 @@ def _classifiers(
     if getattr(data, "test_mask", None) is None:
         raise ValueError("data.test_mask is missing: evaluate needs nodes to test on.")
     poisoned = {
-        name: [(len(attack), attack.apply(data)) for attack in attacks]
+        name: [(len(attack), apply_to_nodes(attack, data, warn=False)) for attack in attacks]
         for name, attacks in prefixes.items()
     }
     for victim in victims:

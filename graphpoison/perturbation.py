@@ -18,7 +18,7 @@ from torch_geometric.data import Data, HeteroData
 
 from ._checks import choice
 from ._io import atomic_write
-from .applying import apply_to_interactions, apply_to_nodes
+from .applying import apply_to_interactions, apply_to_nodes, refuse_other_kind
 from .budget import Budget, part_of
 from .fake_users import FakeUsers
 from .graph import PairState
@@ -154,10 +154,7 @@ class Perturbation:
             ValueError: an added pair is there already, or a removed one is not; fake users are;
                 features were flipped, and ``data.x`` lacks them or is not binary there.
         """
-        bipartite = self.meta.get("edge_type") is not None
-        if bipartite != isinstance(data, HeteroData):
-            kind = "HeteroData" if bipartite else "Data"
-            raise TypeError(f"data must be {kind}, the kind attacked; found {type(data).__name__}.")
+        refuse_other_kind(self, data)
         if isinstance(data, HeteroData):
             return like(apply_to_interactions(self, with_edge_index(data)), data)
         return like(apply_to_nodes(self, with_edge_index(data)), data)

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch_geometric.transforms import BaseTransform
 
+from ._text import counted
 from .budget import Budget
 from .perturbation import Perturbation
 
@@ -46,5 +47,5 @@ class ApplyPerturbation(BaseTransform):
 
     def __repr__(self) -> str:
         joined = self.perturbation.fake_users
-        more = "" if joined is None else f", {joined.count} fake users"
-        return f"{type(self).__name__}({len(self.perturbation)} flips{more})"
+        more = "" if joined is None else f", {counted(joined.count, 'fake user')}"
+        return f"{type(self).__name__}({counted(len(self.perturbation), 'flip')}{more})"

@@ -78,6 +78,17 @@ def test_a_table_is_attacked_and_written_back(shop: str) -> None:
     assert sorted(map(str, Path().iterdir())) == ["flips.npz", "poisoned.csv", "shop.csv"]
 
 
+def test_columns_keep_the_names_by_which_they_were_asked_for(shop: str) -> None:
+    columns = ["--user-column", "article", "--item-column", "customer"]
+    random = ["attack", shop, *columns, "--attack", "random", "--budget", "2", "--overwrite"]
+    for name, header in (
+        ("poisoned.csv", "article,customer"),
+        ("poisoned.inter", "article:token\tcustomer:token"),
+    ):
+        done(*random, "--export", name)
+        assert Path(name).read_text().splitlines()[0] == header
+
+
 def test_a_graph_is_attacked_and_written_back(graph: str) -> None:
     arguments = ["--budget", "4", "--constraint", "connectivity", "--constraint", "node-budget=2"]
     summary = json.loads(
@@ -182,8 +193,8 @@ def test_an_interrupted_attack_goes_on(kill: signal.Signals, graph: str) -> None
     if kill == signal.SIGINT:
         assert process.returncode == 130
         assert stderr.strip() == (
-            f"interrupted: flips.checkpoint.npz holds {kept} flips; the same command with --resume "
-            "goes on."
+            f"interrupted: flips.checkpoint.npz holds {kept} flip{'s'[: kept > 1]}; the same "
+            "command with --resume goes on."
         )
     assert "--resume" in refused(2, *options)
     assert "other run" in refused(1, *options, "--resume", "--seed", "1")
@@ -400,6 +411,7 @@ def test_options_come_from_a_file_and_the_command_line_wins(shop: str) -> None:
         ("no-removals: 7", "true or false"),
         ("- budget", "lines of 'option: value'"),
         ("a: [", "is no YAML"),
+        ("budget: 3\nsteps: 2\nbudget: 4", "'budget' is there twice"),
         ("resume: true", "unknown option 'resume'"),
     ],
 )
@@ -420,6 +432,8 @@ def test_a_bad_file_is_refused(text: str, message: str, shop: str) -> None:
         (["attack", "absent.csv"], "there is no file 'absent.csv'"),
         (["attack", "empty.csv"], "empty.csv is empty"),
         (["attack", "headless.csv"], "--no-header"),
+        (["attack", "words.csv", "--rating-column", "stars", "--min-rating", "2"], "first 'good'"),
+        (["attack", "words.csv", "--rating-column", "star", "--min-rating", "2"], "'stars'?"),
         (["attack", "pickle.pt"], "needs pickle"),
         (["attack", "shop.csv", "--budgte", "3"], "--budget"),
         (["attack", "shop.csv", "--budget", "1000"], "give a number from 1 to 32"),
@@ -473,6 +487,7 @@ def mistaken(shop: str) -> None:
     Path("bare.csv").write_text("user,item\n")
     Path("notes.txt").write_text("user,item\n1,2\n")
     Path("headless.csv").write_text("1,2\n1,3\n2,3\n")
+    Path("words.csv").write_text("user,item,stars\n1,2,5\n1,3,good\n")
     torch.save(citation_graph(), "pickle.pt")
     done("attack", shop, "--attack", "random", "--budget", "2")
 

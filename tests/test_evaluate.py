@@ -192,7 +192,7 @@ def test_no_unseen_pairs_no_unseen_metrics_and_negatives_are_drawn() -> None:
 def test_mismatched_arguments_are_named() -> None:
     data, graph = interaction_graph(), citation_graph()
     nodes = gp.RandomAttack()(gp.NodeClassification(graph), 3)
-    with pytest.raises(TypeError, match="of one edge type"):
+    with pytest.raises(TypeError, match="must be Data, the kind attacked; found HeteroData"):
         gp.evaluate(data, nodes)
     with pytest.raises(TypeError, match="must be HeteroData"):
         gp.evaluate(graph, random_flips(data))

@@ -68,6 +68,26 @@ def test_ratings_are_cut_at_a_minimum() -> None:
         gp.datasets.at_least(frame, "ratings", 4)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            ["4", "many", None, "", "few"],
+            "'stars' is no number in 2 of 5 rows, first 'many'",
+        ),
+        (["4", None, ""], "column='stars' has numbers as text"),
+    ],
+)
+def test_ratings_that_are_text_are_refused(values: list[object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        gp.datasets.at_least(pd.DataFrame({"stars": values}), "stars", 4)
+
+
+def test_rows_without_a_rating_are_left_out() -> None:
+    frame = pd.DataFrame({"stars": [4.0, None, 5.0]})
+    assert gp.datasets.at_least(frame, "stars", 1)["stars"].tolist() == [4, 5]
+
+
 def netflix_text(rows: list[tuple[int, int, int]]) -> str:
     """Rows (movie, user, rating) in the Netflix Prize's format, in their order."""
     lines, movie = [], None

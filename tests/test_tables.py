@@ -232,6 +232,8 @@ def test_what_cannot_be_written_is_named(tmp_path: Path, interactions: HeteroDat
         write("out.int")
     with pytest.raises(ValueError, match="part='test' is not known"):
         write("out.csv", part="test")
+    with pytest.raises(ValueError, match="columns has 'id' twice"):
+        write("out.csv", columns=("id", "id"))
     with pytest.raises(ValueError, match="is not in data"):
         write("out.csv", edge_type=("user", "likes", "item"))
     with pytest.raises(TypeError, match="must be a torch_geometric HeteroData"):

@@ -1,5 +1,6 @@
 """How much there is for an attack to flip."""
 
+from .._text import counted
 from ..budget import Budget
 from ..constraints import admissible
 from ..fake_users import FakeUsers
@@ -26,16 +27,17 @@ def check_budget(budget: Budget, task: Task, attack: Attack | Injection, seed: i
     kinds = kinds_of(flipping)
     free = sum(_free(part, *kinds) for part in (state, state.features) if part is not None)
     count = budget.count(state)
+    said = counted(count, "flip")
     part = f"{100 * budget.share:.4g}% of {state.num_edges:,} edges" if budget.share else ""
     if not 0 < count <= free:
         share = f" ({part})" if part else ""
         what = "pairs" if state.features is None else "pairs and features"
         how = "flipped" if all(kinds) else "removed" if kinds[0] else "added"
         raise ValueError(
-            f"a budget of {count:,} flips{share} is impossible: {free:,} {what} may be {how}; "
+            f"a budget of {said}{share} is impossible: {free:,} {what} may be {how}; "
             f"give a number from 1 to {free:,}."
         )
-    return f"{part} = {count:,} flips" if part else f"{count:,} flips"
+    return f"{part} = {said}" if part else said
 
 
 def _joining(attack: Injection, task: Task, seed: int) -> FakeUsers:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from .._text import counted
 from ..attacks import Attack, Injection
 from ..attacks.room import check_budget
 from ..budget import Budget
@@ -150,7 +151,7 @@ def attack(
         if checkpoint != out:
             checkpoint.unlink(missing_ok=True)
         if export is not None:
-            write_poisoned(found.apply(data), export, settings)
+            write_poisoned(found.apply(data), export, settings, reading)
         losses = found.flips["attack_loss"].tolist() or [None]
         made = {"added": found.added, "removed": found.removed}
         if task.state.features is not None:
@@ -193,8 +194,8 @@ def _run(
             checkpoint.unlink(missing_ok=True)
         elif isinstance(error, KeyboardInterrupt):
             raise Interrupted(
-                f"interrupted: {checkpoint} holds {kept} flips; the same command with --resume "
-                "goes on."
+                f"interrupted: {checkpoint} holds {counted(kept, 'flip')}; the same command with "
+                "--resume goes on."
             ) from error
         raise
 

@@ -14,12 +14,24 @@ OF_ONE_RUN = ("config", "save_to", "debug", "help", "resume", "overwrite")
 """What is about the way a command is called, not about what it does."""
 
 
+class _NoKeyTwice(yaml.SafeLoader):
+    """Of a key that is there twice, ``safe_load`` silently takes the last value."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if str(key.value) in seen:
+                raise yaml.YAMLError(f"{key.value!r} is there twice.")
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
 def load_config(ctx: typer.Context, path: Path | None) -> Path | None:
     """Make the options in ``path`` the command's defaults, which the command line overrides."""
     if path is None:
         return None
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = yaml.load(path.read_text(encoding="utf-8"), _NoKeyTwice)
     except OSError as error:
         raise WrongUsage(f"cannot read {path}: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

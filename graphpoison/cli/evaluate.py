@@ -11,6 +11,7 @@ from torch_geometric.data import Data, HeteroData
 from .._checks import choice
 from .._io import atomic_write
 from .._settings import known_fields
+from .._text import counted
 from ..applying import refuse_another_graph
 from ..budget import part_of
 from ..datasets.source import Reading
@@ -184,7 +185,7 @@ def evaluate_command(
     if as_json:
         show_json({"table": report.table, "files": files})
         return
-    show_table(report.table, f"{input}: means over {seeds} seeds")
+    show_table(report.table, f"{input}: means over {counted(seeds, 'seed')}")
     for path in files:
         typer.echo(f"wrote {path}")
 

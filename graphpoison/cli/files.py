@@ -9,7 +9,7 @@ from torch_geometric.data import Data, HeteroData
 
 from ..datasets import save_graph, write_interactions
 from ..datasets.export import SEPARATOR
-from ..datasets.source import GRAPH
+from ..datasets.source import GRAPH, Reading
 from ..datasets.tables import suffix
 from ..registry import AttackSettings
 from .errors import WrongUsage
@@ -94,8 +94,11 @@ def check_export(path: Path | None, data: Data | HeteroData) -> None:
         raise ValueError(f"export={str(path)!r} must end in {' or '.join(kinds)} for this input.")
 
 
-def write_poisoned(poisoned: Any, path: Path, settings: AttackSettings) -> None:
+def write_poisoned(poisoned: Any, path: Path, settings: AttackSettings, reading: Reading) -> None:
+    """Columns keep the names by which they were asked for."""
     if suffix(path) == GRAPH:
-        save_graph(poisoned.cpu(), path)
-    else:
-        write_interactions(poisoned, path, settings.edge_type)
+        return save_graph(poisoned.cpu(), path)
+    columns = None
+    if reading.user and reading.item and reading.header is not False:
+        columns = reading.user, reading.item
+    write_interactions(poisoned, path, settings.edge_type, columns=columns)

@@ -27,6 +27,7 @@ def write_interactions(
     path: str | os.PathLike[str],
     edge_type: bipartite.EdgeType | None = None,
     part: Literal["train", "unseen"] = "train",
+    columns: tuple[str, str] | None = None,
 ) -> None:
     """Write the interactions of ``data`` as a table that :func:`read_interactions` reads.
 
@@ -41,11 +42,13 @@ def write_interactions(
         path: the file to write, whole or not at all.
         edge_type: which interactions; the only ones that are no reverse of others if None.
         part: ``"train"`` for ``edge_index``, ``"unseen"`` for ``unseen_edge_index``.
+        columns: other names for the columns of users and items; ``.inter`` adds ``:token``.
 
     Raises:
         TypeError: ``data`` is no ``HeteroData``.
-        ValueError: unknown suffix or part; the edge type is absent or ambiguous; ``raw_id`` is
-            longer than there are nodes, or two ids look alike in a text file, or one is empty.
+        ValueError: unknown suffix or part; one name for both columns; the edge type is absent or
+            ambiguous; ``raw_id`` is longer than there are nodes, or two ids look alike in a text
+            file, or one is empty.
     """
     target = Path(path)
     kind = choice("the suffix of path", suffix(target), SEPARATOR)
@@ -54,12 +57,13 @@ def write_interactions(
     pairs = parts[choice("part", part, parts)]
     if pairs is None:
         raise ValueError(f"part='unseen', but data[{found.edge_type}] has no unseen_edge_index.")
-    columns = ("user_id:token", "item_id:token") if kind == ".inter" else ("user", "item")
     source, _, destination = found.edge_type
     table = pd.DataFrame(
         {
             column: _ids(data, node_type)[nodes.cpu().numpy()]
-            for column, node_type, nodes in zip(columns, (source, destination), pairs, strict=True)
+            for column, node_type, nodes in zip(
+                _columns(kind, columns), (source, destination), pairs, strict=True
+            )
         }
     )
     returns = any("\r" in text for text in table.to_numpy().flat)  # csv would not quote them
@@ -73,6 +77,15 @@ def write_interactions(
             mode="wb",
             compression={"method": "gzip", "mtime": 0} if target.suffix == ".gz" else None,
         )
+
+
+def _columns(kind: str, columns: tuple[str, str] | None) -> tuple[str, str]:
+    if columns is None:
+        return ("user_id:token", "item_id:token") if kind == ".inter" else ("user", "item")
+    user, item = columns
+    if user == item:
+        raise ValueError(f"columns has {user!r} twice; give users and items a name each.")
+    return (f"{user}:token", f"{item}:token") if kind == ".inter" else (user, item)
 
 
 def _ids(data: HeteroData, node_type: str) -> npt.NDArray[np.object_]:

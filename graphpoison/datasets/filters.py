@@ -9,10 +9,28 @@ from .._checks import choice, positive_int
 def at_least(frame: pd.DataFrame, column: str, minimum: float) -> pd.DataFrame:
     """The rows whose ``column`` is ``minimum`` or more, e.g. four and five stars.
 
+    Rows without a value are left out.
+
     Raises:
-        ValueError: ``frame`` has no such column.
+        ValueError: ``frame`` has no such column, or there is something in it that is no number.
     """
-    return frame[frame[choice("column", column, list(frame.columns))] >= minimum]
+    refuse_text(frame, column, argument="column")
+    return frame[frame[column] >= minimum]
+
+
+def refuse_text(frame: pd.DataFrame, column: str, argument: str) -> None:
+    """Raise a ValueError about ``argument`` unless ``column`` is there and holds numbers."""
+    values = frame[choice(argument, column, list(frame.columns))]
+    if pd.api.types.is_numeric_dtype(values):
+        return
+    numbers = pd.to_numeric(values, errors="coerce")
+    wrong = np.flatnonzero(numbers.isna() & values.notna() & (values != ""))
+    if not wrong.size:
+        raise ValueError(f"{argument}={column!r} has numbers as text: use pandas.to_numeric.")
+    raise ValueError(
+        f"{argument}={column!r} is no number in {wrong.size} of {len(values)} rows, first "
+        f"{values.iloc[wrong[0]]!r} in row {wrong[0] + 1}: mend them, or choose another column."
+    )
 
 
 def k_core(

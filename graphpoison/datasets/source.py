@@ -4,12 +4,11 @@ import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 from torch_geometric.data import Data, HeteroData
 
 from .._checks import choice
 from . import load, names
-from .filters import at_least
+from .filters import at_least, refuse_text
 from .interactions import from_interactions
 from .storage import load_graph
 from .tables import read_interactions, suffix
@@ -89,7 +88,7 @@ def _of_table(path: Path, reading: Reading) -> HeteroData:
         raise ValueError(f"{path} has no rows; give at least one interaction.")
     if reading.rating is not None and reading.min_rating is not None:
         frame.columns = frame.columns.map(str)
-        _check_numbers(path, frame, reading.rating)
+        refuse_text(frame, reading.rating, argument="rating")
         rows, frame = len(frame), at_least(frame, reading.rating, reading.min_rating)
         if frame.empty:
             raise ValueError(
@@ -97,17 +96,6 @@ def _of_table(path: Path, reading: Reading) -> HeteroData:
             )
     share = 0.2 if reading.test_fraction is None else reading.test_fraction
     return from_interactions(frame, test_fraction=share, seed=reading.seed or 0)
-
-
-def _check_numbers(path: Path, frame: pd.DataFrame, column: str) -> None:
-    choice("rating", column, frame.columns)
-    values = frame[column]
-    if values.dtype == object or not pd.api.types.is_numeric_dtype(values):
-        wrong = values[pd.to_numeric(values, errors="coerce").isna() & (values != "")]
-        raise ValueError(
-            f"rating={column!r} of {path} is no number in {len(wrong)} of {len(values)} rows, first"
-            f" {wrong.iloc[0]!r} in row {wrong.index[0] + 1}: mend them, or choose another column."
-        )
 
 
 def _of_graph(path: Path, reading: Reading) -> Data | HeteroData:

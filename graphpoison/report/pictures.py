@@ -35,8 +35,12 @@ def plot_curves(
 
     A colour for each attack, grey for ``baseline``; a line and a marker for each victim.
     """
-    figure, panels = _panels(len(splits), 3.8)
     colours, victims = attack_colours(runs, baseline), list(runs["victim"].unique())
+    wide, entries = 0.8 + 4.6 * len(splits), runs["attack"] + runs["victim"]
+    fits = int(wide / (0.8 + 0.07 * entries.str.len().max()))  # about as wide as they are drawn
+    columns = max(1, min(runs["attack"].nunique(), fits))
+    rows = -(-entries.nunique() // columns)
+    figure, panels = _panels(len(splits), 3.7 + 0.2 * rows)
     for panel, name in zip(panels, splits, strict=True):
         chosen = runs[(runs["metric"] == metric) & (runs["split"] == name)]
         for (attack, victim), group in chosen.groupby(["attack", "victim"], sort=False):
@@ -51,7 +55,10 @@ def plot_curves(
         panel.set_ylabel(LABELS.get(metric, metric))
         panel.set_title(f"{name} data")
         panel.grid(alpha=0.3)
-        panel.legend()
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside lower center", ncols=columns, frameon=False, labelcolor=INK, fontsize="small",
+    )  # fmt: skip
     return figure
 
 

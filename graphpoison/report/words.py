@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from .._text import counted
 from .summary import excesses, means
 
 FEW = 5  # seeds; with fewer an interval that includes 0 says little
@@ -61,7 +62,7 @@ def headline(runs: pd.DataFrame, metric: str, split: str, baseline: str | None) 
         sentences.append(_comparison(beside, rows[baseline]))
     others = ours["victim"].nunique() - 1
     if others:
-        sentences.append(f"Of {others} more victim{'s'[: others > 1]} the table tells.")
+        sentences.append(f"Of {counted(others, 'more victim')} the table tells.")
     return Headline(_verdict(row, beside, attack, victim), tuple(sentences))
 
 
@@ -69,8 +70,8 @@ def _change(row: pd.Series, attack: str, victim: str) -> str:
     verb = "rose" if row["poisoned"] > row["clean"] else "fell"
     values = f"from {row['clean']:.4f} to {row['poisoned']:.4f}"
     change = f"{verb} {values}" if row["poisoned"] != row["clean"] else f"stayed {row['clean']:.4f}"
-    flips = f"{row['flips']:,} flip{'' if row['flips'] == 1 else 's'}"
     name = NAMES.get(row["metric"], row["metric"])
+    flips = counted(row["flips"], "flip")
     return f"With {flips} by {attack}, the {name} of {victim} on {row['split']} data {change}."
 
 
