@@ -457,7 +457,9 @@ def test_all_names_are_tables_and_figures() -> None:
         "cora",
         "cora-seeds",
         "cora-ml",
+        "cora-ml-seeds",
         "citeseer",
+        "citeseer-seeds",
         "cora-transfer",
     ]
 
