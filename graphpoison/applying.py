@@ -21,7 +21,7 @@ from .graph.bipartite import (
     read_interactions,
 )
 from .graph.edit import edge_attributes, flip_edges
-from .graph.homogeneous import undirected_pairs
+from .graph.homogeneous import encode, undirected_pairs
 
 if TYPE_CHECKING:
     from .perturbation import Perturbation
@@ -34,8 +34,7 @@ def edges_digest(edges: Tensor, shape: tuple[int, int]) -> str:
 
     Of a homogeneous graph each edge comes once, smaller number first.
     """
-    codes = edges[0] * shape[1] + edges[1]
-    return digest(torch.tensor(shape), codes.sort().values)
+    return digest(torch.tensor(shape), encode(edges, shape[1]).sort().values)
 
 
 Standing = Literal["attacked", "poisoned", "other", "unknown"]
@@ -155,7 +154,7 @@ def _check_presence(
     ``entries`` are the features flipped, as they are in the graph.
     """
     pairs = perturbation.pairs.to(edges.device)
-    present = torch.isin(pairs[0] * num_targets + pairs[1], edges[0] * num_targets + edges[1]).cpu()
+    present = torch.isin(encode(pairs, num_targets), encode(edges, num_targets)).cpu()
     table = perturbation.flips.sort_values("kind", kind="stable")  # edges first
     if entries is not None:
         present = torch.cat([present, entries.cpu()])

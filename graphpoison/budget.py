@@ -45,21 +45,25 @@ class Budget:
         candidate additions; rounded down."""
         return cls(share=share, of=of)
 
-    def count(self, state: PairState) -> int:
-        """The number of flips that this is on ``state``, whether or not so many can be made."""
+    def count(self, state: PairState, num_edges: int | None = None) -> int:
+        """The number of flips that this is on ``state``, whether or not so many can be made.
+
+        ``num_edges`` are those of the clean graph, where some are not in ``state``.
+        """
         if self.flips is not None:
             return self.flips
         assert self.share is not None
-        base = state.num_edges if self.of == "edges" else state.num_pairs - state.num_edges
+        edges = state.num_edges if num_edges is None else num_edges
+        base = edges if self.of == "edges" else state.num_pairs - state.num_edges
         return part_of(self.share, base)
 
-    def resolve(self, state: PairState) -> int:
-        """The number of flips on ``state``'s clean graph.
+    def resolve(self, state: PairState, num_edges: int | None = None) -> int:
+        """As :meth:`count`, if so many pairs there are.
 
         Raises:
             ValueError: more flips than there are pairs and features.
         """
-        count = self.count(state)
+        count = self.count(state, num_edges)
         entries = 0 if state.features is None else state.features.num_pairs
         if count > state.num_pairs + entries:
             also = f" and the {entries} features of its nodes" if entries else ""

@@ -17,6 +17,7 @@ from ._settings import describe, digest
 from .applying import apply_to_nodes, refuse_another_graph
 from .graph import PairState, Pattern
 from .graph.adjacency import with_edge_index
+from .graph.labelled import labelled_nodes, training_masks
 from .ledger import (
     Ledger,
     Measured,
@@ -25,7 +26,6 @@ from .ledger import (
     one_edge_type,
     parts_of,
     prefixes_of,
-    real_pairs,
     refuse_same_names,
 )
 from .metrics import accuracy, link_metrics
@@ -86,22 +86,19 @@ def evaluate(
         seeds, budgets, versions, device and time.
 
     Raises:
-        TypeError: graph and perturbation are of different kinds.
+        TypeError: graph and perturbation are of different kinds, or the graph lacks something.
         ValueError: no seeds, a budget beyond an attack's own, an unknown victim; ``data`` is
-            poisoned already; the checkpoint is damaged or of another evaluation, or two victims
-            have one name in it.
+            poisoned already, or its features, labels or masks are not what they should be; the
+            checkpoint is damaged or of another evaluation, or two victims have one name in it.
+        FloatingPointError: a victim's training is not finite.
     """
     attacks = (
         {"attack": perturbation} if isinstance(perturbation, Perturbation) else dict(perturbation)
     )
     victims = [victims] if isinstance(victims, str) else victims
-    if isinstance(seeds, int):
-        raise TypeError(f"seeds must be several numbers such as range({seeds}), found {seeds}.")
-    seeds = [int(seed) for seed in seeds]
-    if not seeds or not attacks:
-        raise ValueError("evaluate needs at least one seed and one perturbation.")
-    if len(set(seeds)) < len(seeds):
-        raise ValueError(f"seeds must be different, found {seeds}: one seed is one run.")
+    seeds = distinct_seeds(seeds)
+    if not attacks:
+        raise ValueError("evaluate needs at least one perturbation.")
     if budgets is not None and not len(budgets):
         raise ValueError("budgets must be one or more numbers of flips, found none.")
     refuse_another_graph(attacks, data, strict=False)
@@ -119,7 +116,7 @@ def evaluate(
     basis = _basis(data, prefixes, include_perturbed)
     notes = {f"attack {name!r}": describe(attack.meta) for name, attack in attacks.items()}
     ledger = Ledger.open(checkpoint, basis, parts_of(chosen, prefixes), notes)
-    clock = Clock(_environment(data, prefixes), ledger.provenance)
+    clock = Clock(_environment(data, prefixes, chosen), ledger.provenance)
     rows = [
         row
         for unit in tqdm(units, disable=not progress, unit="victim")
@@ -139,6 +136,16 @@ def evaluate(
     return Report(pd.DataFrame(rows), attacks, data, depends)
 
 
+def distinct_seeds(seeds: Sequence[int]) -> list[int]:
+    """``seeds`` as a list, which must be one or more different numbers."""
+    if isinstance(seeds, int):
+        raise TypeError(f"seeds must be several numbers such as range({seeds}), found {seeds}.")
+    found = [int(seed) for seed in seeds]
+    if not found or len(set(found)) < len(found):
+        raise ValueError(f"seeds must be one or more different numbers, found {found}.")
+    return found
+
+
 def _basis(data: Data | HeteroData, prefixes: Prefixes, include_perturbed: bool) -> dict[str, Any]:
     """What all units of an evaluation depend on, as plain values."""
     data = with_edge_index(data)
@@ -149,17 +156,19 @@ def _basis(data: Data | HeteroData, prefixes: Prefixes, include_perturbed: bool)
     }
     if isinstance(data, HeteroData):
         edge_type = one_edge_type(prefixes)
-        task = Recommendation(data, edge_type=edge_type, candidates=real_pairs(prefixes))
+        task = Recommendation(data, edge_type=edge_type)
         basis |= {"edge_type": list(edge_type), "pairs trained on": digest(task.state.index)}
     return basis
 
 
-def _environment(data: Data | HeteroData, prefixes: Prefixes) -> dict[str, Any]:
-    """Where victims are trained: recommenders in float32, node classifiers as the features are."""
+def _environment(
+    data: Data | HeteroData, prefixes: Prefixes, victims: Sequence[Any]
+) -> dict[str, Any]:
+    """Where victims are trained, and in what: node classifiers as the features are."""
     if isinstance(data, Data):
         return environment(data.x.device, data.x.dtype)
     store = with_edge_index(data)[one_edge_type(prefixes)]
-    return environment(store.edge_index.device, torch.float32)
+    return environment(store.edge_index.device, victims[0].dtype)
 
 
 def _distinct(seeds: list[int], victim: Victim) -> list[int]:
@@ -175,6 +184,7 @@ def _classifiers(
 ) -> Iterator[Unit]:
     if getattr(data, "test_mask", None) is None:
         raise ValueError("data.test_mask is missing: evaluate needs nodes to test on.")
+    data = labelled_nodes(data, (*training_masks(data), "test_mask"))
     poisoned = {
         name: [(len(attack), apply_to_nodes(attack, data, warn=False)) for attack in attacks]
         for name, attacks in prefixes.items()
@@ -206,10 +216,10 @@ def _recommenders(
     seeds: list[int],
     include_perturbed: bool,
 ) -> Iterator[Unit]:
-    edge_type, flipped = one_edge_type(prefixes), real_pairs(prefixes)
+    edge_type = one_edge_type(prefixes)
     for victim in victims:
         task = Recommendation(
-            data, victim.model, edge_type=edge_type, candidates=flipped, loss=victim.loss
+            data, victim.model, edge_type=edge_type, dtype=victim.dtype, loss=victim.loss
         )
         unseen = unseen_pairs(data, edge_type, task.state, numpy_generator(0, _VICTIM_STREAM))
         for seed in _distinct(seeds, victim):
@@ -234,7 +244,9 @@ def _link_metrics(
     if attack.fake_users is not None:
         task = with_fake_users(task, attack.fake_users)
     if attack.fake_users is not None or len(attack):
-        after = _Trained(before.victim, task, task.state.flip(pairs), before.seed)
+        anything = replace(task.state, open=True)  # pairs that the clean victim never met too
+        poisoned = replace(anything.flip(pairs), open=task.state.open)
+        after = _Trained(before.victim, task, poisoned, before.seed)
     return list(_compare(before, after, unseen, None if include_perturbed else pairs))
 
 
@@ -256,8 +268,9 @@ class _Trained:
             return self.task.scores(self.params, self.prepared, grown)
 
     def labels(self, pairs: Pattern) -> Tensor:
-        """The weights [K] of listed ``pairs``."""
-        return self.state.weight[self.state.locate(pairs.index)]
+        """The weights [K] of ``pairs``, 0 of those not listed."""
+        place = self.state.locate(pairs.index)
+        return torch.where(place >= 0, self.state.weight[place], 0.0)
 
 
 def _compare(
@@ -267,8 +280,9 @@ def _compare(
     left_out: Tensor | None,
 ) -> Iterator[Measured]:
     """For each split, the metrics of both on the same pairs, without those of ``left_out``."""
-    trained = before.state.pattern
-    splits = [("train", trained, before.state.weight, after.labels(trained))]
+    listed, shape = after.state.index, before.state.shape
+    trained = Pattern.of(listed[:, listed[0] < shape[0]], shape)
+    splits = [("train", trained, before.labels(trained), after.labels(trained))]
     if unseen is not None:
         splits.append(("unseen", unseen[0], unseen[1], unseen[1]))
     for name, pairs, clean_labels, labels in splits:

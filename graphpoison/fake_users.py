@@ -58,14 +58,14 @@ class FakeUsers:
         return grown.with_backend(state.pattern.backend)
 
     def join(self, data: HeteroData, edge_type: EdgeType) -> HeteroData:
-        """``data`` with these users: zeros in what there is one row of for each user, their first
-        interactions, and the rest of their pairs among the training negatives where data have
-        any."""
+        """``data`` with these users: zeros in what has one row for each user (but no ``raw_id``, of
+        which no two are equal), their first interactions, and the rest of their pairs among the
+        training negatives where data have any."""
         users = edge_type[0]
         shape = (num_nodes(data, users), num_nodes(data, edge_type[2]))
         grown = copy.copy(data)
         for key, value in data[users].items():
-            if isinstance(value, Tensor) and data[users].is_node_attr(key):
+            if key != "raw_id" and isinstance(value, Tensor) and data[users].is_node_attr(key):
                 more = value.new_zeros(self.count, *value.shape[1:])
                 grown[users][key] = torch.cat([value, more])
         grown[users].num_nodes = shape[0] + self.count

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 from ._io import atomic_write
 from ._settings import describe, differences, digest
@@ -198,13 +197,6 @@ def one_edge_type(prefixes: Prefixes) -> EdgeType:
         raise TypeError(f"the perturbations must be of one edge type of data, found {kinds}.")
     kind: EdgeType = kinds.pop()
     return kind
-
-
-def real_pairs(prefixes: Prefixes) -> Tensor:
-    """LongTensor [2, K], repeated: the pairs flipped by attacks without fake users."""
-    every = [attack for attacks in prefixes.values() for attack in attacks]
-    real = [attack.pairs for attack in every if attack.fake_users is None]
-    return torch.cat([torch.empty(2, 0, dtype=torch.long), *real], dim=1)
 
 
 def _flips_digest(attack: Perturbation) -> str:

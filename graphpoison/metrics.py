@@ -17,8 +17,10 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
 def link_metrics(scores: Tensor, labels: Tensor) -> dict[str, float]:
     """Log loss (nats), accuracy at probability 1/2 and AUROC of scores [K] (logits) for 0/1 labels.
 
-    AUROC is NaN where only one label occurs.
+    AUROC is NaN where only one label occurs, all are where there are no scores.
     """
+    if not scores.numel():
+        return dict.fromkeys(("log_loss", "accuracy", "auroc"), math.nan)
     truth = labels.cpu().numpy()
     logits = scores.detach().double().cpu()
     both = len(np.unique(truth)) == 2

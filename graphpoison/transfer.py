@@ -11,7 +11,7 @@ from torch_geometric.data import Data, HeteroData
 from ._checks import choice
 from .attacks import Attack, Injection, random_like
 from .budget import Budget
-from .evaluate import evaluate
+from .evaluate import distinct_seeds, evaluate
 from .graph.adjacency import with_edge_index
 from .graph.bipartite import read_interactions
 from .metrics import HIGHER_IS_BETTER
@@ -71,7 +71,7 @@ def transfer_matrix(
         TypeError, ValueError: as the task, the attack and :func:`evaluate` raise; two surrogates
             have one name, or one has that of the baseline; metric or split are not measured.
     """
-    models = _named(surrogates)
+    models, seeds = _named(surrogates), distinct_seeds(seeds)
     attacks = attack if isinstance(attack, Mapping) else dict.fromkeys(models, attack)
     for name in models:
         choice("surrogates", name, attacks)

@@ -196,7 +196,7 @@ def test_mismatched_arguments_are_named() -> None:
         gp.evaluate(data, nodes)
     with pytest.raises(TypeError, match="must be HeteroData"):
         gp.evaluate(graph, random_flips(data))
-    with pytest.raises(ValueError, match="at least one seed"):
+    with pytest.raises(ValueError, match="seeds must be one or more different"):
         gp.evaluate(graph, nodes, seeds=[])
     with pytest.raises(ValueError, match="but 3 were made"):
         gp.evaluate(graph, nodes, budgets=[5])
@@ -243,7 +243,7 @@ def test_victims_have_names_and_seeds_of_their_own() -> None:
     twice = [gp.ModuleVictim(lambda f, c: torch.nn.Linear(f, c), "m")] * 2
     for arguments, named in [
         ({"victims": twice}, "victims has 2 of the name 'm'"),
-        ({"seeds": [0, 1, 0]}, "seeds must be different"),
+        ({"seeds": [0, 1, 0]}, "seeds must be one or more different"),
         ({"budgets": []}, "budgets must be one or more"),
     ]:
         with pytest.raises(ValueError, match=named):

@@ -210,6 +210,21 @@ def test_both_kinds_are_flipped_where_both_pay() -> None:
     assert set(flips[flips["kind"] == "feature"]["added"]) == {False, True}
 
 
+def test_records_of_more_columns_than_features_are_summed() -> None:
+    data = citation_graph(40, num_features=30)
+    task = gp.NodeClassification(
+        data, gp.ReLUGCN(hidden=reduce.RECORDED_COLUMNS + 1), "train", feature_candidates="all"
+    )
+    found = gp.Unrolled(steps=3, lr=0.1)(task, seed=0)
+    few = gp.Unrolled(steps=3, lr=0.1)
+    assert found.features is not None
+    entries = task.state.features.pattern.index
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reduce, "RECORDED_COLUMNS", 10**6)
+        whole = few(task, seed=0)
+    torch.testing.assert_close(found.features.at(entries), whole.features.at(entries))
+
+
 def test_a_module_of_ones_own() -> None:
     """The flip is the best of the admissible ones by finite differences."""
     mask = torch.rand(14, 24, generator=torch.Generator().manual_seed(2)) < 0.15

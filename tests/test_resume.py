@@ -365,13 +365,14 @@ def test_another_evaluation_is_refused(
         gp.evaluate(**{**asked, **change()})
 
 
-def test_flips_that_change_what_victims_train_on_are_refused(tmp_path: Path) -> None:
+def test_flips_beyond_the_training_pairs_go_on_in_the_same_file(tmp_path: Path) -> None:
     data, file = interaction_graph(), tmp_path / "runs.csv"
     attack = gp.RandomAttack()
     wide = attack(gp.Recommendation(data, gp.CF(dim=2), candidates="all"), 8)
     gp.evaluate(data, {"one": random_flips()}, [QUICK], [0], checkpoint=file)
-    with pytest.raises(ValueError, match="pairs trained on is"):
-        gp.evaluate(data, {"wide": wide}, [QUICK], [0], checkpoint=file)
+    both = {"one": random_flips(), "wide": wide}
+    resumed = gp.evaluate(data, both, [QUICK], [0], checkpoint=file).runs
+    pd.testing.assert_frame_equal(resumed, gp.evaluate(data, both, [QUICK], [0]).runs)
 
 
 def narrow(features: int, classes: int) -> nn.Module:

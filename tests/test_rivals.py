@@ -111,6 +111,16 @@ def test_the_degree_attack_takes_extreme_sums_of_degrees(
         )
 
 
+def test_the_degree_attack_counts_edges_also_where_they_have_weights() -> None:
+    data = citation_graph(30)
+    weighted = data.clone()
+    draw = torch.rand(30, 30, generator=torch.Generator().manual_seed(0)) + 0.1
+    weighted.edge_weight = (draw + draw.t())[tuple(data.edge_index)]
+    attack = gp.DegreeAttack(allow_removals=True)
+    plain, heavy = (attack(gp.NodeClassification(graph), 9).pairs for graph in (data, weighted))
+    assert torch.equal(plain, heavy)
+
+
 def test_the_degree_attack_breaks_ties_by_the_seed() -> None:
     task = node_task()
     runs = [gp.DegreeAttack(order="lowest")(task, 9, seed).pairs for seed in (0, 0, 1)]

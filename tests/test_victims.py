@@ -140,10 +140,15 @@ def test_jaccard_drops_the_dissimilar_edge_and_its_attributes() -> None:
         drop_dissimilar(data)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("rank", [3, 8])
-def test_low_rank_keeps_the_positive_entries_of_the_truncated_spectrum(rank: int) -> None:
+def test_low_rank_keeps_the_positive_entries_of_the_truncated_spectrum(
+    rank: int, weighted: bool
+) -> None:
     data = citation_graph(30, seed=2)
-    dense = to_dense_adj(data.edge_index)[0].double()
+    if weighted:
+        data.edge_weight = 1.0 + data.edge_index.sum(dim=0) / 10
+    dense = to_dense_adj(data.edge_index, edge_attr=data.edge_weight)[0].double()
     left, values, right = torch.linalg.svd(dense)
     expected = (left[:, :rank] * values[:rank]) @ right[:rank]
     expected = ((expected + expected.t()) / 2).clamp(min=0).fill_diagonal_(0)
@@ -211,6 +216,21 @@ def test_the_weighted_median_is_the_obvious_one() -> None:
             order = mine[values[mine, dim].argsort()]
             reached = weight[order].cumsum(0) >= weight[mine].sum() / 2
             assert found[node, dim] == values[order[reached.nonzero()[0, 0]], dim]
+
+
+def test_ties_of_the_median_are_broken_the_same_way_in_every_graph() -> None:
+    values = torch.tensor([[0.1], [0.2], [0.3], [0.7]])
+    weight = torch.tensor([0.1, 0.2, 0.2, 0.1])
+    for before in range(1, 60):  # sums of other nodes' weights, that round differently
+        target = torch.cat([torch.arange(before), torch.full((4,), before)])
+        others = torch.arange(before) / 7 + 0.1
+        found = weighted_median(
+            torch.cat([torch.zeros(before, 1), values]),
+            torch.cat([others, weight]),
+            target,
+            before + 1,
+        )
+        assert int(found[before]) == before + 1
 
 
 def test_the_soft_median_ignores_a_far_outlier_and_a_mean_does_not() -> None:

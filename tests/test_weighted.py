@@ -131,3 +131,24 @@ def test_weights_that_do_not_fit_the_edges_are_refused() -> None:
     data.edge_weight = data.edge_weight[:-1]
     with pytest.raises(ValueError, match="one for each edge"):
         gp.NodeClassification(data)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_narrow_indices_of_many_nodes(weighted: bool) -> None:
+    count = 50_000  # count^2 is beyond int32
+    source, target = torch.tensor([1, 49_998, 3, 49_000]), torch.tensor([49_999, 49_999, 4, 49_001])
+    index = torch.stack([torch.cat([source, target]), torch.cat([target, source])])
+    data = Data(
+        x=torch.ones(count, 2), y=torch.arange(count) % 2, train_mask=torch.arange(count) < 9
+    )
+    if weighted:
+        data.edge_weight = torch.tensor([1.0, 2.0, 3.0, 4.0]).repeat(2)
+    found = []
+    for data.edge_index in (index, index.int()):
+        task = gp.NodeClassification(data)
+        flips = gp.RandomAttack(allow_removals=True, allow_additions=False)(task, 2)
+        poisoned = flips.apply(data)
+        assert poisoned.num_edges == 4
+        found.append((task.state.weight, poisoned.edge_index, flips.pairs))
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)

@@ -102,7 +102,7 @@ class Attack(ABC):
                 f"{type(self).__name__} flips edges alone; leave feature_candidates out of the "
                 "task, or use MetaAttack or RandomAttack."
             )
-        limit = _budget(budget).resolve(task.state)
+        limit = _budget(budget).resolve(task.state, task.clean_edges.size(1))
         seed = positive_int("seed", seed, minimum=0)
         device, start = task.state.weight.device, task.init(generator(seed))
         meta = _meta(task, limit, seed, by, start)
@@ -162,8 +162,8 @@ def _meta(task: Task, limit: int, seed: int, by: object, start: Params) -> dict[
         "task": task.describe(),
         "seed": seed,
         "budget": limit,
-        "num_edges": task.state.num_edges,
-        "edges": edges_digest(task.state.index[:, task.state.clean > 0], task.state.shape),
+        "num_edges": task.clean_edges.size(1),
+        "edges": edges_digest(task.clean_edges, task.state.shape),
         "shape": list(task.state.shape),
         "edge_type": task.edge_type,
         "fingerprint": fingerprint(task.state, *task.inputs_digested(), *latent),

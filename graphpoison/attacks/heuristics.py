@@ -109,7 +109,8 @@ class DegreeAttack(Attack):
             ranked = MetaGradient(torch.nan, (), state, scores)
             found += [ranked.topk(limit, constraints=self.constraints, allow_removals=False)]
         if self.allow_removals:
-            ranked = MetaGradient(torch.nan, (), state, -listed)
+            unweighted = replace(state, weight=(state.weight > 0).to(state.weight))
+            ranked = MetaGradient(torch.nan, (), unweighted, -listed)
             found += [ranked.topk(limit, constraints=self.constraints, allow_additions=False)]
         flips = _joined(found)
         flips = flips.take(torch.argsort(flips.score, descending=True)[:limit])

@@ -26,9 +26,10 @@ def check_budget(budget: Budget, task: Task, attack: Attack | Injection, seed: i
     assert isinstance(flipping, Attack)
     kinds = kinds_of(flipping)
     free = sum(_free(part, *kinds) for part in (state, state.features) if part is not None)
-    count = budget.count(state)
+    edges = task.clean_edges.size(1) + state.num_edges - task.state.num_edges
+    count = budget.count(state, edges)
     said = counted(count, "flip")
-    part = f"{100 * budget.share:.4g}% of {state.num_edges:,} edges" if budget.share else ""
+    part = f"{100 * budget.share:.4g}% of {edges:,} edges" if budget.share else ""
     if not 0 < count <= free:
         share = f" ({part})" if part else ""
         what = "pairs" if state.features is None else "pairs and features"

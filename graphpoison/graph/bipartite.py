@@ -9,7 +9,7 @@ from torch_geometric.data import HeteroData
 
 from .._checks import pair_index
 from .edit import edge_attributes, flip_edges, flip_negatives
-from .homogeneous import decode
+from .homogeneous import decode, encode
 from .link_labels import LinkLabels
 
 EdgeType = tuple[str, str, str]
@@ -102,7 +102,8 @@ def reverse_edge_types(data: HeteroData, edge_type: EdgeType) -> list[EdgeType]:
     here = _codes(data[edge_type].edge_index, shape)
     found: list[EdgeType] = []
     for kind in data.edge_types:
-        if (kind[0], kind[2]) == (target, source) and kind != edge_type:
+        turned = (kind[0], kind[2]) == (target, source) and kind != edge_type
+        if turned and "edge_index" in data[kind]:
             there = _codes(data[kind].edge_index.flip(0), shape)
             if torch.equal(here, there):
                 found.append(kind)
@@ -119,18 +120,15 @@ def flip_interactions(data: HeteroData, edge_type: EdgeType, pairs: Tensor) -> H
         turned = kind != edge_type
         flips = pairs.flip(0) if turned else pairs
         store = data[kind]
-        index, changed = flip_edges(
-            store.edge_index, edge_attributes(store), flips, shape[0 if turned else 1]
-        )
-        flipped[kind].edge_index = index
-        for key, values in changed.items():
-            flipped[kind][key] = values
-    edges, store = flipped[edge_type].edge_index, flipped[edge_type]
-    if "neg_edge_index" in store:
-        store.neg_edge_index = flip_negatives(store.neg_edge_index, pairs, edges, shape[1])
-    labels = training_labels(data, edge_type)
-    if labels is not None:
-        labels.flip(pairs, edges, shape[1]).write(store)
+        num_targets = shape[0 if turned else 1]
+        edges, changed = flip_edges(store.edge_index, edge_attributes(store), flips, num_targets)
+        flipped[kind].update({"edge_index": edges, **changed})
+        if "neg_edge_index" in store:
+            negative = flip_negatives(store.neg_edge_index, flips, edges, num_targets)
+            flipped[kind].neg_edge_index = negative
+        labels = training_labels(data, kind)
+        if labels is not None:
+            labels.flip(flips, edges, num_targets).write(flipped[kind])
     return flipped
 
 
@@ -146,12 +144,13 @@ def training_labels(data: HeteroData, edge_type: EdgeType) -> LinkLabels | None:
 def with_negatives(data: HeteroData, edge_type: EdgeType, pairs: Tensor) -> HeteroData:
     """A copy with ``pairs`` [2, K] among the training negatives, where the data list any."""
     grown = copy.copy(data)
-    store = grown[edge_type]
-    if "neg_edge_index" in store:
-        store.neg_edge_index = torch.cat([store.neg_edge_index, pairs], dim=1)
-    labels = training_labels(data, edge_type)
-    if labels is not None and labels.negative.size(1):
-        replace(labels, negative=torch.cat([labels.negative, pairs], dim=1)).write(store)
+    for kind in [edge_type, *reverse_edge_types(data, edge_type)]:
+        store, more = grown[kind], pairs.flip(0) if kind != edge_type else pairs
+        if "neg_edge_index" in store:
+            store.neg_edge_index = torch.cat([store.neg_edge_index, more], dim=1)
+        labels = training_labels(data, kind)
+        if labels is not None and labels.negative.size(1):
+            replace(labels, negative=torch.cat([labels.negative, more], dim=1)).write(store)
     return grown
 
 
@@ -164,7 +163,7 @@ def num_nodes(data: HeteroData, node_type: str) -> int:
 
 
 def _codes(index: Tensor, shape: tuple[int, int]) -> Tensor:
-    codes: Tensor = torch.unique(index[0] * shape[1] + index[1])
+    codes: Tensor = torch.unique(encode(index, shape[1]))
     return codes
 
 

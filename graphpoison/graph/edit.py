@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data.storage import EdgeStorage
 
-from .homogeneous import decode
+from .homogeneous import decode, encode
 
 ONE_WHERE_NEW = ("edge_weight", "edge_label")
 
@@ -17,8 +17,7 @@ def flip_edges(
     The result is sorted by (source, target). A new edge gets ``edge_weight`` 1 and 0 in every
     other attribute but ``edge_label``.
     """
-    codes = index[0] * num_targets + index[1]
-    flips = pairs[0] * num_targets + pairs[1]
+    codes, flips = encode(index, num_targets), encode(pairs, num_targets)
     kept = ~torch.isin(codes, flips)
     fresh = flips[~torch.isin(flips, codes)]
     merged = torch.cat([codes[kept], fresh])
@@ -33,9 +32,7 @@ def flip_edges(
 def flip_negatives(negative: Tensor, pairs: Tensor, edges: Tensor, num_targets: int) -> Tensor:
     """``negative`` [2, N] without those of ``pairs`` [2, K] that are ``edges`` now, and with the
     others; sorted by (source, target)."""
-    codes, flips, present = (
-        index[0] * num_targets + index[1] for index in (negative, pairs, edges)
-    )
+    codes, flips, present = (encode(index, num_targets) for index in (negative, pairs, edges))
     kept = codes[~torch.isin(codes, flips)]
     return decode(torch.cat([kept, flips[~torch.isin(flips, present)]]).sort().values, num_targets)
 
@@ -47,7 +44,7 @@ def edge_attributes(store: EdgeStorage) -> dict[str, Tensor]:
         key: value
         for key, value in store.items()
         if isinstance(value, Tensor)
-        and "index" not in key
+        and not ("index" in key and value.dim() == 2 and value.size(0) == 2)
         and f"{key}_index" not in store
         and not store.is_node_attr(key)
         and value.dim() > 0

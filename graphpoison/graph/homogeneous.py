@@ -32,8 +32,8 @@ def undirected_pairs(data: Data) -> Tensor:
     if bool(loops.any()):
         logger.info("left out %d self-loops", int(loops.sum()))
         index = index[:, ~loops]
-    forward = torch.unique(index[0] * num_nodes + index[1])
-    backward = torch.unique(index[1] * num_nodes + index[0])
+    forward = torch.unique(encode(index, num_nodes))
+    backward = torch.unique(encode(index.flip(0), num_nodes))
     if not torch.equal(forward, backward):
         missing = int((~torch.isin(forward, backward)).sum())
         raise ValueError(
@@ -62,9 +62,9 @@ def pair_weights(data: Data) -> Tensor | None:
             + (f" and values down to {float(weight.min())}." if weight.numel() else ".")
         )
     between = index[0] != index[1]
-    source, target = ordered(index[:, between])
+    codes = encode(ordered(index[:, between]), num_nodes)
     weight = weight[between] if weight.is_floating_point() else weight[between].float()
-    codes, place = torch.unique(source * num_nodes + target, return_inverse=True)
+    codes, place = torch.unique(codes, return_inverse=True)
     low, high = (
         weight.new_empty(codes.numel()).scatter_reduce(0, place, weight, which, include_self=False)
         for which in ("amin", "amax")
@@ -96,6 +96,11 @@ def _refuse_normalised(index: Tensor, weight: Tensor | None, num_nodes: int) -> 
 def ordered(pairs: Tensor) -> Tensor:
     """``pairs`` [2, K] with the smaller node first."""
     return torch.stack([pairs.min(dim=0).values, pairs.max(dim=0).values])
+
+
+def encode(pairs: Tensor, num_targets: int) -> Tensor:
+    """Codes ``source * num_targets + target`` [K] of ``pairs`` [2, K], int64 whatever these are."""
+    return pairs[0].long() * num_targets + pairs[1]
 
 
 def decode(codes: Tensor, num_targets: int) -> Tensor:

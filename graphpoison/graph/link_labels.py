@@ -8,6 +8,7 @@ from torch_geometric.data.storage import EdgeStorage
 
 from .._checks import pair_index
 from .edit import flip_edges, flip_negatives
+from .homogeneous import encode
 
 OWN_NAMES = ("neg_edge_index", "unseen_edge_index", "unseen_neg_edge_index")
 
@@ -51,8 +52,8 @@ class LinkLabels:
 
     def held_out(self, edges: Tensor, num_targets: int) -> bool:
         """Whether these are pairs kept from training: not all positive ones are ``edges``."""
-        known = edges[0] * num_targets + edges[1]
-        return not bool(torch.isin(self.positive[0] * num_targets + self.positive[1], known).all())
+        known = encode(edges, num_targets)
+        return not bool(torch.isin(encode(self.positive, num_targets), known).all())
 
     def flip(self, pairs: Tensor, edges: Tensor, num_targets: int) -> "LinkLabels":
         """The labels of training pairs of which ``pairs`` [2, K] were flipped, to ``edges``.
@@ -61,7 +62,7 @@ class LinkLabels:
         negatives at all, else none.
         """
         codes, known, present = (
-            index[0] * num_targets + index[1] for index in (pairs, self.positive, edges)
+            encode(index, num_targets) for index in (pairs, self.positive, edges)
         )
         turned = pairs[:, torch.isin(codes, known) != torch.isin(codes, present)]
         positive, changed = flip_edges(

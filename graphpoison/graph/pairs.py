@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from .bridges import bridges
+from .homogeneous import encode
 from .sparse import Pattern
 
 
@@ -58,7 +59,7 @@ class PairState:
         ``edge_weight`` has the weights of ``edges``, above 0; 1 by default.
         """
         index = torch.cat([edges, absent], dim=1)
-        codes = index[0] * shape[1] + index[1]
+        codes = encode(index, shape[1])
         order = torch.argsort(codes)
         if edge_weight is None:
             edge_weight = torch.ones(edges.size(1), device=index.device)
@@ -164,7 +165,7 @@ class PairState:
 
     def locate(self, pairs: Tensor) -> Tensor:
         """Where ``pairs`` [2, K] stand in :attr:`index`: LongTensor [K], -1 where not listed."""
-        codes = pairs[0] * self.shape[1] + pairs[1]
+        codes = encode(pairs, self.shape[1])
         if not self.num_listed:
             return torch.full_like(codes, -1)
         position = torch.searchsorted(self.pattern.codes, codes).clamp(max=self.num_listed - 1)
@@ -201,7 +202,7 @@ class PairState:
 
     def _insert(self, pairs: Tensor) -> "PairState":
         index = torch.cat([self.index, pairs], dim=1)
-        order = torch.argsort(index[0] * self.shape[1] + index[1])
+        order = torch.argsort(encode(index, self.shape[1]))
         ones = self.weight.new_ones(pairs.size(1))
 
         def merged(values: Tensor, new: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ def low_rank(factors: Sequence[Factors]) -> Factors:
     corner = left_corner @ right_corner.t()
     if not bool(torch.isfinite(corner).all()):
         return whole
-    turn_left, size, turn_right = torch.linalg.svd(corner)
+    turn_left, size, turn_right = torch.linalg.svd(corner, full_matrices=False)
     kept = int((size > torch.finfo(size.dtype).eps * size[0]).sum())
     return left @ (turn_left * size)[:, :kept], right @ turn_right[:kept].t()
 

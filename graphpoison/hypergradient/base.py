@@ -26,7 +26,7 @@ class Hypergradient(ABC):
         """``task`` with any pseudo-labels it needs, from training on its clean graph."""
         if not task.needs_clean_model:
             return task
-        params = self.train(task, task.state, task.init(generator(seed)))
+        params = self.train(task, task.state, task.init(generator(seed, *task.clean_stream)))
         return task.with_clean_model(params, task.prepare(task.state))
 
     @final

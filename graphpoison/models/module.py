@@ -36,28 +36,38 @@ def reset_parameters(module: nn.Module, seed: int, device: torch.device | None =
 
 
 class _Functional:
-    """A module in evaluation mode as a pure function of its parameters."""
+    """A module in evaluation mode as a pure function of the parameters that it trains."""
 
     def __init__(self, module: nn.Module, method: str) -> None:
         refuse_cached(module)
-        self.names = [name for name, _ in module.named_parameters()]
+        self.caller = _Caller(copy.deepcopy(module).eval(), method)
+        named = dict(self.caller.named_parameters())
+        self.names = [name for name, value in named.items() if value.requires_grad]
         if not self.names:
             raise ValueError("surrogate has no parameters to train.")
-        self.caller = _Caller(copy.deepcopy(module).eval(), method)
+        held = {**named, **dict(self.caller.named_buffers())}
+        self.held = {name: held[name].detach() for name in held.keys() - set(self.names)}
 
     def __repr__(self) -> str:
         return " ".join(str(self.caller.module).split())
 
     def init(self, generator: torch.Generator) -> Params:
         seed = int(torch.randint(2**62, (1,), generator=generator))
-        module = copy.deepcopy(self.caller.module)
-        reset_parameters(module, seed)
-        return tuple(param.detach().clone() for param in module.parameters())
+        caller = copy.deepcopy(self.caller)
+        reset_parameters(caller, seed)
+        drawn = dict(caller.named_parameters())
+        return tuple(drawn[name].detach().clone() for name in self.names)
 
     def __call__(self, params: Params, *args: Tensor) -> Tensor:
-        named = {f"module.{name}": value for name, value in zip(self.names, params, strict=True)}
-        result: Tensor = torch.func.functional_call(self.caller, named, args)
+        held = {name: _as(value, params[0]) for name, value in self.held.items()}
+        named = dict(zip(self.names, params, strict=True))
+        result: Tensor = torch.func.functional_call(self.caller, {**held, **named}, args)
         return result
+
+
+def _as(value: Tensor, like: Tensor) -> Tensor:
+    """``value`` where ``like`` is, and of its type unless it holds integers."""
+    return value.to(like.device, like.dtype if value.is_floating_point() else None)
 
 
 class _Caller(nn.Module):
@@ -75,7 +85,8 @@ class ModuleClassifier(NodeSurrogate):
     """A module with ``forward(x, edge_index, edge_weight) -> logits [N, C]``.
 
     ``edge_index`` [2, 2M] has both directions of every listed pair, and ``edge_weight`` [2M] is 0
-    for those that are no edges. Dropout is off: a meta-gradient needs deterministic training.
+    for those that are no edges: to be one must be the same as not to be there. Dropout is off: a
+    meta-gradient needs deterministic training. Parameters that need no gradient stay as they are.
 
     Raises:
         ValueError: a layer has ``cached=True``, or there are no parameters.
@@ -86,6 +97,15 @@ class ModuleClassifier(NodeSurrogate):
 
     def __repr__(self) -> str:
         return f"ModuleClassifier({self._function})"
+
+    def refuse_without_weights(self) -> None:
+        """Raise a ValueError if the module says that it takes no edge weights."""
+        module = self._function.caller.module
+        if getattr(module, "supports_edge_weight", True) is False:
+            raise ValueError(
+                f"surrogate {type(module).__name__} takes no edge weights, and an attack on edges "
+                "needs their gradient; use a surrogate that does, and this one as a victim."
+            )
 
     def init(self, inputs: NodeInputs, generator: torch.Generator) -> Params:
         x = inputs.features.x
@@ -137,4 +157,11 @@ class ModuleRecommender(Recommender):
         return tuple(param.to(dtype) for param in self._function.init(generator))
 
     def scores(self, params: Params, graph: Pattern, entries: Tensor, pairs: Pattern) -> Tensor:
-        return self._function(params, pairs.index, graph.index, entries)
+        try:
+            return self._function(params, pairs.index, graph.index, entries)
+        except IndexError as error:
+            users, items = graph.shape
+            raise ValueError(
+                f"surrogate {self!r} failed on {users} users and {items} items ({error}): build it "
+                "for that many. Fake users need a built-in model or a Recommender."
+            ) from error

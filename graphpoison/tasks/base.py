@@ -26,6 +26,13 @@ class Task(ABC):
     state: PairState
     edge_type: tuple[str, str, str] | None
     fake_users: FakeUsers | None = None
+    clean_stream: tuple[int, ...] = ()
+    """The stream of a seed that a clean model's initial parameters are drawn from."""
+
+    @property
+    def clean_edges(self) -> Tensor:
+        """LongTensor [2, E] of the edges of the graph attacked, those kept from training too."""
+        return self.state.index[:, self.state.clean > 0]
 
     @abstractmethod
     def describe(self) -> str:

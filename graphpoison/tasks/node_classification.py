@@ -13,8 +13,9 @@ from .._checks import choice, in_range, pair_index
 from ..graph import FactoredGradient, Features, PairState
 from ..graph.adjacency import with_edge_index
 from ..graph.binary import binary_entries
-from ..graph.homogeneous import ordered, pair_weights, undirected_pairs
+from ..graph.homogeneous import decode, encode, ordered, pair_weights, undirected_pairs
 from ..graph.kernels import check_backend
+from ..graph.labelled import labelled_nodes
 from ..models import ModuleClassifier, NodeInputs, NodeSurrogate, Params, Prepared, node_surrogate
 from ..models.training import Training
 from .attack_losses import ATTACK_LOSSES
@@ -80,9 +81,9 @@ class NodeClassification(Task):
         check_backend(backend)
         data = with_edge_index(data) if isinstance(data, Data) else data
         edges = undirected_pairs(data)
-        x, y, mask = _read(data)
-        labelled = mask.nonzero().squeeze(1)
-        inputs = NodeInputs(Features(x), labelled, int(y.max()) + 1)
+        nodes = labelled_nodes(data)
+        x, y, mask = nodes.x, nodes.y, nodes.train_mask
+        inputs = NodeInputs(Features(x), mask.nonzero().squeeze(1), int(y.max()) + 1)
         weight = pair_weights(data)
         listed = isinstance(model, ModuleClassifier)
         if candidates is None and feature_candidates is None:
@@ -90,6 +91,8 @@ class NodeClassification(Task):
         state = _pair_state(edges, weight, x.size(0), candidates, listed)
         if feature_candidates is not None:
             state = replace(state, features=binary_entries(x, feature_candidates))
+        if isinstance(model, ModuleClassifier) and bool(state.candidate.any()):
+            model.refuse_without_weights()
         self.state = state.with_backend(backend)
         self.inputs = inputs
         self.labels = y
@@ -99,6 +102,7 @@ class NodeClassification(Task):
         self.mix = in_range("mix", mix, 0.0, 1.0)
         self.oracle = choice("labels", labels, LABELS) == "oracle"
         self.pseudo_labels = y[self.unlabelled] if self.oracle else None
+        _check_unlabelled(self.objective, y[self.unlabelled], self.oracle)
         self.loss_name = choice("attack_loss", attack_loss, ATTACK_LOSSES)
         if objective == "train" and attack_loss != "cross-entropy":
             raise ValueError(
@@ -159,7 +163,13 @@ class NodeClassification(Task):
         return self.mix * self.train_loss(params, prepared) + (1.0 - self.mix) * self_loss
 
     def pull_back(self, prepared: Prepared, cotangents: Params) -> Tensor | FactoredGradient:
-        return self.surrogate.pull_back(prepared.inputs, prepared, cotangents)
+        found = self.surrogate.pull_back(prepared.inputs, prepared, cotangents)
+        if isinstance(found, Tensor) and bool(self.state.candidate.any()) and not bool(found.any()):
+            raise ValueError(
+                f"the gradient of {self.surrogate!r} is 0 for every pair: it does not use its "
+                "edge_weight, as GAT and GraphSAGE do not, or nothing comes through."
+            )
+        return found
 
     def pull_back_features(self, prepared: Prepared, cotangents: Params) -> FactoredGradient | None:
         if prepared.inputs.features.tape is None:
@@ -178,25 +188,20 @@ class NodeClassification(Task):
         return task
 
 
-def _read(data: Data) -> tuple[Tensor, Tensor, Tensor]:
-    for name, what in (("x", "node features"), ("y", "labels"), ("train_mask", "labelled nodes")):
-        if getattr(data, name, None) is None:
-            raise TypeError(f"data.{name} ({what}) is missing.")
-    x = data.x.to_dense() if data.x.layout != torch.strided else data.x
-    if not x.is_floating_point():
-        x = x.float()
-    y = data.y.squeeze(1) if data.y.dim() == 2 and data.y.size(1) == 1 else data.y
-    if y.shape != (x.size(0),) or y.is_floating_point():
+def _check_unlabelled(objective: str, labels: Tensor, oracle: bool) -> None:
+    """Raise a ValueError if there are none, or the oracle does not know all of ``labels``."""
+    if objective == "train":
+        return
+    if not labels.numel():
         raise ValueError(
-            f"data.y must be integer labels [{x.size(0)}], found {y.dtype} {tuple(y.shape)}."
+            f"objective={objective!r} is about unlabelled nodes, and data.train_mask sets all; use "
+            "objective='train', or label fewer."
         )
-    mask = data.train_mask
-    if mask.shape != (x.size(0),) or mask.dtype != torch.bool or not bool(mask.any()):
+    if oracle and int(labels.min()) < 0:
         raise ValueError(
-            f"data.train_mask must be a BoolTensor [{x.size(0)}] with at least one labelled node, "
-            f"found {mask.dtype} {tuple(mask.shape)} with {int(mask.sum())} set."
+            f"labels='oracle' knows the labels of all nodes, but data.y has {int(labels.min())}; "
+            "use labels='pseudo'."
         )
-    return x, y.long(), mask
 
 
 def _pair_state(
@@ -226,10 +231,8 @@ def _pair_state(
     pairs = ordered(pair_index("candidates", candidates, shape).to(edges.device))
     if bool((pairs[0] == pairs[1]).any()):
         raise ValueError("candidates holds pairs of a node with itself; leave them out.")
-    codes = torch.unique(pairs[0] * num_nodes + pairs[1])
-    present = edges[0] * num_nodes + edges[1]
-    absent = codes[~torch.isin(codes, present)]
-    absent_pairs = torch.stack([absent // num_nodes, absent % num_nodes])
+    codes = torch.unique(encode(pairs, num_nodes))
+    absent = decode(codes[~torch.isin(codes, encode(edges, num_nodes))], num_nodes)
     return PairState.build(
-        edges, absent_pairs, shape, bipartite=False, candidate_codes=codes, edge_weight=weight
+        edges, absent, shape, bipartite=False, candidate_codes=codes, edge_weight=weight
     )

@@ -25,7 +25,7 @@ from ..models.pairwise_training import PairwiseTraining
 from ..models.tower_loss import Towers
 from ..models.training import AutogradTraining, Training
 from .base import Task
-from .training_pairs import TRIPLES, hold_out, pair_state, unobserved
+from .training_pairs import CLEAN, TRIPLES, hold_out, pair_state, unobserved
 
 OBJECTIVES = ("train", "self", "heldout")
 LOSSES = ("log", "bpr")
@@ -50,7 +50,8 @@ class Recommendation(Task):
 
     - ``"train"``: the loss of training, labels and all (thesis, Algorithm 1);
     - ``"self"``: the log loss of as many pairs that nobody observed, with the probabilities that a
-      surrogate trained on the clean graph gives them as labels;
+      surrogate trained on the clean graph gives them as labels. It starts from other parameters
+      than the one attacked: that one's own probabilities would have no gradient;
     - ``"heldout"``: the log loss of a share of the training pairs, which the surrogate does not
       see and the attacker does not flip.
 
@@ -80,6 +81,8 @@ class Recommendation(Task):
         TypeError, ValueError: not bipartite, no interactions, no negatives to be had; nothing to
             rank.
     """
+
+    clean_stream = (CLEAN,)
 
     def __init__(
         self,
@@ -118,6 +121,15 @@ class Recommendation(Task):
         self.seed = seed
         self.heldout_fraction = heldout_fraction
 
+    @property
+    def clean_edges(self) -> Tensor:
+        if self.objective != "heldout":
+            return super().clean_edges
+        assert self.probe is not None
+        assert self.probe_labels is not None
+        held_out = self.probe.index[:, self.probe_labels > 0]
+        return torch.cat([super().clean_edges, held_out], dim=1)
+
     def describe(self) -> str:
         return (
             f"Recommendation({self.surrogate!r}, objective={self.objective!r}, loss={self.loss!r})"
@@ -154,6 +166,8 @@ class Recommendation(Task):
         pairs: _Pairs = prepared.structure
         if pairs.tiles is not None and self.pairwise is not None:
             return pairs.tiles.loss(*self.pairwise.sides(params))
+        if pairs.triples is not None:
+            params = self._without_offset(params)
         scores, targets = self.scores(params, prepared, pairs.pattern), prepared.tensors[0]
         if pairs.triples is not None:
             return pairs.triples.loss(scores, targets)
@@ -213,6 +227,13 @@ class Recommendation(Task):
         """Logits [K] of ``pairs`` from a surrogate trained on ``prepared``."""
         pattern = prepared.structure.pattern
         return self.surrogate.scores(params, pattern, prepared.tensors[-1], pairs)
+
+    def _without_offset(self, params: Params) -> Params:
+        """The same with an output bias of 0: no ranking depends on it, and its gradient, else 0 but
+        for rounding, which Adam makes steps of, is 0."""
+        if self.pairwise is None or self.pairwise.scoring.tower is None:
+            return params
+        return (*params[:-1], 0.0 * params[-1])
 
     def _triples(self, pattern: Pattern) -> Triples | None:
         return Triples.of(pattern, derive_seed(self.seed, TRIPLES)) if self.loss == "bpr" else None

@@ -7,10 +7,10 @@ from .._checks import choice, pair_index
 from .._random import generator, numpy_generator
 from ..graph import PairState, Pattern
 from ..graph.bipartite import Interactions
-from ..graph.homogeneous import decode
+from ..graph.homogeneous import decode, encode
 from ..graph.sampling import sample_pairs
 
-_NEGATIVES, _HELDOUT, _PROBE, TRIPLES = range(4)  # streams of the seed
+_NEGATIVES, _HELDOUT, _PROBE, TRIPLES, CLEAN = range(5)  # streams of the seed
 
 
 def pair_state(
@@ -31,7 +31,7 @@ def pair_state(
             none = positive[:, :0]
             return PairState.build(positive, none, shape, bipartite=True, open=True)
         codes = torch.arange(shape[0] * shape[1], device=positive.device)
-        absent = codes[~torch.isin(codes, _codes(positive, shape))]
+        absent = codes[~torch.isin(codes, encode(positive, shape[1]))]
         return PairState.build(positive, decode(absent, shape[1]), shape, bipartite=True)
     negative = interactions.negative
     if negative is None:
@@ -40,9 +40,9 @@ def pair_state(
         )
     if isinstance(candidates, str):
         return PairState.build(positive, negative, shape, bipartite=True)
-    chosen = _codes(pair_index("candidates", candidates, shape).to(positive.device), shape)
-    trained = torch.cat([chosen, _codes(negative, shape)]).unique()
-    absent = trained[~torch.isin(trained, _codes(positive, shape))]
+    chosen = encode(pair_index("candidates", candidates, shape).to(positive.device), shape[1])
+    trained = torch.cat([chosen, encode(negative, shape[1])]).unique()
+    absent = trained[~torch.isin(trained, encode(positive, shape[1]))]
     return PairState.build(
         positive, decode(absent, shape[1]), shape, bipartite=True, candidate_codes=chosen
     )
@@ -73,7 +73,3 @@ def unobserved(state: PairState, seed: int) -> Pattern:
     count = min(state.num_listed, free)
     pairs = sample_pairs(state.shape, count, state.index, numpy_generator(seed, _PROBE))
     return Pattern.of(pairs, state.shape)
-
-
-def _codes(pairs: Tensor, shape: tuple[int, int]) -> Tensor:
-    return pairs[0] * shape[1] + pairs[1]

@@ -6,7 +6,8 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from ..graph import PairState, Pattern
-from ..graph.bipartite import EdgeType, read_interactions
+from ..graph.bipartite import EdgeType, Interactions, read_interactions
+from ..graph.homogeneous import encode
 from ..graph.sampling import sample_pairs
 
 
@@ -16,10 +17,14 @@ def unseen_pairs(
     """The unseen pairs of ``data`` with their labels [K], sorted; None if there are none.
 
     As many negatives as positives are drawn, outside ``state``, if none are given.
+
+    Raises:
+        ValueError: an unseen interaction is a training one too, or an unseen negative.
     """
     found = read_interactions(data, edge_type)
     if found.unseen is None or not found.unseen.size(1):
         return None
+    _refuse_overlap(found)
     negative = found.unseen_negative
     if negative is None:
         occupied = torch.cat([state.index, found.unseen], dim=1)
@@ -27,5 +32,20 @@ def unseen_pairs(
     pairs = torch.cat([found.unseen, negative], dim=1)
     labels = torch.ones(pairs.size(1), device=pairs.device)
     labels[found.unseen.size(1) :] = 0.0
-    order = torch.argsort(pairs[0] * found.shape[1] + pairs[1])
+    order = torch.argsort(encode(pairs, found.shape[1]))
     return Pattern.of(pairs[:, order], found.shape), labels[order]
+
+
+def _refuse_overlap(found: Interactions) -> None:
+    assert found.unseen is not None
+    unseen = encode(found.unseen, found.shape[1])
+    for others, what in (
+        (found.positive, "training interactions"),
+        (found.unseen_negative, "unseen negatives"),
+    ):
+        if others is not None:
+            both = int(torch.isin(unseen, encode(others, found.shape[1])).sum())
+            if both:
+                raise ValueError(
+                    f"{both} unseen interactions are {what} too; drop them from one of the two."
+                )

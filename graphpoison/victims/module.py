@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 
 from .._checks import in_range, positive_int
 from .._random import isolated_rng
+from ..graph.labelled import labelled_nodes, training_masks
 from ..models.module import refuse_cached
 from .base import NodeVictim
 from .sparse_input import SparseInput
@@ -23,7 +24,7 @@ class ModuleVictim(NodeVictim):
     """A module trained as in Kipf and Welling (2017) and most of the attack literature.
 
     Adam; the epoch with the best validation accuracy is kept (the earliest of equals), or the last
-    where there is no ``val_mask``. A module with a method ``penalty()`` has what that returns,
+    where no ``val_mask`` sets a node. A module with a method ``penalty()`` has what that returns,
     asked for after each forward pass, added to its loss.
 
     Args:
@@ -33,6 +34,10 @@ class ModuleVictim(NodeVictim):
         name: what the table calls it.
         epochs, lr, weight_decay: of training; the decay is on all parameters.
         purify: what the defender does to the graph first, see :mod:`graphpoison.victims.purify`.
+
+    Raises:
+        TypeError, ValueError: features, labels or masks are not what they should be.
+        FloatingPointError: training is not finite.
     """
 
     build: ModuleFactory
@@ -48,6 +53,7 @@ class ModuleVictim(NodeVictim):
         in_range("weight_decay", self.weight_decay, 0.0, float("inf"))
 
     def train(self, data: Data, seed: int) -> Tensor:
+        data = labelled_nodes(data, training_masks(data))
         data = data if self.purify is None else self.purify(data)
         x, device = data.x, data.x.device
         num_classes = int(data.y.max()) + 1
@@ -55,16 +61,19 @@ class ModuleVictim(NodeVictim):
             module = self.build(x.size(1), num_classes).to(device=device, dtype=x.dtype)
             refuse_cached(module)
             with SparseInput(x):
-                return self._fit(module, data, _edge_inputs(module, data))
+                logits = self._fit(module, data, _edge_inputs(module, data))
+        if not bool(logits.isfinite().all()):
+            raise FloatingPointError(
+                f"training of {self.name!r} diverged: its logits are not finite; use a smaller lr."
+            )
+        return logits
 
     def _fit(self, module: nn.Module, data: Data, edges: tuple[Tensor, ...]) -> Tensor:
         optimizer = torch.optim.Adam(
             module.parameters(), lr=self.lr, weight_decay=self.weight_decay
         )
-        labelled, validation = (
-            None if mask is None else mask.nonzero().squeeze(1)
-            for mask in (data.train_mask, getattr(data, "val_mask", None))
-        )
+        masks = [data[name].nonzero().squeeze(1) for name in training_masks(data)]
+        labelled, validation = masks[0], masks[1] if masks[1:] else None
         penalty = getattr(module, "penalty", None)
         best = -1
         kept: Tensor | None = None

@@ -55,13 +55,14 @@ def low_rank(data: Data, rank: int = 50) -> Data:
     rest the 64 N largest stay, found in tiles, without a dense matrix of N x N.
 
     Args:
-        data: undirected, with ``edge_index`` [2, E].
+        data: undirected, with ``edge_index`` [2, E], perhaps with ``edge_weight``.
         rank: the number of singular values; 50 as in Jin et al. (2020), 10 in the paper.
     """
     count = int(data.num_nodes or 0)
     if not data.num_edges:
         return data
-    adjacency = to_scipy_sparse_matrix(data.edge_index, num_nodes=count).astype(np.float64).tocsr()
+    weight = getattr(data, "edge_weight", None)
+    adjacency = to_scipy_sparse_matrix(data.edge_index, weight, count).astype(np.float64).tocsr()
     left, values, right = svds(adjacency, k=min(rank, count - 1), v0=np.ones(count))
     factors = FactoredGradient.symmetric(
         torch.from_numpy(left * values / 2), torch.from_numpy(right.T.copy()), torch.zeros(count)

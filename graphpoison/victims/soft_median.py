@@ -6,9 +6,12 @@ from torch.nn.functional import dropout
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import scatter, softmax
 
+TIE = 1e-9  # of a node's weight: more than sums of all edges are rounded by
+
 
 def weighted_median(values: Tensor, weight: Tensor, target: Tensor, count: int) -> Tensor:
-    """Which edge holds the weighted median of each node and dimension: LongTensor [N, D].
+    """Which edge holds the weighted median of each node and dimension: LongTensor [N, D]; of the
+    two that share it in a tie, that with the lower value.
 
     Args:
         values: Tensor [E, D].
@@ -22,7 +25,7 @@ def weighted_median(values: Tensor, weight: Tensor, target: Tensor, count: int) 
     node = target.sort().values
     mass = weight.double()[order].cumsum(dim=1)
     total = scatter(weight.double(), target, dim_size=count)
-    half = (total.cumsum(0) - total / 2)[node]
+    half = (total.cumsum(0) - (0.5 + TIE) * total)[node]
     below = torch.zeros(count, values.size(1), dtype=torch.long, device=values.device)
     below.index_add_(0, node, (mass < half).long().t())
     size = torch.bincount(target, minlength=count)

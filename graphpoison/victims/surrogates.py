@@ -32,6 +32,7 @@ class RecommenderVictim(Victim):
         training: optimiser, learning rate and number of steps.
         start: seed of the initial parameters, see :class:`.Victim`.
         loss: what training minimises, ``"log"`` or ``"bpr"``, see :class:`Recommendation`.
+        dtype: of the parameters.
     """
 
     model: Recommender
@@ -39,6 +40,7 @@ class RecommenderVictim(Victim):
     training: Hypergradient = INTERACTIONS
     start: int | None = None
     loss: Literal["log", "bpr"] = "log"
+    dtype: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:
         choice("loss", self.loss, LOSSES)
@@ -62,7 +64,7 @@ class SurrogateVictim(NodeVictim):
 
     def train(self, data: Data, seed: int) -> Tensor:
         edges = undirected_pairs(with_edge_index(data))
-        task = NodeClassification(data, self.model, "train", candidates=edges)
+        task = NodeClassification(data, self.model, "train", candidates=edges[:, :0])
         params = self.training.train(task, task.state, task.init(generator(self.start)))
         with torch.no_grad():
             return self.model.logits(task.inputs, params, task.prepare(task.state))
@@ -76,6 +78,9 @@ def surrogate_victim(
     It has the surrogate's model, training, loss and initial parameters, so that it is one and the
     same run for every seed of an evaluation, and appears there with the first. (Where the attack
     has ``redraw``, these are the initial parameters of ``seed`` itself, not those of a meta-step.)
+    A recommender is trained on the pairs that all victims are trained on, which are not the
+    surrogate's where the task holds some out, takes ``candidates="all"`` for negatives, or draws
+    negatives or the couples of ``"bpr"`` from another seed than 0.
 
     Raises:
         TypeError: the attack trains no surrogate, or the task is of an unknown kind.
@@ -87,7 +92,7 @@ def surrogate_victim(
             "random flips do to a surrogate, take that of the attack they are compared with."
         )
     if isinstance(task, Recommendation):
-        return RecommenderVictim(task.surrogate, name, training, seed, task.loss)
+        return RecommenderVictim(task.surrogate, name, training, seed, task.loss, task.dtype)
     if isinstance(task, NodeClassification):
         return SurrogateVictim(task.surrogate, name, training, seed)
     raise TypeError(f"task must be a Recommendation or NodeClassification, found {task!r}.")
