@@ -206,3 +206,18 @@ def test_a_module_of_too_few_users_is_named() -> None:
     ):
         with pytest.raises(ValueError, match=r"failed on [79] users and 9 items.*build it"):
             build()
+
+
+def test_narrow_indices_of_many_users_and_items() -> None:
+    found = []
+    for dtype in (torch.int64, torch.int32):
+        data = HeteroData()
+        data["user"].num_nodes, data["item"].num_nodes = 60_000, 50_000  # more pairs than 2^31
+        store = data[KIND]
+        store.edge_index = torch.tensor([[0, 7, 59_999], [3, 49_999, 49_998]], dtype=dtype)
+        store.neg_edge_index = torch.tensor([[1, 59_998], [2, 49_997]], dtype=dtype)
+        flips = gp.RandomAttack(allow_removals=True)(gp.Recommendation(data, gp.CF(dim=2)), 3)
+        poisoned = flips.apply(data)[KIND]
+        found.append((flips.pairs, poisoned.edge_index, poisoned.neg_edge_index))
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)

@@ -163,10 +163,13 @@ class NodeClassification(Task):
         return self.mix * self.train_loss(params, prepared) + (1.0 - self.mix) * self_loss
 
     def pull_back(self, prepared: Prepared, cotangents: Params) -> Tensor | FactoredGradient:
-        found = self.surrogate.pull_back(prepared.inputs, prepared, cotangents)
-        if isinstance(found, Tensor) and bool(self.state.candidate.any()) and not bool(found.any()):
+        model = self.surrogate
+        found = model.pull_back(prepared.inputs, prepared, cotangents)
+        if not isinstance(model, ModuleClassifier) or not isinstance(found, Tensor):
+            return found
+        if bool(self.state.candidate.any()) and not bool(found.any()):
             raise ValueError(
-                f"the gradient of {self.surrogate!r} is 0 for every pair: it does not use its "
+                f"the gradient of {model!r} is 0 for every pair: it does not use its "
                 "edge_weight, as GAT and GraphSAGE do not, or nothing comes through."
             )
         return found
