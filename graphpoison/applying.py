@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data, HeteroData
+from torch_geometric.data import Batch, Data, HeteroData
 
 from ._settings import digest
 from .fake_users import FakeUsers
@@ -53,7 +53,9 @@ def _standing(perturbation: "Perturbation", edges: Tensor, shape: tuple[int, int
 
 
 def refuse_other_kind(perturbation: "Perturbation", data: object) -> None:
-    """Raise a TypeError unless ``data`` is of the kind attacked."""
+    """Raise a TypeError unless ``data`` is one graph of the kind attacked."""
+    if isinstance(data, Batch):
+        raise TypeError("data is a Batch of several graphs; apply to each before it is batched.")
     kind = Data if perturbation.meta.get("edge_type") is None else HeteroData
     if not isinstance(data, kind):
         raise TypeError(

@@ -13,6 +13,8 @@ SIMPLEST = 10**9  # denominators up to here are told apart
 def part_of(share: float | Fraction, base: int) -> int:
     """``share`` of ``base``, rounded down; a float stands for the simplest fraction next to it, as
     0.05 does for 1 / 20."""
+    if share != share:
+        raise ValueError("a share of nan is no share; give a number from 0 to 1.")
     return int(Fraction(share).limit_denominator(SIMPLEST) * base)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch_geometric import EdgeIndex
-from torch_geometric.data import Data, HeteroData, InMemoryDataset
+from torch_geometric.data import Batch, Data, HeteroData, InMemoryDataset
 from torch_geometric.data.storage import BaseStorage
 from torch_geometric.nn import GCN
 
@@ -152,6 +152,16 @@ def test_a_sparse_adjacency_beside_other_edge_types() -> None:
 
 
 # --- RandomLinkSplit --------------------------------------------------------------------------
+
+
+def test_a_batch_is_no_graph_to_poison() -> None:
+    graph = citation_graph()
+    flips = gp.RandomAttack()(gp.NodeClassification(graph), 2)
+    for batch in (Batch.from_data_list([graph]), Batch.from_data_list([graph, graph])):
+        with pytest.raises(TypeError, match="data is a Batch of several graphs"):
+            flips.apply(batch)
+        with pytest.raises(TypeError, match="data is a Batch of several graphs"):
+            gp.ApplyPerturbation(flips)(batch)
 
 
 def split(seed: int = 0, ratings: bool = False, **options: object) -> list[HeteroData]:

@@ -89,6 +89,23 @@ def test_columns_keep_the_names_by_which_they_were_asked_for(shop: str) -> None:
         assert Path(name).read_text().splitlines()[0] == header
 
 
+def test_files_that_a_command_needs_are_not_written_over(shop: str) -> None:
+    Path("o.yaml").write_text("budget: 2  # two\n")
+    random = ["attack", shop, "--attack", "random"]
+    done(*random, "--budget", "2")
+    for arguments, message in (
+        ([*random, "--config", "o.yaml", "--save-config", "o.yaml"], "over the input o.yaml"),
+        ([*random, "--budget", "2", "--out", "new.npz", "--save-config", "o.yaml"], "--overwrite"),
+        ([*random, "--budget", "2", "--export", "flips.checkpoint.npz"], "must end in"),
+        (["evaluate", shop, "flips.npz", "--csv", "flips.checkpoint.csv"], "two outputs"),
+        (["evaluate", shop, "flips.npz", "--save-config", "o.yaml"], "--overwrite"),
+        (["evaluate", shop, "flips.npz", "flips.npz"], "flips.npz is named 2 times"),
+        (["evaluate", shop, "flips.npz", "--budgets", "0.01%"], "is no flip at all"),
+    ):
+        assert message in refused(2, *arguments)
+    assert Path("o.yaml").read_text() == "budget: 2  # two\n"
+
+
 def test_a_graph_is_attacked_and_written_back(graph: str) -> None:
     arguments = ["--budget", "4", "--constraint", "connectivity", "--constraint", "node-budget=2"]
     summary = json.loads(

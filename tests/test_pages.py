@@ -235,6 +235,20 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+def test_names_are_drawn_and_set_as_they_are(tmp_path: Path) -> None:
+    data = interaction_graph()
+    task, attack = gp.Recommendation(data, gp.CF(dim=2)), gp.MetaAttack(gp.Unrolled(steps=2))
+    flips = attack(task, 3)
+    victims = [gp.surrogate_victim(task, attack), gp.RecommenderVictim(gp.GMF(dim=2), "metric")]
+    report = gp.evaluate(data, {r"$\frac$": flips, "_hidden": flips}, victims, range(2))
+    figure = report.plot("auroc", path=tmp_path / "names.png")
+    assert len(figure.legends[0].get_texts()) == 4
+    lines = to_latex(report.transfer()).splitlines()
+    assert lines[2] == r"flips by & surrogate & metric \\"
+    assert r"textbackslash pm" not in "".join(lines)
+    assert lines[0] == r"\begin{tabular}{lrr}"
+
+
 def test_importing_the_library_leaves_plotly_alone() -> None:
     code = "import sys, graphpoison; sys.exit('plotly' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

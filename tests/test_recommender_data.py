@@ -83,6 +83,31 @@ def test_ratings_that_are_text_are_refused(values: list[object], message: str) -
         gp.datasets.at_least(pd.DataFrame({"stars": values}), "stars", 4)
 
 
+def test_ids_of_two_frames_must_be_of_one_kind() -> None:
+    numbers = pd.DataFrame({"user": [1, 2, 3], "item": [7, 8, 9]})
+    texts = pd.DataFrame({"user": ["1", "2", "x7"], "item": [8, 9, 7]})
+    for train, unseen in ((numbers, texts), (texts, numbers)):
+        with pytest.raises(ValueError, match="ids in column 'user' are of kind"):
+            gp.datasets.from_interactions(train, unseen=unseen)
+    wide = 2**53
+    frame = pd.DataFrame({"user": [wide, wide + 1], "item": [1, 2]})
+    unseen = pd.DataFrame({"user": [1.0, float(wide)], "item": [1, 2]})
+    data = gp.datasets.from_interactions(frame, unseen=unseen)
+    assert data["user"].raw_id == [1, wide, wide + 1]
+
+
+def test_filters_of_ids_that_are_missing_or_of_several_types() -> None:
+    frame = pd.DataFrame({"user": [1, None, "b", 1, (2, 3)], "item": [1, 1, 2, 2, 1]})
+    with pytest.raises(ValueError, match="1 rows of frame lack a user or an item"):
+        gp.datasets.k_core(frame, 1, 1)
+    draws = [
+        gp.datasets.sample_users(rows, 2, np.random.default_rng(0))["user"].unique().tolist()
+        for rows in (frame, frame.iloc[::-1])
+    ]
+    assert set(draws[0]) == set(draws[1])
+    assert None not in draws[0]
+
+
 def test_rows_without_a_rating_are_left_out() -> None:
     frame = pd.DataFrame({"stars": [4.0, None, 5.0]})
     assert gp.datasets.at_least(frame, "stars", 1)["stars"].tolist() == [4, 5]

@@ -185,6 +185,12 @@ def test_what_is_written_is_read_back(
         assert [child.name for child in path.parent.iterdir()] == [path.name]
 
 
+def test_a_line_cut_short_is_no_interaction(tmp_path: Path) -> None:
+    (tmp_path / "m.dat").write_text("user::item::r::t\n1::10::5::1\n2::20::4::1\n3\n4::30::3::1\n")
+    with pytest.raises(ValueError, match=r"column item='item' of .* has 1 missing ids in 4 rows"):
+        gp.datasets.read_interactions(tmp_path / "m.dat")
+
+
 def test_a_poisoned_graph_is_written_with_raw_ids(tmp_path: Path, interactions: HeteroData) -> None:
     interactions["user"].raw_id = [100 + 7 * user for user in range(interactions["user"].num_nodes)]
     task = gp.Recommendation(interactions, gp.CF(dim=2))

@@ -25,6 +25,7 @@ from .files import (
     check_export,
     check_new,
     check_writable,
+    checkpoint_beside,
     checkpoint_of,
     write_poisoned,
 )
@@ -134,9 +135,10 @@ def attack(
             task, attacker = build_task(data, settings), build_attack(data, settings)
             spelt = check_budget(limit, task, attacker, seed)
             check_export(export, data)
-            check_apart([input], out, export, save_to)
-            check_new(export, overwrite or resume)
             check_writable(out, export, save_to)
+            check_apart([input, config], checkpoint_beside(out, ".npz"), out, export, save_to)
+            check_new(export, overwrite or resume)
+            check_new(save_to, overwrite or resume)
             checkpoint = checkpoint_of(out, resume, overwrite)
         for name in settings.without_effect():
             logger.warning("%s has no effect on this attack (%s).", name, attack)

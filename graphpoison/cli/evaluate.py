@@ -31,6 +31,7 @@ from .config import save_config
 from .errors import Interrupted, usage
 from .files import (
     check_apart,
+    check_new,
     check_output,
     check_writable,
     checkpoint_beside,
@@ -136,7 +137,7 @@ def evaluate_command(
     """
     with logs():
         with usage():
-            attacks = _load(flips)
+            attacks, outputs = _load(flips), (html, plot, latex, csv, save_to)
             given = Reading(
                 user_column,
                 item_column,
@@ -152,11 +153,12 @@ def evaluate_command(
             _check_fit(data, attacks)
             metric = metric or default_metric(data)
             choice("metric", metric, LABELS if isinstance(data, HeteroData) else ["accuracy"])
-            check_apart([input, *flips], html, plot, latex, csv, save_to)
+            runs = checkpoint_beside(flips[0], ".csv")
+            check_apart([input, *flips, config], runs, *outputs)
             for path, kinds in zip((html, plot, latex, csv), OUTPUTS, strict=True):
                 check_output(path, kinds, overwrite or resume)
-            check_writable(html, plot, latex, csv, save_to)
-            runs = checkpoint_beside(flips[0], ".csv")
+            check_new(save_to, overwrite or resume)
+            check_writable(*outputs)
             fresh_or_resumed(runs, resume, overwrite)
             check_writable(runs)
         save_config(ctx, save_to)
@@ -219,6 +221,8 @@ def _load(paths: Sequence[Path]) -> dict[str, Perturbation]:
     """The flips by the names of their files, a file of the default name by that of its attack."""
     found = []
     for path in paths:
+        if paths.count(path) > 1:
+            raise ValueError(f"{path} is named {paths.count(path)} times: once is enough.")
         if not path.is_file():
             raise FileNotFoundError(f"there is no file {str(path)!r}.")
         try:
@@ -279,7 +283,10 @@ def _budgets(text: str | None, attacks: Mapping[str, Perturbation]) -> list[int]
             counts.append(0)
             continue
         budget = parse_budget(part)
-        counts.append(budget.flips or part_of(budget.share or 0.0, edges))
+        count = budget.flips or part_of(budget.share or 0.0, edges)
+        if not count:
+            raise ValueError(f"budgets={part.strip()!r} of {edges:,} edges is no flip at all.")
+        counts.append(count)
     last = max(len(end) for ends in prefixes_of(attacks, counts).values() for end in ends)
     return sorted({min(count, last) for count in counts})
 

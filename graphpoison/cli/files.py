@@ -30,9 +30,9 @@ def check_writable(*paths: Path | None) -> None:
             raise WrongUsage(f"cannot write {path}: {error.strerror}.") from error
 
 
-def check_apart(inputs: Sequence[str | Path], *outputs: Path | None) -> None:
+def check_apart(inputs: Sequence[str | Path | None], *outputs: Path | None) -> None:
     """Refuse to write over what is read, or one output over another."""
-    read = {Path(path).resolve(): path for path in inputs}
+    read = {Path(path).resolve(): path for path in inputs if path is not None}
     written: set[Path] = set()
     for path in outputs:
         if path is None:

@@ -60,15 +60,20 @@ def k_core(
         The rows left, in their order; perhaps none.
 
     Raises:
-        ValueError: a minimum is negative, or ``frame`` lacks a column.
+        ValueError: a minimum is negative, or ``frame`` lacks a column or an id.
     """
     minima = (
         positive_int("min_user", min_user, minimum=0),
         positive_int("min_item", min_item, minimum=0),
     )
     columns = list(frame.columns)
-    users = pd.factorize(frame[choice("user", user, columns)])[0]
-    items = pd.factorize(frame[choice("item", item, columns)])[0]
+    users, items = (
+        pd.factorize(frame[choice(argument, column, columns)])[0]
+        for argument, column in (("user", user), ("item", item))
+    )
+    missing = int(((users < 0) | (items < 0)).sum())
+    if missing:
+        raise ValueError(f"{missing} rows of frame lack a user or an item; drop or mend them.")
     kept = np.arange(len(frame))
     while True:
         before = kept.size
@@ -89,7 +94,11 @@ def sample_users(
     Raises:
         ValueError: ``frame`` has fewer users.
     """
-    ids = np.sort(frame[choice("user", user, list(frame.columns))].unique())
+    ids = frame[choice("user", user, list(frame.columns))].dropna().unique()
+    try:
+        ids = np.sort(ids)
+    except TypeError:  # of several types, which have no order
+        ids = np.array(sorted(ids, key=lambda each: (type(each).__name__, str(each))), dtype=object)
     if positive_int("count", count) > ids.size:
         raise ValueError(
             f"{count} users were to be drawn, but only {ids.size} are left; draw fewer or ask "

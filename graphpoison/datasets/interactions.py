@@ -56,15 +56,15 @@ def from_interactions(
     Raises:
         TypeError: a frame is no DataFrame, ``edge_type`` no triple of names, an id not hashable.
         ValueError: a column is missing or holds NaN, a frame is empty, ``test_fraction`` lies
-            outside [0, 1), a pair is in both frames, or the two node types of ``edge_type`` are
-            the same.
+            outside [0, 1), a pair is in both frames, ids are numbers in one and text in the other,
+            or the two node types of ``edge_type`` are the same.
     """
     _check_edge_type(edge_type)
     _check_frame("frame", frame, user, item)
     rows = frame[[user, item]]
     if unseen is not None:
         _check_frame("unseen", unseen, user, item)
-        rows = pd.concat([rows, unseen[[user, item]]])
+        rows = pd.concat([_joinable(rows, unseen), _joinable(unseen[[user, item]], rows)])
     users, user_ids = _number("user", rows[user])
     items, item_ids = _number("item", rows[item])
     shape = (len(user_ids), len(item_ids))
@@ -187,6 +187,24 @@ def _check_frame(name: str, frame: pd.DataFrame, user: str, item: str) -> None:
                 f"column {argument}={column!r} of {name} has {missing} missing ids (NaN) in "
                 f"{len(frame)} rows; drop these rows or fill them in."
             )
+
+
+def _joinable(rows: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """``rows``, of which ids of another type than those of ``others`` are no longer columns of
+    numbers, so that none is rounded where they are put together."""
+    kinds = {
+        column: [pd.api.types.infer_dtype(frame[column]) for frame in (rows, others)]
+        for column in rows.columns
+    }
+    for column, (here, there) in kinds.items():
+        if {here, there} in ({"integer", "string"}, {"floating", "string"}):
+            raise ValueError(
+                f"ids in column {column!r} are of kind {here} in one frame and {there} in the "
+                "other, so that nobody would be in both; turn them into text in both by "
+                "astype(str), or read both files with dtype=str."
+            )
+    unlike = [column for column in rows.columns if rows[column].dtype != others[column].dtype]
+    return rows.astype(dict.fromkeys(unlike, object))
 
 
 def _check_edge_type(edge_type: EdgeType) -> None:

@@ -146,7 +146,7 @@ def _read_table(path: Path, separator: str, header: bool) -> pd.DataFrame:
                 index_col=False,
                 dtype=str,
                 keep_default_na=False,
-            )
+            ).fillna("")  # what a line cut short lacks, with a separator of several characters
     except (ValueError, pd.errors.ParserWarning) as error:
         raise ValueError(
             f"{path} is no table with {separator!r} between the fields: {error} Give separator=, "
@@ -189,7 +189,7 @@ def _ids(argument: str, column: "pd.Series[str]", path: Path) -> pd.Series:
     missing = int((column == "").sum())
     if missing:
         raise ValueError(
-            f"column {argument}={column.name!r} of {path} has {missing} missing ids in "
+            f"column {argument}={str(column.name)!r} of {path} has {missing} missing ids in "
             f"{len(column)} rows, first in row {int((column == '').argmax()) + 1}; drop these rows "
             "or fill them in."
         )

@@ -10,8 +10,6 @@ from .._checks import positive_int
 from .._io import atomic_write
 from .summary import KEYS, transfer_grid
 
-WORDS = ("attack", "victim", "metric", "split", "surrogate")
-
 
 def to_latex(
     frame: pd.DataFrame,
@@ -40,6 +38,7 @@ def to_latex(
     if set(KEYS) <= set(frame.columns):
         constant = {key: str(frame[key].iloc[0]) for key in KEYS if frame[key].nunique() == 1}
         cells = frame[[key for key in KEYS if key not in constant]].astype(str)
+        words: list[Hashable] = [key for key in cells if key != "flips"]
         cells = cells.assign(
             clean=[_number(value, digits) for value in frame["clean"]],
             poisoned=[_number(value, digits) for value in frame["poisoned"]],
@@ -48,10 +47,12 @@ def to_latex(
         )
     else:
         grid, half = transfer_grid(frame)
-        cells = pd.DataFrame({"surrogate": grid.index.astype(str)})
-        for victim in grid.columns:
-            cells[str(victim)] = _plus_minus(grid[victim], half[victim], digits)
-    text = _tabular(cells, caption, label)
+        names = list(map(str, grid.columns))
+        first = "surrogate" if "surrogate" not in names else "flips by"
+        cells, words = pd.DataFrame({first: grid.index.astype(str)}), [first]
+        for name, victim in zip(names, grid.columns, strict=True):
+            cells[name] = _plus_minus(grid[victim], half[victim], digits)
+    text = _tabular(cells, words, caption, label)
     if constant:
         said = "; ".join(f"{key}: {value}" for key, value in constant.items())
         text = f"% {' '.join(said.split())}\n{text}"
@@ -61,8 +62,10 @@ def to_latex(
     return text
 
 
-def _tabular(cells: pd.DataFrame, caption: str | None, label: str | None) -> str:
-    words: list[Hashable] = [name for name in WORDS if name in cells]
+def _tabular(
+    cells: pd.DataFrame, words: list[Hashable], caption: str | None, label: str | None
+) -> str:
+    """``cells``, of which the columns ``words`` are words, and the others LaTeX already."""
     style = cells.style.hide(axis="index").format(escape="latex", subset=words)
     style = style.format_index(escape="latex", axis="columns")
     text: str = style.to_latex(

@@ -45,7 +45,8 @@ def plot_curves(
         chosen = runs[(runs["metric"] == metric) & (runs["split"] == name)]
         for (attack, victim), group in chosen.groupby(["attack", "victim"], sort=False):
             flips, mean, half = curve(group)
-            look: dict[str, Any] = {"color": colours[str(attack)], "label": f"{attack} ({victim})"}
+            label = _plain(f"{attack} ({victim})")
+            look: dict[str, Any] = {"color": colours[str(attack)], "label": label}
             number = victims.index(victim)
             look |= {"ls": LINES[number % len(LINES)], "marker": MARKERS[number % len(MARKERS)]}
             panel.plot(flips, mean, **look)
@@ -93,7 +94,8 @@ def plot_transfer(frame: pd.DataFrame, path: str | os.PathLike[str] | None = Non
     grid, half = transfer_grid(frame)
     rows, columns = grid.shape
     attacks, victims = (
-        [textwrap.fill(str(name), 24) for name in names] for names in (grid.index, grid.columns)
+        [textwrap.fill(_plain(str(name)), 24) for name in names]
+        for names in (grid.index, grid.columns)
     )
     wide = 0.08 * max(len(line) for name in (*attacks, *victims) for line in name.splitlines())
     lines = 1 + max(name.count("\n") for name in (*attacks, *victims))
@@ -152,7 +154,7 @@ def _draw_node(axes: Axes, part: Neighbourhood, node: Node, place: tuple[float, 
         apart, level = (8.0 if node[0] else -8.0, 0.0), "center"
         align = "left" if node[0] else "right"
     axes.annotate(
-        str(node[1]), place, apart, textcoords="offset points", ha=align, va=level, size=8,
+        _plain(str(node[1])), place, apart, textcoords="offset points", ha=align, va=level, size=8,
         color=INK,
     )  # fmt: skip
 
@@ -179,6 +181,13 @@ def _legend(axes: Axes, part: Neighbourhood) -> None:
         handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, frameon=False,
         labelcolor=INK,
     )  # fmt: skip
+
+
+def _plain(name: str) -> str:
+    """``name`` as it is: matplotlib takes dollars for formulas, and leaves out of a legend what
+    begins with an underscore."""
+    text = name.replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def save(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
