@@ -1,7 +1,6 @@
 """``graphpoison evaluate``."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,23 +9,15 @@ from torch_geometric.data import Data, HeteroData
 
 from .._checks import choice
 from .._io import atomic_write
-from .._settings import known_fields
 from .._text import counted
-from ..applying import refuse_another_graph
-from ..budget import part_of
 from ..datasets.source import Reading
 from ..evaluate import evaluate
-from ..ledger import prefixes_of
 from ..models import RECOMMENDERS
-from ..parsing import parse_budget
-from ..perturbation import Perturbation
-from ..registry import AttackSettings, random_beside
 from ..report import Report
 from ..report.summary import LABELS
 from ..tasks.recommendation import LOSSES
 from ..victims import NODE_VICTIMS, node_victim, recommender_victim
 from . import options as shared
-from .attack import COMMAND, DEFAULT_OUT
 from .config import save_config
 from .errors import Interrupted, usage
 from .files import (
@@ -38,8 +29,9 @@ from .files import (
     fresh_or_resumed,
 )
 from .output import bars, logs, show_json, show_table
+from .recorded import RANDOM, budgets_of, check_fit, load_flips, random_of, reading_of
 
-VICTIMS, RANDOM = "Victims", "random"
+VICTIMS = "Victims"
 OUTPUTS = ([".html", ".htm"], [".png", ".svg", ".pdf"], [".tex"], [".csv"])
 """How the files may end that hold the page, the figure, the table for a paper and the table."""
 EPILOG = "Example: graphpoison evaluate shop.csv flips.npz --random --html report.html"
@@ -137,7 +129,7 @@ def evaluate_command(
     """
     with logs():
         with usage():
-            attacks, outputs = _load(flips), (html, plot, latex, csv, save_to)
+            attacks, outputs = load_flips(flips), (html, plot, latex, csv, save_to)
             given = Reading(
                 user_column,
                 item_column,
@@ -147,10 +139,10 @@ def evaluate_command(
                 test_fraction,
                 data_seed,
             )
-            data = shared.open_input(input, _reading(given, attacks), root, device)
+            data = shared.open_input(input, reading_of(given, attacks), root, device)
             chosen = _victims(data, victims, loss)
-            counts = _budgets(budgets, attacks)
-            _check_fit(data, attacks)
+            counts = budgets_of(budgets, attacks)
+            check_fit(data, attacks)
             metric = metric or default_metric(data)
             choice("metric", metric, LABELS if isinstance(data, HeteroData) else ["accuracy"])
             runs = checkpoint_beside(flips[0], ".csv")
@@ -163,7 +155,7 @@ def evaluate_command(
             check_writable(runs)
         save_config(ctx, save_to)
         if random:
-            attacks[RANDOM] = _random(data, attacks)
+            attacks[RANDOM] = random_of(data, attacks)
         try:
             report = evaluate(
                 data,
@@ -217,45 +209,6 @@ def write_files(
     return [path for path in (html, plot, latex, csv) if path is not None]
 
 
-def _load(paths: Sequence[Path]) -> dict[str, Perturbation]:
-    """The flips by the names of their files, a file of the default name by that of its attack."""
-    found = []
-    for path in paths:
-        if paths.count(path) > 1:
-            raise ValueError(f"{path} is named {paths.count(path)} times: once is enough.")
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no file {str(path)!r}.")
-        try:
-            found.append(Perturbation.load(path))
-        except Exception as error:
-            raise ValueError(f"{path} holds no flips: {error}") from error
-    names = [
-        str(_record(attack, "settings").get("attack", path.stem))
-        if path.name == DEFAULT_OUT
-        else path.stem
-        for path, attack in zip(paths, found, strict=True)
-    ]
-    unique = len(set(names)) == len(names) and RANDOM not in names
-    return dict(zip(names if unique else map(str, paths), found, strict=True))
-
-
-def _record(attack: Perturbation, part: str) -> Mapping[str, Any]:
-    """What ``graphpoison attack`` has noted; nothing if the flips were made otherwise."""
-    found: Mapping[str, Any] = attack.meta.get(COMMAND, {}).get(part, {})
-    return found
-
-
-def _reading(given: Reading, attacks: Mapping[str, Perturbation]) -> Reading:
-    """``given``, and what it leaves open as the attacks have it."""
-    records = [_record(attack, "reading") for attack in attacks.values()]
-    recorded = [Reading(**known_fields(Reading, record)) for record in records]
-    wanted = {name: value for name, value in asdict(given).items() if value is not None}
-    readings = {replace(reading, **wanted) for reading in recorded}
-    if len(readings) > 1:
-        raise ValueError("these attacks read their input in different ways: evaluate them singly.")
-    return readings.pop()
-
-
 def _victims(data: Data | HeteroData, names: str | None, loss: Any) -> list[Any] | None:
     if loss is not None and isinstance(data, Data):
         raise ValueError("loss is for graphs of interactions, found one of nodes.")
@@ -270,38 +223,3 @@ def _victims(data: Data | HeteroData, names: str | None, loss: Any) -> list[Any]
     if loss in (None, LOSSES[0]):
         return victims
     return [replace(victim, name=f"{victim.name}-{loss}", loss=loss) for victim in victims]
-
-
-def _budgets(text: str | None, attacks: Mapping[str, Perturbation]) -> list[int] | None:
-    """Numbers of flips that every attack has made, unless it ended early, and one has made."""
-    if text is None:
-        return None
-    edges = next(iter(attacks.values())).meta.get("num_edges", 0)
-    counts = []
-    for part in text.split(","):
-        if part.strip() == "0":
-            counts.append(0)
-            continue
-        budget = parse_budget(part)
-        count = budget.flips or part_of(budget.share or 0.0, edges)
-        if not count:
-            raise ValueError(f"budgets={part.strip()!r} of {edges:,} edges is no flip at all.")
-        counts.append(count)
-    last = max(len(end) for ends in prefixes_of(attacks, counts).values() for end in ends)
-    return sorted({min(count, last) for count in counts})
-
-
-def _check_fit(data: Data | HeteroData, attacks: Mapping[str, Perturbation]) -> None:
-    for name, attack in attacks.items():
-        try:
-            refuse_another_graph({name: attack}, data)
-            attack.apply(data)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name} does not fit this input: {error}") from error
-
-
-def _random(data: Data | HeteroData, attacks: Mapping[str, Perturbation]) -> Perturbation:
-    longest = max(attacks.values(), key=len)
-    settings = AttackSettings.of(_record(longest, "settings"))
-    edge_type = longest.meta.get("edge_type")
-    return random_beside(data, longest, replace(settings, edge_type=edge_type))
