@@ -21,7 +21,7 @@ from .graph.bipartite import (
     read_interactions,
 )
 from .graph.edit import edge_attributes, flip_edges
-from .graph.homogeneous import encode, undirected_pairs
+from .graph.homogeneous import among, encode, undirected_pairs
 
 if TYPE_CHECKING:
     from .perturbation import Perturbation
@@ -69,10 +69,11 @@ def refuse_another_graph(
     """Raise a ValueError if one of ``attacks`` by name was made on other edges than ``data`` has,
     a TypeError if on another kind of graph. Unless ``strict``, a warning is enough where the edges
     are not the poisoned ones."""
+    for attack in attacks.values():
+        refuse_other_kind(attack, data)
     data = with_edge_index(data)
     read: dict[tuple[int, EdgeType | None], tuple[Tensor, tuple[int, int]]] = {}
     for name, attack in attacks.items():
-        refuse_other_kind(attack, data)
         key = id(attack.fake_users), attack.meta.get("edge_type")  # which prefixes of one share
         if key not in read:
             read[key] = _edges(attack, data)
@@ -156,7 +157,7 @@ def _check_presence(
     ``entries`` are the features flipped, as they are in the graph.
     """
     pairs = perturbation.pairs.to(edges.device)
-    present = torch.isin(encode(pairs, num_targets), encode(edges, num_targets)).cpu()
+    present = among(pairs, edges, num_targets).cpu()
     table = perturbation.flips.sort_values("kind", kind="stable")  # edges first
     if entries is not None:
         present = torch.cat([present, entries.cpu()])

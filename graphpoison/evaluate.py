@@ -17,6 +17,7 @@ from ._settings import describe, digest
 from .applying import apply_to_nodes, refuse_another_graph
 from .graph import PairState, Pattern
 from .graph.adjacency import with_edge_index
+from .graph.homogeneous import among
 from .graph.labelled import labelled_nodes, training_masks
 from .ledger import (
     Ledger,
@@ -107,11 +108,9 @@ def evaluate(
     if isinstance(data, HeteroData):
         chosen = [recommender_victim(victim) for victim in victims or ["cf"]]
         units = _recommenders(with_edge_index(data), prefixes, chosen, seeds, include_perturbed)
-    elif isinstance(data, Data):
+    else:
         chosen = [node_victim(victim) for victim in victims or ["gcn"]]
         units = _classifiers(with_edge_index(data), prefixes, chosen, seeds)
-    else:
-        raise TypeError(f"data must be Data or HeteroData, found {type(data).__name__}.")
     refuse_same_names(chosen)
     basis = _basis(data, prefixes, include_perturbed)
     notes = {f"attack {name!r}": describe(attack.meta) for name, attack in attacks.items()}
@@ -288,7 +287,7 @@ def _compare(
     for name, pairs, clean_labels, labels in splits:
         kept = torch.ones_like(pairs.row, dtype=torch.bool)
         if left_out is not None:
-            kept = ~torch.isin(pairs.codes, left_out[0] * pairs.shape[1] + left_out[1])
+            kept = ~among(pairs.index, left_out, pairs.shape[1])
         clean = link_metrics(before.scores(pairs)[kept], clean_labels[kept])
         poisoned = link_metrics(after.scores(pairs)[kept], labels[kept])
         for metric in clean:

@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 from ._checks import pair_index, positive_int
 from .graph import PairState
 from .graph.bipartite import EdgeType, flip_interactions, num_nodes, with_negatives
-from .graph.homogeneous import decode
+from .graph.homogeneous import decode, encode
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class FakeUsers:
             )
         device = state.weight.device
         fresh, edges = self._pairs(state.shape, device), self._numbered(state.shape).to(device)
-        present = torch.isin(fresh, edges[0] * state.shape[1] + edges[1])
+        present = torch.isin(fresh, encode(edges, state.shape[1]))
         absent = decode(fresh[~present], state.shape[1])
         grown = PairState.build(
             torch.cat([state.index[:, state.clean > 0], edges], dim=1),

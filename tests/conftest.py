@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
 from torch_geometric.data import Data, HeteroData
 
 torch.set_num_threads(1)
@@ -59,6 +60,17 @@ def interaction_graph(
     store.unseen_edge_index = pairs(positives + negatives, 6)
     store.unseen_neg_edge_index = pairs(positives + negatives + 6, 6)
     return data
+
+
+class Scores(nn.Module):
+    """A factorisation with room for ``users``, as a module of somebody's own."""
+
+    def __init__(self, users: int) -> None:
+        super().__init__()
+        self.users, self.items = nn.Embedding(users, 3), nn.Embedding(9, 3)
+
+    def scores(self, pairs: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
+        return (self.users(pairs[0]) * self.items(pairs[1])).sum(dim=1)
 
 
 @pytest.fixture

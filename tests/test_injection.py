@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import reference
 import torch
-from conftest import citation_graph, interaction_graph
+from conftest import Scores, citation_graph, interaction_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import ToUndirected
 
@@ -337,17 +337,6 @@ def test_fixed_embeddings_need_victims_of_the_same_size() -> None:
     gp.evaluate(interaction_graph(), found, [gp.GMF(dim=3)], seeds=[0])
     with pytest.raises(ValueError, match="user embeddings of the same size"):
         gp.evaluate(interaction_graph(), found, [gp.CF(dim=4)], seeds=[0])
-
-
-class Scores(nn.Module):
-    """A factorisation with room for more users than the data have."""
-
-    def __init__(self, users: int) -> None:
-        super().__init__()
-        self.users, self.items = nn.Embedding(users, 3), nn.Embedding(9, 3)
-
-    def scores(self, pairs: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
-        return (self.users(pairs[0]) * self.items(pairs[1])).sum(dim=1)
 
 
 def test_a_module_with_room_takes_new_users() -> None:

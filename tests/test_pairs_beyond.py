@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 import torch
-from conftest import interaction_graph
-from torch import Tensor, nn
+from conftest import Scores, interaction_graph
+from torch import nn
 from torch_geometric.data import HeteroData
 
 import graphpoison as gp
@@ -189,20 +189,11 @@ def test_where_every_pair_was_flipped_training_metrics_are_undefined() -> None:
     assert runs[runs["split"] == "unseen"]["poisoned"].notna().all()
 
 
-class Tables(nn.Module):
-    def __init__(self, users: int) -> None:
-        super().__init__()
-        self.user, self.item = nn.Embedding(users, 2), nn.Embedding(9, 2)
-
-    def scores(self, pairs: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
-        return (self.user(pairs[0]) * self.item(pairs[1])).sum(dim=1)
-
-
 def test_a_module_of_too_few_users_is_named() -> None:
     data = interaction_graph()
     for build in (
-        lambda: gp.MetaAttack(SHORT)(gp.Recommendation(data, Tables(5)), 2),
-        lambda: gp.NewUsers(2)(gp.Recommendation(data, Tables(7)), 2),
+        lambda: gp.MetaAttack(SHORT)(gp.Recommendation(data, Scores(5)), 2),
+        lambda: gp.NewUsers(2)(gp.Recommendation(data, Scores(7)), 2),
     ):
         with pytest.raises(ValueError, match=r"failed on [79] users and 9 items.*build it"):
             build()

@@ -129,7 +129,7 @@ def evaluate_command(
     """
     with logs():
         with usage():
-            attacks, outputs = load_flips(flips), (html, plot, latex, csv, save_to)
+            attacks, outputs = load_flips(flips), (html, plot, latex, csv)
             given = Reading(
                 user_column,
                 item_column,
@@ -146,11 +146,11 @@ def evaluate_command(
             metric = metric or default_metric(data)
             choice("metric", metric, LABELS if isinstance(data, HeteroData) else ["accuracy"])
             runs = checkpoint_beside(flips[0], ".csv")
-            check_apart([input, *flips, config], runs, *outputs)
-            for path, kinds in zip((html, plot, latex, csv), OUTPUTS, strict=True):
+            check_apart([input, *flips, config], runs, *outputs, save_to)
+            for path, kinds in zip(outputs, OUTPUTS, strict=True):
                 check_output(path, kinds, overwrite or resume)
             check_new(save_to, overwrite or resume)
-            check_writable(*outputs)
+            check_writable(*outputs, save_to)
             fresh_or_resumed(runs, resume, overwrite)
             check_writable(runs)
         save_config(ctx, save_to)

@@ -80,12 +80,11 @@ def write_interactions(
 
 
 def _columns(kind: str, columns: tuple[str, str] | None) -> tuple[str, str]:
-    if columns is None:
-        return ("user_id:token", "item_id:token") if kind == ".inter" else ("user", "item")
-    user, item = columns
+    end, token = ("_id", ":token") if kind == ".inter" else ("", "")
+    user, item = columns or (f"user{end}", f"item{end}")
     if user == item:
         raise ValueError(f"columns has {user!r} twice; give users and items a name each.")
-    return (f"{user}:token", f"{item}:token") if kind == ".inter" else (user, item)
+    return f"{user}{token}", f"{item}{token}"
 
 
 def _ids(data: HeteroData, node_type: str) -> npt.NDArray[np.object_]:

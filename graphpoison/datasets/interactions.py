@@ -64,7 +64,7 @@ def from_interactions(
     rows = frame[[user, item]]
     if unseen is not None:
         _check_frame("unseen", unseen, user, item)
-        rows = pd.concat([_joinable(rows, unseen), _joinable(unseen[[user, item]], rows)])
+        rows = _joined(rows, unseen[[user, item]])
     users, user_ids = _number("user", rows[user])
     items, item_ids = _number("item", rows[item])
     shape = (len(user_ids), len(item_ids))
@@ -189,14 +189,10 @@ def _check_frame(name: str, frame: pd.DataFrame, user: str, item: str) -> None:
             )
 
 
-def _joinable(rows: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
-    """``rows``, of which ids of another type than those of ``others`` are no longer columns of
-    numbers, so that none is rounded where they are put together."""
-    kinds = {
-        column: [pd.api.types.infer_dtype(frame[column]) for frame in (rows, others)]
-        for column in rows.columns
-    }
-    for column, (here, there) in kinds.items():
+def _joined(rows: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Both, one after the other; where their types differ as objects, so that no id is rounded."""
+    for column in rows.columns:
+        here, there = (pd.api.types.infer_dtype(frame[column]) for frame in (rows, others))
         if {here, there} in ({"integer", "string"}, {"floating", "string"}):
             raise ValueError(
                 f"ids in column {column!r} are of kind {here} in one frame and {there} in the "
@@ -204,7 +200,8 @@ def _joinable(rows: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
                 "astype(str), or read both files with dtype=str."
             )
     unlike = [column for column in rows.columns if rows[column].dtype != others[column].dtype]
-    return rows.astype(dict.fromkeys(unlike, object))
+    objects = dict.fromkeys(unlike, object)
+    return pd.concat([rows.astype(objects), others.astype(objects)])
 
 
 def _check_edge_type(edge_type: EdgeType) -> None:

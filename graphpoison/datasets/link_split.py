@@ -7,7 +7,7 @@ from torch_geometric.data import HeteroData
 
 from ..graph.adjacency import with_edge_index
 from ..graph.bipartite import EdgeType, read_interactions
-from ..graph.homogeneous import encode
+from ..graph.homogeneous import among
 
 LABELS = [f"{sign}edge_label{end}" for sign in ("", "pos_", "neg_") for end in ("", "_index")]
 
@@ -63,5 +63,4 @@ def from_link_split(
 
 
 def _any_common(pairs: torch.Tensor, others: torch.Tensor, num_targets: int) -> bool:
-    codes, known = (encode(index, num_targets) for index in (pairs, others))
-    return bool(torch.isin(codes, known).any())
+    return bool(among(pairs, others, num_targets).any())

@@ -9,7 +9,7 @@ from torch_geometric.data import HeteroData
 
 from .._checks import pair_index
 from .edit import edge_attributes, flip_edges, flip_negatives
-from .homogeneous import decode, encode
+from .homogeneous import among, decode, encode
 from .link_labels import LinkLabels
 
 EdgeType = tuple[str, str, str]
@@ -172,7 +172,7 @@ def _sorted_unique(index: Tensor, shape: tuple[int, int]) -> Tensor:
 
 
 def _refuse_overlap(positive: Tensor, negative: Tensor, shape: tuple[int, int]) -> None:
-    both = int(torch.isin(_codes(negative, shape), _codes(positive, shape)).sum())
+    both = int(among(negative, positive, shape[1]).sum())
     if both:
         raise ValueError(
             f"{both} pairs of neg_edge_index are also in edge_index; a pair is either an "

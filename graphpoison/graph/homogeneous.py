@@ -103,6 +103,11 @@ def encode(pairs: Tensor, num_targets: int) -> Tensor:
     return pairs[0].long() * num_targets + pairs[1]
 
 
+def among(pairs: Tensor, others: Tensor, num_targets: int) -> Tensor:
+    """Which of ``pairs`` [2, K] are among ``others`` [2, M], BoolTensor [K]."""
+    return torch.isin(encode(pairs, num_targets), encode(others, num_targets))
+
+
 def decode(codes: Tensor, num_targets: int) -> Tensor:
     """Pairs [2, K] from codes ``source * num_targets + target``."""
     source = torch.div(codes, num_targets, rounding_mode="floor")

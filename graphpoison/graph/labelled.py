@@ -39,7 +39,9 @@ def _features(x: Tensor) -> Tensor:
 def _labels(y: Tensor, count: int) -> Tensor:
     y = y.squeeze(1) if y.dim() == 2 and y.size(1) == 1 else y
     if y.shape != (count,) or y.is_floating_point():
-        raise ValueError(f"data.y must be integer labels [{count}], found {y.dtype} {_size(y)}.")
+        raise ValueError(
+            f"data.y must be integer labels [{count}], found {y.dtype} {tuple(y.shape)}."
+        )
     return y.long()
 
 
@@ -47,8 +49,8 @@ def _check_mask(name: str, mask: Tensor, labels: Tensor) -> None:
     if mask.shape != labels.shape or mask.dtype != torch.bool:
         more = ", several splits: choose one" if mask.dim() == 2 else ""
         raise ValueError(
-            f"{name} must be a BoolTensor [{labels.numel()}], found {mask.dtype} {_size(mask)}"
-            f"{more}."
+            f"{name} must be a BoolTensor [{labels.numel()}], found {mask.dtype} "
+            f"{tuple(mask.shape)}{more}."
         )
     if not bool(mask.any()):
         raise ValueError(f"{name} sets no node; it must set one at least.")
@@ -57,10 +59,6 @@ def _check_mask(name: str, mask: Tensor, labels: Tensor) -> None:
             f"data.y is {int(labels[mask].min())} of a node in {name}: labels are 0, 1, 2, ...; "
             "leave nodes without a label out of the mask."
         )
-
-
-def _size(tensor: Tensor) -> str:
-    return str(tuple(tensor.shape))
 
 
 def training_masks(data: Data) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from torch_geometric.data.storage import EdgeStorage
 
 from .._checks import pair_index
 from .edit import flip_edges, flip_negatives
-from .homogeneous import encode
+from .homogeneous import among
 
 OWN_NAMES = ("neg_edge_index", "unseen_edge_index", "unseen_neg_edge_index")
 
@@ -52,8 +52,7 @@ class LinkLabels:
 
     def held_out(self, edges: Tensor, num_targets: int) -> bool:
         """Whether these are pairs kept from training: not all positive ones are ``edges``."""
-        known = encode(edges, num_targets)
-        return not bool(torch.isin(encode(self.positive, num_targets), known).all())
+        return not bool(among(self.positive, edges, num_targets).all())
 
     def flip(self, pairs: Tensor, edges: Tensor, num_targets: int) -> "LinkLabels":
         """The labels of training pairs of which ``pairs`` [2, K] were flipped, to ``edges``.
@@ -61,10 +60,8 @@ class LinkLabels:
         Pairs that became edges have label 1. Those that went have label 0 where there are
         negatives at all, else none.
         """
-        codes, known, present = (
-            encode(index, num_targets) for index in (pairs, self.positive, edges)
-        )
-        turned = pairs[:, torch.isin(codes, known) != torch.isin(codes, present)]
+        known, present = (among(pairs, others, num_targets) for others in (self.positive, edges))
+        turned = pairs[:, known != present]
         positive, changed = flip_edges(
             self.positive, {"edge_label": self.values}, turned, num_targets
         )

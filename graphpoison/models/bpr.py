@@ -7,7 +7,7 @@ r"""Bayesian personalised ranking (Rendle et al. 2009) with weights in the place
 For weights 0 and 1 this is the paper's criterion, :math:`-\log \sigma(s_{ui} - s_{uj})`, averaged
 over the triples of S in which u interacted with i and not with j. S is drawn once, whatever the
 weights are, so that a flip takes a pair from one side of its triples to the other. Ranking leaves
-a model's output bias undetermined: its gradient is 0 but for rounding.
+a model's output bias undetermined: it is left out of training.
 """
 
 from dataclasses import dataclass

@@ -36,11 +36,7 @@ def plot_curves(
     A colour for each attack, grey for ``baseline``; a line and a marker for each victim.
     """
     colours, victims = attack_colours(runs, baseline), list(runs["victim"].unique())
-    wide, entries = 0.8 + 4.6 * len(splits), runs["attack"] + runs["victim"]
-    fits = int(wide / (0.8 + 0.07 * entries.str.len().max()))  # about as wide as they are drawn
-    columns = max(1, min(runs["attack"].nunique(), fits))
-    rows = -(-entries.nunique() // columns)
-    figure, panels = _panels(len(splits), 3.7 + 0.2 * rows)
+    figure, panels = _panels(len(splits), 3.7)
     for panel, name in zip(panels, splits, strict=True):
         chosen = runs[(runs["metric"] == metric) & (runs["split"] == name)]
         for (attack, victim), group in chosen.groupby(["attack", "victim"], sort=False):
@@ -56,11 +52,22 @@ def plot_curves(
         panel.set_ylabel(LABELS.get(metric, metric))
         panel.set_title(f"{name} data")
         panel.grid(alpha=0.3)
-    figure.legend(
-        *panels[0].get_legend_handles_labels(),
-        loc="outside lower center", ncols=columns, frameon=False, labelcolor=INK, fontsize="small",
-    )  # fmt: skip
+    _legend_below(figure, panels[0], runs["attack"].nunique())
     return figure
+
+
+def _legend_below(figure: Figure, panel: Axes, most: int) -> None:
+    """The legend of ``panel`` in ``most`` columns or as many as fit, in room of its own."""
+    handles, labels = panel.get_legend_handles_labels()
+    fits = int(
+        figure.get_figwidth() / (0.59 + 0.07 * max(map(len, labels), default=0))
+    )  # about, in inches
+    columns = max(1, min(most, fits))
+    figure.set_figheight(figure.get_figheight() + 0.2 * -(-len(labels) // columns))
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=columns, frameon=False, labelcolor=INK,
+        fontsize="small",
+    )  # fmt: skip
 
 
 def plot_degrees(sides: Sequence[Side]) -> Figure:

@@ -39,6 +39,9 @@ COLUMNS = {
 }
 """Of a report's summary, and what they are called here."""
 
+Published = tuple[tuple[str, float, float, str], ...]
+"""(attack, share of the edges in percent, accuracy, source)."""
+
 
 @dataclass(frozen=True)
 class CitationTable:
@@ -47,12 +50,12 @@ class CitationTable:
     Args:
         caption: what it shows.
         experiment: its settings.
-        published: (attack, share of the edges in percent, accuracy, source).
+        published: accuracies in the literature.
     """
 
     caption: str
     experiment: CitationExperiment
-    published: tuple[tuple[str, float, float, str], ...] = ()
+    published: Published = ()
 
 
 def _experiment(
@@ -76,7 +79,16 @@ def _experiment(
     )
 
 
-def _reported(levels: dict[float, float], source: str) -> tuple[tuple[str, float, float, str], ...]:
+def _several(
+    dataset: str, title: str, attacks: tuple[str, ...], published: Published
+) -> CitationTable:
+    """Seeds that are attacks of their own, with one victim each, so that intervals cover both."""
+    experiment = _experiment(f"{dataset}-seeds", dataset, attacks, starts=1)
+    caption = f"Several attacks of a kind on {title}, one victim each"
+    return CitationTable(caption, experiment, published)
+
+
+def _reported(levels: dict[float, float], source: str) -> Published:
     return tuple(("meta-self", share, level, source) for share, level in levels.items())
 
 
@@ -93,42 +105,24 @@ CITATION_TABLES = {
         _experiment("cora", "cora"),
         CORA,
     ),
-    "cora-seeds": CitationTable(
-        "Several attacks of a kind on Cora, one victim each",
-        _experiment(
-            "cora-seeds",
-            "cora",
-            ("random", "meta-self", "meta-self-once", "meta-self-margin"),
-            starts=1,
-        ),
-        CORA,
+    "cora-seeds": _several(
+        "cora", "Cora", ("random", "meta-self", "meta-self-once", "meta-self-margin"), CORA
     ),
     "cora-ml": CitationTable(
         "Attacks on a GCN on Cora-ML",
         _experiment("cora-ml", "cora-ml"),
         CORA_ML,
     ),
-    "cora-ml-seeds": CitationTable(
-        "Several attacks of a kind on Cora-ML, one victim each",
-        _experiment(
-            "cora-ml-seeds", "cora-ml", ("random", "meta-self", "meta-self-margin"), starts=1
-        ),
-        CORA_ML,
+    "cora-ml-seeds": _several(
+        "cora-ml", "Cora-ML", ("random", "meta-self", "meta-self-margin"), CORA_ML
     ),
     "citeseer": CitationTable(
         "Attacks on a GCN on Citeseer",
         _experiment("citeseer", "citeseer"),
         CITESEER,
     ),
-    "citeseer-seeds": CitationTable(
-        "Several attacks of a kind on Citeseer, one victim each",
-        _experiment(
-            "citeseer-seeds",
-            "citeseer",
-            ("random", "meta-self", "meta-self-margin", "prbcd"),
-            starts=1,
-        ),
-        CITESEER,
+    "citeseer-seeds": _several(
+        "citeseer", "Citeseer", ("random", "meta-self", "meta-self-margin", "prbcd"), CITESEER
     ),
     "cora-transfer": CitationTable(
         "Surrogate to victim on Cora",

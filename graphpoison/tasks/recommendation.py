@@ -166,12 +166,11 @@ class Recommendation(Task):
         pairs: _Pairs = prepared.structure
         if pairs.tiles is not None and self.pairwise is not None:
             return pairs.tiles.loss(*self.pairwise.sides(params))
+        targets = prepared.tensors[0]
         if pairs.triples is not None:
-            params = self._without_offset(params)
-        scores, targets = self.scores(params, prepared, pairs.pattern), prepared.tensors[0]
-        if pairs.triples is not None:
-            return pairs.triples.loss(scores, targets)
-        return log_losses(scores, targets).mean()
+            ranked = self.scores(self._without_offset(params), prepared, pairs.pattern)
+            return pairs.triples.loss(ranked, targets)
+        return log_losses(self.scores(params, prepared, pairs.pattern), targets).mean()
 
     def training(self, prepared: Prepared, params: Params, linear: bool) -> Training:
         training = self._training(prepared, params)

@@ -7,7 +7,7 @@ from torch_geometric.data import HeteroData
 
 from ..graph import PairState, Pattern
 from ..graph.bipartite import EdgeType, Interactions, read_interactions
-from ..graph.homogeneous import encode
+from ..graph.homogeneous import among, encode
 from ..graph.sampling import sample_pairs
 
 
@@ -38,13 +38,12 @@ def unseen_pairs(
 
 def _refuse_overlap(found: Interactions) -> None:
     assert found.unseen is not None
-    unseen = encode(found.unseen, found.shape[1])
     for others, what in (
         (found.positive, "training interactions"),
         (found.unseen_negative, "unseen negatives"),
     ):
         if others is not None:
-            both = int(torch.isin(unseen, encode(others, found.shape[1])).sum())
+            both = int(among(found.unseen, others, found.shape[1]).sum())
             if both:
                 raise ValueError(
                     f"{both} unseen interactions are {what} too; drop them from one of the two."
