@@ -14,6 +14,7 @@ from .attacks import (
     PGDAttack,
     RandomAttack,
     SimilarUsers,
+    SurrogateAttack,
     random_like,
 )
 from .budget import Budget
@@ -25,8 +26,8 @@ from .constraints import (
     NoSingletons,
     cooccurring_features,
 )
-from .evaluate import evaluate
-from .fake_users import FakeUsers
+from .evaluation import evaluate, transfer_matrix
+from .graphs import FakeUsers, Interactions, NodeGraph, read_graph
 from .hypergradient import Approximate, Flips, Hypergradient, Implicit, MetaGradient, Unrolled
 from .models import CF, GMF, MLP, LightGCN, LinearGCN, NeuMF, Recommender, ReLUGCN
 from .perturbation import Perturbation
@@ -41,9 +42,17 @@ from .presets import (
 )
 from .report import Report
 from .tasks import NodeClassification, Recommendation, Task
-from .transfer import transfer_matrix
+from .training import Training
 from .transforms import ApplyPerturbation
-from .victims import ModuleVictim, RecommenderVictim, SurrogateVictim, surrogate_victim
+from .victims import (
+    FittedNodes,
+    FittedRecommender,
+    ModuleVictim,
+    RecommenderVictim,
+    SurrogateVictim,
+    Victim,
+    surrogate_victim,
+)
 
 __all__ = [
     "CF",
@@ -61,10 +70,13 @@ __all__ = [
     "DegreeAttack",
     "DegreeDistribution",
     "FakeUsers",
+    "FittedNodes",
+    "FittedRecommender",
     "Flips",
     "Hypergradient",
     "Implicit",
     "Injection",
+    "Interactions",
     "LightGCN",
     "LinearGCN",
     "MetaAttack",
@@ -75,6 +87,7 @@ __all__ = [
     "NoSingletons",
     "NodeBudget",
     "NodeClassification",
+    "NodeGraph",
     "PGDAttack",
     "Perturbation",
     "RandomAttack",
@@ -84,9 +97,12 @@ __all__ = [
     "RecommenderVictim",
     "Report",
     "SimilarUsers",
+    "SurrogateAttack",
     "SurrogateVictim",
     "Task",
+    "Training",
     "Unrolled",
+    "Victim",
     "__version__",
     "baseline_attack",
     "cooccurring_features",
@@ -97,6 +113,7 @@ __all__ = [
     "metattack",
     "new_users_attack",
     "random_like",
+    "read_graph",
     "similar_users_attack",
     "surrogate_meta_attack",
     "surrogate_victim",

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Literal
 
 from ._checks import choice, in_range, positive_int
-from .graph import PairState
+from .graphs import PairState
 
 SIMPLEST = 10**9  # denominators up to here are told apart
 

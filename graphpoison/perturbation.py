@@ -18,11 +18,9 @@ from torch_geometric.data import Data, HeteroData
 
 from ._checks import choice
 from ._io import atomic_write
-from .applying import apply_to_interactions, apply_to_nodes, refuse_other_kind
+from .apply import poisoned, poisoned_data
 from .budget import Budget, part_of
-from .fake_users import FakeUsers
-from .graph import PairState
-from .graph.adjacency import like, with_edge_index
+from .graphs import FakeUsers, Interactions, NodeGraph, PairState
 
 FORMATS = (1, 2)  # without and with flips of features
 EDGE, FEATURE = "edge", "feature"
@@ -35,7 +33,7 @@ COLUMNS = {
     "attack_loss": np.float64,
     "kind": str,
 }
-Graph = TypeVar("Graph", Data, HeteroData)
+Graph = TypeVar("Graph", Data, HeteroData, NodeGraph, Interactions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,10 +152,9 @@ class Perturbation:
             ValueError: an added pair is there already, or a removed one is not; fake users are;
                 features were flipped, and ``data.x`` lacks them or is not binary there.
         """
-        refuse_other_kind(self, data)
-        if isinstance(data, HeteroData):
-            return like(apply_to_interactions(self, with_edge_index(data)), data)
-        return like(apply_to_nodes(self, with_edge_index(data)), data)
+        if isinstance(data, NodeGraph | Interactions):
+            return poisoned(self, data)
+        return poisoned_data(self, data)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a ``.npz`` file: arrays and JSON, no pickle."""
@@ -211,7 +208,9 @@ def _arrays(content: bytes) -> dict[str, np.ndarray]:
 
 def fingerprint(state: PairState, *inputs: Tensor) -> str:
     """Sixteen hexadecimal digits that tell a clean graph, its candidates and ``inputs`` apart."""
-    digest = hashlib.sha256(repr((state.shape, state.bipartite, state.open)).encode())
+    digest = hashlib.sha256(
+        repr((state.shape, state.bipartite, state.implicit_candidates)).encode()
+    )
     for tensor in (state.pattern.codes, state.clean, state.candidate, *inputs):
         digest.update(repr(tuple(tensor.shape)).encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())

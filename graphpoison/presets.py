@@ -7,31 +7,52 @@ from torch_geometric.data import HeteroData
 
 from .attacks import MetaAttack, NewUsers, RandomAttack, SimilarUsers, random_like
 from .constraints import NoSingletons
-from .evaluate import evaluate
-from .hypergradient import INTERACTIONS, NODES, Approximate, Hypergradient
+from .evaluation import evaluate
+from .graphs import Interactions, read_interactions
+from .hypergradient import Approximate, Hypergradient, Unrolled
 from .report import Report
 from .tasks import Recommendation
+from .training import INTERACTIONS, NODES, Training
 from .victims import surrogate_victim
 
 
 def metattack(
-    gradient: Hypergradient | None = None, *, constraints: Sequence[Any] = (NoSingletons(),)
+    training: Training = NODES,
+    *,
+    constraints: Sequence[Any] = (NoSingletons(),),
+    hypergradient: Hypergradient | None = None,
 ) -> MetaAttack:
     """Metattack (Zügner and Günnemann 2019): T = 100, learning rate 0.1, momentum 0.9, parameters
     drawn anew for every flip.
 
     Meta-Train, Meta-Self or Meta-Both by the objective of the task; A-Meta with
-    :class:`Approximate` as ``gradient``. Of the paper's constraints, the singleton filter.
+    :class:`Approximate` as ``hypergradient``. Of the paper's constraints, the singleton filter.
     """
-    return MetaAttack(gradient or NODES, constraints=tuple(constraints), redraw=True)
+    return MetaAttack(
+        training,
+        constraints=tuple(constraints),
+        redraw=True,
+        hypergradient=hypergradient or Unrolled(),
+    )
 
 
-def meta_attack(gradient: Hypergradient | None = None, *, flips_per_step: int = 1) -> MetaAttack:
+def meta_attack(
+    training: Training = INTERACTIONS,
+    *,
+    flips_per_step: int = 1,
+    hypergradient: Hypergradient | None = None,
+) -> MetaAttack:
     """Meta-Attack (thesis, Algorithm 1): additions only, parameters drawn anew for every step.
 
-    The thesis leaves training open; ``gradient`` is by default what victims are trained with.
+    The thesis leaves training open; by default the surrogate is trained as victims are.
     """
-    return MetaAttack(gradient or INTERACTIONS, flips_per_step, allow_removals=False, redraw=True)
+    return MetaAttack(
+        training,
+        flips_per_step,
+        allow_removals=False,
+        redraw=True,
+        hypergradient=hypergradient or Unrolled(),
+    )
 
 
 def baseline_attack() -> RandomAttack:
@@ -39,14 +60,13 @@ def baseline_attack() -> RandomAttack:
     return RandomAttack()
 
 
-def meta_approx(gradient: Approximate | None = None, *, flips_per_step: int = 1) -> MetaAttack:
+def meta_approx(training: Training = INTERACTIONS, *, flips_per_step: int = 1) -> MetaAttack:
     """Meta-Approx (thesis, section 3.9 and Algorithm 3): gradients summed over the iterates."""
-    gradient = gradient or Approximate(steps=50, lr=0.05, optimizer="adam")
-    return meta_attack(gradient, flips_per_step=flips_per_step)
+    return meta_attack(training, flips_per_step=flips_per_step, hypergradient=Approximate())
 
 
 def surrogate_meta_attack(
-    data: HeteroData,
+    data: HeteroData | Interactions,
     surrogate: Any = "cf",
     target: Any = "cf",
     budgets: Sequence[int] = (1000,),
@@ -75,13 +95,14 @@ def surrogate_meta_attack(
         P^S (victim ``"surrogate"``) and P^M for the attacks ``"meta"`` and ``"random"``.
     """
     attack = attack or meta_attack()
-    task = Recommendation(data, surrogate, **options)
+    graph = read_interactions(data, options.pop("edge_type", None))
+    task = Recommendation(graph, surrogate, **options)
     found = {
         "meta": attack(task, max(budgets), seed, progress),
         "random": random_like(attack)(task, max(budgets), seed, progress),
     }
     victims = [surrogate_victim(task, attack, seed), target]
-    return evaluate(data, found, victims, seeds, list(budgets), progress=progress)
+    return evaluate(graph, found, victims, seeds, list(budgets), progress=progress)
 
 
 def new_users_attack(num_users: int = 50, attack: MetaAttack | None = None) -> NewUsers:

@@ -3,17 +3,17 @@
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data, HeteroData
 
 from ._settings import digest
 from ._version import __version__
+from .graphs import Graph, Interactions
 
 PACKAGES = ("torch", "torch-geometric", "numpy", "torch-sparse")
 SERIES = ".".join(__version__.split(".")[:2])
@@ -75,16 +75,16 @@ class Clock:
         return {**found, "elsewhere": elsewhere} if elsewhere else found
 
 
-def graph_digest(data: Data | HeteroData) -> str:
-    """Sixteen hexadecimal digits that tell graphs apart, by every tensor that they carry."""
-    named = {
-        f"{getattr(store, '_key', None)}.{key}": value
-        for store in data.stores
-        for key, value in store.items()
-    }
-    tensors = {name: value for name, value in named.items() if isinstance(value, Tensor)}
-    sizes = {name: value for name, value in named.items() if isinstance(value, int)}
-    text = repr((sorted(tensors), sorted(sizes.items()))).encode()
+def graph_digest(graph: Graph) -> str:
+    """Sixteen hexadecimal digits that tell graphs apart, by all that was read of them."""
+    parts = {each.name: getattr(graph, each.name) for each in fields(graph)}
+    if isinstance(graph, Interactions) and graph.fake_users is not None:
+        users = graph.fake_users
+        parts |= {"fake_users": users.count, "fake_edges": users.edges}
+        parts |= {f"latent_{number}": part for number, part in enumerate(users.latent)}
+    tensors = {name: value for name, value in parts.items() if isinstance(value, Tensor)}
+    others = {name: value for name, value in parts.items() if not isinstance(value, Tensor)}
+    text = repr((sorted(tensors), sorted(others.items()))).encode()
     return digest(torch.tensor(list(text)), *(tensors[name] for name in sorted(tensors)))
 
 

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torch_geometric.data import Data, HeteroData
-
 from ._checks import choice, positive_int
 from ._settings import known_fields
 from .attacks import (
@@ -23,12 +21,13 @@ from .attacks import (
     random_like,
 )
 from .constraints import Constraint
-from .hypergradient import INTERACTIONS, NODES, Approximate, Implicit, Unrolled
-from .hypergradient.training_run import TrainingRun
+from .graphs import Graph, Interactions
+from .hypergradient import Approximate, Hypergradient, Implicit, Unrolled
 from .parsing import parse_constraint
 from .perturbation import Perturbation
 from .tasks import NodeClassification, Recommendation, Task
 from .tasks.fake_users import with_fake_users
+from .training import INTERACTIONS, NODES, Training
 
 ATTACKS = {
     "meta": "exact meta-gradient (thesis, Algorithm 1; Metattack)",
@@ -44,7 +43,10 @@ ATTACKS = {
 }
 """Names of attacks, and what they are."""
 TO_CONVERGENCE = 1000  # steps
-_GRADIENTS: dict[str, type[TrainingRun]] = {"meta-approx": Approximate, "meta-implicit": Implicit}
+_HYPERGRADIENTS: dict[str, type[Hypergradient]] = {
+    "meta-approx": Approximate,
+    "meta-implicit": Implicit,
+}
 _OF_NODES = ("attack_loss", "labels", "mix", "features")
 _OF_INTERACTIONS = ("loss", "edge_type")
 _ADDING = ("random", "degree")  # what only adds unless told otherwise
@@ -141,35 +143,35 @@ class AttackSettings:
         return not interactions and self.attack not in _ADDING
 
 
-def build_task(data: Data | HeteroData, settings: AttackSettings) -> Task:
+def build_task(graph: Graph, settings: AttackSettings) -> Task[Any]:
     """What is attacked.
 
     Raises:
         TypeError, ValueError: as :class:`.NodeClassification` or :class:`.Recommendation` raises; a
             setting is of the other kind of graph.
     """
-    interactions = isinstance(data, HeteroData)
+    interactions = isinstance(graph, Interactions)
     for name in _OF_NODES if interactions else _OF_INTERACTIONS:
         if getattr(settings, name) is not None:
             kinds = ("nodes", "interactions") if interactions else ("interactions", "nodes")
             raise ValueError(f"{name} is for graphs of {kinds[0]}, found one of {kinds[1]}.")
     options = _given(objective=settings.objective, candidates=settings.candidates)
-    if isinstance(data, HeteroData):
-        options |= _given(edge_type=settings.edge_type, loss=settings.loss)
-        return Recommendation(data, settings.surrogate or "cf", **options)
+    if isinstance(graph, Interactions):
+        options |= _given(loss=settings.loss)
+        return Recommendation(graph, settings.surrogate or "cf", **options)
     options |= _given(attack_loss=settings.attack_loss, labels=settings.labels, mix=settings.mix)
     options |= {"feature_candidates": "all"} if settings.features else {}
-    return NodeClassification(data, settings.surrogate or "linear-gcn", **options)
+    return NodeClassification(graph, settings.surrogate or "linear-gcn", **options)
 
 
-def build_attack(data: Data | HeteroData, settings: AttackSettings) -> Attack | Injection:
+def build_attack(graph: Graph, settings: AttackSettings) -> Attack | Injection:
     """The attack, with the users it signs up if there are any.
 
     Raises:
         TypeError, ValueError: a setting is out of range, missing, or not of this kind of graph or
             attack.
     """
-    interactions = isinstance(data, HeteroData)
+    interactions = isinstance(graph, Interactions)
     training = build_training(interactions, settings)
     attack = _attack(settings, training, interactions)
     if settings.features and not attack.flips_features:
@@ -186,11 +188,10 @@ def build_attack(data: Data | HeteroData, settings: AttackSettings) -> Attack | 
     return attack
 
 
-def build_training(interactions: bool, settings: AttackSettings) -> TrainingRun:
-    """How the surrogate is trained, and differentiated."""
+def build_training(interactions: bool, settings: AttackSettings) -> Training:
+    """How the surrogate is trained."""
     optimizer: Any = settings.optimizer or ("adam" if interactions else "sgd")
     descent = choice("optimizer", optimizer, ["sgd", "adam"]) == "sgd"
-    implicit = settings.attack == "meta-implicit"
     if interactions and descent and settings.lr is None:
         raise ValueError(
             "optimizer='sgd' on interactions needs lr: the loss is a mean over all pairs, so that "
@@ -199,16 +200,16 @@ def build_training(interactions: bool, settings: AttackSettings) -> TrainingRun:
     usual = INTERACTIONS if interactions else NODES
     if not interactions and not descent:
         usual = replace(usual, lr=0.01, momentum=0.0)
-    if implicit:
+    if settings.attack == "meta-implicit":
         usual = replace(usual, steps=TO_CONVERGENCE)
     names = "steps", "lr", "momentum", "weight_decay"
     given = {name: getattr(usual, name) for name in names}
     given |= _given(**{name: getattr(settings, name) for name in names})
-    return _GRADIENTS.get(settings.attack, Unrolled)(optimizer=optimizer, **given)
+    return Training(optimizer=optimizer, **given)
 
 
 def random_beside(
-    data: Data | HeteroData, perturbation: Perturbation, settings: AttackSettings, seed: int = 0
+    graph: Graph, perturbation: Perturbation, settings: AttackSettings, seed: int = 0
 ) -> Perturbation:
     """As many random flips as ``perturbation`` has, among the same candidates.
 
@@ -220,7 +221,7 @@ def random_beside(
         settings = replace(settings, removals=True)
     if perturbation.feature_flips.size(1):
         settings = replace(settings, features=True)
-    task, attack = build_task(data, settings), random_like(build_attack(data, settings))
+    task, attack = build_task(graph, settings), random_like(build_attack(graph, settings))
     if perturbation.fake_users is not None:
         assert isinstance(task, Recommendation)
         task = with_fake_users(task, perturbation.fake_users)
@@ -228,7 +229,7 @@ def random_beside(
     return flips(task, len(perturbation), seed)
 
 
-def _attack(settings: AttackSettings, training: TrainingRun, interactions: bool) -> Attack:
+def _attack(settings: AttackSettings, training: Training, interactions: bool) -> Attack:
     constraints = settings.chosen_constraints(interactions)
     name, removals = settings.attack, settings.may_remove(interactions)
     positive_int("flips_per_step", settings.flips_per_step)
@@ -249,7 +250,12 @@ def _attack(settings: AttackSettings, training: TrainingRun, interactions: bool)
         kind = PRBCD if name == "prbcd" else GRBCD
         return kind(training, constraints=constraints, allow_removals=removals, **blocks)
     return MetaAttack(
-        training, settings.flips_per_step, constraints, removals, redraw=settings.redraw
+        training,
+        settings.flips_per_step,
+        constraints,
+        removals,
+        redraw=settings.redraw,
+        hypergradient=_HYPERGRADIENTS.get(name, Unrolled)(),
     )
 
 

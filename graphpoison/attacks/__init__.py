@@ -1,13 +1,14 @@
 """Attacks: how flips are chosen within a budget."""
 
 from .base import Attack
-from .baselines import RandomAttack
-from .beside import random_like
-from .heuristics import DICE, DegreeAttack
+from .degree import DegreeAttack
+from .dice import DICE
 from .injection import Injection, NewUsers, SimilarUsers
 from .meta import MetaAttack
-from .projected import PGDAttack
-from .randomised_block import GRBCD, PRBCD
+from .pgd import PGDAttack
+from .prbcd import GRBCD, PRBCD
+from .random import RandomAttack, random_like
+from .surrogate import SurrogateAttack
 
 __all__ = [
     "DICE",
@@ -21,5 +22,6 @@ __all__ = [
     "PGDAttack",
     "RandomAttack",
     "SimilarUsers",
+    "SurrogateAttack",
     "random_like",
 ]

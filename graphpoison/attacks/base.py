@@ -17,16 +17,16 @@ from .._checks import positive_int
 from .._logging import said_once
 from .._random import generator
 from .._settings import describe, digest
-from ..applying import edges_digest
+from ..apply import edges_digest
 from ..budget import Budget
-from ..constraints import Constraint, Predicate
-from ..graph import PairState
+from ..constraints import Constraint, Predicate, check_constraints
+from ..graphs import PairState
 from ..hypergradient import Flips, implicit
-from ..models import Params
 from ..perturbation import COLUMNS, EDGE, FEATURE, Perturbation, fingerprint
 from ..provenance import SERIES, Clock, environment
 from ..tasks import Task
-from . import saving
+from ..training import Params
+from . import checkpoint as checkpoints
 
 logger = logging.getLogger(__name__)
 
@@ -46,21 +46,23 @@ class Attack(ABC):
     flips_features: ClassVar[bool] = False
 
     @abstractmethod
-    def propose(self, task: Task, state: PairState, limit: int, seed: int, step: int) -> Proposal:
-        """Admissible flips of ``state``, none if nothing is left.
+    def propose(
+        self, task: Task[Any], state: PairState, limit: int, seed: int, step: int
+    ) -> Proposal:
+        """Admissible flips of ``state``, best first; none if no flip is left.
 
-        They are made in turn until there are ``limit``; what a constraint forbids once those before
-        are made is passed over, so that flips beyond the limit are a reserve.
+        The flips are made in turn until there are ``limit``. Flips that violate a constraint after
+        the previous flips are skipped; proposals beyond the limit replace them.
         """
 
-    def bind(self, task: Task, seed: int) -> Task:
+    def setup(self, task: Task[Any], seed: int) -> Task[Any]:
         """``task`` with whatever the attack needs to know before its first step."""
         return task
 
     @final
     def __call__(
         self,
-        task: Task,
+        task: Task[Any],
         budget: Budget | int,
         seed: int = 0,
         progress: bool = False,
@@ -89,7 +91,7 @@ class Attack(ABC):
     @final
     def run(
         self,
-        task: Task,
+        task: Task[Any],
         budget: Budget | int,
         seed: int,
         progress: bool,
@@ -106,13 +108,13 @@ class Attack(ABC):
         seed = positive_int("seed", seed, minimum=0)
         device, start = task.state.weight.device, task.init(generator(seed))
         meta = _meta(task, limit, seed, by, start)
-        before = saving.resume(checkpoint, meta)
+        before = checkpoints.resume(checkpoint, meta)
         state = _flips_of(before.flips, task.state).made(task.state)
         if before.provenance.get("finished"):
             _verify(before, task.state, state, limit, self.constraints)
             return replace(before, meta=meta, fake_users=task.fake_users)
         clock = Clock(environment(device, start[0].dtype), before.provenance)
-        bound = self.bind(task, seed) if limit else task
+        bound = self.setup(task, seed) if limit else task
         parts, done, saved = [before.flips], len(before), time.monotonic()
         step = int(before.flips["step"].max()) + 1 if done else 0
 
@@ -134,7 +136,7 @@ class Attack(ABC):
                     state = flips.made(state)
                     done, step = done + len(flips), step + 1
                     bar.update(len(flips))
-                    if checkpoint and time.monotonic() - saved >= saving.SAVE_EVERY_SECONDS:
+                    if checkpoint and time.monotonic() - saved >= checkpoints.SAVE_EVERY_SECONDS:
                         so_far(finished=False).save(checkpoint)
                         saved = time.monotonic()
                 finished = True
@@ -146,13 +148,23 @@ class Attack(ABC):
         return result
 
 
-def settings_of(by: object, task: Task) -> dict[str, Any]:
+def check_kinds(
+    constraints: object, allow_removals: bool = True, allow_additions: bool = True
+) -> None:
+    """Raise a TypeError unless ``constraints`` are constraints, a ValueError if neither kind of
+    flip is allowed."""
+    check_constraints(constraints)
+    if not (allow_removals or allow_additions):
+        raise ValueError("allow_removals and allow_additions are both off: nothing to flip.")
+
+
+def settings_of(by: object, task: Task[Any]) -> dict[str, Any]:
     """Everything that was chosen for an attack ``by`` somebody on ``task``, by name."""
     chosen = {"type": type(task).__name__, **task.settings()}
     return {"attack": describe(by), "task": describe(chosen)}
 
 
-def _meta(task: Task, limit: int, seed: int, by: object, start: Params) -> dict[str, Any]:
+def _meta(task: Task[Any], limit: int, seed: int, by: object, start: Params) -> dict[str, Any]:
     """What decides the flips; ``start`` are the surrogate's parameters from ``seed``."""
     latent = task.fake_users.latent if task.fake_users else ()
     return {

@@ -4,24 +4,25 @@ import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
 from torch import Tensor
 
 from .._checks import choice, in_range, positive_int
 from .._random import derive_seed, generator, numpy_generator
 from ..budget import Budget
-from ..fake_users import FakeUsers
-from ..hypergradient import Hypergradient
+from ..graphs import FakeUsers
 from ..models.extra_users import user_tables
 from ..perturbation import Perturbation
 from ..tasks import Recommendation, Task
 from ..tasks.fake_users import with_fake_users
+from ..training import Training
+from ..training.settings import check_training
 from .base import Attack, settings_of
 from .meta import MetaAttack
+from .surrogate import SurrogateAttack
 
 _COPIES, _CLUSTERS = 2**30, 2**30 + 1  # streams of the seed, beyond the steps of any attack
 
@@ -43,7 +44,7 @@ class Injection(ABC):
     @final
     def __call__(
         self,
-        task: Task,
+        task: Task[Any],
         budget: Budget | int,
         seed: int = 0,
         progress: bool = False,
@@ -61,7 +62,7 @@ class Injection(ABC):
         """
         if not isinstance(task, Recommendation):
             raise TypeError(f"task must be a Recommendation, found {type(task).__name__}.")
-        bound = self.attack.bind(task, seed)
+        bound = self.attack.setup(task, seed)
         assert isinstance(bound, Recommendation)
         joined = self._joined(checkpoint, task, seed) or self.fake_users(bound, seed)
         grown = with_fake_users(bound, joined)
@@ -80,9 +81,9 @@ class Injection(ABC):
         return found.fake_users if there == here else None
 
     @property
-    def gradient(self) -> Hypergradient | None:
-        """That of the attack, where it has one."""
-        return getattr(self.attack, "gradient", None)
+    def surrogate_training(self) -> Training | None:
+        """How the attack trains its surrogate, if it trains one."""
+        return self.attack.training if isinstance(self.attack, SurrogateAttack) else None
 
     def _check(self) -> None:
         positive_int("num_users", self.num_users)
@@ -130,20 +131,26 @@ class SimilarUsers(Injection):
             surrogate nor in a victim, whose embeddings must be of the same size.
         fraction: the share of a real user's items that ``"sample"`` takes, at least one.
         attack: what picks the flips.
-        training: how the surrogate is trained for ``"kmeans"``; as for the attack's gradient if
-            left out. Name it to give a :class:`~graphpoison.RandomAttack` the same fake users.
+        training: how the surrogate is trained for ``"kmeans"``; as the attack trains it if left
+            out. Name it to give a :class:`~graphpoison.RandomAttack` the same fake users.
     """
 
     num_users: int = 300
     method: Literal["sample", "kmeans"] = "sample"
     fraction: float = 0.5
     attack: Attack = field(default_factory=_additions)
-    training: Hypergradient | None = None
+    training: Training | None = None
 
     def __post_init__(self) -> None:
         self._check()
         choice("method", self.method, ["sample", "kmeans"])
+        if self.training is not None:
+            check_training(self.training)
         in_range("fraction", self.fraction, 0.0, 1.0, open_low=True)
+
+    @property
+    def surrogate_training(self) -> Training | None:
+        return self.training or super().surrogate_training
 
     def fake_users(self, task: Recommendation, seed: int) -> FakeUsers:
         if self.method == "sample":
@@ -165,18 +172,20 @@ class SimilarUsers(Injection):
         return FakeUsers(self.num_users, pairs.to(edges.device))
 
     def _means(self, task: Recommendation, seed: int) -> FakeUsers:
-        training, tables = self.training or self.gradient, user_tables(task.surrogate)
+        training, tables = self.surrogate_training, user_tables(task.surrogate)
         if training is None:
             raise TypeError(
-                f"method='kmeans' trains a surrogate, but {self.attack!r} says not how; give "
-                "training=Unrolled(...)."
+                f"method='kmeans' trains a surrogate, and {self.attack!r} trains none; give "
+                "training=Training(...)."
             )
         if not tables:
             raise TypeError(f"{task.surrogate!r} has no table of user embeddings to cluster.")
         self._refuse_more_than(task.state.shape[0], "users")
-        params = training.train(task, task.state, task.init(generator(seed)))
+        params = task.train(training, task.state, task.init(generator(seed)))
         found = torch.cat([params[table] for table in tables], dim=1).cpu().numpy()
         random_state = derive_seed(seed, _CLUSTERS) % 2**32
+        from sklearn.cluster import KMeans  # takes a second to import
+
         means = KMeans(self.num_users, random_state=random_state).fit(found).cluster_centers_
         widths = [params[table].size(1) for table in tables]
         latent = torch.from_numpy(means).to(params[tables[0]]).split(widths, dim=1)

@@ -2,19 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .._checks import positive_int
 from .._random import generator
-from ..constraints import Constraint, check_constraints
-from ..graph import PairState
+from ..constraints import Constraint
+from ..graphs import PairState
 from ..hypergradient import Hypergradient, Unrolled
+from ..hypergradient.base import check_hypergradient
 from ..tasks import Task
-from .base import Attack, Proposal
+from ..training import Training
+from ..training.settings import check_training
+from .base import Proposal, check_kinds
+from .surrogate import SurrogateAttack
 
 
 @dataclass(frozen=True)
-class MetaAttack(Attack):
+class MetaAttack(SurrogateAttack):
     r"""Flip the pair with the largest meta-gradient score, retrain, repeat.
 
     .. math::
@@ -26,40 +30,37 @@ class MetaAttack(Attack):
     flips of features and of edges compete by the same score, within one budget.
 
     Args:
-        gradient: how to differentiate through training.
+        training: how the surrogate is trained.
         flips_per_step: flips made from one meta-gradient, before the next.
         constraints: conditions that hold after every flip.
         allow_removals: whether edges may be removed, and features set to 0.
         allow_additions: whether edges may be added, and features set to 1.
         redraw: whether the surrogate starts from fresh parameters at every step, rather than from
             the same ones.
+        hypergradient: how training is differentiated.
     """
 
-    gradient: Hypergradient = field(default_factory=Unrolled)
+    training: Training = field(default_factory=Training)
     flips_per_step: int = 1
     constraints: Sequence[Constraint] = ()
     allow_removals: bool = True
     allow_additions: bool = True
     redraw: bool = False
+    hypergradient: Hypergradient = field(default_factory=Unrolled)
 
     flips_features: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.gradient, Hypergradient):
-            raise TypeError(
-                f"gradient must be a Hypergradient such as Unrolled(), found {self.gradient!r}."
-            )
+        check_training(self.training)
+        check_hypergradient(self.hypergradient, self.training)
         positive_int("flips_per_step", self.flips_per_step)
-        check_constraints(self.constraints)
-        if not (self.allow_removals or self.allow_additions):
-            raise ValueError("allow_removals and allow_additions are both off: nothing to flip.")
+        check_kinds(self.constraints, self.allow_removals, self.allow_additions)
 
-    def bind(self, task: Task, seed: int) -> Task:
-        return self.gradient.bind(task, seed)
-
-    def propose(self, task: Task, state: PairState, limit: int, seed: int, step: int) -> Proposal:
+    def propose(
+        self, task: Task[Any], state: PairState, limit: int, seed: int, step: int
+    ) -> Proposal:
         draw = generator(seed, step + 1) if self.redraw else generator(seed)
-        found = self.gradient.at(task, state, task.init(draw))
+        found = self.hypergradient.at(task, self.training, state, task.init(draw))
         flips = found.topk(
             min(self.flips_per_step, limit),
             constraints=self.constraints,

@@ -1,16 +1,14 @@
 """Pairs of a graph that are flipped in part, as attacks by projected gradient want them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ..constraints import Constraint, admissible, combine
-from ..graph import FactoredGradient, PairState
-from ..graph.sampling import distinct_integers, sample_pairs
+from ..graphs import PairState
+from ..hypergradient.meta_gradient import flip_scores
+from ..sparse import FactoredGradient
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,33 +64,7 @@ class Relaxation:
             values = gradient.at(self.pairs)
         else:
             values = gradient[self.place]  # of a graph that lists all there is
-        return torch.where(self.present, -self.weight * values, values)
-
-
-def draw_block(
-    state: PairState,
-    size: int,
-    rng: np.random.Generator,
-    constraints: Sequence[Constraint],
-    allow_removals: bool,
-    allow_additions: bool,
-) -> Tensor:
-    """Pairs [2, K] that may be flipped singly, K <= ``size``: all that there are, if so few.
-
-    Of an open graph's pairs the edges all come first; then unlisted pairs are drawn uniformly.
-    """
-    allowed = admissible(state, constraints, allow_removals, allow_additions)
-    listed = state.index[:, allowed]
-    if listed.size(1) > size:
-        chosen = distinct_integers(listed.size(1), size, rng)
-        return listed[:, torch.from_numpy(chosen).to(listed.device)]
-    free = state.num_pairs - state.num_listed if state.open and allow_additions else 0
-    count = min(size - listed.size(1), free)
-    fresh = sample_pairs(state.shape, count, state.index, rng, upper=not state.bipartite)
-    predicate = combine([constraint.additions(state) for constraint in constraints])
-    if predicate is not None:
-        fresh = fresh[:, predicate(*fresh)]
-    return torch.cat([listed, fresh], dim=1)
+        return flip_scores(self.weight, values)
 
 
 def project(extent: Tensor, budget: int) -> Tensor:

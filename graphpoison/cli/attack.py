@@ -4,14 +4,16 @@ import logging
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from .._text import counted
 from ..attacks import Attack, Injection
-from ..attacks.room import check_budget
+from ..attacks.budget_check import check_budget
 from ..budget import Budget
 from ..datasets.source import Reading
+from ..graphs import read_graph
 from ..parsing import parse_budget
 from ..perturbation import Perturbation
 from ..registry import ATTACKS, AttackSettings, build_attack, build_task
@@ -132,7 +134,8 @@ def attack(
                 data_seed,
             )
             data = shared.open_input(input, reading, root, device)
-            task, attacker = build_task(data, settings), build_attack(data, settings)
+            graph = read_graph(data, settings.edge_type)
+            task, attacker = build_task(graph, settings), build_attack(graph, settings)
             spelt = check_budget(limit, task, attacker, seed)
             check_export(export, data)
             check_writable(out, export, save_to)
@@ -160,7 +163,7 @@ def attack(
             made["features set"] = found.features_set
             made["features cleared"] = found.features_cleared
         summary = {
-            "input": f"{input}: {shared.sizes(data)}",
+            "input": f"{input}: {shared.sizes(graph)}",
             "attack": attack,
             "budget": spelt,
             "flips": len(found),
@@ -180,7 +183,7 @@ def attack(
 
 
 def _run(
-    task: Task,
+    task: Task[Any],
     attack: Attack | Injection,
     budget: Budget,
     seed: int,

@@ -3,11 +3,10 @@
 from typing import Annotated
 
 import typer
-from torch_geometric.data import Data, HeteroData
 
 from .._checks import choice
 from ..datasets import load, names
-from ..graph.bipartite import read_interactions
+from ..graphs import Graph, NodeGraph, read_graph
 from . import options as shared
 from .errors import usage
 from .output import logs, show_counts, show_json
@@ -30,19 +29,18 @@ def datasets(
     with usage():
         choice("name", name, names())
     with logs():
-        counts = _counts(load(name, root=root))
+        counts = _counts(read_graph(load(name, root=root)))
     show_json({"name": name, **counts}) if as_json else show_counts(counts, name)
 
 
-def _counts(data: Data | HeteroData) -> dict[str, int]:
-    if isinstance(data, Data):
-        return {"nodes": int(data.num_nodes or 0), "edges": data.num_edges // 2}
-    found = read_interactions(data)
+def _counts(found: Graph) -> dict[str, int]:
+    if isinstance(found, NodeGraph):
+        return {"nodes": found.num_nodes, "edges": found.pairs.size(1)}
     pairs = {
-        "training interactions": found.positive,
-        "training negatives": found.negative,
+        "training interactions": found.edge_index,
+        "training negatives": found.negatives,
         "unseen interactions": found.unseen,
-        "unseen negatives": found.unseen_negative,
+        "unseen negatives": found.unseen_negatives,
     }
     sizes = {name: 0 if index is None else index.size(1) for name, index in pairs.items()}
     return {"users": found.shape[0], "items": found.shape[1], **sizes}

@@ -7,7 +7,8 @@ import typer
 
 from .._checks import choice
 from ..datasets import load
-from ..evaluate import evaluate
+from ..evaluation import evaluate
+from ..graphs import read_graph
 from ..registry import AttackSettings, build_attack, build_task, random_beside
 from . import options as shared
 from .errors import usage
@@ -40,21 +41,21 @@ def demo(
         page = out / f"{dataset}.html"
         check_writable(page)
     with logs():
-        data = load(dataset, None, None, **SMALL[dataset])
-        task = build_task(data, AttackSettings())
+        graph = read_graph(load(dataset, None, None, **SMALL[dataset]))
+        task = build_task(graph, AttackSettings())
         per_step = max(1, task.state.num_edges // 500)
         settings = AttackSettings(flips_per_step=per_step)
         budget = task.state.num_edges // 20
-        meta = build_attack(data, settings)(task, budget, progress=bars(progress))
-        attacks = {"meta": meta, RANDOM: random_beside(data, meta, settings)}
+        meta = build_attack(graph, settings)(task, budget, progress=bars(progress))
+        attacks = {"meta": meta, RANDOM: random_beside(graph, meta, settings)}
         for name, attack in attacks.items():
             attack.save(out / f"{dataset}_{name}.npz")
         budgets = [budget // 4, budget // 2, budget]
-        report = evaluate(data, attacks, None, range(SEEDS), budgets, progress=bars(progress))
+        report = evaluate(graph, attacks, None, range(SEEDS), budgets, progress=bars(progress))
         report.to_html(page)
     if as_json:
         show_json({"table": report.table, "page": page})
         return
     table = report.table[report.table["flips"] == budget]
-    show_table(table, f"{dataset}, {budget} flips on {shared.sizes(data)}; {SEEDS} seeds")
+    show_table(table, f"{dataset}, {budget} flips on {shared.sizes(graph)}; {SEEDS} seeds")
     typer.echo(f"The page is {page.resolve()}: open it in a browser.")

@@ -1,22 +1,21 @@
 """``graphpoison evaluate``."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from torch_geometric.data import Data, HeteroData
 
 from .._checks import choice
 from .._io import atomic_write
 from .._text import counted
 from ..datasets.source import Reading
-from ..evaluate import evaluate
-from ..models import RECOMMENDERS
+from ..evaluation import evaluate
+from ..graphs import Graph, NodeGraph
+from ..models import RECOMMENDERS, recommender
 from ..report import Report
 from ..report.summary import LABELS
-from ..tasks.recommendation import LOSSES
-from ..victims import NODE_VICTIMS, node_victim, recommender_victim
+from ..training.criteria import CRITERIA
+from ..victims import NODE_VICTIMS, RecommenderVictim, node_victim, recommender_victim
 from . import options as shared
 from .config import save_config
 from .errors import Interrupted, usage
@@ -29,7 +28,7 @@ from .files import (
     fresh_or_resumed,
 )
 from .output import bars, logs, show_json, show_table
-from .recorded import RANDOM, budgets_of, check_fit, load_flips, random_of, reading_of
+from .recorded import RANDOM, budgets_of, check_fit, load_flips, random_of, read_fitting, reading_of
 
 VICTIMS = "Victims"
 OUTPUTS = ([".html", ".htm"], [".png", ".svg", ".pdf"], [".tex"], [".csv"])
@@ -140,11 +139,13 @@ def evaluate_command(
                 data_seed,
             )
             data = shared.open_input(input, reading_of(given, attacks), root, device)
-            chosen = _victims(data, victims, loss)
+            graph = read_fitting(data, attacks)
+            chosen = _victims(graph, victims, loss)
             counts = budgets_of(budgets, attacks)
-            check_fit(data, attacks)
-            metric = metric or default_metric(data)
-            choice("metric", metric, LABELS if isinstance(data, HeteroData) else ["accuracy"])
+            check_fit(graph, attacks)
+            metric = metric or default_metric(graph)
+            known = ["accuracy"] if isinstance(graph, NodeGraph) else LABELS
+            choice("metric", metric, known)
             runs = checkpoint_beside(flips[0], ".csv")
             check_apart([input, *flips, config], runs, *outputs, save_to)
             for path, kinds in zip(outputs, OUTPUTS, strict=True):
@@ -155,10 +156,10 @@ def evaluate_command(
             check_writable(runs)
         save_config(ctx, save_to)
         if random:
-            attacks[RANDOM] = random_of(data, attacks)
+            attacks[RANDOM] = random_of(graph, attacks)
         try:
             report = evaluate(
-                data,
+                graph,
                 attacks,
                 chosen,
                 range(seeds),
@@ -184,8 +185,8 @@ def evaluate_command(
         typer.echo(f"wrote {path}")
 
 
-def default_metric(data: Data | HeteroData) -> str:
-    return "accuracy" if isinstance(data, Data) else "auroc"
+def default_metric(graph: Graph) -> str:
+    return "accuracy" if isinstance(graph, NodeGraph) else "auroc"
 
 
 def write_files(
@@ -209,17 +210,17 @@ def write_files(
     return [path for path in (html, plot, latex, csv) if path is not None]
 
 
-def _victims(data: Data | HeteroData, names: str | None, loss: Any) -> list[Any] | None:
-    if loss is not None and isinstance(data, Data):
+def _victims(graph: Graph, names: str | None, loss: Any) -> list[Any] | None:
+    if loss is not None and isinstance(graph, NodeGraph):
         raise ValueError("loss is for graphs of interactions, found one of nodes.")
     if names is None and loss is None:
         return None
     listed = [name.strip() for name in (names or "cf").split(",")]
     if len(set(listed)) < len(listed):
         raise ValueError(f"victims={names!r} has one name twice.")
-    if isinstance(data, Data):
+    if isinstance(graph, NodeGraph):
         return [node_victim(name) for name in listed]
-    victims = [recommender_victim(name) for name in listed]
-    if loss in (None, LOSSES[0]):
-        return victims
-    return [replace(victim, name=f"{victim.name}-{loss}", loss=loss) for victim in victims]
+    if loss in (None, CRITERIA[0]):
+        return [recommender_victim(name) for name in listed]
+    models = [(name, recommender(name, "victim")) for name in listed]
+    return [RecommenderVictim(model, f"{name}-{loss}", loss=loss) for name, model in models]

@@ -8,8 +8,7 @@ import typer
 from torch_geometric.data import Data, HeteroData
 
 from ..datasets.source import Reading, open_graph
-from ..graph.adjacency import with_edge_index
-from ..graph.bipartite import EdgeType, reverse_edge_types
+from ..graphs import Graph, NodeGraph
 from .config import load_config, set_debug
 from .errors import WrongUsage
 
@@ -142,16 +141,12 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def sizes(data: Data | HeteroData) -> str:
+def sizes(graph: Graph) -> str:
     """One line: how large a graph is."""
-    if isinstance(data, Data):
-        return f"{data.num_nodes:,} nodes, {data.num_edges // 2:,} edges"
-    kinds: list[EdgeType] = []
-    found = with_edge_index(data)
-    for kind in data.edge_types:
-        if not any(kind in reverse_edge_types(found, shown) for shown in kinds):
-            kinds.append(kind)
-    return ", ".join(
-        [f"{data[kind].num_nodes:,} {kind}s" for kind in data.node_types]
-        + [f"{data[kind].num_edges:,} training interactions" for kind in kinds]
+    if isinstance(graph, NodeGraph):
+        return f"{graph.num_nodes:,} nodes, {graph.pairs.size(1):,} edges"
+    users, _, items = graph.edge_type
+    return (
+        f"{graph.num_users:,} {users}s, {graph.num_items:,} {items}s, "
+        f"{graph.edge_index.size(1):,} training interactions"
     )

@@ -8,10 +8,11 @@ from typing import Any
 from torch_geometric.data import Data, HeteroData
 
 from .._settings import known_fields
-from ..applying import refuse_another_graph
+from ..apply import poisoned, refuse_another_graph
 from ..budget import part_of
 from ..datasets.source import Reading
-from ..ledger import prefixes_of
+from ..evaluation.checkpoint import prefixes_of
+from ..graphs import Graph, read_graph
 from ..parsing import parse_budget
 from ..perturbation import Perturbation
 from ..registry import AttackSettings, random_beside
@@ -78,19 +79,30 @@ def budgets_of(text: str | None, attacks: Mapping[str, Perturbation]) -> list[in
     return sorted({min(count, last) for count in counts})
 
 
-def check_fit(data: Data | HeteroData, attacks: Mapping[str, Perturbation]) -> None:
+def read_fitting(data: Data | HeteroData, attacks: Mapping[str, Perturbation]) -> Graph:
+    """The graph of ``data``, with the interactions that the first of ``attacks`` was made on."""
+    name, attack = next(iter(attacks.items()))
+    edge_type = attack.meta.get("edge_type") if isinstance(data, HeteroData) else None
+    try:
+        graph: Graph = read_graph(data, edge_type)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} does not fit this input: {error}") from error
+    return graph
+
+
+def check_fit(graph: Graph, attacks: Mapping[str, Perturbation]) -> None:
     """Raise a ValueError that names the first of ``attacks`` made on another graph."""
     for name, attack in attacks.items():
         try:
-            refuse_another_graph({name: attack}, data)
-            attack.apply(data)
+            refuse_another_graph({name: attack}, graph)
+            poisoned(attack, graph)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{name} does not fit this input: {error}") from error
 
 
-def random_of(data: Data | HeteroData, attacks: Mapping[str, Perturbation]) -> Perturbation:
+def random_of(graph: Graph, attacks: Mapping[str, Perturbation]) -> Perturbation:
     """Random flips beside the longest of ``attacks``."""
     longest = max(attacks.values(), key=len)
     settings = AttackSettings.of(_record(longest, "settings"))
     edge_type = longest.meta.get("edge_type")
-    return random_beside(data, longest, replace(settings, edge_type=edge_type))
+    return random_beside(graph, longest, replace(settings, edge_type=edge_type))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..graph import PairState
+from ..graphs import PairState
 
 Predicate = Callable[[Tensor, Tensor], Tensor]
 """``allowed(source, target)`` -> BoolTensor of their broadcast shape."""
@@ -87,7 +87,7 @@ class _Where(Constraint):
 
 def unlisted_additions(state: PairState, constraints: Sequence[Constraint]) -> Predicate | None:
     """Which pairs that ``state`` does not list may be added; None if all may."""
-    within = state.within
+    within = state.candidate_mask
     inside = None if within is None else (lambda source, target: within[source, target])
     return combine([inside, *(constraint.additions(state) for constraint in constraints)])
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..graph import PairState
-from ..graph.bridges import components
+from ..graphs import PairState
+from ..graphs.connectivity import components
 from .base import Constraint, Predicate
 
 

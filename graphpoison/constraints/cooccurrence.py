@@ -4,10 +4,11 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from ..graph.binary import check_binary
+from ..graphs import NodeGraph
+from ..graphs.binary_features import check_binary
 
 
-def cooccurring_features(data: Data) -> Tensor:
+def cooccurring_features(data: Data | NodeGraph) -> Tensor:
     r"""Nettack's co-occurrence test, as ``feature_candidates`` of a task.
 
     A feature i may come to a node with the features S if a random walk over features that occur

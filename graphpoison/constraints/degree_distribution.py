@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from .._checks import in_range, positive_int
-from ..graph import PairState
+from ..graphs import PairState
 from .base import Constraint, Predicate
 from .nodes import both_ends
 

@@ -15,8 +15,8 @@ from torch_geometric.data import HeteroData
 
 from .._checks import choice
 from .._io import atomic_write
-from ..graph import bipartite
-from ..graph.adjacency import with_edge_index
+from ..graphs import EdgeType
+from ..graphs import read_interactions as read_graph_interactions
 from .tables import suffix
 
 SEPARATOR = {".inter": "\t", ".tsv": "\t", ".csv": ","}
@@ -25,7 +25,7 @@ SEPARATOR = {".inter": "\t", ".tsv": "\t", ".csv": ","}
 def write_interactions(
     data: HeteroData,
     path: str | os.PathLike[str],
-    edge_type: bipartite.EdgeType | None = None,
+    edge_type: EdgeType | None = None,
     part: Literal["train", "unseen"] = "train",
     columns: tuple[str, str] | None = None,
 ) -> None:
@@ -52,8 +52,8 @@ def write_interactions(
     """
     target = Path(path)
     kind = choice("the suffix of path", suffix(target), SEPARATOR)
-    found = bipartite.read_interactions(with_edge_index(data), edge_type)
-    parts = {"train": found.positive, "unseen": found.unseen}
+    found = read_graph_interactions(data, edge_type)
+    parts = {"train": found.edge_index, "unseen": found.unseen}
     pairs = parts[choice("part", part, parts)]
     if pairs is None:
         raise ValueError(f"part='unseen', but data[{found.edge_type}] has no unseen_edge_index.")

@@ -10,7 +10,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from .._checks import choice, in_range, positive_int
-from ..graph.sampling import Codes, sample_unoccupied
+from ..graphs.sampling import Codes, sample_unoccupied
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,8 @@ import copy
 import torch
 from torch_geometric.data import HeteroData
 
-from ..graph.adjacency import with_edge_index
-from ..graph.bipartite import EdgeType, read_interactions
-from ..graph.homogeneous import among
+from ..graphs import EdgeType, read_interactions
+from ..graphs.codes import among
 
 LABELS = [f"{sign}edge_label{end}" for sign in ("", "pos_", "neg_") for end in ("", "_index")]
 
@@ -34,8 +33,8 @@ def from_link_split(
         ValueError: ``train_data`` has labels of pairs that are no edges of it, or ``held_out`` has
             none, or they are not of one split.
     """
-    train = read_interactions(with_edge_index(train_data), edge_type)
-    tested = read_interactions(with_edge_index(held_out), train.edge_type)
+    train = read_interactions(train_data, edge_type)
+    tested = read_interactions(held_out, train.edge_type)
     if train.unseen is not None:
         raise ValueError(
             f"train_data[{train.edge_type}] has labels of pairs that are not in its edge_index; "
@@ -46,7 +45,7 @@ def from_link_split(
             f"held_out[{train.edge_type}] has no labels of pairs outside its edge_index; give the "
             "second or third part of RandomLinkSplit."
         )
-    if train.shape != tested.shape or _any_common(train.positive, tested.unseen, train.shape[1]):
+    if train.shape != tested.shape or _any_common(train.edge_index, tested.unseen, train.shape[1]):
         raise ValueError("train_data and held_out are not of one split: draw both at once.")
     joined = copy.copy(train_data)
     store = joined[train.edge_type]
@@ -54,8 +53,8 @@ def from_link_split(
         store.pop(key, None)
     store.unseen_edge_index = tested.unseen
     for key, index in (
-        ("neg_edge_index", train.negative),
-        ("unseen_neg_edge_index", tested.unseen_negative),
+        ("neg_edge_index", train.negatives),
+        ("unseen_neg_edge_index", tested.unseen_negatives),
     ):
         if index is not None:
             store[key] = index

@@ -6,7 +6,7 @@ import torch
 from torch_geometric.data import Data, HeteroData
 
 from .._checks import in_range, positive_int
-from ..graph.sampling import Codes
+from ..graphs.sampling import Codes
 from .citation import largest_component
 from .interactions import assemble
 

@@ -1,12 +1,16 @@
-"""How to differentiate through training is an argument of an attack: a hypergradient."""
+"""How training is differentiated: an argument of an attack, apart from how the model is trained."""
 
 from abc import ABC, abstractmethod
-from typing import final
+from typing import Any, final
+
+import torch
+from torch import Tensor
 
 from .._random import generator
-from ..graph import PairState
-from ..models import Params
+from ..graphs import PairState
 from ..tasks import Task
+from ..training import Params, Prepared, Training
+from ..training.field import Cotangents, as_leaves, vjp
 from .meta_gradient import MetaGradient
 
 
@@ -14,23 +18,75 @@ class Hypergradient(ABC):
     """A way to get ``d attack_loss(theta(w), w) / d w``; frozen settings, no state."""
 
     @abstractmethod
-    def at(self, task: Task, state: PairState, params: Params) -> MetaGradient:
-        """The meta-gradient at ``state`` with training started from ``params``."""
+    def at(
+        self, task: Task[Any], training: Training, state: PairState, params: Params
+    ) -> MetaGradient:
+        """The meta-gradient at ``state``, through ``training`` from ``params``."""
 
-    @abstractmethod
-    def train(self, task: Task, state: PairState, params: Params) -> Params:
-        """The surrogate's parameters after training on ``state`` from ``params``."""
-
-    @final
-    def bind(self, task: Task, seed: int) -> Task:
-        """``task`` with any pseudo-labels it needs, from training on its clean graph."""
-        if not task.needs_clean_model:
-            return task
-        params = self.train(task, task.state, task.init(generator(seed, *task.clean_stream)))
-        return task.with_clean_model(params, task.prepare(task.state))
+    def refuse(self, training: Training) -> None:
+        """Raise a ValueError if ``training`` cannot be differentiated in this way."""
 
     @final
-    def __call__(self, task: Task, seed: int = 0, state: PairState | None = None) -> MetaGradient:
-        """The meta-gradient at ``state`` (the clean graph by default), parameters from ``seed``."""
-        bound = self.bind(task, seed)
-        return self.at(bound, state or task.state, task.init(generator(seed)))
+    def __call__(
+        self, task: Task[Any], training: Training, seed: int = 0, state: PairState | None = None
+    ) -> MetaGradient:
+        """The meta-gradient at ``state`` (the clean graph by default), through ``training``.
+
+        Args:
+            task: what is attacked.
+            training: how its surrogate is trained.
+            seed: of the initial parameters, and of the model that pseudo-labels come from.
+            state: the graph.
+        """
+        labelled = task.with_pseudo_labels(training, seed)
+        return self.at(labelled, training, state or task.state, task.init(generator(seed)))
+
+
+def check_hypergradient(hypergradient: object, training: Training) -> None:
+    """Raise a TypeError unless ``hypergradient`` is one, a ValueError if it cannot be used with
+    ``training``."""
+    if not isinstance(hypergradient, Hypergradient):
+        raise TypeError(
+            f"hypergradient must be a Hypergradient such as Unrolled(), found {hypergradient!r}."
+        )
+    hypergradient.refuse(training)
+
+
+def direct_gradient(
+    task: Task[Any], params: Params, prepared: Prepared
+) -> tuple[Tensor, Params, Cotangents]:
+    """The attack loss and its cotangents of the parameters and of ``prepared.tensors``, without
+    what training passes on."""
+    leaves, inner = as_leaves(params), prepared.detached(requires_grad=True)
+    loss = task.attack_loss(leaves, inner)
+    found = vjp((loss,), (*leaves, *inner.tensors), (torch.ones_like(loss),))
+    return loss.detach(), found[: len(leaves)], found[len(leaves) :]
+
+
+def zeros_for_none(cotangents: Cotangents, tensors: Params) -> Params:
+    """The same with zeros like ``tensors`` for None."""
+    return tuple(
+        torch.zeros_like(tensor) if cotangent is None else cotangent
+        for cotangent, tensor in zip(cotangents, tensors, strict=True)
+    )
+
+
+def meta_gradient(
+    task: Task[Any],
+    state: PairState,
+    prepared: Prepared,
+    on_prepared: Cotangents,
+    loss: Tensor,
+    params: Params,
+    residual: float | None = None,
+) -> MetaGradient:
+    """The meta-gradient from ``on_prepared``, the cotangents of ``prepared.tensors``."""
+    cotangents = zeros_for_none(on_prepared, prepared.tensors)
+    return MetaGradient(
+        loss=float(loss),
+        params=params,
+        state=state,
+        gradient=task.pair_gradient(prepared, cotangents),
+        residual=residual,
+        features=task.feature_gradient(prepared, cotangents),
+    )

@@ -14,41 +14,39 @@ Duvenaud 2020). No iterate is kept, and no step walked backwards.
 
 import logging
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from .._checks import choice, in_range, positive_int
-from ..graph import PairState
-from ..models import Params
-from ..models.training import Training, accumulate
+from ..graphs import PairState
 from ..tasks import Task
-from .divergence import finite
+from ..training import Params, Training, TrainingField
+from ..training.divergence import finite
+from ..training.field import accumulate
+from .base import Hypergradient, direct_gradient, meta_gradient
 from .linear_solvers import conjugate_gradient, neumann_series, relative_residual
 from .meta_gradient import MetaGradient
-from .training_run import TrainingRun, explicit, meta_gradient
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Implicit(TrainingRun):
+class Implicit(Hypergradient):
     r"""Train the surrogate to convergence and differentiate its end, not its way there.
 
     The result's ``residual`` says how well the linear system was solved. A warning is logged where
     it is larger than ``tolerance``, and where training has not come to rest: the gradient is then
     that of no training run.
 
+    Training needs enough steps for convergence, e.g. ``Training(steps=1000)``, and weight decay:
+    without one the minimum of a classifier is often at infinity, and training does not come to
+    rest.
+
     Args:
-        steps: number of updates; they must be enough for convergence.
-        lr: step size.
-        momentum: heavy-ball momentum of gradient descent.
-        optimizer: ``"sgd"`` or ``"adam"``.
-        weight_decay: L2 penalty, added to the gradient. Without one the minimum of a classifier is
-            often at infinity, and training does not come to rest.
-        clip: the largest norm of the gradient at each step, see :class:`Unrolled`.
-        solver: ``"cg"``, conjugate gradients, or ``"neumann"``, a Neumann series with step ``lr``.
+        solver: ``"cg"``, conjugate gradients, or ``"neumann"``, a Neumann series whose step is the
+            learning rate of training.
         iterations: products with the Hessian at most. Each costs what :class:`Unrolled` takes for
             one step of training backwards.
         tolerance: the relative residual at which the solver stops.
@@ -56,47 +54,49 @@ class Implicit(TrainingRun):
             is no more than this share of what it was at the start.
 
     Raises:
-        ValueError: a setting out of range; ``"neumann"`` with Adam, whose ``lr`` is no step of the
-            series; a surrogate with dropout, whose training never comes to rest.
+        ValueError: a setting out of range; ``"neumann"`` with Adam, whose learning rate is no step
+            of the series; a surrogate with dropout, whose training never comes to rest.
         FloatingPointError: training or the solution is not finite.
     """
 
-    steps: int = 1000
     solver: Literal["cg", "neumann"] = "cg"
     iterations: int = 100
     tolerance: float = 1e-5
     stationary: float = 1e-3
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if choice("solver", self.solver, ["cg", "neumann"]) == "neumann" and (
-            self.optimizer == "adam"
-        ):
-            raise ValueError("solver='neumann' takes lr as its step; use 'cg' with 'adam'.")
+        choice("solver", self.solver, ["cg", "neumann"])
         positive_int("iterations", self.iterations)
         in_range("tolerance", self.tolerance, 0.0, 1.0)
         in_range("stationary", self.stationary, 0.0, 1.0)
 
-    def at(self, task: Task, state: PairState, params: Params) -> MetaGradient:
-        trained = self.train(task, state, params)
+    def refuse(self, training: Training) -> None:
+        if self.solver == "neumann" and training.optimizer == "adam":
+            raise ValueError("solver='neumann' takes lr as its step; use 'cg' with 'adam'.")
+
+    def at(
+        self, task: Task[Any], training: Training, state: PairState, params: Params
+    ) -> MetaGradient:
+        self.refuse(training)
+        trained = task.train(training, state, params)
         prepared = task.prepare(state)
-        loss, on_params, on_prepared = explicit(task, trained, prepared)
+        loss, on_params, on_prepared = direct_gradient(task, trained, prepared)
         # Walking back may add to what was prepared: products with the Hessian have their own.
-        products = task.training(task.prepare(state), trained, linear=False)
+        products = task.training_field(task.prepare(state), trained, linear=False)
         if products.at_step(1) is not products:
             raise ValueError(
                 f"{task.describe()} draws dropout masks at every step, so that training never "
                 "comes to rest; use dropout=0 or Unrolled."
             )
-        training = task.training(prepared, trained, linear=False)
-        point = training.coordinates(trained)
+        field = task.training_field(prepared, trained, linear=False)
+        point = field.coordinates(trained)
         with torch.no_grad():
-            self._warn_unless_at_rest(products, point, products.coordinates(params))
-            on_coordinates, on_tensors = training.params_reverse(point, on_params)
-            solution, residual = self._solve(products, point, on_coordinates)
-            _, on_weights = training.linearise(point).reverse(tuple(map(torch.neg, solution)))
+            self._warn_unless_at_rest(training, products, point, products.coordinates(params))
+            on_coordinates, on_tensors = field.params_vjp(point, on_params)
+            solution, residual = self._solve(training, products, point, on_coordinates)
+            _, on_weights = field.linearise(point).vjp(tuple(map(torch.neg, solution)))
             on_tensors = accumulate(on_tensors, on_weights)
-            on_prepared = accumulate(training.pull_back(on_tensors), on_prepared)
+            on_prepared = accumulate(field.tensors_vjp(on_tensors), on_prepared)
         if not finite((loss,), on_prepared):
             raise FloatingPointError(
                 f"the implicit gradient is not finite (attack loss {float(loss):.3g}, relative "
@@ -104,19 +104,21 @@ class Implicit(TrainingRun):
             )
         return meta_gradient(task, state, prepared, on_prepared, loss, trained, residual)
 
-    def _solve(self, training: Training, point: Params, right: Params) -> tuple[Params, float]:
+    def _solve(
+        self, training: Training, field: TrainingField, point: Params, right: Params
+    ) -> tuple[Params, float]:
         """The solution of the linear system, and its relative residual."""
 
         def multiply(vector: Tensor) -> Tensor:
             direction = _split(vector, point)
-            product, _ = training.linearise(point).reverse(direction)
-            return _joined(product) + self.weight_decay * vector
+            product, _ = field.linearise(point).vjp(direction)
+            return _joined(product) + training.weight_decay * vector
 
         target = _joined(right)
         if self.solver == "cg":
             found = conjugate_gradient(multiply, target, self.iterations, self.tolerance)
         else:
-            found = neumann_series(multiply, target, self.iterations, self.tolerance, self.lr)
+            found = neumann_series(multiply, target, self.iterations, self.tolerance, training.lr)
         residual = relative_residual(multiply, found, target)
         if not residual <= self.tolerance:
             logger.warning(
@@ -127,9 +129,12 @@ class Implicit(TrainingRun):
             )
         return _split(found, point), residual
 
-    def _warn_unless_at_rest(self, training: Training, point: Params, start: Params) -> None:
+    def _warn_unless_at_rest(
+        self, training: Training, field: TrainingField, point: Params, start: Params
+    ) -> None:
+        decay = training.weight_decay
         now, before = (
-            float((_joined(training.gradient(at)) + self.weight_decay * _joined(at)).norm())
+            float((_joined(field.gradient(at)) + decay * _joined(at)).norm())
             for at in (point, start)
         )
         if not now <= self.stationary * before:
@@ -137,7 +142,7 @@ class Implicit(TrainingRun):
                 "training has not come to rest: the norm of its gradient is %.2g after %d steps, "
                 "%.2g before; use more steps or weight decay",
                 now,
-                self.steps,
+                training.steps,
                 before,
             )
 

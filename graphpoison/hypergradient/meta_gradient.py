@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from ..constraints import Constraint, admissible, on_features, unlisted_additions
-from ..graph import FactoredGradient, PairState
-from ..models import Params
+from ..graphs import PairState
+from ..sparse import FactoredGradient
+from ..training import Params
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,7 @@ class Flips:
         of_features = None if self.of_features is None else self.of_features[keep]
         return Flips(self.pairs[:, keep], self.added[keep], self.score[keep], of_features)
 
-    def beside(self, features: "Flips") -> "Flips":
+    def with_features(self, features: "Flips") -> "Flips":
         """These flips of edges, then those ``features``."""
         which = torch.arange(len(self) + len(features), device=self.score.device) >= len(self)
         return replace(self.then(features), of_features=which)
@@ -110,7 +111,7 @@ class MetaGradient:
             return edges
         entries = MetaGradient(self.loss, self.params, self.state.features, self.features)
         rules = on_features(constraints, self.state)
-        return edges.beside(entries._of_one_kind(k, rules, *kinds)).best(k)
+        return edges.with_features(entries._of_one_kind(k, rules, *kinds)).best(k)
 
     def _of_one_kind(
         self,
@@ -139,8 +140,13 @@ class MetaGradient:
             gradient = gradient.at(state.index)
         present = state.weight > 0
         allowed = admissible(state, constraints, allow_removals, allow_additions)
-        score = torch.where(present, -state.weight.to(gradient.dtype) * gradient, gradient)
+        score = flip_scores(state.weight, gradient)
         score = torch.where(allowed, score, -torch.inf)
         top = score.topk(min(k, score.numel()))
         found = top.indices[top.values > -torch.inf]
         return Flips(state.index[:, found], ~present[found], score[found])
+
+
+def flip_scores(weight: Tensor, gradient: Tensor) -> Tensor:
+    """The first-order gain in attack loss from flipping pairs with ``weight`` [K], all [K]."""
+    return torch.where(weight > 0, -weight.to(gradient.dtype) * gradient, gradient)

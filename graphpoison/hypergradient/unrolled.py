@@ -16,68 +16,63 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 
-from ..graph import PairState
-from ..models import Params
-from ..models.training import Cotangents, Training, accumulate
+from ..graphs import PairState
 from ..tasks import Task
-from .divergence import adjoint_diverged, finite
-from .iterates import Iterates
+from ..training import Params, Training
+from ..training.divergence import adjoint_diverged, finite
+from ..training.field import Cotangents, accumulate
+from ..training.iterates import Iterates
+from ..training.run import Run
+from .base import Hypergradient, direct_gradient, meta_gradient
 from .meta_gradient import MetaGradient
-from .training_run import TrainingRun, explicit, meta_gradient
 
 
 @dataclass(frozen=True)
-class Unrolled(TrainingRun):
-    """Differentiate through ``steps`` full-batch updates of the surrogate.
-
-    Args:
-        steps: number of updates, T.
-        lr: step size.
-        momentum: heavy-ball momentum of gradient descent.
-        optimizer: ``"sgd"`` or ``"adam"``.
-        weight_decay: L2 penalty, added to the gradient.
-        clip: the largest norm of the gradient, all parameters together and before weight decay, at
-            each step; longer gradients are shortened to it. None leaves them as they are.
+class Unrolled(Hypergradient):
+    """Differentiate through all updates of training.
 
     Raises:
-        ValueError: a setting out of range; momentum together with Adam.
         FloatingPointError: training or its derivative is not finite; names the step.
     """
 
-    def at(self, task: Task, state: PairState, params: Params) -> MetaGradient:
+    def at(
+        self, task: Task[Any], training: Training, state: PairState, params: Params
+    ) -> MetaGradient:
         prepared = task.prepare(state)
-        training = task.training(prepared, params, linear=self._inner.linear)
-        steps = self._steps(training, params)
-        iterates = Iterates.run(steps.step, steps.start, self.steps)
-        steps.refuse_divergence(iterates.last)
-        trained = training.params(iterates.last[0])
-        loss, on_params, on_prepared = explicit(task, trained, prepared)
-        walk = partial(self._backwards, training, iterates, on_params)
+        field = task.training_field(prepared, params, training.inner.linear)
+        run = Run.of(training, field, params)
+        iterates = Iterates.run(run.step, run.start, run.count)
+        run.refuse_divergence(iterates.last)
+        trained = field.params(iterates.last[0])
+        loss, on_params, on_prepared = direct_gradient(task, trained, prepared)
+        walk = partial(_backwards, run, iterates, on_params)
         with torch.no_grad():
             _, on_start, on_tensors = deque(walk(), maxlen=1).pop()
-            on_prepared = accumulate(training.pull_back(on_tensors), on_prepared)
+            on_prepared = accumulate(field.tensors_vjp(on_tensors), on_prepared)
             if not finite((loss,), on_start, on_prepared):
-                raise adjoint_diverged(float(loss), walk(), self.steps)
+                raise adjoint_diverged(float(loss), walk(), run.count)
         return meta_gradient(task, state, prepared, on_prepared, loss, trained)
 
-    def _backwards(
-        self, training: Training, iterates: Iterates, on_params: Params
-    ) -> Iterator[tuple[int, Params, Cotangents]]:
-        """From the last step to the first: its number, and the cotangents before it."""
-        inner, (coordinates, optimizer_state) = self._inner, iterates.last
-        on_coordinates, on_tensors = training.params_reverse(coordinates, on_params)
-        on_state = tuple(torch.zeros_like(tensor) for tensor in optimizer_state)
-        for before, before_state in iterates.backwards():
-            number = int(before_state[0])
-            point = training.at_step(number).linearise(before)
-            field = point.gradient if inner.needs_gradient else ()
-            direct, on_field, on_state = inner.adjoint(
-                before, field, before_state, on_coordinates, on_state
-            )
-            through, on_weights = point.reverse(on_field)
-            on_coordinates = tuple(map(torch.add, direct, through))
-            on_tensors = accumulate(on_tensors, on_weights)
-            yield number + 1, on_coordinates, on_tensors
+
+def _backwards(
+    run: Run, iterates: Iterates, on_params: Params
+) -> Iterator[tuple[int, Params, Cotangents]]:
+    """From the last step to the first: its number, and the cotangents before it."""
+    inner, (coordinates, optimizer_state) = run.inner, iterates.last
+    on_coordinates, on_tensors = run.field.params_vjp(coordinates, on_params)
+    on_state = tuple(torch.zeros_like(tensor) for tensor in optimizer_state)
+    for before, before_state in iterates.backwards():
+        number = int(before_state[0])
+        point = run.field.at_step(number).linearise(before)
+        gradient = point.gradient if inner.needs_gradient else ()
+        direct, on_gradient, on_state = inner.adjoint(
+            before, gradient, before_state, on_coordinates, on_state
+        )
+        through, on_weights = point.vjp(on_gradient)
+        on_coordinates = tuple(map(torch.add, direct, through))
+        on_tensors = accumulate(on_tensors, on_weights)
+        yield number + 1, on_coordinates, on_tensors

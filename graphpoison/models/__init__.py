@@ -1,17 +1,27 @@
-"""Surrogates: models whose training is differentiated with respect to the graph."""
+"""Models, a file each: forward definitions, and which closed form their training has.
+
+Any of them can be the surrogate that an attack trains, or a victim.
+"""
+
+from typing import Any
 
 from torch import nn
 
 from .._checks import choice
-from .base import NodeInputs, NodeSurrogate, PairwiseRecommender, Recommender
-from .factorisation import CF, GMF
-from .gcn import LinearGCN, ReLUGCN
+from .base import NodeClassifier, PairwiseRecommender, Recommender
+from .cf import CF
+from .gmf import GMF
 from .lightgcn import LightGCN
+from .linear_gcn import LinearGCN
+from .mlp import MLP
 from .module import ModuleClassifier, ModuleRecommender
-from .neural import MLP, NeuMF
-from .prepared import Params, Prepared
+from .neumf import NeuMF
+from .relu_gcn import ReLUGCN
 
-NODE_SURROGATES: dict[str, type[NodeSurrogate]] = {"linear-gcn": LinearGCN, "relu-gcn": ReLUGCN}
+NODE_CLASSIFIERS: dict[str, type[NodeClassifier[Any]]] = {
+    "linear-gcn": LinearGCN,
+    "relu-gcn": ReLUGCN,
+}
 RECOMMENDERS: dict[str, type[Recommender]] = {
     "cf": CF,
     "gmf": GMF,
@@ -21,13 +31,13 @@ RECOMMENDERS: dict[str, type[Recommender]] = {
 }
 
 
-def node_surrogate(surrogate: str | nn.Module | NodeSurrogate) -> NodeSurrogate:
-    """A surrogate from its name, from settings such as ``LinearGCN(hidden=32)``, or a module."""
-    if isinstance(surrogate, NodeSurrogate):
+def node_classifier(surrogate: str | nn.Module | NodeClassifier[Any]) -> NodeClassifier[Any]:
+    """A model from its name, from settings such as ``LinearGCN(hidden=32)``, or a module."""
+    if isinstance(surrogate, NodeClassifier):
         return surrogate
     if isinstance(surrogate, nn.Module):
         return ModuleClassifier(surrogate)
-    return NODE_SURROGATES[choice("surrogate", surrogate, NODE_SURROGATES)]()
+    return NODE_CLASSIFIERS[choice("surrogate", surrogate, NODE_CLASSIFIERS)]()
 
 
 def recommender(
@@ -54,13 +64,10 @@ __all__ = [
     "ModuleClassifier",
     "ModuleRecommender",
     "NeuMF",
-    "NodeInputs",
-    "NodeSurrogate",
+    "NodeClassifier",
     "PairwiseRecommender",
-    "Params",
-    "Prepared",
     "ReLUGCN",
     "Recommender",
-    "node_surrogate",
+    "node_classifier",
     "recommender",
 ]

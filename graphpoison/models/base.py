@@ -1,91 +1,125 @@
-"""What a surrogate must offer so that its training can be differentiated w.r.t. the graph."""
+"""A model as pure functions of its parameters, and the closed form of its training if it has one.
+
+A node classifier derives from :class:`NodeClassifier`, a recommender from :class:`Recommender` or,
+if the score of a pair depends on the pair and the parameters alone, from
+:class:`PairwiseRecommender`.
+"""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import final
+from functools import partial
+from typing import Generic, TypeVar, final
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
-from .._checks import in_range, positive_int
-from ..graph import FactoredGradient, Features, PairState, Pattern
-from .pair_scores import PairScores
-from .prepared import Params, Prepared
-from .training import Training
+from ..graphs import PairState
+from ..sparse import FactoredGradient, Pattern
+from ..training import (
+    AutogradField,
+    NodeInputs,
+    Params,
+    PreparedNodes,
+    PreparedPairs,
+    TrainingField,
+)
+from ..training.all_pairs_loss import AllPairsLoss
+from ..training.criteria import Criterion, log_losses
+from ..training.dropout import DropoutField
+from ..training.pair_loss import PairLoss
+from ..training.pair_scores import PairScores
+from ..training.pairwise import PairwiseField, log_loss
+
+Structure = TypeVar("Structure")
 
 
-@dataclass(frozen=True, eq=False)
-class NodeInputs:
-    """The part of a node-classification problem that an attack on the structure leaves alone.
+class NodeClassifier(ABC, Generic[Structure]):
+    """A node classifier over weighted edges; ``Structure`` is the form that it has the edges in."""
 
-    Args:
-        features: node features, [N, F]; an attack on them has each graph's own.
-        labelled: LongTensor [L], the nodes whose labels training sees.
-        num_classes: number of classes.
-    """
+    @property
+    def takes_all_pairs(self) -> bool:
+        """Whether all pairs can be candidates without a list of them."""
+        return True
 
-    features: Features
-    labelled: Tensor
-    num_classes: int
-
-
-class NodeSurrogate(ABC):
-    """A node classifier over weighted edges, as pure functions of its parameters."""
+    def refuse(self, state: PairState) -> None:
+        """Raise a ValueError if the model has no gradient w.r.t. the candidates of ``state``."""
 
     @abstractmethod
     def init(self, inputs: NodeInputs, generator: torch.Generator) -> Params:
         """Fresh parameters, drawn on the CPU from ``generator``."""
 
     @abstractmethod
-    def prepare(self, inputs: NodeInputs, state: PairState, weight: Tensor) -> Prepared:
-        """Everything that depends on ``weight`` only."""
+    def prepare(
+        self, inputs: NodeInputs, state: PairState, weight: Tensor
+    ) -> PreparedNodes[Structure]:
+        """Everything that depends on ``weight`` [M], the weights of the pairs of ``state``."""
 
     @abstractmethod
-    def train_logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
+    def train_logits(self, params: Params, prepared: PreparedNodes[Structure]) -> Tensor:
         """Logits [L, C] of the labelled nodes."""
 
     @abstractmethod
-    def logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
+    def logits(self, params: Params, prepared: PreparedNodes[Structure]) -> Tensor:
         """Logits [N, C] of all nodes."""
 
-    def training(
-        self, inputs: NodeInputs, labels: Tensor, prepared: Prepared, params: Params, linear: bool
-    ) -> Training | None:
-        """Training with ``labels`` [L] from ``params``, where autograd can be beaten.
+    @final
+    def train_loss(
+        self, labels: Tensor, params: Params, prepared: PreparedNodes[Structure]
+    ) -> Tensor:
+        """The mean cross-entropy of the labelled nodes with ``labels`` [L], a scalar."""
+        return cross_entropy(self.train_logits(params, prepared), labels)
+
+    @final
+    def training_field(
+        self, labels: Tensor, prepared: PreparedNodes[Structure], params: Params, linear: bool
+    ) -> TrainingField:
+        """The gradient of :meth:`train_loss`, in closed form if there is one.
 
         ``linear`` says that the optimiser commutes with linear changes of coordinates.
         """
+        closed = self.closed_form(labels, prepared, params, linear)
+        return closed or AutogradField(partial(self.train_loss, labels), prepared)
+
+    def closed_form(
+        self, labels: Tensor, prepared: PreparedNodes[Structure], params: Params, linear: bool
+    ) -> TrainingField | None:
+        """Training from ``params`` in closed form; None leaves it to autograd."""
         return None
 
     @abstractmethod
-    def pull_back(
-        self, inputs: NodeInputs, prepared: Prepared, cotangents: Params
+    def pair_gradient(
+        self, prepared: PreparedNodes[Structure], cotangents: Params
     ) -> Tensor | FactoredGradient:
-        """The gradient w.r.t. the listed pairs [M], or w.r.t. all pairs of an open graph."""
+        """The gradient w.r.t. the listed pairs [M], or w.r.t. all pairs if all are candidates,
+        from ``cotangents`` of the prepared tensors."""
 
     @abstractmethod
-    def pull_back_features(
-        self, inputs: NodeInputs, prepared: Prepared, cotangents: Params
+    def feature_gradient(
+        self, prepared: PreparedNodes[Structure], cotangents: Params
     ) -> FactoredGradient:
         """The gradient w.r.t. all entries of features [N, F] that the attacker may flip.
 
-        Where ``inputs.features`` has a tape, its ``values`` are among ``prepared.tensors``.
+        Where the features have a tape, their ``values`` are among ``prepared.tensors``.
         """
 
 
 class Recommender(ABC):
-    """A link predictor on user-item pairs, as pure functions of its parameters."""
+    """A link predictor on user-item pairs."""
 
     @property
-    def tables(self) -> tuple[int, ...]:
-        """Which parameters are embeddings."""
+    def embedding_params(self) -> tuple[int, ...]:
+        """Which parameters are tables of embeddings."""
         return 0, 1
 
     @property
     def dropout(self) -> float:
         """The share of entries of the embeddings that each training step leaves out."""
         return 0.0
+
+    @property
+    def takes_all_pairs(self) -> bool:
+        """Whether all pairs can be training pairs without a list of them."""
+        return False
 
     @abstractmethod
     def init(
@@ -104,53 +138,133 @@ class Recommender(ABC):
     def scores(self, params: Params, graph: Pattern, entries: Tensor, pairs: Pattern) -> Tensor:
         """Logits [K] of ``pairs``, trained on ``graph`` with ``entries`` [M]."""
 
+    def prepare(self, criterion: Criterion, state: PairState, weight: Tensor) -> PreparedPairs:
+        """Everything that depends on ``weight`` [M], the weights of the pairs of ``state``."""
+        labels = weight.clone()  # not a leaf: what training sees is computed from the weights
+        targets = criterion.targets(state.pattern, labels)
+        tensors = (targets, self.entries(state.pattern, labels))
+        return PreparedPairs(weight, tensors, state.pattern)
+
+    @final
+    def pair_scores(self, params: Params, prepared: PreparedPairs, pairs: Pattern) -> Tensor:
+        """Logits [K] of ``pairs``, trained on what was ``prepared``."""
+        return self.scores(params, prepared.pattern, prepared.tensors[-1], pairs)
+
+    def train_loss(self, criterion: Criterion, params: Params, prepared: PreparedPairs) -> Tensor:
+        """The loss that training minimises, a scalar."""
+        scores = self.pair_scores(params, prepared, prepared.pattern)
+        return criterion(prepared.pattern, scores, prepared.tensors[0])
+
+    def attack_loss(self, criterion: Criterion, params: Params, prepared: PreparedPairs) -> Tensor:
+        """The value of :meth:`train_loss`, which need be differentiable once only."""
+        return self.train_loss(criterion, params, prepared)
+
+    def log_loss(
+        self, params: Params, prepared: PreparedPairs, pairs: Pattern, labels: Tensor
+    ) -> Tensor:
+        """The mean log loss of ``pairs`` with ``labels`` [K], differentiable once."""
+        return log_losses(self.pair_scores(params, prepared, pairs), labels).mean()
+
+    @final
+    def training_field(
+        self, criterion: Criterion, prepared: PreparedPairs, params: Params
+    ) -> TrainingField:
+        """The gradient of :meth:`train_loss`, in closed form if there is one, with dropout."""
+        field = self.closed_form(criterion, prepared, params)
+        field = field or AutogradField(partial(self.train_loss, criterion), prepared)
+        if not self.dropout:
+            return field
+        return DropoutField(field, params, self.embedding_params, self.dropout)
+
+    def closed_form(
+        self, criterion: Criterion, prepared: PreparedPairs, params: Params
+    ) -> TrainingField | None:
+        """Training without dropout in closed form; None leaves it to autograd."""
+        return None
+
+    def pair_gradient(
+        self, prepared: PreparedPairs, cotangents: Params
+    ) -> Tensor | FactoredGradient:
+        """The gradient w.r.t. the listed pairs [M], or w.r.t. all pairs if all are candidates,
+        from ``cotangents`` of the prepared tensors."""
+        return prepared.weight_gradient(cotangents)
+
 
 class PairwiseRecommender(Recommender):
-    """A recommender whose score of a pair depends on nothing but the pair and the parameters."""
+    """A recommender whose score of a pair depends on nothing but the pair and the parameters.
+
+    The log loss of its pairs has a closed form, see :mod:`graphpoison.training.pairwise`.
+    """
 
     @property
     @abstractmethod
     def scoring(self) -> PairScores:
-        """How pairs are scored from :meth:`sides`."""
+        """How pairs are scored from :meth:`score_params`."""
 
     @abstractmethod
-    def sides(self, params: Params) -> Params:
+    def score_params(self, params: Params) -> Params:
         """Tables of users and items, and any head; ``params`` itself where it is just that."""
+
+    @property
+    def takes_all_pairs(self) -> bool:
+        return self.scoring.tower is None
 
     @final
     def scores(self, params: Params, graph: Pattern, entries: Tensor, pairs: Pattern) -> Tensor:
-        return self.scoring(self.sides(params), pairs)
+        return self.scoring(self.score_params(params), pairs)
 
+    @final
+    def prepare(self, criterion: Criterion, state: PairState, weight: Tensor) -> PreparedPairs:
+        labels = weight.clone()
+        targets = criterion.targets(state.pattern, labels)
+        whole = AllPairsLoss(state.pattern, labels.detach()) if state.implicit_candidates else None
+        return PreparedPairs(weight, (targets,), state.pattern, whole)
 
-def glorot(rows: int, cols: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
-    """A [rows, cols] matrix, uniform as in Glorot and Bengio (2010)."""
-    bound = (6.0 / (rows + cols)) ** 0.5
-    uniform = torch.rand(rows, cols, generator=generator, dtype=dtype)
-    return uniform.mul_(2.0 * bound).sub_(bound)
+    @final
+    def train_loss(self, criterion: Criterion, params: Params, prepared: PreparedPairs) -> Tensor:
+        if prepared.all_pairs is not None:
+            return self.attack_loss(criterion, params, prepared)
+        if criterion.ranks:
+            params = self._without_offset(params)
+        return super().train_loss(criterion, params, prepared)
 
+    @final
+    def attack_loss(self, criterion: Criterion, params: Params, prepared: PreparedPairs) -> Tensor:
+        if criterion.ranks:
+            return self.train_loss(criterion, params, prepared)
+        loss = self._training_loss(prepared)
+        return loss.loss(prepared.tensors[0], *self.score_params(params))
 
-def embeddings(
-    shape: tuple[int, int], dim: int, scale: float, generator: torch.Generator, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    """Tables [U, dim] and [I, dim] of normal numbers with standard deviation ``scale``."""
-    users, items = (
-        scale * torch.randn(count, dim, generator=generator, dtype=dtype) for count in shape
-    )
-    return users, items
+    @final
+    def log_loss(
+        self, params: Params, prepared: PreparedPairs, pairs: Pattern, labels: Tensor
+    ) -> Tensor:
+        return log_loss(self.scoring, pairs, labels).loss(labels, *self.score_params(params))
 
+    @final
+    def closed_form(
+        self, criterion: Criterion, prepared: PreparedPairs, params: Params
+    ) -> TrainingField | None:
+        if criterion.ranks:
+            return None
+        same = self.score_params(params) is params
+        return PairwiseField(self._training_loss(prepared), None if same else self.score_params)
 
-def check_embeddings(dim: int, scale: float, dropout: float) -> None:
-    """Raise a TypeError or ValueError that names what is out of range."""
-    positive_int("dim", dim)
-    in_range("scale", scale, 0.0, float("inf"), open_low=True)
-    in_range("dropout", dropout, 0.0, 0.99)
+    @final
+    def pair_gradient(
+        self, prepared: PreparedPairs, cotangents: Params
+    ) -> Tensor | FactoredGradient:
+        if prepared.all_pairs is not None:
+            return prepared.all_pairs.gradient()
+        return prepared.weight_gradient(cotangents)
 
+    def _training_loss(self, prepared: PreparedPairs) -> PairLoss:
+        """The log loss of the training pairs."""
+        if prepared.all_pairs is not None:
+            return prepared.all_pairs
+        return log_loss(self.scoring, prepared.pattern, prepared.tensors[0])
 
-def feed_forward(
-    widths: tuple[int, ...], generator: torch.Generator, dtype: torch.dtype
-) -> tuple[Tensor, ...]:
-    """Kernels, as Glorot and Bengio have them, and biases 0: ``(W1, b1, W2, b2, ...)``."""
-    layers: list[Tensor] = []
-    for fan_in, fan_out in pairwise(widths):
-        layers += [glorot(fan_in, fan_out, generator, dtype), torch.zeros(fan_out, dtype=dtype)]
-    return tuple(layers)
+    def _without_offset(self, params: Params) -> Params:
+        """The same with an output bias of 0: no ranking depends on the bias, and its gradient,
+        else 0 but for rounding, which Adam makes steps of, is 0."""
+        return params if self.scoring.tower is None else (*params[:-1], 0.0 * params[-1])

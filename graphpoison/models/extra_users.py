@@ -6,9 +6,28 @@ from functools import cached_property
 import torch
 
 from .._random import generator as seeded
+from ..graphs import FakeUsers
+from ..training.pair_scores import PairScores
+from ..training.prepared import Params
 from .base import PairwiseRecommender, Recommender
-from .pair_scores import PairScores
-from .prepared import Params
+
+
+def with_extra_users(model: Recommender, users: FakeUsers) -> Recommender:
+    """``model`` on a graph that ``users`` have joined.
+
+    Raises:
+        TypeError: the users have fixed embeddings, and the model does not score pairs from tables
+            of embeddings.
+        ValueError: fixed embeddings do not fit the model.
+    """
+    if isinstance(model, PairwiseRecommender):
+        return ExtraUsers(model, users.count, users.latent)
+    if users.latent:
+        raise TypeError(
+            f"{model!r} does not score pairs from tables of user embeddings, in which fake users "
+            "could have fixed ones; use CF, GMF, MLP or NeuMF."
+        )
+    return model
 
 
 def user_tables(model: Recommender) -> tuple[int, ...]:
@@ -60,8 +79,8 @@ class ExtraUsers(PairwiseRecommender):
         return user_tables(self.model)
 
     @property
-    def tables(self) -> tuple[int, ...]:
-        return self.model.tables
+    def embedding_params(self) -> tuple[int, ...]:
+        return self.model.embedding_params
 
     @property
     def dropout(self) -> float:
@@ -83,8 +102,8 @@ class ExtraUsers(PairwiseRecommender):
     def scoring(self) -> PairScores:
         return self.model.scoring
 
-    def sides(self, params: Params) -> Params:
-        return self.model.sides(self._joined(params, self.latent) if self.latent else params)
+    def score_params(self, params: Params) -> Params:
+        return self.model.score_params(self._joined(params, self.latent) if self.latent else params)
 
     def _joined(self, params: Params, extra: Params) -> Params:
         joined = list(params)

@@ -18,9 +18,11 @@ import torch
 from torch import Tensor
 
 from .._checks import positive_int
-from ..graph import Pattern, normalised_interactions, sddmm, spmm
-from .base import Recommender, check_embeddings, embeddings
-from .prepared import Params
+from ..graphs import normalised_interactions
+from ..sparse import Pattern, sddmm, spmm
+from ..training.prepared import Params
+from .base import Recommender
+from .initialisation import check_embeddings, embeddings
 
 
 @dataclass(frozen=True)

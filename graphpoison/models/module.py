@@ -2,15 +2,16 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from .._random import isolated_rng
-from ..graph import FactoredGradient, PairState, Pattern
-from .base import NodeInputs, NodeSurrogate, Recommender
-from .prepared import Params, Prepared
+from ..graphs import PairState
+from ..sparse import FactoredGradient, Pattern
+from ..training import NodeInputs, Params, PreparedNodes
+from .base import NodeClassifier, Recommender
 
 
 def refuse_cached(module: nn.Module) -> None:
@@ -81,7 +82,15 @@ class _Caller(nn.Module):
         return function(*args)
 
 
-class ModuleClassifier(NodeSurrogate):
+@dataclass(frozen=True, eq=False)
+class ModuleEdges:
+    """``index`` [2, 2M], both directions of every listed pair; whether edges are candidates."""
+
+    index: Tensor
+    attacked: bool
+
+
+class ModuleClassifier(NodeClassifier[ModuleEdges]):
     """A module with ``forward(x, edge_index, edge_weight) -> logits [N, C]``.
 
     ``edge_index`` [2, 2M] has both directions of every listed pair, and ``edge_weight`` [2M] is 0
@@ -98,9 +107,14 @@ class ModuleClassifier(NodeSurrogate):
     def __repr__(self) -> str:
         return f"ModuleClassifier({self._function})"
 
-    def refuse_without_weights(self) -> None:
-        """Raise a ValueError if the module says that it takes no edge weights."""
+    @property
+    def takes_all_pairs(self) -> bool:
+        return False
+
+    def refuse(self, state: PairState) -> None:
         module = self._function.caller.module
+        if not bool(state.candidate.any()):
+            return
         if getattr(module, "supports_edge_weight", True) is False:
             raise ValueError(
                 f"surrogate {type(module).__name__} takes no edge weights, and an attack on edges "
@@ -111,23 +125,36 @@ class ModuleClassifier(NodeSurrogate):
         x = inputs.features.x
         return tuple(param.to(x) for param in self._function.init(generator))
 
-    def prepare(self, inputs: NodeInputs, state: PairState, weight: Tensor) -> Prepared:
+    def prepare(
+        self, inputs: NodeInputs, state: PairState, weight: Tensor
+    ) -> PreparedNodes[ModuleEdges]:
         both = torch.cat([state.index, state.index.flip(0)], dim=1)
+        attacked = bool(state.candidate.any())
         x = () if inputs.features.tape is None else (inputs.features.x,)
-        return Prepared(weight, (torch.cat([weight, weight]), *x), both)
+        return PreparedNodes(
+            weight, (torch.cat([weight, weight]), *x), inputs, ModuleEdges(both, attacked)
+        )
 
-    def train_logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
-        return self.logits(inputs, params, prepared)[inputs.labelled]
+    def train_logits(self, params: Params, prepared: PreparedNodes[ModuleEdges]) -> Tensor:
+        return self.logits(params, prepared)[prepared.inputs.labelled]
 
-    def logits(self, inputs: NodeInputs, params: Params, prepared: Prepared) -> Tensor:
+    def logits(self, params: Params, prepared: PreparedNodes[ModuleEdges]) -> Tensor:
         weight, *x = prepared.tensors
-        return self._function(params, *(x or [inputs.features.x]), prepared.structure, weight)
+        x = x or [prepared.inputs.features.x]
+        return self._function(params, *x, prepared.structure.index, weight)
 
-    def pull_back(self, inputs: NodeInputs, prepared: Prepared, cotangents: Params) -> Tensor:
-        return replace(prepared, tensors=prepared.tensors[:1]).pull_back(cotangents[:1])
+    def pair_gradient(self, prepared: PreparedNodes[ModuleEdges], cotangents: Params) -> Tensor:
+        edges = replace(prepared, tensors=prepared.tensors[:1])
+        found = edges.weight_gradient(cotangents[:1])
+        if prepared.structure.attacked and not bool(found.any()):
+            raise ValueError(
+                f"the gradient of {self!r} is 0 for every pair: it does not use its "
+                "edge_weight, as GAT and GraphSAGE do not, or nothing comes through."
+            )
+        return found
 
-    def pull_back_features(
-        self, inputs: NodeInputs, prepared: Prepared, cotangents: Params
+    def feature_gradient(
+        self, prepared: PreparedNodes[ModuleEdges], cotangents: Params
     ) -> FactoredGradient:
         return FactoredGradient.of_matrix(cotangents[1])
 

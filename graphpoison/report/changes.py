@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from torch import Tensor
-from torch_geometric.data import Data, HeteroData
 
-from ..graph.adjacency import with_edge_index
-from ..graph.bipartite import read_interactions
-from ..graph.homogeneous import undirected_pairs
+from ..apply import edges_of
+from ..graphs import Graph, Interactions
 from ..perturbation import Perturbation
 
 MAX_BINS = 24
@@ -103,22 +101,18 @@ class Side:
         return pd.DataFrame(table).assign(fake=hit >= self.num_real)
 
 
-def change(perturbation: Perturbation, data: Data | HeteroData | None) -> Change:
+def change(perturbation: Perturbation, graph: Graph | None) -> Change:
     """``perturbation`` beside the clean graph it was made on, if that is known.
 
     Raises:
-        ValueError: the flips name nodes that ``data`` lacks.
+        ValueError: the flips name nodes that ``graph`` lacks.
     """
     edge_type = perturbation.meta.get("edge_type")
     fake = perturbation.fake_users
     num_fake = 0 if fake is None else fake.count
     pairs, features = _array(perturbation.pairs), _array(perturbation.feature_flips)
-    if isinstance(data, HeteroData):
-        found = read_interactions(with_edge_index(data), None if edge_type is None else edge_type)
-        edges, shape = _array(found.positive), (found.shape[0] + num_fake, found.shape[1])
-    elif data is not None:
-        edges, number = _array(undirected_pairs(with_edge_index(data))), int(data.num_nodes or 0)
-        shape = (number, number)
+    if graph is not None:
+        edges, shape = _array(edges_of(graph)), (graph.shape[0] + num_fake, graph.shape[1])
     else:
         seen = 1 + pairs.max(axis=1, initial=-1)
         seen[0] = max(seen[0], 1 + features[0].max(initial=-1))
@@ -135,7 +129,7 @@ def change(perturbation: Perturbation, data: Data | HeteroData | None) -> Change
     if fake is not None:
         joined = _array(fake.edges) + np.array([[shape[0] - num_fake], [0]])
     kept = None
-    if data is not None:
+    if graph is not None:
         gone = np.isin(edges[0] * shape[1] + edges[1], removed[0] * shape[1] + removed[1])
         kept = edges[:, ~gone]
     kinds = ("node", "node") if edge_type is None else (str(edge_type[0]), str(edge_type[2]))
@@ -149,16 +143,19 @@ def change(perturbation: Perturbation, data: Data | HeteroData | None) -> Change
         features_cleared=_array(perturbation.features_cleared),
         sizes=shape,
         num_fake=num_fake,
-        ids=(_ids(data, kinds[0], shape[0]), _ids(data, kinds[1], shape[1])),
+        ids=_ids(graph, shape),
     )
 
 
-def _ids(data: Data | HeteroData | None, kind: str, number: int) -> list[str] | None:
-    """``raw_id`` of the nodes of a kind, empty for those who joined; None if there is none."""
-    known = data[kind].get("raw_id") if isinstance(data, HeteroData) else None
-    if known is None or len(known) > number:
-        return None
-    return [*map(str, known), *[""] * (number - len(known))]
+def _ids(graph: Graph | None, shape: tuple[int, int]) -> tuple[list[str] | None, list[str] | None]:
+    """The ids of the nodes of either kind, empty for those who joined; None if there are none."""
+    if not isinstance(graph, Interactions):
+        return None, None
+    users, items = (
+        None if known is None or len(known) > number else [*known, *[""] * (number - len(known))]
+        for known, number in zip((graph.user_ids, graph.item_ids), shape, strict=True)
+    )
+    return users, items
 
 
 def sides(found: Change) -> list[Side]:

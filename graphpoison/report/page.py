@@ -19,7 +19,7 @@ from plotly.offline import get_plotlyjs
 
 from .._io import atomic_write
 from ..perturbation import FEATURE, Perturbation
-from . import charts, pictures
+from . import matplotlib_figures, plotly_figures
 from .changes import Change, Side, change, sides
 from .neighbourhood import neighbourhood
 from .summary import KEYS, excesses, means, measured, random_baseline, spreads, transfer
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from .results import Report
 
 INKS = {
-    pictures.INK: "--ink",
-    pictures.PALE: "--faint",
-    pictures.ADDED: "--added",
-    pictures.REMOVED: "--removed",
-    pictures.HIT: "--hit",
-    pictures.PLAIN: "--paper",
+    matplotlib_figures.INK: "--ink",
+    matplotlib_figures.PALE: "--faint",
+    matplotlib_figures.ADDED: "--added",
+    matplotlib_figures.REMOVED: "--removed",
+    matplotlib_figures.HIT: "--hit",
+    matplotlib_figures.PLAIN: "--paper",
 }
 """Colours of pictures that the page has its own, light and dark, for."""
 
@@ -44,13 +44,13 @@ def write_report(report: "Report", path: str | os.PathLike[str]) -> None:
     runs = report.runs.dropna(subset=["clean", "poisoned"])
     found = measured(runs)
     baseline = random_baseline(report.perturbations)
-    changes = {name: change(made, report.data) for name, made in report.perturbations.items()}
+    changes = {name: change(made, report.graph) for name, made in report.perturbations.items()}
     attacks = [_attack(name, made, number) for number, (name, made) in enumerate(changes.items())]
     figures = _comparisons(runs, found, baseline)
     for number, attack in enumerate(attacks):
         for place, side in enumerate(attack["sides"]):
             if side["side"].before is not None:
-                figures[f"degrees-{number}-{place}"] = {"": charts.degrees(side["side"])}
+                figures[f"degrees-{number}-{place}"] = {"": plotly_figures.degrees(side["side"])}
     context = {
         "finding": headline(runs, *found[0], baseline),
         "facts": _facts(report, changes),
@@ -88,12 +88,12 @@ def _comparisons(
     figures: dict[str, dict[str, go.Figure]] = {"pairs": {}, "curves": {}, "transfer": {}}
     for metric, split in found:
         chosen = runs[(runs["metric"] == metric) & (runs["split"] == split)]
-        figures["pairs"][_key(metric, split)] = charts.pairs(chosen, baseline)
+        figures["pairs"][_key(metric, split)] = plotly_figures.pairs(chosen, baseline)
         if (chosen["flips"] > 0).any():
-            figures["curves"][_key(metric, split)] = charts.curves(chosen, baseline)
+            figures["curves"][_key(metric, split)] = plotly_figures.curves(chosen, baseline)
         if several and chosen["victim"].nunique() > 1:
             grid = transfer(runs, metric, split, baseline)
-            figures["transfer"][_key(metric, split)] = charts.transfer(grid)
+            figures["transfer"][_key(metric, split)] = plotly_figures.transfer(grid)
     return {name: group for name, group in figures.items() if group}
 
 
@@ -162,7 +162,9 @@ def _attack(name: str, found: Change, number: int) -> dict[str, Any]:
     return {
         "name": name,
         "sides": [{"side": side, "top": side.top(), **_hits(side)} for side in sides(found)],
-        "picture": _svg(pictures.draw_neighbourhood(part), name, number) if part.places else None,
+        "picture": _svg(matplotlib_figures.draw_neighbourhood(part), name, number)
+        if part.places
+        else None,
         "added": found.added.shape[1],
         "removed": found.removed.shape[1],
         "set": found.features_set.shape[1],

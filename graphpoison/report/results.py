@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from torch_geometric.data import Data, HeteroData
 
 from .._checks import choice, positive_int
+from ..graphs import Graph
 from ..perturbation import Perturbation
-from . import latex, pictures
+from . import latex, matplotlib_figures
 from .changes import Change, change, sides
 from .neighbourhood import neighbourhood
 from .summary import means, measured, random_baseline, transfer
@@ -27,13 +27,13 @@ class Report:
         runs: DataFrame, one row for each attack, victim, number of flips, seed, metric and split,
             with the columns ``clean`` and ``poisoned``.
         perturbations: the attacks by name, whole; none if they are not known.
-        data: the clean graph, where it is known.
+        graph: the clean graph, where it is known, as :func:`graphpoison.read_graph` reads it.
         meta: what the runs depend on besides: settings, seeds, versions, device and time.
     """
 
     runs: pd.DataFrame
     perturbations: Mapping[str, Perturbation] = field(default_factory=dict)
-    data: Data | HeteroData | None = None
+    graph: Graph | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -47,7 +47,7 @@ class Report:
         return means(self.runs)
 
     def to_html(self, path: File) -> None:
-        """Write one page that holds everything and fetches nothing: the finding in words, charts,
+        """Write one page that holds everything and fetches nothing: the finding in words, plotly_figures,
         who was hit, a drawing of the flips, the flips themselves, and what it all depends on.
 
         What is not known (flips, graph, provenance) is left out. The page is 5 MB, nearly all of
@@ -102,7 +102,9 @@ class Report:
         for name in wanted:
             choice("split", name, found)
         baseline = random_baseline(self.perturbations)
-        return pictures.save(pictures.plot_curves(self.runs, metric, wanted, baseline), path)
+        return matplotlib_figures.save(
+            matplotlib_figures.plot_curves(self.runs, metric, wanted, baseline), path
+        )
 
     def plot_degrees(self, attack: str | None = None, path: File | None = None) -> Figure:
         """How many nodes have which degree, before and after; a panel each for users and items.
@@ -114,9 +116,11 @@ class Report:
         Raises:
             ValueError: the report knows no such attack, or not the graph.
         """
-        if self.data is None:
-            raise ValueError("data is not known to this report: give Report(..., data=graph).")
-        return pictures.save(pictures.plot_degrees(sides(self._change(attack))), path)
+        if self.graph is None:
+            raise ValueError("graph is not known to this report: give Report(..., graph=graph).")
+        return matplotlib_figures.save(
+            matplotlib_figures.plot_degrees(sides(self._change(attack))), path
+        )
 
     def draw_neighbourhood(
         self,
@@ -144,13 +148,13 @@ class Report:
         part = neighbourhood(self._change(attack), nodes, seed)
         if not part.places:
             raise ValueError(f"attack={attack!r} made no flips: there is nothing to draw.")
-        return pictures.save(pictures.draw_neighbourhood(part), path)
+        return matplotlib_figures.save(matplotlib_figures.draw_neighbourhood(part), path)
 
     def plot_transfer(
         self, metric: str | None = None, split: str | None = None, path: File | None = None
     ) -> Figure:
         """:meth:`transfer` as a heat map, see :func:`graphpoison.report.plot_transfer`."""
-        return pictures.plot_transfer(self.transfer(metric, split), path)
+        return matplotlib_figures.plot_transfer(self.transfer(metric, split), path)
 
     def _change(self, attack: str | None) -> Change:
         if not self.perturbations:
@@ -159,4 +163,4 @@ class Report:
             )
         name = next(iter(self.perturbations)) if attack is None else attack
         choice("attack", name, self.perturbations)
-        return change(self.perturbations[name], self.data)
+        return change(self.perturbations[name], self.graph)

@@ -9,9 +9,10 @@ from torch_geometric.data import Data
 from .._checks import choice
 from ..attacks import DICE, GRBCD, PRBCD, Attack, DegreeAttack, MetaAttack, PGDAttack, RandomAttack
 from ..constraints import Constraint
-from ..hypergradient import Approximate, Unrolled
+from ..hypergradient import Approximate
 from ..models import LinearGCN, ReLUGCN
 from ..tasks import NodeClassification
+from ..training import Training
 from .experiment import QUICK_STEPS, Experiment, digits, percents
 
 EARLY_STEPS = 10  # of a surrogate that does not fit the labelled nodes to the end
@@ -50,7 +51,7 @@ class CitationExperiment(Experiment):
             own number if None. No part of the experiment's name, but of each attack's.
     """
 
-    training: Unrolled
+    training: Training
     constraints: tuple[Constraint, ...]
     models: tuple[str, ...] = ("gcn",)
     starts: int = 5
@@ -91,7 +92,7 @@ class CitationExperiment(Experiment):
 def _meta(**options: Any) -> Maker:
     def make(experiment: CitationExperiment) -> Attack:
         settings = {
-            "gradient": experiment.training,
+            "training": experiment.training,
             "flips_per_step": experiment.flips_per_step,
             "constraints": experiment.constraints,
             "redraw": True,
@@ -102,15 +103,13 @@ def _meta(**options: Any) -> Maker:
 
 
 def _early(experiment: CitationExperiment) -> Attack:
-    gradient = replace(experiment.training, steps=min(EARLY_STEPS, experiment.training.steps))
-    return _meta(gradient=gradient)(experiment)
+    training = replace(experiment.training, steps=min(EARLY_STEPS, experiment.training.steps))
+    return _meta(training=training)(experiment)
 
 
 def _approximate(experiment: CitationExperiment) -> Attack:
-    training = experiment.training
-    gradient = Approximate(training.steps, training.lr, training.momentum)
     step = APPROXIMATE_STEP * experiment.flips_per_step
-    return _meta(gradient=gradient, flips_per_step=step)(experiment)
+    return _meta(hypergradient=Approximate(), flips_per_step=step)(experiment)
 
 
 def _projected(retrain: bool) -> Maker:

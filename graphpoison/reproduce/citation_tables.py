@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from ..constraints import DegreeDistribution, NoSingletons
-from ..hypergradient import Unrolled
 from ..report.summary import KEYS, means, spreads
+from ..training import Training
 from .citation import METHODS, CitationExperiment
 from .experiment import DataSet
 from .tables import markdown_table
@@ -72,7 +72,7 @@ def _experiment(
         budgets=budgets,
         flips_per_step=1,
         attacks=attacks,
-        training=Unrolled(steps=100, lr=0.1, momentum=0.9),
+        training=Training(steps=100, lr=0.1, momentum=0.9),
         constraints=(NoSingletons(), DegreeDistribution()),
         models=models,
         starts=starts,

@@ -3,7 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -13,10 +13,11 @@ from torch_geometric.data import Data, HeteroData
 from ..attacks import Attack, MetaAttack, NewUsers, RandomAttack, SimilarUsers
 from ..budget import part_of
 from ..datasets import load
-from ..hypergradient import Approximate, Hypergradient, Unrolled
+from ..hypergradient import Approximate, Unrolled
 from ..models import LinearGCN, Recommender
 from ..perturbation import Perturbation
 from ..tasks import NodeClassification, Recommendation, Task
+from ..training import Training
 from ..victims import RecommenderVictim, Victim
 
 QUICK_STEPS = 5  # meta-gradients of an attack with --quick
@@ -43,7 +44,7 @@ class Trained:
     """A recommender and how it is trained."""
 
     model: Recommender
-    training: Unrolled
+    training: Training
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Experiment(ABC):
         """Numbers of flips, each with the budget that it stands for."""
 
     @abstractmethod
-    def task(self, data: Any, attack: str) -> Task:
+    def task(self, data: Any, attack: str) -> Task[Any]:
         """What ``attack`` attacks."""
 
     @abstractmethod
@@ -161,7 +162,7 @@ class RecommenderExperiment(Experiment):
     def flips(self, data: HeteroData) -> dict[int, float]:
         return {int(count): count for count in self.budgets}
 
-    def task(self, data: HeteroData, attack: str) -> Task:
+    def task(self, data: HeteroData, attack: str) -> Task[Any]:
         return Recommendation(data, self._model(self.surrogate), objective="train")
 
     def runner(self, attack: str) -> Runner:
@@ -186,13 +187,13 @@ class RecommenderExperiment(Experiment):
     def _attack(self, name: str) -> Attack:
         if name == "baseline":
             return RandomAttack()
-        gradient: Hypergradient = self.surrogate.training
-        if name == "meta-approx":
-            known = {field.name for field in fields(Approximate)}
-            shared = {key: value for key, value in vars(gradient).items() if key in known}
-            gradient = Approximate(**shared)
-        redraw = not self.same_start
-        return MetaAttack(gradient, self.flips_per_step, allow_removals=False, redraw=redraw)
+        return MetaAttack(
+            self.surrogate.training,
+            self.flips_per_step,
+            allow_removals=False,
+            redraw=not self.same_start,
+            hypergradient=Approximate() if name == "meta-approx" else Unrolled(),
+        )
 
     def _injected(self, attack: Attack) -> Runner:
         if self.users is None:
@@ -212,7 +213,7 @@ class NodeExperiment(Experiment):
     """
 
     surrogate: LinearGCN
-    training: Unrolled
+    training: Training
 
     def quick(self) -> Self:
         return replace(self, flips_per_step=10)
@@ -224,7 +225,7 @@ class NodeExperiment(Experiment):
     def flips(self, data: Data) -> dict[int, float]:
         return percents(data, self.budgets)
 
-    def task(self, data: Data, attack: str) -> Task:
+    def task(self, data: Data, attack: str) -> Task[Any]:
         objective: Literal["train", "self"] = "train" if attack == "meta-train" else "self"
         return NodeClassification(data, self.surrogate, objective)
 

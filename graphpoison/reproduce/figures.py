@@ -74,7 +74,7 @@ def draw_users(
     """
     task = Recommendation(dataset.load(root), trained.model)
     start = task.init(generator(seed))
-    users = trained.training.train(task, task.state, start)[0].cpu().numpy()
+    users = task.train(trained.training, task.state, start)[0].cpu().numpy()
     state = derive_seed(seed) % 2**32
     kmeans = KMeans(clusters, random_state=state).fit(users)
     points = np.concatenate([users, kmeans.cluster_centers_]).astype(np.float32)

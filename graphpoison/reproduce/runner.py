@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from .._io import atomic_write
-from ..evaluate import evaluate
+from ..evaluation.evaluate import evaluate
 from .experiment import Experiment
 
 logger = logging.getLogger(__name__)

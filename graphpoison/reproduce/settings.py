@@ -12,8 +12,8 @@ negatives.
 
 from dataclasses import dataclass, replace
 
-from ..hypergradient import Unrolled
 from ..models import CF, GMF, LinearGCN, NeuMF
+from ..training import Training
 from .experiment import (
     DataSet,
     Experiment,
@@ -68,15 +68,15 @@ BOTH = ("baseline", "meta-attack")
 
 def cf(dim: int) -> Trained:
     """Matrix factorisation from standard normal embeddings, as torch draws them by default."""
-    return Trained(CF(dim, scale=1.0), Unrolled(steps=45, lr=0.05, optimizer="adam"))
+    return Trained(CF(dim, scale=1.0), Training(steps=45, lr=0.05, optimizer="adam"))
 
 
-CF_DESCENT = Trained(CF(8, scale=0.1), Unrolled(steps=50, lr=1000.0))
-GMF_SURROGATE = Trained(GMF(8, scale=0.1), Unrolled(steps=50, lr=175.0))
-GMF_TARGET = Trained(GMF(8, scale=0.1), Unrolled(steps=50, lr=300.0))
-GMF_LAYERS = Trained(GMF(8, (16, 8), scale=0.1), Unrolled(steps=40, lr=0.02, optimizer="adam"))
-GMF_LONGER = Trained(GMF(8, (16, 8), scale=0.1), Unrolled(steps=80, lr=0.02, optimizer="adam"))
-NEUMF = Trained(NeuMF(8, (16, 8), scale=0.1), Unrolled(steps=30, lr=0.02, optimizer="adam"))
+CF_DESCENT = Trained(CF(8, scale=0.1), Training(steps=50, lr=1000.0))
+GMF_SURROGATE = Trained(GMF(8, scale=0.1), Training(steps=50, lr=175.0))
+GMF_TARGET = Trained(GMF(8, scale=0.1), Training(steps=50, lr=300.0))
+GMF_LAYERS = Trained(GMF(8, (16, 8), scale=0.1), Training(steps=40, lr=0.02, optimizer="adam"))
+GMF_LONGER = Trained(GMF(8, (16, 8), scale=0.1), Training(steps=80, lr=0.02, optimizer="adam"))
+NEUMF = Trained(NeuMF(8, (16, 8), scale=0.1), Training(steps=30, lr=0.02, optimizer="adam"))
 
 
 def _levels(
@@ -148,7 +148,7 @@ NODES = NodeExperiment(
     flips_per_step=1,
     attacks=("meta-train", "meta-self", "baseline"),
     surrogate=LinearGCN(hidden=16),
-    training=Unrolled(steps=100, lr=0.1, momentum=0.9),
+    training=Training(steps=100, lr=0.1, momentum=0.9),
 )
 
 CASE_1 = _pair("case-1", cf(32), cf(32), TO_10K)

@@ -1,18 +1,21 @@
 """What a bilevel problem must offer to hypergradients and attacks, which know nothing else."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Generic, Self, TypeVar, final
 
 import torch
 from torch import Tensor
 
-from ..fake_users import FakeUsers
-from ..graph import FactoredGradient, PairState
-from ..models import Params, Prepared
-from ..models.training import AutogradTraining, Training
+from .._random import generator
+from ..graphs import EdgeType, FakeUsers, PairState
+from ..sparse import FactoredGradient
+from ..training import Params, Prepared, Training, TrainingField
+from ..training.run import Run
+
+P = TypeVar("P", bound=Prepared)
 
 
-class Task(ABC):
+class Task(ABC, Generic[P]):
     r"""One bilevel problem over the weights ``w`` of a graph's node pairs.
 
     .. math::
@@ -24,7 +27,7 @@ class Task(ABC):
     """
 
     state: PairState
-    edge_type: tuple[str, str, str] | None
+    edge_type: EdgeType | None
     fake_users: FakeUsers | None = None
     clean_stream: tuple[int, ...] = ()
     """The stream of a seed that a clean model's initial parameters are drawn from."""
@@ -51,37 +54,57 @@ class Task(ABC):
         """Fresh parameters of the surrogate."""
 
     @abstractmethod
-    def prepare(self, state: PairState) -> Prepared:
+    def prepare(self, state: PairState) -> P:
         """What depends on the weights of ``state`` but not on the parameters; once a meta-step."""
 
     @abstractmethod
-    def train_loss(self, params: Params, prepared: Prepared) -> Tensor:
+    def train_loss(self, params: Params, prepared: P) -> Tensor:
         """The loss that training minimises, a scalar."""
 
-    def training(self, prepared: Prepared, params: Params, linear: bool) -> Training:
-        """Training on ``prepared`` from ``params``, in the cheapest coordinates there are.
+    @abstractmethod
+    def training_field(self, prepared: P, params: Params, linear: bool) -> TrainingField:
+        """The gradient of the training loss on ``prepared`` from ``params``, as the model has it.
 
         ``linear`` says that the optimiser commutes with linear changes of coordinates.
         """
-        return AutogradTraining(self.train_loss, prepared)
+
+    @final
+    def train(self, training: Training, state: PairState, params: Params) -> Params:
+        """The model's parameters after ``training`` on ``state`` from ``params``.
+
+        Raises:
+            FloatingPointError: training is not finite; names the step.
+        """
+        field = self.training_field(self.prepare(state), params, training.inner.linear)
+        return Run.of(training, field, params).train()
 
     @abstractmethod
-    def attack_loss(self, params: Params, prepared: Prepared) -> Tensor:
+    def attack_loss(self, params: Params, prepared: P) -> Tensor:
         """The loss that the attacker maximises, a scalar."""
 
     @abstractmethod
-    def pull_back(self, prepared: Prepared, cotangents: Params) -> Tensor | FactoredGradient:
-        """The gradient w.r.t. all candidate weights, from that w.r.t. ``prepared.tensors``."""
+    def pair_gradient(self, prepared: P, cotangents: Params) -> Tensor | FactoredGradient:
+        """The gradient w.r.t. all candidate weights, from ``cotangents`` of ``prepared.tensors``."""
 
-    def pull_back_features(self, prepared: Prepared, cotangents: Params) -> FactoredGradient | None:
+    def feature_gradient(self, prepared: P, cotangents: Params) -> FactoredGradient | None:
         """The same w.r.t. all entries of binary features, where they are candidates."""
         return None
 
     @property
     @abstractmethod
-    def needs_clean_model(self) -> bool:
+    def needs_pseudo_labels(self) -> bool:
         """Whether the attack loss needs a surrogate trained on the clean graph first."""
 
     @abstractmethod
-    def with_clean_model(self, params: Params, prepared: Prepared) -> "Task":
+    def _pseudo_labelled(self, params: Params, prepared: P) -> Self:
         """The task with pseudo-labels from a surrogate trained on the clean graph."""
+
+    @final
+    def with_pseudo_labels(self, training: Training, seed: int) -> Self:
+        """The task with any pseudo-labels that it needs, from ``training`` on its clean graph;
+        initial parameters are drawn from ``seed``."""
+        if not self.needs_pseudo_labels:
+            return self
+        start = self.init(generator(seed, *self.clean_stream))
+        params = self.train(training, self.state, start)
+        return self._pseudo_labelled(params, self.prepare(self.state))

@@ -2,22 +2,20 @@
 
 import copy
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
 
 from .._checks import choice, in_range, pair_index
-from ..graph import FactoredGradient, Features, PairState
-from ..graph.adjacency import with_edge_index
-from ..graph.binary import binary_entries
-from ..graph.homogeneous import decode, encode, ordered, pair_weights, undirected_pairs
-from ..graph.kernels import check_backend
-from ..graph.labelled import labelled_nodes
-from ..models import ModuleClassifier, NodeInputs, NodeSurrogate, Params, Prepared, node_surrogate
-from ..models.training import Training
+from ..graphs import Features, NodeGraph, PairState, read_nodes
+from ..graphs.binary_features import binary_entries
+from ..graphs.codes import decode, encode, ordered
+from ..models import NodeClassifier, node_classifier
+from ..sparse import FactoredGradient
+from ..sparse.kernels import check_backend
+from ..training import NodeInputs, Params, PreparedNodes, TrainingField
 from .attack_losses import ATTACK_LOSSES
 from .base import Task
 
@@ -26,7 +24,7 @@ LABELS = ("pseudo", "oracle")
 MAX_LISTED_PAIRS = 5_000_000
 
 
-class NodeClassification(Task):
+class NodeClassification(Task[PreparedNodes[Any]]):
     r"""Global poisoning of a node classifier (Metattack, Zügner and Günnemann 2019).
 
     The surrogate minimises the mean cross-entropy of the labelled nodes. The attacker maximises
@@ -47,7 +45,7 @@ class NodeClassification(Task):
         candidates: ``"all"`` pairs of nodes, the pairs [2, K] that may be flipped, or None for an
             attack on the features alone.
         mix: the weight of the training loss in ``"both"``, the paper's lambda.
-        backend: how sparse matrices are multiplied, see :mod:`graphpoison.graph.kernels`.
+        backend: how sparse matrices are multiplied, see :mod:`graphpoison.sparse.kernels`.
         labels: what the attacker takes the unlabelled nodes for: ``"pseudo"``, as a surrogate
             trained on the clean graph has it, or ``"oracle"``, the labels of ``data.y``, which
             training does not see.
@@ -67,8 +65,8 @@ class NodeClassification(Task):
 
     def __init__(
         self,
-        data: Data,
-        surrogate: str | nn.Module | NodeSurrogate = "linear-gcn",
+        data: Data | NodeGraph,
+        surrogate: str | nn.Module | NodeClassifier[Any] = "linear-gcn",
         objective: Literal["train", "self", "both"] = "self",
         candidates: Literal["all"] | Tensor | None = "all",
         mix: float = 0.5,
@@ -77,25 +75,20 @@ class NodeClassification(Task):
         attack_loss: str = "cross-entropy",
         feature_candidates: Literal["all"] | Tensor | None = None,
     ) -> None:
-        model = node_surrogate(surrogate)
+        model = node_classifier(surrogate)
         check_backend(backend)
-        data = with_edge_index(data) if isinstance(data, Data) else data
-        edges = undirected_pairs(data)
-        nodes = labelled_nodes(data)
-        x, y, mask = nodes.x, nodes.y, nodes.train_mask
-        inputs = NodeInputs(Features(x), mask.nonzero().squeeze(1), int(y.max()) + 1)
-        weight = pair_weights(data)
-        listed = isinstance(model, ModuleClassifier)
+        graph = read_nodes(data)
+        mask = graph.mask("train_mask")
         if candidates is None and feature_candidates is None:
             raise ValueError("candidates and feature_candidates are both None: nothing to flip.")
-        state = _pair_state(edges, weight, x.size(0), candidates, listed)
+        state = _pair_state(graph, candidates, model.takes_all_pairs)
         if feature_candidates is not None:
-            state = replace(state, features=binary_entries(x, feature_candidates))
-        if isinstance(model, ModuleClassifier) and bool(state.candidate.any()):
-            model.refuse_without_weights()
+            state = replace(state, features=binary_entries(graph.x, feature_candidates))
+        model.refuse(state)
+        labelled = mask.nonzero().squeeze(1)
         self.state = state.with_backend(backend)
-        self.inputs = inputs
-        self.labels = y
+        self.inputs = NodeInputs(Features(graph.x), labelled, graph.num_classes)
+        self.labels = y = graph.y
         self.unlabelled = (~mask).nonzero().squeeze(1)
         self.surrogate = model
         self.objective = choice("objective", objective, OBJECTIVES)
@@ -125,68 +118,67 @@ class NodeClassification(Task):
 
     def inputs_digested(self) -> tuple[Tensor, ...]:
         features = self.state.features
-        within = () if features is None or features.within is None else (features.within,)
-        return self.inputs.features.x, self.labels, self.inputs.labelled, *within
+        mask = None if features is None else features.candidate_mask
+        known = self.inputs.features.x, self.labels, self.inputs.labelled
+        return known if mask is None else (*known, mask)
 
     def init(self, generator: torch.Generator) -> Params:
         return self.surrogate.init(self.inputs, generator)
 
-    def prepare(self, state: PairState) -> Prepared:
+    def prepare(self, state: PairState) -> PreparedNodes[Any]:
         dtype = self.inputs.features.x.dtype
         weight = state.weight.detach().to(dtype, copy=True).requires_grad_()
         inputs = self.inputs
         if state.features is not None:
             inputs = replace(inputs, features=inputs.features.at(state.features))
-        return replace(self.surrogate.prepare(inputs, state, weight), inputs=inputs)
+        return self.surrogate.prepare(inputs, state, weight)
 
-    def train_loss(self, params: Params, prepared: Prepared) -> Tensor:
-        logits = self.surrogate.train_logits(prepared.inputs, params, prepared)
-        return cross_entropy(logits, self.labels[self.inputs.labelled])
+    def train_loss(self, params: Params, prepared: PreparedNodes[Any]) -> Tensor:
+        return self.surrogate.train_loss(self._train_labels, params, prepared)
 
-    def training(self, prepared: Prepared, params: Params, linear: bool) -> Training:
-        labels = self.labels[self.inputs.labelled]
-        closed = self.surrogate.training(prepared.inputs, labels, prepared, params, linear)
-        return closed or super().training(prepared, params, linear)
+    def training_field(
+        self, prepared: PreparedNodes[Any], params: Params, linear: bool
+    ) -> TrainingField:
+        return self.surrogate.training_field(self._train_labels, prepared, params, linear)
 
-    def attack_loss(self, params: Params, prepared: Prepared) -> Tensor:
+    @property
+    def _train_labels(self) -> Tensor:
+        return self.labels[self.inputs.labelled]
+
+    def attack_loss(self, params: Params, prepared: PreparedNodes[Any]) -> Tensor:
         if self.objective == "train":
             return self.train_loss(params, prepared)
         if self.pseudo_labels is None:
             raise ValueError(
-                f"objective={self.objective!r} needs pseudo-labels: train a surrogate on the clean "
-                "graph and call with_clean_model (hypergradients and attacks do so themselves)."
+                f"objective={self.objective!r} needs pseudo-labels: call "
+                "task.with_pseudo_labels(training, seed) (attacks do so themselves)."
             )
-        logits = self.surrogate.logits(prepared.inputs, params, prepared)[self.unlabelled]
+        logits = self.surrogate.logits(params, prepared)[self.unlabelled]
         self_loss = ATTACK_LOSSES[self.loss_name](logits, self.pseudo_labels)
         if self.objective == "self":
             return self_loss
         return self.mix * self.train_loss(params, prepared) + (1.0 - self.mix) * self_loss
 
-    def pull_back(self, prepared: Prepared, cotangents: Params) -> Tensor | FactoredGradient:
-        model = self.surrogate
-        found = model.pull_back(prepared.inputs, prepared, cotangents)
-        if not isinstance(model, ModuleClassifier) or not isinstance(found, Tensor):
-            return found
-        if bool(self.state.candidate.any()) and not bool(found.any()):
-            raise ValueError(
-                f"the gradient of {model!r} is 0 for every pair: it does not use its "
-                "edge_weight, as GAT and GraphSAGE do not, or nothing comes through."
-            )
-        return found
+    def pair_gradient(
+        self, prepared: PreparedNodes[Any], cotangents: Params
+    ) -> Tensor | FactoredGradient:
+        return self.surrogate.pair_gradient(prepared, cotangents)
 
-    def pull_back_features(self, prepared: Prepared, cotangents: Params) -> FactoredGradient | None:
+    def feature_gradient(
+        self, prepared: PreparedNodes[Any], cotangents: Params
+    ) -> FactoredGradient | None:
         if prepared.inputs.features.tape is None:
             return None
-        return self.surrogate.pull_back_features(prepared.inputs, prepared, cotangents)
+        return self.surrogate.feature_gradient(prepared, cotangents)
 
     @property
-    def needs_clean_model(self) -> bool:
+    def needs_pseudo_labels(self) -> bool:
         return self.objective != "train" and self.pseudo_labels is None
 
-    def with_clean_model(self, params: Params, prepared: Prepared) -> "NodeClassification":
+    def _pseudo_labelled(self, params: Params, prepared: PreparedNodes[Any]) -> Self:
         task = copy.copy(self)
         with torch.no_grad():
-            logits = self.surrogate.logits(prepared.inputs, params, prepared)
+            logits = self.surrogate.logits(params, prepared)
         task.pseudo_labels = logits[self.unlabelled].argmax(dim=1)
         return task
 
@@ -208,21 +200,22 @@ def _check_unlabelled(objective: str, labels: Tensor, oracle: bool) -> None:
 
 
 def _pair_state(
-    edges: Tensor,
-    weight: Tensor | None,
-    num_nodes: int,
-    candidates: str | Tensor | None,
-    listed: bool,
+    graph: NodeGraph, candidates: str | Tensor | None, takes_all_pairs: bool
 ) -> PairState:
-    shape = (num_nodes, num_nodes)
+    edges, shape, num_nodes = graph.pairs, graph.shape, graph.num_nodes
     if candidates is None:
         candidates = edges.new_empty(2, 0)
     if isinstance(candidates, str):
         choice("candidates", candidates, ["all"])
-        if not listed:
+        if takes_all_pairs:
             none = edges.new_empty(2, 0)
             return PairState.build(
-                edges, none, shape, bipartite=False, open=True, edge_weight=weight
+                edges,
+                none,
+                shape,
+                bipartite=False,
+                implicit_candidates=True,
+                edge_weight=graph.pair_weight,
             )
         if num_nodes * (num_nodes - 1) // 2 > MAX_LISTED_PAIRS:
             raise ValueError(
@@ -237,5 +230,10 @@ def _pair_state(
     codes = torch.unique(encode(pairs, num_nodes))
     absent = decode(codes[~torch.isin(codes, encode(edges, num_nodes))], num_nodes)
     return PairState.build(
-        edges, absent, shape, bipartite=False, candidate_codes=codes, edge_weight=weight
+        edges,
+        absent,
+        shape,
+        bipartite=False,
+        candidate_codes=codes,
+        edge_weight=graph.pair_weight,
     )

@@ -5,41 +5,34 @@ from torch import Tensor
 
 from .._checks import choice, pair_index
 from .._random import generator, numpy_generator
-from ..graph import PairState, Pattern
-from ..graph.bipartite import Interactions
-from ..graph.homogeneous import decode, encode
-from ..graph.sampling import sample_pairs
+from ..graphs import Interactions, PairState
+from ..graphs.codes import decode, encode
+from ..graphs.interactions import NEGATIVES
+from ..graphs.sampling import sample_pairs
+from ..sparse import Pattern
 
-_NEGATIVES, _HELDOUT, _PROBE, TRIPLES, CLEAN = range(5)  # streams of the seed
+_HELDOUT, _TARGETS, TRIPLES, CLEAN = range(NEGATIVES + 1, NEGATIVES + 5)  # streams of the seed
 
 
 def pair_state(
-    interactions: Interactions, candidates: str | Tensor, seed: int, open_graph: bool
+    graph: Interactions, candidates: str | Tensor, seed: int, implicit: bool
 ) -> PairState:
-    """Interactions and negatives, of which ``candidates`` may be flipped."""
-    positive, shape = interactions.positive, interactions.shape
+    """Interactions and negatives, of which ``candidates`` may be flipped; with ``implicit``, all
+    pairs are candidates without being listed."""
+    positive, shape = graph.edge_index, graph.shape
     if not positive.size(1):
-        raise ValueError(f"data[{interactions.edge_type}] has no interactions to train on.")
-    occupied = [positive]
-    for unseen in (interactions.unseen, interactions.unseen_negative):
-        occupied += [unseen] if unseen is not None else []
-    if (
-        isinstance(candidates, str)
-        and choice("candidates", candidates, ["sampled", "all"]) == "all"
-    ):
-        if open_graph:
+        raise ValueError(f"data[{graph.edge_type}] has no interactions to train on.")
+    if isinstance(candidates, str):
+        if choice("candidates", candidates, ["sampled", "all"]) == "sampled":
+            return graph.with_negatives(seed).training_pairs
+        if implicit:
             none = positive[:, :0]
-            return PairState.build(positive, none, shape, bipartite=True, open=True)
+            return PairState.build(positive, none, shape, bipartite=True, implicit_candidates=True)
         codes = torch.arange(shape[0] * shape[1], device=positive.device)
         absent = codes[~torch.isin(codes, encode(positive, shape[1]))]
         return PairState.build(positive, decode(absent, shape[1]), shape, bipartite=True)
-    negative = interactions.negative
-    if negative is None:
-        negative = sample_pairs(
-            shape, positive.size(1), torch.cat(occupied, dim=1), numpy_generator(seed, _NEGATIVES)
-        )
-    if isinstance(candidates, str):
-        return PairState.build(positive, negative, shape, bipartite=True)
+    negative = graph.with_negatives(seed).negatives
+    assert negative is not None
     chosen = encode(pair_index("candidates", candidates, shape).to(positive.device), shape[1])
     trained = torch.cat([chosen, encode(negative, shape[1])]).unique()
     absent = trained[~torch.isin(trained, encode(positive, shape[1]))]
@@ -71,5 +64,5 @@ def unobserved(state: PairState, seed: int) -> Pattern:
     if not free:
         raise ValueError("objective='self' needs unobserved pairs, but candidates='all' lists all.")
     count = min(state.num_listed, free)
-    pairs = sample_pairs(state.shape, count, state.index, numpy_generator(seed, _PROBE))
+    pairs = sample_pairs(state.shape, count, state.index, numpy_generator(seed, _TARGETS))
     return Pattern.of(pairs, state.shape)

@@ -1,25 +1,76 @@
 """What a victim is: a model trained from scratch, as somebody who trusts the graph would."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
+import torch
 from torch import Tensor
-from torch_geometric.data import Data
+
+VICTIM_STREAM = 2**31
+"""Keeps a victim's initialisation apart from a surrogate's of the same seed."""
+
+BATCH = 2**18  # entries of a batch of scores
 
 
 class Victim(ABC):
-    """A model and how it is trained; a frozen setting.
+    """A model and how it is trained.
 
-    ``start`` is None where each seed of an evaluation draws parameters of its own (thesis, section
-    3.10), or the seed of an attack whose surrogate's initial parameters are taken (section 3.8).
+    To make a victim of one's own, set ``name`` and write :meth:`fit`.
+
+    Attributes:
+        name: what tables and checkpoints call the victim.
+        deterministic: whether ``seed`` makes no difference, so that one seed is enough.
     """
 
     name: str
-    start: int | None = None
-
-
-class NodeVictim(Victim):
-    """A node classifier."""
+    deterministic: bool = False
 
     @abstractmethod
-    def train(self, data: Data, seed: int) -> Tensor:
-        """Logits [N, C] after training on ``data`` from a fresh initialisation."""
+    def fit(self, graph: Any, seed: int) -> Any:
+        """The model after training from a fresh initialisation.
+
+        Args:
+            graph: a :class:`~graphpoison.graphs.NodeGraph` or
+                :class:`~graphpoison.graphs.Interactions`, clean or poisoned; not to be changed.
+            seed: of the initialisation and of all else that is random.
+
+        Returns:
+            A :class:`FittedNodes` or :class:`FittedRecommender`, or any object with their methods.
+        """
+
+
+class FittedNodes(ABC):
+    """A trained node classifier."""
+
+    @abstractmethod
+    def logits(self) -> Tensor:
+        """Logits [N, C] of all nodes of the graph trained on."""
+
+
+class FittedRecommender(ABC):
+    """A trained recommender: a higher score ranks an item higher."""
+
+    @abstractmethod
+    def scores(self, users: Tensor) -> Tensor:
+        """Scores [U', I] of ``users``, LongTensor [U'], for all items; seen items are not left
+        out."""
+
+    def pairs(self, index: Tensor) -> Tensor:
+        """Scores [K] of the pairs (user, item) ``index`` [2, K]; by default from :meth:`scores`,
+        a batch of users at a time."""
+        users, place = index[0].unique(return_inverse=True)
+        found: list[Tensor] = []
+        order = place.argsort(stable=True)
+        counts = torch.bincount(place, minlength=users.numel())
+        stops = counts.cumsum(0)
+        size = 256
+        for start in range(0, users.numel(), size):
+            stop = min(start + size, users.numel())
+            block = self.scores(users[start:stop])
+            low = int(stops[start] - counts[start])
+            chosen = order[low : int(stops[stop - 1])]
+            found.append(block[place[chosen] - start, index[1, chosen]])
+        if not found:
+            return torch.empty(0, device=index.device)
+        values = torch.cat(found)
+        return torch.empty_like(values).index_copy(0, order, values)

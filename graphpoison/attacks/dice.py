@@ -1,0 +1,103 @@
+"""DICE (Waniek et al. 2018): delete internally, connect externally."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .._checks import in_range
+from .._random import derive_seed, numpy_generator
+from ..constraints import Constraint, Predicate
+from ..graphs import PairState
+from ..hypergradient import Flips
+from ..tasks import NodeClassification, Task
+from .base import Attack, Proposal, check_kinds
+from .random import MAX_ROUNDS, RandomAttack
+
+_REMOVALS, _ADDITIONS = range(2)  # streams of the seed
+
+
+@dataclass(frozen=True)
+class DICE(Attack):
+    """Delete internally, connect externally (Waniek et al. 2018).
+
+    Each flip is with probability ``removal_share`` the removal of an edge between two nodes of one
+    class, otherwise an edge between two nodes of different classes; which, is drawn uniformly.
+    Where one kind has run out, the other takes its place, unless its share is 0. As in Zügner
+    and Günnemann (2019), the attacker knows all true labels, those of the test nodes too: more
+    than a meta-gradient attack is told.
+
+    Args:
+        constraints: conditions that hold after every flip.
+        removal_share: how likely a flip is a removal.
+
+    Raises:
+        TypeError: the task has no classes of nodes.
+    """
+
+    constraints: Sequence[Constraint] = ()
+    removal_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_kinds(self.constraints)
+        in_range("removal_share", self.removal_share, 0.0, 1.0)
+
+    @property
+    def allow_removals(self) -> bool:
+        return self.removal_share > 0
+
+    @property
+    def allow_additions(self) -> bool:
+        return self.removal_share < 1
+
+    def propose(
+        self, task: Task[Any], state: PairState, limit: int, seed: int, step: int
+    ) -> Proposal:
+        if not isinstance(task, NodeClassification):
+            raise TypeError(
+                f"DICE goes by the classes of nodes, which {task.describe()} has none of; use "
+                "DegreeAttack or RandomAttack."
+            )
+        rng = numpy_generator(seed, step)
+        rules = (*self.constraints, _ByClass(task.labels))
+
+        def draw(kind: int, count: int) -> Flips:
+            attack = RandomAttack(rules, kind == _REMOVALS, kind == _ADDITIONS)
+            return _drawn(attack, task, state, count, derive_seed(seed, step, kind))
+
+        removed = draw(_REMOVALS, int(rng.binomial(limit, self.removal_share)))
+        added = draw(_ADDITIONS, limit - len(removed) if self.removal_share < 1 else 0)
+        if self.removal_share and len(removed) + len(added) < limit:
+            removed = draw(_REMOVALS, limit - len(added))
+        order = rng.permutation(len(removed) + len(added))
+        return Proposal(removed.then(added).take(torch.from_numpy(order).to(task.labels)))
+
+
+@dataclass(frozen=True, eq=False)
+class _ByClass(Constraint):
+    """Edges go within a class and come between classes, of nodes with ``labels`` [N]."""
+
+    labels: Tensor
+
+    def additions(self, state: PairState) -> Predicate:
+        return lambda source, target: self.labels[source] != self.labels[target]
+
+    def removals(self, state: PairState) -> Predicate:
+        return lambda source, target: self.labels[source] == self.labels[target]
+
+    def violation(self, clean: PairState, poisoned: PairState) -> None:
+        return None
+
+
+def _drawn(attack: RandomAttack, task: Task[Any], state: PairState, count: int, seed: int) -> Flips:
+    """``count`` flips, or as many as there are: draws until what constraints refuse is made up."""
+    none = state.index[:, :0]
+    found = Flips(none, none[0] > 0, state.weight[:0])
+    for step in range(MAX_ROUNDS if count else 0):
+        drawn = attack.propose(task, state, count, seed, step).flips
+        found, state, count = found.then(drawn), drawn.made(state), count - len(drawn)
+        if not (count and len(drawn)):
+            break
+    return found

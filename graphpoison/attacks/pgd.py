@@ -1,0 +1,147 @@
+"""Projected gradient on relaxed weights (Xu et al. 2019), as poisoning."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .._checks import in_range, positive_int
+from .._random import generator, numpy_generator
+from ..constraints import Constraint
+from ..graphs import PairState
+from ..hypergradient import Flips
+from ..hypergradient.base import direct_gradient, zeros_for_none
+from ..tasks import Task
+from ..training import Params, Training
+from ..training.settings import check_training
+from .base import Proposal, check_kinds
+from .relaxation import Relaxation, project
+from .sampler import CandidateSampler
+from .surrogate import SurrogateAttack
+
+
+@dataclass(frozen=True)
+class PGDAttack(SurrogateAttack):
+    r"""Projected gradient ascent on how far each pair is flipped, then rounding.
+
+    .. math::
+        p_{t} = \Pi\big(p_{t-1} + \tfrac{\eta}{\sqrt t} \nabla_p
+        \text{attack\_loss}(\theta, w(p_{t-1}))\big), \qquad
+        p \in [0, 1]^K, \; \sum p \le \Delta
+
+    With ``retrain=False`` the surrogate's parameters :math:`\theta` are those of training on the
+    graph before the attack (the paper's PGD, equation 11); with ``retrain=True`` they are trained
+    anew on :math:`w(p_{t-1})` before every step (min-max, its Algorithm 2). The gradient is that at
+    fixed :math:`\theta`: what training passes on is left out, which is where a meta-gradient
+    differs.
+
+    The final extents are rounded by drawing ``samples`` graphs from them, beside the one of the
+    largest extents, and keeping the one of largest attack loss. A sample beyond the budget is cut
+    and one short of it zeros_for_none up, larger extents first, as is one of which constraints forbid a
+    part. Pairs of extent 0 are not flipped; budget that they leave over is spent from the poisoned
+    graph in another run, if any pair raises the loss there. All flips of a run are of one step,
+    those of larger extent first.
+
+    Args:
+        training: how the surrogate is trained.
+        steps: number of gradient steps, T.
+        lr: step size, eta.
+        retrain: min-max rather than PGD.
+        samples: number of random roundings.
+        block_size: how many pairs are relaxed at most. Candidates that are listed are all taken if
+            they are no more, otherwise drawn; of an open graph the edges, and unlisted pairs drawn
+            at random. Memory and the time of a step grow with it; all pairs are N (N - 1) / 2.
+        constraints: conditions that hold after every flip.
+        allow_removals: whether edges may be removed.
+        allow_additions: whether edges may be added.
+
+    Raises:
+        TypeError, ValueError: a setting is out of range; the attack loss depends on the graph
+            through training alone, so that there is nothing to follow.
+    """
+
+    training: Training = field(default_factory=Training)
+    steps: int = 100
+    lr: float = 200.0
+    retrain: bool = False
+    samples: int = 20
+    block_size: int = 250_000
+    constraints: Sequence[Constraint] = ()
+    allow_removals: bool = True
+    allow_additions: bool = True
+
+    def __post_init__(self) -> None:
+        check_training(self.training)
+        positive_int("steps", self.steps)
+        in_range("lr", self.lr, 0.0, float("inf"), open_low=True)
+        positive_int("samples", self.samples, minimum=0)
+        positive_int("block_size", self.block_size)
+        check_kinds(self.constraints, self.allow_removals, self.allow_additions)
+
+    def propose(
+        self, task: Task[Any], state: PairState, limit: int, seed: int, step: int
+    ) -> Proposal:
+        rng = numpy_generator(seed, step)
+        kinds = self.allow_removals, self.allow_additions
+        pairs = CandidateSampler(state, self.constraints, *kinds).block(self.block_size, rng)
+        block = Relaxation(state, pairs)
+        start = task.init(generator(seed))
+        params = task.train(self.training, state, start)
+        extent = torch.zeros(len(block), dtype=start[0].dtype, device=pairs.device)
+        before, scores = _direct_gradient(task, params, block, extent)
+        if step == 0 and len(block) and not bool(scores.any()):
+            raise ValueError(
+                f"{task.describe()} has an attack loss that depends on the graph through training "
+                "alone, which PGDAttack leaves out; use objective='train' or MetaAttack."
+            )
+        for number in range(1, self.steps + 1):
+            extent = project(extent + self.lr / number**0.5 * scores, limit)
+            if number == self.steps:
+                break
+            if self.retrain:
+                params = task.train(self.training, block.at(extent), start)
+            scores = _direct_gradient(task, params, block, extent)[1]
+        draw = generator(seed, step)
+        roundings = [_filled(extent, extent, limit)]
+        for _ in range(self.samples):
+            drawn = torch.rand(len(block), generator=draw, dtype=torch.float64).to(extent) < extent
+            roundings.append(_filled(drawn + extent, extent, limit))
+        losses = [self._loss(task, start, params, block, chosen) for chosen in roundings]
+        chosen = roundings[max(range(len(losses)), key=losses.__getitem__)]
+        left = extent.clone()
+        left[chosen] = 0.0
+        chosen = torch.cat([chosen, _filled(left, left, len(left))])
+        score = torch.full(chosen.shape, torch.nan, device=pairs.device)
+        return Proposal(Flips(pairs[:, chosen], ~block.present[chosen], score), before)
+
+    def _loss(
+        self, task: Task[Any], start: Params, params: Params, block: Relaxation, chosen: Tensor
+    ) -> float:
+        """The attack loss once the pairs at ``chosen`` are flipped."""
+        extent = torch.zeros(len(block), dtype=start[0].dtype, device=chosen.device)
+        extent[chosen] = 1.0
+        state = block.at(extent)
+        if self.retrain:
+            params = task.train(self.training, state, start)
+        with torch.no_grad():
+            return float(task.attack_loss(params, task.prepare(state).detached(False)))
+
+
+def _direct_gradient(
+    task: Task[Any], params: Params, block: Relaxation, extent: Tensor
+) -> tuple[float, Tensor]:
+    """The attack loss at fixed parameters, and its derivative [K] w.r.t. the extents."""
+    prepared = task.prepare(block.at(extent))
+    loss, _, on_prepared = direct_gradient(task, params, prepared)
+    gradient = task.pair_gradient(prepared, zeros_for_none(on_prepared, prepared.tensors))
+    return float(loss), block.scores(gradient)
+
+
+def _filled(rank: Tensor, extent: Tensor, limit: int) -> Tensor:
+    """The ``limit`` places of largest ``rank`` where ``extent`` [K] is not 0, larger extents
+    first."""
+    chosen = rank.topk(min(limit, rank.numel())).indices
+    chosen = chosen[extent[chosen] > 0]
+    return chosen[extent[chosen].argsort(descending=True, stable=True)]

@@ -1,0 +1,287 @@
+"""PRBCD and GRBCD (Geisler et al. 2021): PyG's own attacks, with a gradient through training."""
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .._checks import in_range, positive_int
+from .._random import derive_seed, generator, isolated_rng
+from ..constraints import Constraint
+from ..graphs import PairState
+from ..graphs.codes import decode, encode
+from ..hypergradient import Flips, Hypergradient, Unrolled
+from ..hypergradient.base import check_hypergradient
+from ..tasks import Task
+from ..training import Params, Training
+from ..training.settings import check_training
+from .base import Proposal, check_kinds
+from .relaxation import Relaxation
+from .sampler import CandidateSampler
+from .surrogate import SurrogateAttack
+
+with warnings.catch_warnings():  # that contrib is experimental
+    warnings.simplefilter("ignore", UserWarning)
+    from torch_geometric.contrib.nn import GRBCDAttack, PRBCDAttack
+
+LONGEST_GRADIENT = 0.5  # as in PyG's poisoning example
+LEAST_EXTENT = PRBCDAttack.coeffs["eps"]  # what PyG has instead of 0
+
+
+@dataclass(frozen=True)
+class _RandomisedBlock(SurrogateAttack):
+    training: Training = field(default_factory=Training)
+    epochs: int = 125
+    block_size: int = 250_000
+    constraints: Sequence[Constraint] = ()
+    allow_removals: bool = True
+    allow_additions: bool = True
+    hypergradient: Hypergradient = field(default_factory=Unrolled)
+
+    def __post_init__(self) -> None:
+        check_training(self.training)
+        check_hypergradient(self.hypergradient, self.training)
+        positive_int("epochs", self.epochs)
+        positive_int("block_size", self.block_size)
+        check_kinds(self.constraints, self.allow_removals, self.allow_additions)
+
+    def propose(
+        self, task: Task[Any], state: PairState, limit: int, seed: int, step: int
+    ) -> Proposal:
+        kinds = self.allow_removals, self.allow_additions
+        pool = _Pool(CandidateSampler(state, self.constraints, *kinds))
+        whole = pool.size <= self.block_size
+        count = int(pool.admits(pool.pairs(torch.arange(pool.size))).sum()) if whole else pool.size
+        budget = min(limit, count)
+        if not whole and self.block_size <= budget:
+            raise ValueError(
+                f"block_size={self.block_size} must be larger than the budget of {limit} flips."
+            )
+        if not budget:
+            none = state.index[:, :0]
+            return Proposal(Flips(none, none[0] > 0, state.weight[:0]))
+        size = pool.size + 1 if whole else self.block_size
+        start = task.init(generator(seed))
+        problem = _Problem(task, self.training, self.hypergradient, start, pool, whole)
+        device = state.weight.device
+        with isolated_rng(derive_seed(seed, step), device):
+            search = self._search(problem, size)
+            nodes = torch.empty(max(state.shape), 0, device=device)
+            _, pairs = search.attack(nodes, state.edges, nodes, budget=budget)
+        pairs = search.ranked(pairs)
+        added = state.locate(pairs) < 0
+        added[~added] = state.weight[state.locate(pairs[:, ~added])] == 0
+        score = torch.full(added.shape, torch.nan, device=device)
+        return Proposal(Flips(pairs, added, score), search.attack_statistics["loss"][0])
+
+    @abstractmethod
+    def _search(self, problem: "_Problem", block_size: int) -> Any:
+        """PyG's attack on ``problem``, with blocks of that size."""
+
+
+@dataclass(frozen=True)
+class PRBCD(_RandomisedBlock):
+    """Projected gradient on a random block of pairs, whose small weights are drawn anew
+    (``torch_geometric.contrib.nn.PRBCDAttack``).
+
+    As in PyG's poisoning example the gradient is one through training, clipped to a norm of 0.5,
+    and the surrogate is retrained to see how good the flips of an epoch are. The loss is the
+    task's. A pair's extent counts from the graph at the beginning; all flips are of one step,
+    those of larger extent first. A draw short of the budget, or of which constraints forbid a part,
+    is zeros_for_none up by pairs of the same block, larger extents first; those of extent 0 are not
+    flipped, and budget that they leave over is spent from the poisoned graph in another run.
+
+    Args:
+        training: how the surrogate is trained.
+        epochs: number of gradient steps.
+        block_size: pairs looked at in each epoch, more than the budget. If there are no more, all
+            are, and nothing is drawn anew. Memory and time of an epoch grow with it.
+        constraints: conditions that hold after every flip.
+        allow_removals: whether edges may be removed.
+        allow_additions: whether edges may be added.
+        hypergradient: how training is differentiated.
+        lr: step size; PyG multiplies it with budget / nodes.
+        epochs_resampling: the epochs after which the block stays as it is.
+
+    Raises:
+        TypeError, ValueError: a setting is out of range, the block not larger than the budget.
+        RuntimeError: constraints leave fewer pairs of the random blocks than the budget.
+    """
+
+    lr: float = 100.0
+    epochs_resampling: int = 100
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        in_range("lr", self.lr, 0.0, float("inf"), open_low=True)
+        positive_int("epochs_resampling", self.epochs_resampling, minimum=0)
+
+    def _search(self, problem: "_Problem", block_size: int) -> Any:
+        return _Projected(
+            problem,
+            block_size=block_size,
+            epochs=self.epochs,
+            epochs_resampling=0 if problem.whole else self.epochs_resampling,
+            lr=self.lr,
+        )
+
+
+@dataclass(frozen=True)
+class GRBCD(_RandomisedBlock):
+    """The pairs of largest gradient in a random block, over and over
+    (``torch_geometric.contrib.nn.GRBCDAttack``).
+
+    The gradient is one through training, at the graph flipped so far. All flips are of one step,
+    in the order made.
+
+    Args:
+        training: how the surrogate is trained.
+        epochs: number of gradients at most; each makes an equal share of the flips.
+        block_size: pairs looked at in each epoch, more than the budget; all if there are no more.
+        constraints: conditions that hold after every flip.
+        allow_removals: whether edges may be removed.
+        allow_additions: whether edges may be added.
+        hypergradient: how training is differentiated.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: as :class:`PRBCD`.
+    """
+
+    def _search(self, problem: "_Problem", block_size: int) -> Any:
+        return _Greedy(problem, block_size=block_size, epochs=self.epochs)
+
+
+class _Pool:
+    """The pairs that blocks are drawn from, numbered without a list of N^2."""
+
+    def __init__(self, sampler: CandidateSampler) -> None:
+        self.state, self.admits = sampler.state, sampler.admits
+        self.listed = None if sampler.takes_unlisted else self.state.index[:, sampler.listed]
+        self.size = self.state.num_pairs if self.listed is None else self.listed.size(1)
+
+    def pairs(self, number: Tensor) -> Tensor:
+        """The pairs [2, K] of ``number`` [K]."""
+        number = number.to(self.state.weight.device)
+        if self.listed is not None:
+            return self.listed[:, number]
+        if self.state.bipartite:
+            return decode(number, self.state.shape[1])
+        pairs: Tensor = PRBCDAttack._linear_to_triu_idx(self.state.shape[0], number)
+        return pairs
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    task: Task[Any]
+    training: Training
+    hypergradient: Hypergradient
+    start: Params
+    pool: _Pool
+    whole: bool  # whether a block is all of the pool
+
+    def loss(self, state: PairState) -> Tensor:
+        """The attack loss after training on ``state``."""
+        with torch.enable_grad():
+            params = self.task.train(self.training, state, self.start)
+        return self.task.attack_loss(params, self.task.prepare(state).detached(False))
+
+    def relaxed(self, state: PairState, pairs: Tensor, extent: Tensor) -> tuple[Tensor, Tensor]:
+        """The attack loss and its gradient [K], clipped, with ``pairs`` flipped to ``extent``."""
+        block = Relaxation(state, pairs)
+        extent = extent.detach().to(state.weight.device)
+        moved = torch.where(extent > LEAST_EXTENT, extent, 0.0)
+        moved_state = block.at(moved)
+        found = self.hypergradient.at(self.task, self.training, moved_state, self.start)
+        scores = block.scores(found.gradient).to(extent.dtype)
+        norm = scores.norm().clamp(min=LONGEST_GRADIENT)
+        return torch.tensor(found.loss), scores * (LONGEST_GRADIENT / norm)
+
+
+class _Poisoning:
+    """What PyG's attacks ask of a model and of a graph, answered by a task.
+
+    They take the graph for a directed one, each pair once, and what they compute as a prediction
+    is the attack loss itself.
+    """
+
+    coeffs: dict[str, Any]
+    current_block: Tensor
+    edge_index: Tensor
+    block_edge_index: Tensor
+    block_edge_weight: Tensor
+
+    def __init__(self, problem: _Problem, **settings: Any) -> None:
+        super().__init__(
+            nn.Identity(), is_undirected=False, log=False, loss=_prediction, **settings
+        )  # type: ignore[call-arg]
+        self.problem = problem
+
+    def _forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
+        return self.problem.loss(self._graph(edge_index[:, edge_weight > 0.5]))
+
+    def _forward_and_gradient(self, *_: Any) -> tuple[Tensor, Tensor]:
+        state = self._graph(self.edge_index)
+        return self.problem.relaxed(state, self.block_edge_index, self.block_edge_weight)
+
+    def _graph(self, edges: Tensor) -> PairState:
+        state = self.problem.pool.state
+        before, now = (self._codes(pairs) for pairs in (state.edges, edges.to(state.index.device)))
+        gone, come = before[~torch.isin(before, now)], now[~torch.isin(now, before)]
+        return state.flip(decode(torch.cat([gone, come]), state.shape[1]))
+
+    def _codes(self, pairs: Tensor) -> Tensor:
+        return encode(pairs, self.problem.pool.state.shape[1])
+
+    def _num_possible_edges(self, *_: Any) -> int:
+        return self.problem.pool.size
+
+    def _linear_to_full_idx(self, _: int, number: Tensor) -> Tensor:
+        return self.problem.pool.pairs(number)
+
+    def _sample_random_block(self, budget: int = 0) -> None:
+        if not self.problem.whole:
+            super()._sample_random_block(budget)  # type: ignore[misc]
+            return
+        self.current_block = torch.arange(self.problem.pool.size)
+        self.block_edge_index = self.problem.pool.pairs(self.current_block)
+        self.block_edge_weight = torch.full(self.current_block.shape, self.coeffs["eps"])
+        self._filter_self_loops_in_block(with_weight=True)
+
+    def _filter_self_loops_in_block(self, with_weight: bool) -> None:
+        """Drop what may not be flipped; PyG asks for this wherever it has drawn pairs."""
+        kept = self.problem.pool.admits(self.block_edge_index)
+        flipped = getattr(self, "flipped_edges", None)  # by the greedy one, so far
+        if flipped is not None:
+            kept &= ~torch.isin(self._codes(self.block_edge_index), self._codes(flipped))
+        self.current_block = self.current_block[kept.to(self.current_block.device)]
+        self.block_edge_index = self.block_edge_index[:, kept]
+        if with_weight:
+            self.block_edge_weight = self.block_edge_weight[kept.to(self.block_edge_weight.device)]
+
+
+class _Projected(_Poisoning, PRBCDAttack):
+    best_edge_index: Tensor
+    best_pert_edge_weight: Tensor
+
+    def ranked(self, pairs: Tensor) -> Tensor:
+        """``pairs``, and as a reserve what else moved in the best block; larger extents first."""
+        block = self.best_edge_index.to(pairs.device)
+        extent = self.best_pert_edge_weight.to(pairs.device)
+        drawn = torch.isin(self._codes(block), self._codes(pairs))
+        moved = drawn | (extent > LEAST_EXTENT)
+        order = (drawn + extent)[moved].argsort(descending=True, stable=True)
+        return block[:, moved][:, order]
+
+
+class _Greedy(_Poisoning, GRBCDAttack):
+    def ranked(self, pairs: Tensor) -> Tensor:
+        """``pairs`` as they are, in the order made."""
+        return pairs
+
+
+def _prediction(prediction: Tensor, *_: Any) -> Tensor:
+    return prediction

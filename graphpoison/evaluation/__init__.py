@@ -1,0 +1,6 @@
+"""How much an attack hurts: victims retrained, measured and compared."""
+
+from .evaluate import distinct_seeds, evaluate
+from .transfer import transfer_matrix
+
+__all__ = ["distinct_seeds", "evaluate", "transfer_matrix"]

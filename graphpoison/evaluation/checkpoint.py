@@ -1,0 +1,233 @@
+"""Finished units of an evaluation, what they depend on, and a file to go on from."""
+
+import csv
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+
+from .._io import atomic_write
+from .._settings import describe, differences, digest
+from ..graphs import EdgeType
+from ..perturbation import Perturbation
+
+logger = logging.getLogger(__name__)
+
+Key = tuple[str, int, str, int]
+Rows = list[dict[str, Any]]
+Prefixes = Mapping[str, Sequence[Perturbation]]
+"""Name of an attack -> its flips, cut at each number that is evaluated."""
+KEY = ["victim", "seed", "attack", "flips"]
+"""What a unit is: the name of a victim, its seed, the name of an attack and a number of flips."""
+COLUMNS = {
+    "attack": str,
+    "victim": str,
+    "flips": int,
+    "seed": int,
+    "metric": str,
+    "split": str,
+    "clean": float,
+    "poisoned": float,
+}
+
+
+class Measured(NamedTuple):
+    """A metric of the clean and of the poisoned victim."""
+
+    metric: str
+    split: str
+    clean: float
+    poisoned: float
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """What is trained and measured at once, or not at all."""
+
+    key: Key
+    measure: Callable[[], list[Measured]]
+
+
+_HEADER = {"basis", "parts", "notes", "provenance", "rows"}
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Rows by unit, and what they are rows of.
+
+    The file is CSV below one line of JSON. ``basis`` says what all units share; ``parts`` what
+    those have in common that share a name (of a victim, of an attack and number of flips). Files of
+    another basis are refused, and of other parts of the same name. Others of other names stay.
+    ``notes`` decide nothing, but a refusal says where they differ.
+
+    Args:
+        path: the file; None keeps nothing.
+        basis, parts, notes: as plain values.
+        provenance: of the sessions before.
+        units: the rows of each finished unit.
+    """
+
+    path: Path | None
+    basis: Mapping[str, Any]
+    parts: Mapping[str, Any]
+    notes: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    units: dict[Key, Rows]
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str] | None,
+        basis: Mapping[str, Any],
+        parts: Mapping[str, Any],
+        notes: Mapping[str, Any],
+    ) -> "Checkpoint":
+        """What ``path`` holds already.
+
+        Raises:
+            ValueError: the file is damaged, or of another evaluation.
+        """
+        if path is None or not Path(path).exists():
+            return cls(None if path is None else Path(path), basis, parts, notes, {}, {})
+        header, units = _read(Path(path))
+        different = differences(header["basis"], dict(basis))
+        different += _shared_differences(header["parts"], parts)
+        if different:
+            different += _shared_differences(header["notes"], notes)
+            raise ValueError(
+                f"checkpoint {os.fspath(path)!r} is of another evaluation: "
+                f"{'; '.join(different)}. Go back to what it was made with, name another file, or "
+                "remove it."
+            )
+        merged = {**header["parts"], **parts}, {**header["notes"], **notes}
+        return cls(Path(path), basis, *merged, header["provenance"], units)
+
+    def rows(self, unit: Unit, provenance: Callable[[], dict[str, Any]]) -> Rows:
+        """The rows of a unit, measured and written if they are not there yet."""
+        if self.path is not None and unit.key in self.units:
+            return self.units[unit.key]
+        key = dict(zip(KEY, unit.key, strict=True))
+        rows = [{**key, **found._asdict()} for found in unit.measure()]
+        rows = [{name: row[name] for name in COLUMNS} for row in rows]
+        self.units[unit.key] = rows
+        if self.path is not None:
+            self._write(self.path, provenance())
+        return rows
+
+    def _write(self, path: Path, provenance: dict[str, Any]) -> None:
+        frame = pd.DataFrame([row for rows in self.units.values() for row in rows])
+        header = {
+            "basis": self.basis,
+            "parts": self.parts,
+            "notes": self.notes,
+            "provenance": provenance,
+            "rows": len(frame),
+        }
+        with atomic_write(path) as file:
+            file.write(f"# {json.dumps(header)}\n".encode())
+            frame.to_csv(file, index=False, na_rep="nan")
+
+
+def prefixes_of(
+    attacks: Mapping[str, Perturbation], budgets: Sequence[int] | None
+) -> dict[str, list[Perturbation]]:
+    """Each attack cut at each of ``budgets``; whole without.
+
+    One that had the budget, but found no admissible flip any more, is cut where it ended.
+
+    Raises:
+        ValueError: a budget beyond an attack's own.
+    """
+    return {
+        name: [attack.prefix(end) for end in dict.fromkeys(_ends(name, attack, budgets))]
+        for name, attack in attacks.items()
+    }
+
+
+def _ends(name: str, attack: Perturbation, budgets: Sequence[int] | None) -> Iterator[int]:
+    made, known = len(attack), attack.provenance
+    whole = known.get("finished") and known.get("flips") == made
+    allowed = attack.meta.get("budget", made) if whole else made
+    for count in map(int, [made] if budgets is None else budgets):
+        early = made < count <= allowed
+        if early:
+            logger.warning("%s ended after %d flips: evaluated there, not at %d", name, made, count)
+        elif count > made:
+            raise ValueError(f"budgets has {count} flips of {name!r}, but {made} were made.")
+        yield made if early else count
+
+
+def parts_of(victims: Sequence[Any], prefixes: Prefixes) -> dict[str, Any]:
+    """What units depend on that share a victim, or an attack and a number of flips."""
+    flips = {
+        f"the first {len(attack)} flips of {name!r}": _flips_digest(attack)
+        for name, attacks in prefixes.items()
+        for attack in attacks
+    }
+    return {**{f"victim {victim.name!r}": describe(victim) for victim in victims}, **flips}
+
+
+def refuse_same_names(victims: Sequence[Any]) -> None:
+    """Raise a ValueError if two victims have one name, by which a table and a file know them."""
+    names = [victim.name for victim in victims]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(
+                f"victims has {names.count(name)} of the name {name!r}, but tables and checkpoints "
+                "know them by name; give each its own, e.g. ModuleVictim(build, name=...)."
+            )
+
+
+def one_edge_type(attacks: Mapping[str, Perturbation]) -> EdgeType:
+    """The edge type that all attacks are of.
+
+    Raises:
+        TypeError: they are of several, or of a homogeneous graph.
+    """
+    kinds: set[Any] = {attack.meta.get("edge_type") for attack in attacks.values()}
+    if len(kinds) != 1:
+        raise TypeError(f"the perturbations must be of one edge type of data, found {kinds}.")
+    if None in kinds:
+        raise TypeError("data must be Data, the kind attacked; found HeteroData.")
+    kind: EdgeType = kinds.pop()
+    return kind
+
+
+def _flips_digest(attack: Perturbation) -> str:
+    added = torch.tensor(attack.flips["added"].to_numpy(), dtype=torch.bool)
+    fake = attack.fake_users
+    joined = () if fake is None else (torch.tensor(fake.count), fake.edges, *fake.latent)
+    return digest(attack.pairs, attack.feature_flips, added, *joined)
+
+
+def _shared_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """:func:`differences` of what stands under names that both have."""
+    names = [name for name in here if name in there]
+    return [text for name in names for text in differences(there[name], here[name], name)]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[Key, Rows]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header = json.loads(file.readline().removeprefix("# "))
+            rows = [
+                {name: kind(line[name]) for name, kind in COLUMNS.items()}
+                for line in csv.DictReader(file)
+            ]
+        if len(rows) != header["rows"] or not set(header) >= _HEADER:
+            raise ValueError(f"{len(rows)} rows of {header['rows']}")
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"checkpoint {os.fspath(path)!r} is no file of an evaluation, or it is damaged "
+            f"({error}). Name another file, or remove it."
+        ) from error
+    units: dict[Key, Rows] = {}
+    for row in rows:
+        units.setdefault((row["victim"], row["seed"], row["attack"], row["flips"]), []).append(row)
+    return header, units

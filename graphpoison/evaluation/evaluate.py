@@ -1,0 +1,261 @@
+"""How much an attack hurts: victims retrained on the clean and on the poisoned graph, paired."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch_geometric.data import Data, HeteroData
+from tqdm.auto import tqdm
+
+from .._random import numpy_generator
+from .._settings import describe
+from ..apply import poisoned, refuse_another_graph
+from ..graphs import Graph, Interactions, NodeGraph, read_graph
+from ..graphs.codes import among
+from ..metrics import accuracy, link_metrics
+from ..perturbation import Perturbation
+from ..provenance import SERIES, Clock, environment, graph_digest
+from ..report import Report
+from ..victims import Victim, victims_of
+from ..victims.base import VICTIM_STREAM
+from .checkpoint import (
+    Checkpoint,
+    Measured,
+    Prefixes,
+    Unit,
+    one_edge_type,
+    parts_of,
+    prefixes_of,
+    refuse_same_names,
+)
+from .unseen_pairs import unseen_pairs
+
+
+def evaluate(
+    data: Data | HeteroData | Graph,
+    perturbation: Perturbation | Mapping[str, Perturbation],
+    victims: Sequence[Any] | str | None = None,
+    seeds: Sequence[int] = range(5),
+    budgets: Sequence[int] | None = None,
+    include_perturbed: bool = False,
+    progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> Report:
+    """Retrain victims from fresh initialisations on the clean and on the poisoned graph.
+
+    Each seed trains a victim on both, so that drops are paired. Node classifiers report accuracy
+    on the nodes of ``test_mask``. Recommenders report log loss, accuracy and AUROC on the training
+    pairs and on the unseen pairs; clean and poisoned victim are scored on the same pairs. Fake
+    users are excluded from every metric: the clean victim was not trained on them. With budget 0
+    they have joined and no pair is flipped yet.
+
+    The graph is read by the first line. Poison reaches a victim by one route: the flips are applied
+    to the graph that was read, and ``victim.fit`` trains on the result.
+
+    Args:
+        data: the clean graph, of PyG or read by :func:`read_graph`.
+        perturbation: one attack, or several by name, e.g. to stand beside random.
+        victims: for ``Data``: ``"gcn"``, ``"gat"``, ``"sage"``, ``"appnp"``, ``"sgc"``, the
+            defences ``"gcn-jaccard"``, ``"gcn-svd"``, ``"gnnguard"``, ``"soft-median-gcn"`` and
+            ``"rgcn"``, a :class:`ModuleVictim` or a module factory
+            ``f(num_features, num_classes)``; for ``HeteroData``: ``"cf"``, ``"gmf"``,
+            ``"mlp"``, ``"neumf"``, settings such as ``CF(dim=8)`` or a
+            :class:`RecommenderVictim`; for either, a :func:`surrogate_victim` or a
+            :class:`Victim` of one's own. By default ``["gcn"]`` / ``["cf"]``.
+        seeds: of the victims' initialisation and dropout.
+        budgets: numbers of flips to evaluate at (prefixes of the attack), that is, after which
+            meta-steps; all flips by default. An attack that ended before one of them, as no flip
+            was admissible any more, is evaluated where it ended.
+        include_perturbed: keep the perturbed pairs in a recommender's metrics, with the labels
+            that the poisoned data give them (thesis, section 4.2); left out by default.
+        progress: show a progress bar.
+        checkpoint: a CSV file, below one line of JSON, that keeps each (victim, seed, attack,
+            budget) as soon as it is done. What it holds is not trained again, so that more seeds,
+            budgets, victims and attacks can be asked for with the same file. A module factory of
+            one's own is known by its source text.
+
+    Returns:
+        A report whose ``meta`` says what it depends on: digits of the graph, attacks, victims,
+        seeds, budgets, versions, device and time.
+
+    Raises:
+        TypeError: graph and perturbation are of different kinds, or the graph lacks something.
+        ValueError: no seeds, a budget beyond an attack's own, an unknown victim; ``data`` is
+            poisoned already, or its features, labels or masks are not what they should be; the
+            checkpoint is damaged or of another evaluation, or two victims have one name in it.
+        FloatingPointError: a victim's training is not finite.
+    """
+    attacks = (
+        {"attack": perturbation} if isinstance(perturbation, Perturbation) else dict(perturbation)
+    )
+    graph = read_graph(data, _edge_type(data, attacks))
+    seeds = distinct_seeds(seeds)
+    if not attacks:
+        raise ValueError("evaluate needs at least one perturbation.")
+    if budgets is not None and not len(budgets):
+        raise ValueError("budgets must be one or more numbers of flips, found none.")
+    refuse_another_graph(attacks, graph, strict=False)
+    prefixes = prefixes_of(attacks, budgets)
+    chosen = victims_of(graph, victims)
+    refuse_same_names(chosen)
+    measure: Measure
+    if isinstance(graph, Interactions):
+        graph = graph.with_negatives()
+        measure = RankingMeasure(graph, include_perturbed)
+    else:
+        measure = AccuracyMeasure(graph)
+    basis = _basis(graph, include_perturbed)
+    notes = {f"attack {name!r}": describe(attack.meta) for name, attack in attacks.items()}
+    kept = Checkpoint.open(checkpoint, basis, parts_of(chosen, prefixes), notes)
+    clock = Clock(_environment(graph, chosen), kept.provenance)
+    units = _units(graph, measure, prefixes, chosen, seeds)
+    rows = [
+        row
+        for unit in tqdm(units, disable=not progress, unit="victim")
+        for row in kept.rows(unit, clock.read)
+    ]
+    depends = {
+        **basis,
+        "attacks": {
+            name: describe({**attack.meta, "provenance": attack.provenance})
+            for name, attack in attacks.items()
+        },
+        "victims": describe(chosen),
+        "seeds": seeds,
+        "budgets": describe(None if budgets is None else [int(count) for count in budgets]),
+        "provenance": clock.read(),
+    }
+    return Report(pd.DataFrame(rows), attacks, graph, depends)
+
+
+def distinct_seeds(seeds: Sequence[int]) -> list[int]:
+    """``seeds`` as a list, which must be one or more different numbers."""
+    if isinstance(seeds, int):
+        raise TypeError(f"seeds must be several numbers such as range({seeds}), found {seeds}.")
+    found = [int(seed) for seed in seeds]
+    if not found or len(set(found)) < len(found):
+        raise ValueError(f"seeds must be one or more different numbers, found {found}.")
+    return found
+
+
+def _edge_type(data: object, attacks: Mapping[str, Perturbation]) -> Any:
+    """The edge type that all attacks are of; None for a graph of nodes."""
+    if not isinstance(data, HeteroData | Interactions) or not attacks:
+        return None
+    return one_edge_type(attacks)
+
+
+def _units(
+    graph: Graph,
+    measure: "Measure",
+    prefixes: Prefixes,
+    victims: Sequence[Victim],
+    seeds: list[int],
+) -> Iterator[Unit]:
+    """One unit for each victim, seed, attack and number of flips."""
+    for victim in victims:
+        for seed in seeds[:1] if victim.deterministic else seeds:
+            clean = cache(partial(victim.fit, graph, seed))
+            for name, attacks in prefixes.items():
+                for attack in attacks:
+                    key = (victim.name, seed, name, len(attack))
+                    yield Unit(key, partial(_measured, measure, victim, seed, clean, attack))
+
+
+def _measured(
+    measure: "Measure", victim: Victim, seed: int, clean: Callable[[], Any], attack: Perturbation
+) -> list[Measured]:
+    if not len(attack) and attack.fake_users is None:
+        return measure(clean(), clean(), measure.graph, attack)
+    graph = poisoned(attack, measure.graph)
+    return measure(clean(), victim.fit(graph, seed), graph, attack)
+
+
+class AccuracyMeasure:
+    """The accuracy of fitted node classifiers on the nodes of ``test_mask``.
+
+    Raises:
+        TypeError, ValueError: a mask is missing, sets no node, or a node without a label.
+    """
+
+    def __init__(self, graph: NodeGraph) -> None:
+        if graph.test_mask is None:
+            raise ValueError("data.test_mask is missing: evaluate needs nodes to test on.")
+        self.graph, self.mask = graph, graph.mask("test_mask")
+        for name in ("train_mask", *(["val_mask"] if graph.val_mask is not None else [])):
+            graph.mask(name)
+
+    def __call__(
+        self, clean: Any, after: Any, poisoned: Graph, attack: Perturbation
+    ) -> list[Measured]:
+        before, now = (
+            accuracy(fitted.logits()[self.mask], self.graph.y[self.mask])
+            for fitted in (clean, after)
+        )
+        return [Measured("accuracy", "test", before, now)]
+
+
+class RankingMeasure:
+    """Log loss, accuracy and AUROC of fitted recommenders on training and on unseen pairs.
+
+    Args:
+        graph: the clean graph, with its negatives.
+        include_perturbed: keep the perturbed pairs, with the labels of the poisoned graph.
+    """
+
+    def __init__(self, graph: Interactions, include_perturbed: bool) -> None:
+        self.graph, self.include_perturbed = graph, include_perturbed
+        self.unseen = unseen_pairs(graph, numpy_generator(0, VICTIM_STREAM))
+
+    def __call__(
+        self, clean: Any, after: Any, poisoned: Any, attack: Perturbation
+    ) -> list[Measured]:
+        found: list[Measured] = []
+        left_out = None if self.include_perturbed else attack.pairs.to(poisoned.edge_index.device)
+        for split, pairs, clean_labels, labels in self._splits(poisoned):
+            kept = torch.ones_like(pairs[0], dtype=torch.bool)
+            if left_out is not None:
+                kept = ~among(pairs, left_out, self.graph.num_items)
+            with torch.no_grad():
+                before = link_metrics(clean.pairs(pairs)[kept], clean_labels[kept])
+                now = link_metrics(after.pairs(pairs)[kept], labels[kept])
+            found += [Measured(name, split, before[name], now[name]) for name in before]
+        return found
+
+    def _splits(self, poisoned: Interactions) -> Iterator[tuple[str, Tensor, Tensor, Tensor]]:
+        """Name, pairs [2, K] of real users, and their labels in the clean and in the poisoned
+        graph."""
+        listed = poisoned.training_pairs.index
+        listed = listed[:, listed[0] < self.graph.num_users]
+        yield "train", listed, _labels(self.graph, listed), _labels(poisoned, listed)
+        if self.unseen is not None:
+            yield "unseen", self.unseen[0], self.unseen[1], self.unseen[1]
+
+
+Measure = AccuracyMeasure | RankingMeasure
+
+
+def _labels(graph: Interactions, pairs: Tensor) -> Tensor:
+    """1 [K] where ``pairs`` are training interactions, else 0."""
+    return among(pairs, graph.edge_index, graph.num_items).float()
+
+
+def _basis(graph: Graph, include_perturbed: bool) -> dict[str, Any]:
+    """What all units of an evaluation depend on, as plain values."""
+    basis = {
+        "graphpoison": SERIES,
+        "graph": graph_digest(graph),
+        "include_perturbed": include_perturbed,
+    }
+    return basis if isinstance(graph, NodeGraph) else {**basis, "edge_type": list(graph.edge_type)}
+
+
+def _environment(graph: Graph, victims: Sequence[Victim]) -> dict[str, Any]:
+    """Where victims are trained, and in what: node classifiers as the features are."""
+    if isinstance(graph, NodeGraph):
+        return environment(graph.x.device, graph.x.dtype)
+    return environment(graph.edge_index.device, getattr(victims[0], "dtype", torch.float32))

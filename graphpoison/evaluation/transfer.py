@@ -1,0 +1,131 @@
+"""What an attack made with one model does to another."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch_geometric.data import Data, HeteroData
+
+from .._checks import choice
+from ..attacks import Attack, Injection, random_like
+from ..budget import Budget
+from ..graphs import Graph, Interactions, read_graph
+from ..metrics import HIGHER_IS_BETTER
+from ..perturbation import Perturbation
+from ..report.summary import RANDOM, transfer
+from ..tasks import NodeClassification, Recommendation, Task
+from .evaluate import distinct_seeds, evaluate
+
+BASELINE = "baseline"
+
+
+def transfer_matrix(
+    data: Data | HeteroData | Graph,
+    surrogates: Sequence[Any] | Mapping[str, Any] | str,
+    victims: Sequence[Any] | str,
+    attack: Attack | Injection | Mapping[str, Attack | Injection],
+    budget: Budget | int,
+    seeds: Sequence[int] = range(5),
+    metric: str | None = None,
+    split: str | None = None,
+    baseline: Attack | Injection | None = None,
+    checkpoints: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+    **options: Any,
+) -> pd.DataFrame:
+    """Attack with every surrogate, retrain every victim (thesis, section 3.10 and Algorithm 4).
+
+    Each seed makes an attack of its own with each surrogate, and trains victims of its own on the
+    results, so that the intervals cover both.
+
+    Args:
+        data: the clean graph.
+        surrogates: names or settings, as tasks take them; by name for names of your own.
+        victims: as :func:`evaluate` takes them.
+        attack: how, or one for each name of a surrogate (learning rates may differ).
+        budget: number of flips, or a :class:`Budget`.
+        seeds: of attacks and victims.
+        metric, split: what is compared; by default ``"accuracy"`` on the nodes of ``"test"``, or
+            ``"auroc"`` on the ``"unseen"`` pairs (``"train"`` where data have none).
+        baseline: what the drops are compared with, on the first surrogate's task; by default what
+            is :func:`random_like` the first surrogate's attack.
+        checkpoints: a folder that keeps every attack and every victim's metrics, for a run to be
+            resumed.
+        progress: show progress bars.
+        **options: more arguments of the tasks, e.g. ``objective="self"``. They say nothing about
+            victims: with ``loss="bpr"`` the surrogates rank, while a victim by name still has the
+            log loss; give ``RecommenderVictim(CF(), "cf", loss="bpr")``.
+
+    Returns:
+        A frame with one row for each (surrogate, victim) and the columns ``clean`` and ``drop`` of
+        the metric, ``ci95`` and ``flips``, then ``random``, ``random_ci95`` and ``random_flips``,
+        the same of the baseline, all means over seeds. An attack without an admissible flip left
+        has fewer flips than the budget. ``frame["drop"].unstack()`` is the matrix, and
+        ``frame.attrs["provenance"]`` lists what the evaluation of each seed depended on, see
+        :func:`evaluate`.
+
+    Raises:
+        TypeError, ValueError: as the task, the attack and :func:`evaluate` raise; two surrogates
+            have one name, or one has that of the baseline; metric or split are not measured.
+    """
+    graph = read_graph(data, options.pop("edge_type", None))
+    models, seeds = _named(surrogates), distinct_seeds(seeds)
+    attacks = attack if isinstance(attack, Mapping) else dict.fromkeys(models, attack)
+    for name in models:
+        choice("surrogates", name, attacks)
+    problems = {name: _task(graph, model, options) for name, model in models.items()}
+    first = next(iter(problems.values()))
+    metric, split = _compared(graph, metric, split)
+    baseline = baseline or random_like(attacks[next(iter(models))])
+    reports = []
+    for seed in seeds:
+        found: dict[str, Perturbation] = {}
+        for number, (name, task) in enumerate(problems.items()):
+            file = _file(checkpoints, f"{number}-{seed}.npz")
+            found[name] = attacks[name](task, budget, seed, progress, file)
+        file = _file(checkpoints, f"{BASELINE}-{seed}.npz")
+        found[BASELINE] = baseline(first, budget, seed, progress, file)
+        file = _file(checkpoints, f"runs-{seed}.csv")
+        report = evaluate(graph, found, victims, [seed], progress=progress, checkpoint=file)
+        reports.append(report)
+    runs = pd.concat([report.runs for report in reports])
+    frame = transfer(runs, metric, split, BASELINE)
+    frame.attrs["provenance"] = [dict(report.meta) for report in reports]
+    return frame
+
+
+def _file(folder: str | os.PathLike[str] | None, name: str) -> Path | None:
+    return None if folder is None else Path(folder, name)
+
+
+def _named(surrogates: Sequence[Any] | Mapping[str, Any] | str) -> dict[str, Any]:
+    if isinstance(surrogates, Mapping):
+        named = dict(surrogates)
+    else:
+        surrogates = [surrogates] if isinstance(surrogates, str) else surrogates
+        named = {model if isinstance(model, str) else repr(model): model for model in surrogates}
+    if not named or len(named) != len(surrogates) or {BASELINE, RANDOM} & set(named):
+        raise ValueError(
+            f"surrogates must be one or more models of different names other than {BASELINE!r} and "
+            f"{RANDOM!r}, found {surrogates!r}; give names as {{'small': CF(dim=8), ...}}."
+        )
+    return named
+
+
+def _task(graph: Graph, surrogate: Any, options: Mapping[str, Any]) -> Task[Any]:
+    if isinstance(graph, Interactions):
+        return Recommendation(graph, surrogate, **options)
+    return NodeClassification(graph, surrogate, **options)
+
+
+def _compared(graph: Graph, metric: str | None, split: str | None) -> tuple[str, str]:
+    """Metric and split, which must be among those that :func:`evaluate` measures."""
+    if isinstance(graph, Interactions):
+        there = graph.unseen is not None and graph.unseen.size(1) > 0
+        metrics, splits = [*HIGHER_IS_BETTER], ["unseen", "train"] if there else ["train"]
+    else:
+        metrics, splits = ["accuracy"], ["test"]
+    usual = "auroc" if "auroc" in metrics else metrics[0]
+    return choice("metric", metric or usual, metrics), choice("split", split or splits[0], splits)

@@ -1,0 +1,203 @@
+"""User-item interactions: read from a bipartite ``HeteroData`` once, then one immutable value."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from .._checks import pair_index
+from .._random import numpy_generator
+from .adjacency import with_edge_index
+from .codes import among, decode, encode
+from .fake_users import FakeUsers
+from .link_labels import LinkLabels
+from .pairs import PairState
+from .sampling import sample_pairs
+
+EdgeType = tuple[str, str, str]
+NEGATIVES = 0  # a stream of the seed
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """The interactions of users with items; :func:`read_interactions` checks them.
+
+    All pairs are LongTensors [2, *] (user, item), sorted, without repetition.
+
+    Args:
+        edge_index: training interactions.
+        num_users: number of users, fake ones included.
+        num_items: number of items.
+        negatives: sampled training non-interactions, or None where the data hold none.
+        unseen: interactions kept out of training, or None.
+        unseen_negatives: non-interactions to rank them against, or None.
+        edge_type: the name of the users, the relation and the items in PyG.
+        fake_users: the last of the users, if they have been signed up by an attacker.
+        user_ids, item_ids: the ids that the data have for users and items (``raw_id``), or None.
+    """
+
+    edge_index: Tensor
+    num_users: int
+    num_items: int
+    negatives: Tensor | None = None
+    unseen: Tensor | None = None
+    unseen_negatives: Tensor | None = None
+    edge_type: EdgeType = ("user", "rates", "item")
+    fake_users: FakeUsers | None = None
+    user_ids: tuple[str, ...] | None = None
+    item_ids: tuple[str, ...] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of users and items."""
+        return self.num_users, self.num_items
+
+    @property
+    def num_real_users(self) -> int:
+        """The number of users without the fake ones, who have the numbers after them."""
+        return self.num_users - (0 if self.fake_users is None else self.fake_users.count)
+
+    @cached_property
+    def training_pairs(self) -> PairState:
+        """The pairs that recommenders train on: interactions with weight 1, negatives with 0."""
+        absent = self.edge_index[:, :0] if self.negatives is None else self.negatives
+        return PairState.build(self.edge_index, absent, self.shape, bipartite=True)
+
+    def with_negatives(self, seed: int = 0) -> "Interactions":
+        """The same with training negatives: as many as interactions, drawn from ``seed`` outside
+        all known pairs, where the data hold none."""
+        if self.negatives is not None:
+            return self
+        known = [self.edge_index, self.unseen, self.unseen_negatives]
+        occupied = torch.cat([pairs for pairs in known if pairs is not None], dim=1)
+        rng = numpy_generator(seed, NEGATIVES)
+        drawn = sample_pairs(self.shape, self.edge_index.size(1), occupied, rng)
+        return replace(self, negatives=drawn)
+
+    def joined_by(self, users: FakeUsers) -> "Interactions":
+        """The graph that ``users`` have joined: their first interactions are training
+        interactions; all their other pairs are negatives, where there are negatives.
+
+        Raises:
+            ValueError: fake users have joined already.
+        """
+        if self.fake_users is not None:
+            raise ValueError("fake users have joined this graph already.")
+        fresh = users.pairs(self.shape, self.edge_index.device)
+        edges = users.numbered(self.shape).to(self.edge_index.device)
+        negatives = self.negatives
+        if negatives is not None:
+            others = fresh[:, ~among(fresh, edges, self.num_items)]
+            negatives = torch.cat([negatives, others], dim=1)
+        return replace(
+            self,
+            edge_index=_sorted_unique(torch.cat([self.edge_index, edges], dim=1), self.num_items),
+            num_users=self.num_users + users.count,
+            negatives=negatives,
+            fake_users=users,
+        )
+
+
+def read_interactions(
+    data: HeteroData | Interactions, edge_type: EdgeType | None = None
+) -> Interactions:
+    """The interactions of ``data``: ``edge_index`` and, where present, ``neg_edge_index``,
+    ``unseen_edge_index`` and ``unseen_neg_edge_index`` of ``edge_type``.
+
+    Where none of the three is present, ``edge_label_index`` and ``edge_label`` are read as
+    ``RandomLinkSplit`` leaves them: if all pairs with a label above 0 are edges, the pairs with
+    label 0 are training negatives; otherwise all are unseen pairs. Repeated interactions count
+    once. ``adj_t`` and ``EdgeIndex`` are read too. Interactions that have been read already are
+    returned as they are.
+
+    Raises:
+        TypeError: ``data`` is no ``HeteroData``.
+        ValueError: the edge type is absent, ambiguous or not bipartite; an index is out of range;
+            a pair is both positive and negative.
+    """
+    if isinstance(data, Interactions):
+        if edge_type is not None and tuple(edge_type) != data.edge_type:
+            raise ValueError(f"edge_type={edge_type} was asked for, found {data.edge_type}.")
+        return data
+    plain = with_edge_index(data) if isinstance(data, HeteroData) else data
+    kind = bipartite_edge_type(plain, edge_type)
+    store = plain[kind]
+    shape = (num_nodes(plain, kind[0]), num_nodes(plain, kind[2]))
+
+    def read(key: str) -> Tensor | None:
+        if key not in store:
+            return None
+        return _sorted_unique(pair_index(f"data[{kind}].{key}", store[key], shape), shape[1])
+
+    positive = read("edge_index")
+    if positive is None:
+        raise ValueError(f"data[{kind}] has neither edge_index nor a sparse adj_t.")
+    negative = read("neg_edge_index")
+    unseen, unseen_negative = read("unseen_edge_index"), read("unseen_neg_edge_index")
+    labels = LinkLabels.of(store, shape)
+    if labels is not None:
+        labelled = _sorted_unique(labels.negative, shape[1]) if labels.negative.size(1) else None
+        if labels.held_out(positive, shape[1]):
+            unseen, unseen_negative = _sorted_unique(labels.positive, shape[1]), labelled
+        else:
+            negative = labelled
+    if negative is not None:
+        _refuse_overlap(positive, negative, shape[1])
+    return Interactions(
+        positive,
+        *shape,
+        negative,
+        unseen,
+        unseen_negative,
+        kind,
+        user_ids=_ids(plain, kind[0]),
+        item_ids=_ids(plain, kind[2]),
+    )
+
+
+def bipartite_edge_type(data: HeteroData, edge_type: EdgeType | None = None) -> EdgeType:
+    """``edge_type`` if ``data`` has it, or the only one that is no reverse of another."""
+    if not isinstance(data, HeteroData):
+        raise TypeError(f"data must be a torch_geometric HeteroData, found {type(data).__name__}.")
+    present: list[EdgeType] = list(data.edge_types)
+    if edge_type is None:
+        forward = [kind for kind in present if not kind[1].startswith("rev_")]
+        if len(forward) != 1:
+            raise ValueError(f"edge_type must be given: data has {forward}.")
+        edge_type = forward[0]
+    if isinstance(edge_type, str) or len(edge_type) != 3:
+        raise ValueError(f"edge_type={edge_type!r} must be three names, such as {present[0]}.")
+    edge_type = (edge_type[0], edge_type[1], edge_type[2])
+    if edge_type not in present:
+        raise ValueError(f"edge_type={edge_type} is not in data, which has {present}.")
+    if edge_type[0] == edge_type[2]:
+        raise ValueError(f"edge_type={edge_type} is not bipartite: both ends are {edge_type[0]!r}.")
+    return edge_type
+
+
+def num_nodes(data: HeteroData, node_type: str) -> int:
+    """The number of nodes of a type, which must be known."""
+    number = data[node_type].num_nodes
+    if number is None:
+        raise ValueError(f"data[{node_type!r}].num_nodes is not set; set it to the node count.")
+    return int(number)
+
+
+def _ids(data: HeteroData, node_type: str) -> tuple[str, ...] | None:
+    known = data[node_type].get("raw_id")
+    return None if known is None else tuple(map(str, known))
+
+
+def _sorted_unique(index: Tensor, num_targets: int) -> Tensor:
+    return decode(torch.unique(encode(index, num_targets)), num_targets)
+
+
+def _refuse_overlap(positive: Tensor, negative: Tensor, num_targets: int) -> None:
+    both = int(among(negative, positive, num_targets).sum())
+    if both:
+        raise ValueError(
+            f"{both} pairs of neg_edge_index are also in edge_index; a pair is either an "
+            "interaction or a negative: drop them from one."
+        )

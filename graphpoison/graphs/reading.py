@@ -1,0 +1,41 @@
+"""The door: a PyG graph is read here, by the first line of a public function, and nowhere else."""
+
+from typing import overload
+
+from torch_geometric.data import Data, HeteroData
+
+from .interactions import EdgeType, Interactions, read_interactions
+from .nodes import NodeGraph, read_nodes
+
+Graph = NodeGraph | Interactions
+
+
+@overload
+def read_graph(data: Data | NodeGraph, edge_type: EdgeType | None = None) -> NodeGraph: ...
+@overload
+def read_graph(
+    data: HeteroData | Interactions, edge_type: EdgeType | None = None
+) -> Interactions: ...
+@overload
+def read_graph(data: Data | HeteroData | Graph, edge_type: EdgeType | None = None) -> Graph: ...
+def read_graph(data: Data | HeteroData | Graph, edge_type: EdgeType | None = None) -> Graph:
+    """A :class:`NodeGraph` of ``Data``, :class:`Interactions` of ``HeteroData``.
+
+    A graph that has been read already is returned as it is, so that functions may call each other.
+
+    Args:
+        data: a PyG graph, or the result of an earlier call.
+        edge_type: which interactions of a ``HeteroData`` with several edge types.
+
+    Raises:
+        TypeError: ``data`` is another kind of object, or lacks features or labels.
+        ValueError: the graph is directed, an index is out of range, features or labels are not
+            what they should be, or the edge type is absent or ambiguous.
+    """
+    if isinstance(data, NodeGraph | Data):
+        return read_nodes(data)
+    if isinstance(data, Interactions | HeteroData):
+        return read_interactions(data, edge_type)
+    raise TypeError(
+        f"data must be a torch_geometric Data or HeteroData, found {type(data).__name__}."
+    )

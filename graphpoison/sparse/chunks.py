@@ -1,0 +1,146 @@
+"""A pattern cut into chunks: up to so many entries of one row, each with a slot of its own.
+
+What a model makes of a row's node is then multiplied with a chunk of columns as one small matrix
+product, many of them at once (``torch.bmm``), and needs not be gathered for every entry. Slots that
+a row does not fill point at some entry of the row and are to be given the weight 0.
+
+A row is cut as its number of units is written in binary, so that most entries are in wide chunks:
+170 entries are 6 units of 32, a chunk of 128 slots and one of 64.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .csr import compress
+from .kernels import multiply
+from .pattern import Pattern
+
+UNITS = (32, 16, 8)
+MOST_EMPTY = 0.12
+"""The widest units are taken that leave no more than this share of the slots empty."""
+
+WIDEST = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Chunks:
+    """Some C chunks of K slots.
+
+    Args:
+        rows: which rows of the pattern they belong to.
+        shape: ``(C, K)``.
+        owner: IntTensor [C], the row of each chunk, counted from ``rows.start``.
+        entry: LongTensor [C K], the entry in each slot.
+        column: IntTensor [C K], its column.
+        filled: LongTensor [m], the slots that hold an entry of their own.
+        held: LongTensor [m], these entries.
+        by_owner: pointers [rows + 1] and places of the chunks of each row.
+        targets: LongTensor [I'], the columns that occur, or None for all of the pattern's.
+        by_column: pointers [I' + 1] and places of the slots of each column, filled ones alone.
+        backend: how sums are taken.
+    """
+
+    rows: slice
+    shape: tuple[int, int]
+    owner: Tensor
+    entry: Tensor
+    column: Tensor
+    filled: Tensor
+    held: Tensor
+    by_owner: tuple[Tensor, Tensor]
+    targets: Tensor | None
+    by_column: tuple[Tensor, Tensor]
+    backend: str
+
+    @property
+    def num_slots(self) -> int:
+        return self.column.numel()
+
+    def sum_by_owner(self, values: Tensor) -> Tensor:
+        """Sums [rows, D] over each row's chunks of ``values`` [C, D]."""
+        return _sums(self.backend, self.by_owner, values)
+
+    def add_to_columns(self, total: Tensor, values: Tensor) -> None:
+        """Add to ``total`` [I, D] the sums over each column's slots of ``values`` [C K, D]."""
+        sums = _sums(self.backend, self.by_column, values)
+        if self.targets is None:
+            total += sums
+        else:
+            total[self.targets] += sums
+
+
+def chunked(pattern: Pattern, size: int) -> list[Chunks]:
+    """All entries of ``pattern``, in parts of about ``size`` slots; the pattern remembers them."""
+    key = ("chunks", size)
+    if key not in pattern.memo:
+        pattern.memo[key] = list(_parts(pattern, size))
+    parts: list[Chunks] = pattern.memo[key]
+    return parts
+
+
+def _parts(pattern: Pattern, size: int) -> Iterator[Chunks]:
+    counts = torch.bincount(pattern.row, minlength=pattern.shape[0])
+    unit = _unit(counts)
+    stop = counts.cumsum(0)
+    start, left = stop - counts, _units(counts, unit)
+    width = WIDEST
+    while width >= unit:
+        number = torch.div(left * unit, width, rounding_mode="floor")
+        owner = torch.repeat_interleave(number)
+        rank = torch.arange(owner.numel(), device=owner.device)
+        rank -= (number.cumsum(0) - number)[owner]  # of a chunk among those of its row
+        first = start[owner] + rank * width
+        last = torch.minimum(first + width, stop[owner])
+        for part in torch.arange(owner.numel(), device=owner.device).split(max(1, size // width)):
+            if part.numel():
+                yield _part(pattern, owner[part], first[part], last[part], width)
+        start, left = start + number * width, left - number * (width // unit)
+        width //= 2
+
+
+def _part(pattern: Pattern, owner: Tensor, first: Tensor, last: Tensor, width: int) -> Chunks:
+    start, stop = torch.stack([owner[0], owner[-1] + 1]).tolist()
+    slot = first.unsqueeze(1) + torch.arange(width, device=owner.device)
+    filled = (slot < last.unsqueeze(1)).flatten().nonzero().squeeze(1)
+    entry = torch.minimum(slot, last.unsqueeze(1) - 1).flatten()
+    column = pattern.col[entry]
+    targets, place, size = None, column[filled], pattern.shape[1]
+    if size > column.numel():
+        targets, place = place.unique(return_inverse=True)
+        size = targets.numel()
+    order = torch.argsort(place, stable=True)
+    owner = owner - start
+    return Chunks(
+        rows=slice(start, stop),
+        shape=(owner.numel(), width),
+        owner=owner.int(),
+        entry=entry,
+        column=column.int(),
+        filled=filled,
+        held=entry[filled],
+        by_owner=compress(owner, torch.arange(owner.numel(), device=owner.device), stop - start),
+        targets=targets,
+        by_column=compress(place[order], filled[order], size),
+        backend=pattern.backend,
+    )
+
+
+def _unit(counts: Tensor) -> int:
+    entries = int(counts.sum())
+    for unit in UNITS:
+        if unit * int(_units(counts, unit).sum()) <= (1 + MOST_EMPTY) * entries:
+            return unit
+    return UNITS[-1]
+
+
+def _units(counts: Tensor, unit: int) -> Tensor:
+    return torch.div(counts + unit - 1, unit, rounding_mode="floor")
+
+
+def _sums(backend: str, places: tuple[Tensor, Tensor], values: Tensor) -> Tensor:
+    pointers, indices = places
+    ones = values.new_ones(indices.numel())
+    return multiply(backend, pointers, indices, ones, values.size(0), values)

@@ -1,0 +1,69 @@
+"""Where the entries of a sparse matrix are."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .csr import compress
+
+
+@dataclass(frozen=True, eq=False)
+class Pattern:
+    """Where the entries of a sparse matrix are: sorted by row, then column, each once.
+
+    Args:
+        row, col: LongTensor [E], strictly increasing in (row, col).
+        shape: number of rows and columns.
+        backend: how to multiply, one of :data:`~graphpoison.sparse.kernels.BACKENDS`.
+    """
+
+    row: Tensor
+    col: Tensor
+    shape: tuple[int, int]
+    backend: str = "auto"
+
+    @classmethod
+    def of(cls, index: Tensor, shape: tuple[int, int], backend: str = "auto") -> "Pattern":
+        """From rows and columns as one LongTensor [2, E]."""
+        return cls(index[0], index[1], shape, backend)
+
+    @property
+    def num_entries(self) -> int:
+        return self.row.numel()
+
+    @cached_property
+    def index(self) -> Tensor:
+        """Rows and columns as one LongTensor [2, E]."""
+        return torch.stack([self.row, self.col])
+
+    @cached_property
+    def codes(self) -> Tensor:
+        """``row * shape[1] + col``, increasing, LongTensor [E]."""
+        return self.row * self.shape[1] + self.col
+
+    @cached_property
+    def memo(self) -> dict[Any, Any]:
+        """What others have derived from this pattern and want to keep with it."""
+        return {}
+
+    @cached_property
+    def csr(self) -> tuple[Tensor, Tensor]:
+        """Row pointers [R + 1] and columns [E], 32-bit where that suffices (what MKL wants)."""
+        return compress(self.row, self.col, self.shape[0])
+
+    @cached_property
+    def transposed(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Pointers and indices of the transpose, and where its entries stand in this matrix."""
+        order = torch.argsort(self.col, stable=True)
+        pointers, indices = compress(self.col[order], self.row[order], self.shape[1])
+        return pointers, indices, order
+
+
+def positions(index: Tensor, size: int) -> Tensor:
+    """LongTensor [size]: where each number below ``size`` stands in ``index`` [K], or -1."""
+    place = index.new_full((size,), -1)
+    place[index] = torch.arange(index.numel(), device=index.device)
+    return place

@@ -1,0 +1,78 @@
+r"""Bayesian personalised ranking (Rendle et al. 2009) with weights in the place of observations.
+
+.. math::
+    L = \frac{\sum_{(u, i, j) \in S} w_{ui} (1 - w_{uj}) \log(1 + e^{s_{uj} - s_{ui}})}
+             {\sum_{(u, i, j) \in S} w_{ui} (1 - w_{uj})}
+
+For weights 0 and 1 this is the paper's criterion, :math:`-\log \sigma(s_{ui} - s_{uj})`, averaged
+over the triples of S in which u interacted with i and not with j. S is drawn once, whatever the
+weights are, so that a flip takes a pair from one side of its triples to the other. Ranking leaves
+a model's output bias undetermined: it is left out of training.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from .._random import generator
+from ..sparse import Pattern
+
+PARTNERS = 4
+"""How many other pairs of its user each training pair is compared with."""
+
+
+@dataclass(frozen=True, eq=False)
+class Triples:
+    """Couples of training pairs of one user.
+
+    Args:
+        first, second: LongTensors [T], where (u, i) and (u, j) stand among the training pairs.
+    """
+
+    first: Tensor
+    second: Tensor
+
+    @classmethod
+    def of(cls, pattern: Pattern, seed: int) -> "Triples":
+        """``PARTNERS`` other pairs of its user for each pair that has any, with repetition.
+
+        They are drawn when first asked for, and kept with ``pattern``.
+        """
+        key = ("bpr", seed)
+        if key not in pattern.memo:
+            pattern.memo[key] = cls(*_draw(pattern, seed))
+        found: Triples = pattern.memo[key]
+        return found
+
+    def weights(self, labels: Tensor) -> Tensor:
+        """The share [T] of each triple in the loss, for ``labels`` [M].
+
+        Raises:
+            ValueError: no user has an interaction and a negative to rank.
+        """
+        active = labels[self.first] * (1.0 - labels[self.second])
+        total = active.sum()
+        if not float(total.detach()) > 0.0:
+            raise ValueError(
+                "loss='bpr' needs users with both interactions and negatives among the training "
+                "pairs, but found none; give negatives for each user, or use loss='log'."
+            )
+        return active / total
+
+    def loss(self, scores: Tensor, weights: Tensor) -> Tensor:
+        """The loss of ``scores`` [M], a scalar, with the ``weights`` [T] of :meth:`weights`."""
+        return weights @ softplus(scores[self.second] - scores[self.first], threshold=40.0)
+
+
+def _draw(pattern: Pattern, seed: int) -> tuple[Tensor, Tensor]:
+    pointers = pattern.csr[0].long().cpu()
+    start, size = pointers[:-1], pointers.diff()
+    rows = pattern.row.cpu()
+    first = (size[rows] > 1).nonzero().squeeze(1).repeat_interleave(PARTNERS)
+    user = rows[first]
+    uniform = torch.rand(first.numel(), generator=generator(seed), dtype=torch.float64)
+    shift = 1 + (uniform * (size[user] - 1)).long()
+    second = start[user] + (first - start[user] + shift) % size[user]
+    return first.to(pattern.row.device), second.to(pattern.row.device)

@@ -1,0 +1,93 @@
+r"""Dropout on embeddings, as a field that changes from step to step.
+
+Step t follows the loss of masked tables, :math:`L_t(\theta) = L(m_t \odot \theta)`, so that
+
+.. math::
+    F_t(\theta) = m_t \odot F(m_t \odot \theta), \qquad
+    (\partial F_t / \partial \theta)^\top v =
+    m_t \odot (\partial F / \partial \theta)^\top (m_t \odot v)
+
+with entries of :math:`m_t` that are 0 with probability p and 1 / (1 - p) otherwise (Srivastava et
+al. 2014, inverted). Any closed form of F serves as it is, and the meta-gradient of a run with its
+masks is exact. Masks are functions of where training starts and of the step: a step that is
+computed again has the masks it had, and fresh parameters bring fresh masks.
+"""
+
+import zlib
+
+import torch
+from torch import Tensor
+
+from .._random import generator
+from .field import Cotangents, Linearisation, TrainingField
+from .prepared import Params
+
+
+class MaskedField(TrainingField):
+    """The loss of masked parameters.
+
+    Args:
+        whole: the field without masks, whose coordinates are the parameters.
+        masks: what some of the parameters are multiplied by, by their number.
+    """
+
+    def __init__(self, whole: TrainingField, masks: dict[int, Tensor]) -> None:
+        self.whole, self.masks = whole, masks
+        self.tensors = whole.tensors
+
+    def masked(self, params: Params) -> Params:
+        """``params``, or cotangents of them, times the masks."""
+        return tuple(
+            param * self.masks[number] if number in self.masks else param
+            for number, param in enumerate(params)
+        )
+
+    def gradient(self, coordinates: Params) -> Params:
+        return self.masked(self.whole.gradient(self.masked(coordinates)))
+
+    def linearise(self, coordinates: Params) -> Linearisation:
+        return _MaskedPoint(self, self.whole.linearise(self.masked(coordinates)))
+
+
+class DropoutField(MaskedField):
+    """Fresh masks at every step; those of step 0 until :meth:`at_step` names another.
+
+    Args:
+        whole: as above.
+        start: the parameters that training starts from.
+        tables: which of them are masked.
+        rate: the probability p, less than 1.
+    """
+
+    def __init__(
+        self, whole: TrainingField, start: Params, tables: tuple[int, ...], rate: float
+    ) -> None:
+        self.start, self.tables, self.rate = start, tables, rate
+        self.seed = zlib.crc32(start[tables[0]][0].detach().cpu().numpy().tobytes())
+        super().__init__(whole, self.draw(0))
+
+    def at_step(self, step: int) -> TrainingField:
+        return MaskedField(self.whole, self.draw(step))
+
+    def draw(self, step: int) -> dict[int, Tensor]:
+        """The masks of one step, on the CPU first."""
+        draw = generator(self.seed, step)
+        masks = {}
+        for number in self.tables:
+            table = self.start[number]
+            kept = torch.rand(table.shape, generator=draw) >= self.rate
+            masks[number] = kept.to(table).div_(1.0 - self.rate)
+        return masks
+
+
+class _MaskedPoint(Linearisation):
+    def __init__(self, training: MaskedField, point: Linearisation) -> None:
+        self.masked, self.point = training.masked, point
+
+    @property
+    def gradient(self) -> Params:
+        return self.masked(self.point.gradient)
+
+    def vjp(self, cotangents: Params) -> tuple[Params, Cotangents]:
+        on_coordinates, on_tensors = self.point.vjp(self.masked(cotangents))
+        return self.masked(on_coordinates), on_tensors

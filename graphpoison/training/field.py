@@ -1,0 +1,141 @@
+r"""Training as a vector field over coordinates of the parameters.
+
+An optimiser follows the field and a hypergradient walks it backwards; neither knows where the field
+comes from. Any loss gives one by autograd; a model may offer the same field in closed form, or in
+fewer coordinates.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .prepared import Params, Prepared
+
+Cotangents = tuple[Tensor | None, ...]
+"""Cotangents of some tensors; None stands for zeros."""
+
+
+class TrainingField(ABC):
+    r"""The gradient :math:`F(c) = \nabla \text{train\_loss}` in coordinates c, and its adjoint.
+
+    Coordinates are the parameters themselves, unless a field has fewer. Cotangents of what depends
+    on the edge weights are cotangents of ``tensors``, in its order; :meth:`tensors_vjp` turns them
+    into cotangents of the task's ``Prepared.tensors``.
+    """
+
+    tensors: Params
+
+    def at_step(self, step: int) -> "TrainingField":
+        """The field that step 0, 1, ... of training follows; mostly the same for all of them."""
+        return self
+
+    def coordinates(self, params: Params) -> Params:
+        """Where training starts."""
+        return params
+
+    def gradient(self, coordinates: Params) -> Params:
+        """The field, one tensor for each coordinate."""
+        return self.linearise(coordinates).gradient
+
+    @abstractmethod
+    def linearise(self, coordinates: Params) -> "Linearisation":
+        """The field at ``coordinates`` together with its adjoint."""
+
+    def params(self, coordinates: Params) -> Params:
+        """The parameters at ``coordinates``."""
+        return coordinates
+
+    def params_vjp(self, coordinates: Params, cotangents: Params) -> tuple[Params, Cotangents]:
+        """Cotangents of the coordinates and of ``tensors``, from cotangents of the parameters."""
+        return cotangents, (None,) * len(self.tensors)
+
+    def tensors_vjp(self, cotangents: Cotangents) -> Cotangents:
+        """Cotangents of ``Prepared.tensors``, from cotangents of ``tensors``."""
+        return cotangents
+
+
+class Linearisation(ABC):
+    """A field at one point, to first order; what value and adjoint share is computed once."""
+
+    @property
+    @abstractmethod
+    def gradient(self) -> Params:
+        """The field, one tensor for each coordinate."""
+
+    @abstractmethod
+    def vjp(self, cotangents: Params) -> tuple[Params, Cotangents]:
+        """Cotangents of the coordinates and of ``tensors``, from those of the field."""
+
+    def gradient_and_vjp(self, cotangents: Params) -> tuple[Params, Params, Cotangents]:
+        """The field, and what :meth:`vjp` returns."""
+        return self.gradient, *self.vjp(cotangents)
+
+
+class AutogradField(TrainingField):
+    """The gradient of ``loss(params, prepared)`` by autograd; coordinates are the parameters."""
+
+    def __init__(self, loss: Callable[[Params, Prepared], Tensor], prepared: Prepared) -> None:
+        self.loss = loss
+        self.constant = prepared.detached(requires_grad=False)
+        self.variable = prepared.detached(requires_grad=True)
+        self.tensors = self.constant.tensors
+
+    def gradient(self, coordinates: Params) -> Params:
+        leaves = as_leaves(coordinates)
+        with torch.enable_grad():
+            return torch.autograd.grad(self.loss(leaves, self.constant), leaves)
+
+    def linearise(self, coordinates: Params) -> Linearisation:
+        leaves = as_leaves(coordinates)
+        with torch.enable_grad():
+            loss = self.loss(leaves, self.variable)
+            field = torch.autograd.grad(loss, leaves, create_graph=True)
+        return AutogradPoint(field, leaves, self.variable.tensors)
+
+
+class AutogradPoint(Linearisation):
+    """A field that autograd can differentiate once more.
+
+    Args:
+        field: the field, as a function of the other two.
+        leaves: the coordinates.
+        tensors: what depends on the edge weights.
+    """
+
+    def __init__(self, field: Params, leaves: Params, tensors: Params) -> None:
+        self.field, self.leaves, self.tensors = field, leaves, tensors
+
+    @property
+    def gradient(self) -> Params:
+        return tuple(part.detach() for part in self.field)
+
+    def vjp(self, cotangents: Params) -> tuple[Params, Cotangents]:
+        found = vjp(self.field, (*self.leaves, *self.tensors), cotangents)
+        return found[: len(self.leaves)], found[len(self.leaves) :]
+
+
+def as_leaves(tensors: Params) -> Params:
+    """The same values as leaves that require gradients."""
+    return tuple(tensor.detach().requires_grad_() for tensor in tensors)
+
+
+def accumulate(total: Cotangents, part: Cotangents) -> Cotangents:
+    """The sum, entry by entry; writes to ``total`` and keeps nothing of ``part``."""
+    return tuple(
+        a if b is None else b.clone() if a is None else a.add_(b)
+        for a, b in zip(total, part, strict=True)
+    )
+
+
+def vjp(outputs: Params, inputs: Params, cotangents: Params) -> Params:
+    """Vector-Jacobian products, with zeros for inputs that do not take part."""
+    active = [pair for pair in zip(outputs, cotangents, strict=True) if pair[0].requires_grad]
+    found = torch.autograd.grad(
+        [pair[0] for pair in active], inputs, [pair[1] for pair in active], allow_unused=True
+    )
+    return tuple(
+        torch.zeros_like(tensor) if grad is None else grad
+        for tensor, grad in zip(inputs, found, strict=True)
+    )

@@ -1,0 +1,113 @@
+r"""Training a linear model with few labelled rows, in the Gram matrix of those rows.
+
+For logits :math:`Z = M W_1 W_2` with ``M`` [L, F], every gradient of :math:`W_1` lies in the row
+space of ``M``, so that an update which is linear in parameters and gradients (gradient descent,
+momentum, weight decay) keeps
+
+.. math::
+    W_1 = a \, W_1^{(0)} + M^\top B, \qquad M W_1 = a \, M W_1^{(0)} + K B, \qquad K = M M^\top
+
+and moves the coordinates :math:`(a, B, W_2)` instead, where only the products ``K`` [L, L] and
+``M W1_0`` [L, H] are left of ``M``. This is exact; it pays where L is well below F.
+"""
+
+import torch
+from torch import Tensor
+
+from .cross_entropy import one_hot, residual, residual_vjp
+from .field import Cotangents, Linearisation, TrainingField
+from .prepared import Params
+
+
+class GramField(TrainingField):
+    """The mean cross-entropy of ``softmax(M W1 W2)``, in Gram coordinates, in closed form.
+
+    Belongs to a ``Prepared`` whose last tensor is ``M``; the ones before it take no part. Every
+    step walked backwards adds to the cotangents of ``K`` and ``M W1_0`` in place, and
+    :meth:`tensors_vjp` takes these to ``M``.
+
+    Args:
+        before: number of tensors before ``M``.
+        rows: ``M`` [L, F].
+        labels: LongTensor [L].
+        start: ``(W1_0 [F, H], W2_0 [H, C])``.
+    """
+
+    def __init__(self, before: int, rows: Tensor, labels: Tensor, start: Params) -> None:
+        self.before = before
+        self.rows = rows.detach()
+        self.origin = start[0].detach()
+        self.target = one_hot(labels, start[1].size(1), rows.dtype)
+        with torch.no_grad():
+            self.kernel, self.projected = self.rows @ self.rows.t(), self.rows @ self.origin
+        self.on_kernel = torch.zeros_like(self.kernel)
+        self.on_projected = torch.zeros_like(self.projected)
+        self.tensors = (self.rows,)
+
+    def coordinates(self, params: Params) -> Params:
+        """One tensor [1 + L + C, H]: a row of ``a = 1``, ``B = 0`` and the transpose of ``W2``."""
+        ones, second = self.rows.new_ones(1, self.origin.size(1)), params[1].t()
+        return (torch.cat([ones, torch.zeros_like(self.projected), second]),)
+
+    def split(self, coordinates: Params) -> tuple[Tensor, Tensor, Tensor]:
+        """``a`` [1, H], ``B`` [L, H] and the transpose of ``W2`` [C, H]."""
+        count = self.rows.size(0)
+        (stack,) = coordinates
+        return stack[:1], stack[1 : count + 1], stack[count + 1 :]
+
+    def linearise(self, coordinates: Params) -> "GramPoint":
+        return GramPoint(self, *self.split(coordinates))
+
+    def params(self, coordinates: Params) -> Params:
+        scale, outer, second = self.split(coordinates)
+        return torch.addmm(scale * self.origin, self.rows.t(), outer), second.t()
+
+    def params_vjp(self, coordinates: Params, cotangents: Params) -> tuple[Params, Cotangents]:
+        """That of ``a`` is left at zero: all it could reach is the constant ``a`` starts from."""
+        _, outer, _ = self.split(coordinates)
+        on_first, on_second = cotangents
+        unused = outer.new_zeros(1, outer.size(1))
+        back = torch.cat([unused, self.rows @ on_first, on_second.t()])
+        return (back,), (outer @ on_first.t(),)
+
+    def tensors_vjp(self, cotangents: Cotangents) -> Cotangents:
+        """The cotangent of ``M``: ``(C_K + C_K^T) M + C_P W1_0^T + C_M``."""
+        (on_rows,) = cotangents
+        assert on_rows is not None
+        direct = torch.addmm(on_rows, self.on_projected, self.origin.t())
+        total = torch.addmm(direct, self.on_kernel + self.on_kernel.t(), self.rows)
+        return (*[None] * self.before, total)
+
+
+class GramPoint(Linearisation):
+    """The field at ``a = scale`` [1, H], ``B = outer`` [L, H], ``W2.T = second`` [C, H]."""
+
+    def __init__(self, training: GramField, scale: Tensor, outer: Tensor, second: Tensor) -> None:
+        self.training, self.scale, self.outer, self.second = training, scale, outer, second
+        self.hidden = torch.addmm(scale * training.projected, training.kernel, outer)  # M W1
+        self.probability = torch.softmax(self.hidden @ second.t(), dim=1)
+        self.residual = residual(self.probability, training.target)
+
+    @property
+    def gradient(self) -> Params:
+        field = self.hidden.new_zeros(
+            1 + self.residual.size(0) + self.second.size(0), self.second.size(1)
+        )
+        _, on_outer, on_second = self.training.split((field,))
+        torch.mm(self.residual, self.second, out=on_outer)
+        torch.mm(self.residual.t(), self.hidden, out=on_second)
+        return (field,)
+
+    def vjp(self, cotangents: Params) -> tuple[Params, Cotangents]:
+        training, hidden, second = self.training, self.hidden, self.second
+        _, on_outer, on_second = training.split(cotangents)
+        on_residual = torch.addmm(on_outer @ second.t(), hidden, on_second.t())
+        on_logits = residual_vjp(self.probability, on_residual)
+        on_hidden = torch.addmm(self.residual @ on_second, on_logits, second)
+        training.on_kernel.addmm_(on_hidden, self.outer.t())
+        training.on_projected.addcmul_(on_hidden, self.scale)
+        back = torch.zeros_like(cotangents[0])
+        _, back_outer, back_second = training.split((back,))
+        torch.mm(training.kernel, on_hidden, out=back_outer)
+        torch.mm(self.residual.t(), on_outer, out=back_second).addmm_(on_logits.t(), hidden)
+        return (back,), (None,)

@@ -1,0 +1,117 @@
+"""The iterates of a training run, to be walked backwards in bounded memory."""
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import ceil, sqrt
+from typing import IO
+
+import torch
+from torch import Tensor
+
+from .prepared import Params
+
+Iterate = tuple[Params, Params]
+"""Coordinates of the parameters, and the optimiser's state."""
+
+KEPT_BYTES = 32 * 2**20
+"""All iterates are kept in memory as long as they take no more than this."""
+
+SPOOLED_BYTES = 4 * 2**30
+"""Beyond it they go to a temporary file (in ``TMPDIR``), up to this size."""
+
+
+@dataclass(frozen=True, eq=False)
+class Iterates:
+    """Iterates 0 to ``count`` of ``step``.
+
+    They are kept in memory where they are few; in a temporary file, on a CPU, where they are not;
+    and else every sqrt(count)-th is kept, and those between are computed again when
+    :meth:`backwards` comes to them, which takes one more training run (Griewank 1992, one level).
+    """
+
+    step: Callable[[Iterate], Iterate]
+    count: int
+    kept: "Kept"
+    last: Iterate
+
+    @classmethod
+    def run(cls, step: Callable[[Iterate], Iterate], start: Iterate, count: int) -> "Iterates":
+        """From ``start``, ``count`` steps on."""
+        kept = _keep(start, count)
+        current = start
+        for number in range(count):
+            if number % kept.stride == 0:
+                kept.append(current)
+            current = step(current)
+        return cls(step, count, kept, current)
+
+    def backwards(self) -> Iterator[Iterate]:
+        """Iterates ``count - 1`` to 0."""
+        stride = self.kept.stride
+        for segment in range(ceil(self.count / stride) - 1, -1, -1):
+            stretch = [self.kept[segment]]
+            length = min(stride, self.count - segment * stride)
+            while len(stretch) < length:
+                stretch.append(self.step(stretch[-1]))
+            while stretch:
+                yield stretch.pop()
+
+
+class Kept:
+    """Every ``stride``-th iterate, in memory."""
+
+    def __init__(self, stride: int = 1) -> None:
+        self.stride = stride
+        self._iterates: list[Iterate] = []
+
+    def append(self, iterate: Iterate) -> None:
+        self._iterates.append(iterate)
+
+    def __getitem__(self, number: int) -> Iterate:
+        return self._iterates[number]
+
+
+class Spooled(Kept):
+    """Iterates in a temporary file, which the system writes behind and reads ahead.
+
+    Args:
+        like: an iterate, for shapes and types.
+    """
+
+    def __init__(self, like: Iterate, file: IO[bytes]) -> None:
+        super().__init__()
+        self._like, self._file = like, file
+        self._size = _num_bytes(like)
+        weakref.finalize(self, file.close)
+
+    def append(self, iterate: Iterate) -> None:
+        for tensor in (*iterate[0], *iterate[1]):
+            self._file.write(tensor.detach().contiguous().numpy().tobytes())
+
+    def __getitem__(self, number: int) -> Iterate:
+        self._file.seek(number * self._size)
+        coordinates, state = (tuple(map(self._read, part)) for part in self._like)
+        return coordinates, state
+
+    def _read(self, like: Tensor) -> Tensor:
+        if not like.numel():
+            return like
+        found = torch.frombuffer(bytearray(self._file.read(like.nbytes)), dtype=like.dtype)
+        return found.view(like.shape)
+
+
+def _keep(start: Iterate, count: int) -> Kept:
+    size = count * _num_bytes(start)
+    if size <= KEPT_BYTES:
+        return Kept()
+    on_cpu = all(tensor.device.type == "cpu" for part in start for tensor in part)
+    if on_cpu and size <= min(SPOOLED_BYTES, shutil.disk_usage(tempfile.gettempdir()).free // 2):
+        return Spooled(start, tempfile.TemporaryFile())
+    return Kept(ceil(sqrt(count)))
+
+
+def _num_bytes(iterate: Iterate) -> int:
+    return sum(tensor.nbytes for part in iterate for tensor in part)

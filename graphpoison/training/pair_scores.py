@@ -1,0 +1,55 @@
+r"""How a recommender scores a pair (u, i), given tables of users and items.
+
+.. math::
+    s_{ui} = [\langle L_u, R_i \rangle] + [\text{tower}(x_{ui})], \qquad
+    x_{ui} = A_u \odot B_i \;\text{ or }\; \phi(A_u + B_i)
+
+Every model of the NCF family (He et al. 2017) is of this form. The first layer of an MLP on
+concatenated embeddings is :math:`\phi(W_p^\top p_u + W_q^\top q_i + b)`: a sum of two tables, so
+that its products are taken once for each user and item, not once for each pair.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..sparse import Pattern, sddmm
+from .activations import activation
+from .prepared import Params
+
+
+@dataclass(frozen=True)
+class PairScores:
+    """Which terms there are; the score_params are ``([L, R,] [A, B, W_1, b_1, ..., w, b])``.
+
+    Args:
+        dot: whether there is a dot product of ``L`` [U, D] and ``R`` [I, D].
+        tower: what goes into the tower: products of ``A`` [U, H] and ``B`` [I, H], or activated
+            sums of them; None where there is no tower.
+        activation: ``"relu"``, ``"tanh"`` or ``"sigmoid"``.
+    """
+
+    dot: bool = True
+    tower: Literal["product", "sum"] | None = None
+    activation: str = "relu"
+
+    def split(self, score_params: Params) -> tuple[Params, Params]:
+        """``(L, R)`` and the rest."""
+        return (score_params[:2], score_params[2:]) if self.dot else ((), score_params)
+
+    def __call__(self, score_params: Params, pairs: Pattern) -> Tensor:
+        """Logits [K], by autograd: the definition, of which everything else is a faster form."""
+        tables, rest = self.split(score_params)
+        terms = [sddmm(pairs, *tables)] if self.dot else []
+        if self.tower is not None:
+            phi = activation(self.activation)
+            user, item = pairs.row, pairs.col
+            left, right = rest[0].index_select(0, user), rest[1].index_select(0, item)
+            hidden = left * right if self.tower == "product" else phi(left + right)
+            *head, kernel, bias = rest[2:]
+            for weight, shift in zip(head[::2], head[1::2], strict=True):
+                hidden = phi(hidden @ weight + shift)
+            terms.append((hidden @ kernel + bias).squeeze(1))
+        return torch.stack(terms).sum(dim=0) if len(terms) > 1 else terms[0]

@@ -1,0 +1,79 @@
+"""The training field of a model that scores single pairs, with the log loss in closed form."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..sparse import Pattern
+from .field import Cotangents, Linearisation, TrainingField, as_leaves, vjp
+from .mlp_pair_loss import MLPPairLoss
+from .pair_loss import PairLoss
+from .pair_scores import PairScores
+from .prepared import Params
+from .sparse_pair_loss import SparsePairLoss
+
+
+def log_loss(scoring: PairScores, pairs: Pattern, labels: Tensor) -> PairLoss:
+    """The log loss of ``pairs`` with ``labels`` [M], in the closed form that ``scoring`` has."""
+    if scoring.tower is None:
+        return SparsePairLoss(pairs, labels.detach())
+    return MLPPairLoss(pairs, labels.detach(), scoring)
+
+
+class PairwiseField(TrainingField):
+    """The mean log loss of pairs; coordinates are the parameters.
+
+    Args:
+        loss: the loss of the training pairs.
+        score_params: maps parameters to the tensors that pairs are scored from, see
+            :class:`~graphpoison.training.pair_scores.PairScores`; None where they are the same.
+    """
+
+    def __init__(
+        self, loss: PairLoss, score_params: Callable[[Params], Params] | None = None
+    ) -> None:
+        self.loss = loss
+        self.score_params = score_params
+        self.tensors = (loss.labels,)
+
+    def linearise(self, coordinates: Params) -> Linearisation:
+        if self.score_params is None:
+            return self.loss.linearise(*coordinates)
+        return _ScoreParamsPoint(self.loss, self.score_params, coordinates)
+
+
+class _ScoreParamsPoint(Linearisation):
+    r"""The field at coordinates c, with score parameters that are a function S of c.
+
+    With g the field of the score parameters and J the derivative of S, it is :math:`J^\top g`. Its
+    derivative in a direction :math:`\dot c` needs the derivative of g in the direction
+    :math:`J \dot c` alone:
+
+    .. math::
+        J^\top \, \nabla g \, (J \dot c) + \nabla_c \langle g, J \dot c \rangle
+    """
+
+    def __init__(
+        self, loss: PairLoss, function: Callable[[Params], Params], coordinates: Params
+    ) -> None:
+        self.function, self.leaves = function, as_leaves(coordinates)
+        with torch.enable_grad():
+            self.score_params = function(self.leaves)
+        self.point = loss.linearise(*map(torch.detach, self.score_params))
+
+    @property
+    def gradient(self) -> Params:
+        return torch.autograd.grad(
+            self.score_params, self.leaves, self.point.gradient, retain_graph=True
+        )
+
+    def vjp(self, cotangents: Params) -> tuple[Params, Cotangents]:
+        with torch.enable_grad():
+            _, change, *_ = torch.func.jvp(
+                lambda *leaves: self.function(leaves), self.leaves, cotangents
+            )
+        tangent = tuple(map(torch.detach, change))
+        gradient, derivative, on_tensors = self.point.gradient_and_vjp(tangent)
+        back = vjp((*self.score_params, *change), self.leaves, (*derivative, *gradient))
+        return back, on_tensors

@@ -1,0 +1,57 @@
+"""A training run: the updates of an optimiser along a field."""
+
+from dataclasses import dataclass
+
+import torch
+
+from .divergence import finite, training_diverged
+from .field import TrainingField
+from .iterates import Iterate
+from .optimizers import InnerOptimizer
+from .prepared import Params
+from .settings import Training
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """``count`` updates by ``inner`` along ``field``, the first from ``start``."""
+
+    field: TrainingField
+    inner: InnerOptimizer
+    start: Iterate
+    count: int
+
+    @classmethod
+    def of(cls, training: Training, field: TrainingField, params: Params) -> "Run":
+        """The run of ``training`` along ``field`` from ``params``."""
+        coordinates, inner = field.coordinates(params), training.inner
+        return cls(field, inner, (coordinates, inner.init(coordinates)), training.steps)
+
+    @torch.no_grad()
+    def step(self, before: Iterate) -> Iterate:
+        """The next iterate."""
+        coordinates, state = before
+        return self.inner.step(coordinates, self.gradient(before), state)
+
+    @torch.no_grad()
+    def gradient(self, before: Iterate) -> Params:
+        """The gradient that an update follows."""
+        coordinates, state = before
+        return self.field.at_step(int(state[0])).gradient(coordinates)
+
+    def train(self) -> Params:
+        """The parameters after all updates.
+
+        Raises:
+            FloatingPointError: training is not finite; names the step.
+        """
+        current = self.start
+        for _ in range(self.count):
+            current = self.step(current)
+        self.refuse_divergence(current)
+        return self.field.params(current[0])
+
+    def refuse_divergence(self, last: Iterate) -> None:
+        """Raise a FloatingPointError that names the step if ``last`` is not finite."""
+        if not finite(*last):
+            raise training_diverged(self.step, self.gradient, self.start, self.count)

@@ -1,0 +1,1 @@
+"""Node classifiers that defend themselves: mended graphs, and robust layers."""

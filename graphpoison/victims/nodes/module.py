@@ -1,0 +1,118 @@
+"""Any module as a victim, trained with early stopping on the validation nodes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from ..._checks import in_range, positive_int
+from ..._random import isolated_rng
+from ...graphs import NodeGraph
+from ...models.module import refuse_cached
+from ..base import FittedNodes, Victim
+from .sparse_input import SparseInput
+
+ModuleFactory = Callable[[int, int], nn.Module]
+"""``factory(num_features, num_classes)`` -> module with forward(x, edge_index, edge_weight)."""
+
+
+@dataclass(frozen=True)
+class ModuleVictim(Victim):
+    """A module trained as in Kipf and Welling (2017) and most of the attack literature.
+
+    Adam; the epoch with the best validation accuracy is kept (the earliest of equals), or the last
+    where no ``val_mask`` sets a node. A module with a method ``penalty()`` has what that returns,
+    asked for after each forward pass, added to its loss.
+
+    Args:
+        build: makes the module, given the numbers of features and classes. Edge weights, if the
+            graph has any, are its third argument, unless it says ``supports_edge_weight = False``
+            as PyG's models do.
+        name: what the table calls it.
+        epochs, lr, weight_decay: of training; the decay is on all parameters.
+        purify: what the defender does to the graph first, see :mod:`graphpoison.victims.defences.purify`.
+
+    Raises:
+        TypeError, ValueError: features, labels or masks are not what they should be.
+        FloatingPointError: training is not finite.
+    """
+
+    build: ModuleFactory
+    name: str
+    epochs: int = 200
+    lr: float = 0.01
+    weight_decay: float = 5e-4
+    purify: Callable[[NodeGraph], NodeGraph] | None = None
+
+    def __post_init__(self) -> None:
+        positive_int("epochs", self.epochs)
+        in_range("lr", self.lr, 0.0, float("inf"), open_low=True)
+        in_range("weight_decay", self.weight_decay, 0.0, float("inf"))
+
+    def fit(self, graph: NodeGraph, seed: int) -> "FittedModule":
+        graph = graph if self.purify is None else self.purify(graph)
+        x, device = graph.x, graph.x.device
+        with isolated_rng(seed, device):
+            module = self.build(graph.num_features, graph.num_classes)
+            module = module.to(device=device, dtype=x.dtype)
+            refuse_cached(module)
+            with SparseInput(x):
+                logits = self._train(module, graph)
+        if not bool(logits.isfinite().all()):
+            raise FloatingPointError(
+                f"training of {self.name!r} diverged: its logits are not finite; use a smaller lr."
+            )
+        return FittedModule(logits)
+
+    def _train(self, module: nn.Module, graph: NodeGraph) -> Tensor:
+        """The logits of the epoch that is kept."""
+        optimizer = torch.optim.Adam(
+            module.parameters(), lr=self.lr, weight_decay=self.weight_decay
+        )
+        edges, labels = _edge_inputs(module, graph), graph.y
+        labelled = graph.mask("train_mask").nonzero().squeeze(1)
+        validation = None
+        if graph.val_mask is not None:
+            validation = graph.mask("val_mask").nonzero().squeeze(1)
+        penalty = getattr(module, "penalty", None)
+        best = -1
+        kept: Tensor | None = None
+        for _ in range(self.epochs):
+            module.train()
+            optimizer.zero_grad()
+            logits = module(graph.x, *edges)
+            loss = cross_entropy(logits[labelled], labels[labelled])
+            (loss if penalty is None else loss + penalty()).backward()
+            optimizer.step()
+            module.eval()
+            with torch.no_grad():
+                logits = module(graph.x, *edges)
+            score = _hits(logits, labels, validation)
+            if validation is None or score > best:
+                best, kept = score, logits
+        assert kept is not None
+        return kept
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModule(FittedNodes):
+    """The logits [N, C] of a trained module."""
+
+    values: Tensor
+
+    def logits(self) -> Tensor:
+        return self.values
+
+
+def _hits(logits: Tensor, labels: Tensor, nodes: Tensor | None) -> int:
+    """How many of ``nodes`` have their largest logit at their label."""
+    return 0 if nodes is None else int((logits[nodes].argmax(dim=1) == labels[nodes]).sum())
+
+
+def _edge_inputs(module: nn.Module, graph: NodeGraph) -> tuple[Tensor, ...]:
+    weight = graph.edge_weight
+    if weight is None or getattr(module, "supports_edge_weight", True) is False:
+        return (graph.edge_index,)
+    return graph.edge_index, weight

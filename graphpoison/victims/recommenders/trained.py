@@ -1,0 +1,88 @@
+"""Recommenders of :mod:`graphpoison.models`, trained full-batch as surrogates are."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..._checks import choice
+from ..._random import generator
+from ...graphs import Interactions
+from ...models import Recommender
+from ...models.extra_users import with_extra_users
+from ...sparse import Pattern
+from ...tasks import Recommendation
+from ...training import INTERACTIONS, Params, PreparedPairs, Training
+from ...training.criteria import CRITERIA
+from ..base import VICTIM_STREAM, FittedRecommender, Victim
+
+PAIRS_AT_ONCE = 2**18
+
+
+@dataclass(frozen=True)
+class RecommenderVictim(Victim):
+    """A recommender trained full-batch on the training pairs.
+
+    Judge a recommender that was trained to rank (``loss="bpr"``) by its AUROC: its scores compare
+    the items of a user, and are no log-odds.
+
+    Args:
+        model: settings such as ``CF(dim=8)``.
+        name: what the table calls it.
+        training: optimiser, learning rate and number of steps.
+        start: None if each seed draws initial parameters of its own (thesis, section 3.10), or the
+            seed of an attack whose surrogate's initial parameters are taken (section 3.8).
+        loss: what training minimises, ``"log"`` or ``"bpr"``, see :class:`Recommendation`.
+        dtype: of the parameters.
+    """
+
+    model: Recommender
+    name: str
+    training: Training = INTERACTIONS
+    start: int | None = None
+    loss: Literal["log", "bpr"] = "log"
+    dtype: torch.dtype = torch.float32
+
+    def __post_init__(self) -> None:
+        choice("loss", self.loss, CRITERIA)
+
+    @property
+    def deterministic(self) -> bool:  # type: ignore[override]
+        return self.start is not None
+
+    def fit(self, graph: Interactions, seed: int) -> "TrainedRecommender":
+        model = self.model
+        if graph.fake_users is not None:
+            model = with_extra_users(model, graph.fake_users)
+        task = Recommendation(graph, model, dtype=self.dtype, loss=self.loss)
+        draw = generator(seed, VICTIM_STREAM) if self.start is None else generator(self.start)
+        params = task.train(self.training, task.state, task.init(draw))
+        prepared = task.prepare(task.state).detached(requires_grad=False)
+        return TrainedRecommender(model, params, prepared)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedRecommender(FittedRecommender):
+    """A recommender with its parameters, and the graph that it was trained on."""
+
+    model: Recommender
+    params: Params
+    prepared: PreparedPairs
+
+    def scores(self, users: Tensor) -> Tensor:
+        items = self.prepared.pattern.shape[1]
+        every = torch.arange(items, device=users.device)
+        batches = users.split(max(1, PAIRS_AT_ONCE // max(1, items)))
+        index = (torch.stack([b.repeat_interleave(items), every.repeat(len(b))]) for b in batches)
+        return torch.cat([self.pairs(pairs).view(-1, items) for pairs in index])
+
+    def pairs(self, index: Tensor) -> Tensor:
+        """Logits [K]; all users and items may occur, in any order."""
+        pattern = self.prepared.pattern
+        whole = Pattern.of(index, pattern.shape)
+        codes, place = whole.codes.unique(return_inverse=True)
+        rows = torch.div(codes, pattern.shape[1], rounding_mode="floor")
+        distinct = replace(whole, row=rows, col=codes - rows * pattern.shape[1])
+        with torch.no_grad():
+            return self.model.pair_scores(self.params, self.prepared, distinct)[place]
