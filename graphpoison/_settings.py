@@ -74,15 +74,18 @@ def differences(there: Any, here: Any, path: str = "") -> list[str]:
     return [] if there == here else [f"{path} is {_words(there)} there and {_words(here)} here"]
 
 
-def digest(*tensors: Tensor) -> str:
-    """Sixteen hexadecimal digits that tell tensors apart, wherever they lie."""
+def digest(*parts: Tensor | str, digits: int = 16) -> str:
+    """Hexadecimal digits that tell tensors and texts apart, on whatever device tensors are."""
     found = hashlib.sha256()
-    for tensor in tensors:
-        found.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-        dense = tensor.detach().cpu()
+    for part in parts:
+        if isinstance(part, str):
+            found.update(part.encode())
+            continue
+        found.update(f"{part.dtype} {tuple(part.shape)}".encode())
+        dense = part.detach().cpu()
         dense = dense if dense.layout == torch.strided else dense.to_dense()
         found.update(dense.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()[:16]
+    return found.hexdigest()[:digits]
 
 
 _ABSENT = object()
@@ -115,4 +118,4 @@ def _code(value: Any) -> str:
         known = {**around.globals, **around.nonlocals}
         plain = {name: known[name] for name in sorted(known) if isinstance(known[name], _PLAIN)}
         text += repr((plain, value.__defaults__ or (), value.__kwdefaults__ or {}))
-    return f"{value.__qualname__} ({hashlib.sha256(text.encode()).hexdigest()[:8]})"
+    return f"{value.__qualname__} ({digest(text, digits=8)})"

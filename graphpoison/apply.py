@@ -161,7 +161,7 @@ def _refuse_other_data(perturbation: "Perturbation", data: object) -> None:
 
 
 def _refuse_other_kind(perturbation: "Perturbation", nodes: bool, graph: object) -> None:
-    """Raise a TypeError unless the flips were made on a graph of that kind: of ``nodes``, or not."""
+    """Raise a TypeError unless the flips were made on a graph of that kind, of nodes or not."""
     of_nodes = perturbation.meta.get("edge_type") is None
     if nodes != of_nodes:
         kind, found = ("Data", "HeteroData") if of_nodes else ("HeteroData", "Data")

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
-from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 from torch import Tensor
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
     """Share of nodes whose largest logit [N, C] is that of their label [N]."""
+    from sklearn.metrics import accuracy_score  # scikit-learn takes long to import
+
     return float(accuracy_score(labels.cpu(), logits.argmax(dim=1).cpu()))
 
 
@@ -19,6 +19,8 @@ def link_metrics(scores: Tensor, labels: Tensor) -> dict[str, float]:
 
     AUROC is NaN where only one label occurs, all are where there are no scores.
     """
+    from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
+
     if not scores.numel():
         return dict.fromkeys(("log_loss", "accuracy", "auroc"), math.nan)
     truth = labels.cpu().numpy()
@@ -33,11 +35,12 @@ def link_metrics(scores: Tensor, labels: Tensor) -> dict[str, float]:
 
 def confidence_halfwidth(values: ArrayLike, level: float = 0.95) -> float:
     """Half the width of Student's t interval for the mean of ``values``; NaN for fewer than two."""
+    from scipy import stats
+
     sample = np.asarray(values, dtype=float)
     if sample.size < 2:
         return math.nan
-    quantile = stats.t.ppf(0.5 + level / 2, sample.size - 1)
-    return float(quantile * sample.std(ddof=1) / math.sqrt(sample.size))
+    return float(stats.t.ppf(0.5 + level / 2, sample.size - 1) * stats.sem(sample))
 
 
 HIGHER_IS_BETTER = {"accuracy": True, "auroc": True, "log_loss": False}

@@ -1,6 +1,5 @@
 """An attack's result: the flips in the order made, applicable to graphs, kept without pickle."""
 
-import hashlib
 import json
 import os
 import zlib
@@ -18,6 +17,7 @@ from torch_geometric.data import Data, HeteroData
 
 from ._checks import choice
 from ._io import atomic_write
+from ._settings import digest
 from .apply import poisoned, poisoned_data
 from .budget import Budget, part_of
 from .graphs import FakeUsers, Interactions, NodeGraph, PairState
@@ -208,13 +208,8 @@ def _arrays(content: bytes) -> dict[str, np.ndarray]:
 
 def fingerprint(state: PairState, *inputs: Tensor) -> str:
     """Sixteen hexadecimal digits that tell a clean graph, its candidates and ``inputs`` apart."""
-    digest = hashlib.sha256(
-        repr((state.shape, state.bipartite, state.implicit_candidates)).encode()
-    )
-    for tensor in (state.pattern.codes, state.clean, state.candidate, *inputs):
-        digest.update(repr(tuple(tensor.shape)).encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
+    kind = repr((state.shape, state.bipartite, state.implicit_candidates))
+    return digest(kind, state.pattern.codes, state.clean, state.candidate, *inputs)
 
 
 def _pairs(table: pd.DataFrame) -> Tensor:

@@ -84,8 +84,8 @@ def graph_digest(graph: Graph) -> str:
         parts |= {f"latent_{number}": part for number, part in enumerate(users.latent)}
     tensors = {name: value for name, value in parts.items() if isinstance(value, Tensor)}
     others = {name: value for name, value in parts.items() if not isinstance(value, Tensor)}
-    text = repr((sorted(tensors), sorted(others.items()))).encode()
-    return digest(torch.tensor(list(text)), *(tensors[name] for name in sorted(tensors)))
+    text = repr((sorted(tensors), sorted(others.items())))
+    return digest(text, *(tensors[name] for name in sorted(tensors)))
 
 
 def _version(package: str) -> str | None:

@@ -39,7 +39,7 @@ class PGDAttack(SurrogateAttack):
 
     The final extents are rounded by drawing ``samples`` graphs from them, beside the one of the
     largest extents, and keeping the one of largest attack loss. A sample beyond the budget is cut
-    and one short of it zeros_for_none up, larger extents first, as is one of which constraints forbid a
+    and one short of it filled up, larger extents first, as is one of which constraints forbid a
     part. Pairs of extent 0 are not flipped; budget that they leave over is spent from the poisoned
     graph in another run, if any pair raises the loss there. All flips of a run are of one step,
     those of larger extent first.

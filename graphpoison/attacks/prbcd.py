@@ -92,7 +92,7 @@ class PRBCD(_RandomisedBlock):
     and the surrogate is retrained to see how good the flips of an epoch are. The loss is the
     task's. A pair's extent counts from the graph at the beginning; all flips are of one step,
     those of larger extent first. A draw short of the budget, or of which constraints forbid a part,
-    is zeros_for_none up by pairs of the same block, larger extents first; those of extent 0 are not
+    is filled up by pairs of the same block, larger extents first; those of extent 0 are not
     flipped, and budget that they leave over is spent from the poisoned graph in another run.
 
     Args:

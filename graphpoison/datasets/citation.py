@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.io import read_npz, read_planetoid_data
@@ -121,6 +120,8 @@ def stratified_split(y: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     Raises:
         ValueError: some class has too few nodes to be in every part.
     """
+    from sklearn.model_selection import train_test_split  # takes long to import
+
     labels = y.numpy()
     validation_share, test_share = 0.1, 0.8
     train_share = 1 - validation_share - test_share

@@ -1,14 +1,19 @@
 """What holds a graph together: its components and its bridges."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order, connected_components
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 def components(edges: Tensor, num_nodes: int) -> Tensor:
     """The component 0, 1, ... of each node [N] of the graph with undirected ``edges`` [2, E]."""
+    from scipy.sparse.csgraph import connected_components  # scipy takes long to import
+
     _, label = connected_components(_matrix(edges.cpu().numpy(), num_nodes), directed=False)
     return torch.from_numpy(label).to(edges.device)
 
@@ -38,6 +43,8 @@ def bridges(edges: Tensor, num_nodes: int) -> Tensor:
 
 def _forest(pairs: np.ndarray, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
     """The parent of each node, and when the search came to it; all roots hang on one more node."""
+    from scipy.sparse.csgraph import breadth_first_order, connected_components
+
     _, label = connected_components(_matrix(pairs, num_nodes), directed=False)
     roots = np.unique(label, return_index=True)[1]
     joined = np.concatenate([pairs, np.stack([np.full_like(roots, num_nodes), roots])], axis=1)
@@ -49,6 +56,8 @@ def _forest(pairs: np.ndarray, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
     return parent, order
 
 
-def _matrix(pairs: np.ndarray, num_nodes: int) -> csr_array:
+def _matrix(pairs: np.ndarray, num_nodes: int) -> "csr_array":
+    from scipy.sparse import csr_array
+
     ones = np.ones(pairs.shape[1], dtype=np.int8)
     return csr_array((ones, (pairs[0], pairs[1])), shape=(num_nodes, num_nodes))

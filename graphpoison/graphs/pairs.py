@@ -26,7 +26,7 @@ class PairState:
         bipartite: whether sources and targets are different kinds of nodes.
         implicit_candidates: whether every pair that is *not* listed is a candidate of weight 0 too
             (``candidates="all"``, without a list of N^2 pairs).
-        candidate_mask: BoolTensor [rows, cols], where an open graph's candidates are; None for everywhere.
+        candidate_mask: BoolTensor [rows, cols], the implicit candidates; None for all pairs.
         features: binary node features that the attacker may flip too, as the pairs (node, feature)
             of a bipartite graph; None where they are left alone.
     """

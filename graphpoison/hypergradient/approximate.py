@@ -27,7 +27,7 @@ from .meta_gradient import MetaGradient
 
 @dataclass(frozen=True)
 class Approximate(Hypergradient):
-    r"""Sum the direct_gradient gradient of the attack loss over training (Meta-Approx, A-Meta).
+    r"""Sum the direct gradient of the attack loss over training (Meta-Approx, A-Meta).
 
     With :class:`~graphpoison.NodeClassification` this is A-Meta-Train, A-Meta-Self or A-Meta-Both
     by the task's objective, lambda being its ``mix``. With a recommender's log loss of M pairs the

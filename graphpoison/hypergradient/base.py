@@ -23,7 +23,7 @@ class Hypergradient(ABC):
     ) -> MetaGradient:
         """The meta-gradient at ``state``, through ``training`` from ``params``."""
 
-    def refuse(self, training: Training) -> None:
+    def refuse(self, training: Training) -> None:  # noqa: B027 (most refuse nothing)
         """Raise a ValueError if ``training`` cannot be differentiated in this way."""
 
     @final

@@ -1,7 +1,6 @@
 """What an evaluation found: tables, pictures for papers, and one page that explains itself."""
 
 from .latex import to_latex
-from .matplotlib_figures import plot_transfer
-from .results import Report
+from .results import Report, plot_transfer
 
 __all__ = ["Report", "plot_transfer", "to_latex"]

@@ -88,16 +88,8 @@ def plot_degrees(sides: Sequence[Side]) -> Figure:
     return figure
 
 
-def plot_transfer(frame: pd.DataFrame, path: str | os.PathLike[str] | None = None) -> Figure:
-    """Drops by surrogate and victim, as a heat map with 95% intervals.
-
-    Args:
-        frame: what :func:`graphpoison.transfer_matrix` returned; a row is added for its baseline.
-        path: write the picture there (PNG, SVG or PDF by the suffix).
-
-    Raises:
-        ValueError: it is another frame.
-    """
+def draw_transfer(frame: pd.DataFrame) -> Figure:
+    """See :func:`graphpoison.report.plot_transfer`."""
     grid, half = transfer_grid(frame)
     rows, columns = grid.shape
     attacks, victims = (
@@ -122,7 +114,7 @@ def plot_transfer(frame: pd.DataFrame, path: str | os.PathLike[str] | None = Non
         colour = "white" if value <= middle else "black"
         axes.text(column, row, text, ha="center", va="center", size=8, color=colour)
     figure.colorbar(image, label="drop")
-    return save(figure, path)
+    return figure
 
 
 def draw_neighbourhood(part: Neighbourhood) -> Figure:

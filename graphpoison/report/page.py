@@ -22,8 +22,8 @@ from ..perturbation import FEATURE, Perturbation
 from . import matplotlib_figures, plotly_figures
 from .changes import Change, Side, change, sides
 from .neighbourhood import neighbourhood
-from .summary import KEYS, excesses, means, measured, random_baseline, spreads, transfer
-from .words import NAMES, beyond_zero, fixed, headline, interval
+from .summary import KEYS, NAMES, excesses, means, measured, random_baseline, spreads, transfer
+from .words import beyond_zero, fixed, headline, interval
 
 if TYPE_CHECKING:
     from .results import Report

@@ -3,18 +3,19 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from .._checks import choice, positive_int
 from ..graphs import Graph
 from ..perturbation import Perturbation
-from . import latex, matplotlib_figures
+from . import latex
 from .changes import Change, change, sides
-from .neighbourhood import neighbourhood
 from .summary import means, measured, random_baseline, transfer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 File = str | os.PathLike[str]
 
@@ -47,11 +48,11 @@ class Report:
         return means(self.runs)
 
     def to_html(self, path: File) -> None:
-        """Write one page that holds everything and fetches nothing: the finding in words, plotly_figures,
-        who was hit, a drawing of the flips, the flips themselves, and what it all depends on.
+        """Write one page that holds everything and fetches nothing: the finding in words, charts,
+        the nodes hit most, a drawing of the flips, the flips themselves, and their provenance.
 
-        What is not known (flips, graph, provenance) is left out. The page is 5 MB, nearly all of
-        it plotly.js.
+        Parts that are not known (flips, graph, provenance) are left out. The page is 5 MB, nearly
+        all of it plotly.js.
 
         Raises:
             ValueError: no run has a value, or the flips name nodes that the graph lacks.
@@ -86,7 +87,7 @@ class Report:
 
     def plot(
         self, metric: str, split: str | Sequence[str] | None = None, path: File | None = None
-    ) -> Figure:
+    ) -> "Figure":
         """The metric against the number of perturbations, a line for each attack and victim.
 
         Shaded: the 95% t interval of the mean over seeds. As figures 4.1 to 4.8 of the thesis.
@@ -101,12 +102,12 @@ class Report:
         wanted = found if split is None else [split] if isinstance(split, str) else list(split)
         for name in wanted:
             choice("split", name, found)
-        baseline = random_baseline(self.perturbations)
-        return matplotlib_figures.save(
-            matplotlib_figures.plot_curves(self.runs, metric, wanted, baseline), path
-        )
+        from .matplotlib_figures import plot_curves, save  # matplotlib takes long to import
 
-    def plot_degrees(self, attack: str | None = None, path: File | None = None) -> Figure:
+        baseline = random_baseline(self.perturbations)
+        return save(plot_curves(self.runs, metric, wanted, baseline), path)
+
+    def plot_degrees(self, attack: str | None = None, path: File | None = None) -> "Figure":
         """How many nodes have which degree, before and after; a panel each for users and items.
 
         Args:
@@ -118,9 +119,9 @@ class Report:
         """
         if self.graph is None:
             raise ValueError("graph is not known to this report: give Report(..., graph=graph).")
-        return matplotlib_figures.save(
-            matplotlib_figures.plot_degrees(sides(self._change(attack))), path
-        )
+        from .matplotlib_figures import plot_degrees, save
+
+        return save(plot_degrees(sides(self._change(attack))), path)
 
     def draw_neighbourhood(
         self,
@@ -128,7 +129,7 @@ class Report:
         nodes: int = 40,
         seed: int = 0,
         path: File | None = None,
-    ) -> Figure:
+    ) -> "Figure":
         """The nodes hit most, ends of their flips, and some of their other edges. Flips of features
         count for their nodes.
 
@@ -144,17 +145,20 @@ class Report:
         Raises:
             ValueError: the report knows no such attack, or the attack made no flips.
         """
+        from .matplotlib_figures import draw_neighbourhood, save
+        from .neighbourhood import neighbourhood  # networkx takes long to import
+
         positive_int("nodes", nodes, minimum=2)
         part = neighbourhood(self._change(attack), nodes, seed)
         if not part.places:
             raise ValueError(f"attack={attack!r} made no flips: there is nothing to draw.")
-        return matplotlib_figures.save(matplotlib_figures.draw_neighbourhood(part), path)
+        return save(draw_neighbourhood(part), path)
 
     def plot_transfer(
         self, metric: str | None = None, split: str | None = None, path: File | None = None
-    ) -> Figure:
+    ) -> "Figure":
         """:meth:`transfer` as a heat map, see :func:`graphpoison.report.plot_transfer`."""
-        return matplotlib_figures.plot_transfer(self.transfer(metric, split), path)
+        return plot_transfer(self.transfer(metric, split), path)
 
     def _change(self, attack: str | None) -> Change:
         if not self.perturbations:
@@ -164,3 +168,18 @@ class Report:
         name = next(iter(self.perturbations)) if attack is None else attack
         choice("attack", name, self.perturbations)
         return change(self.perturbations[name], self.graph)
+
+
+def plot_transfer(frame: pd.DataFrame, path: File | None = None) -> "Figure":
+    """Drops by surrogate and victim, as a heat map with 95% intervals.
+
+    Args:
+        frame: the result of :func:`graphpoison.transfer_matrix`; a row is added for its baseline.
+        path: write the picture there (PNG, SVG or PDF by the suffix).
+
+    Raises:
+        ValueError: it is another frame.
+    """
+    from .matplotlib_figures import draw_transfer, save
+
+    return save(draw_transfer(frame), path)

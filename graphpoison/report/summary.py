@@ -10,7 +10,8 @@ from ..metrics import confidence_halfwidth, drop
 from ..perturbation import Perturbation
 
 KEYS = ["attack", "victim", "flips", "metric", "split"]
-LABELS = {"accuracy": "accuracy", "auroc": "AUROC", "log_loss": "log loss (nats)"}
+NAMES = {"accuracy": "accuracy", "auroc": "AUROC", "log_loss": "log loss"}
+LABELS = {**NAMES, "log_loss": "log loss (nats)"}
 RANDOM = "random"
 """What a transfer calls the columns, and the row, of its baseline."""
 FIRST = [("auroc", "unseen"), ("accuracy", "test"), ("auroc", "train")]

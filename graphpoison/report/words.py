@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from .._text import counted
-from .summary import excesses, means
+from .summary import NAMES, excesses, means
 
 FEW = 5  # seeds; with fewer an interval that includes 0 says little
-NAMES = {"accuracy": "accuracy", "auroc": "AUROC", "log_loss": "log loss"}
 
 
 @dataclass(frozen=True)

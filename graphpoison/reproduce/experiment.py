@@ -1,6 +1,5 @@
 """What one experiment consists of: settings alone, nothing is computed here."""
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from typing import Any, Literal, Self
 
 from torch_geometric.data import Data, HeteroData
 
+from .._settings import digest
 from ..attacks import Attack, MetaAttack, NewUsers, RandomAttack, SimilarUsers
 from ..budget import part_of
 from ..datasets import load
@@ -245,4 +245,4 @@ def percents(data: Data, shares: Sequence[float]) -> dict[int, float]:
 
 def digits(settings: object) -> str:
     """Eight hexadecimal digits of what ``settings`` print as."""
-    return hashlib.sha256(repr(settings).encode()).hexdigest()[:8]
+    return digest(repr(settings), digits=8)

@@ -13,9 +13,9 @@ from sklearn.manifold import TSNE
 
 from .._io import atomic_write
 from .._random import derive_seed, generator
+from ..report.summary import NAMES
 from ..tasks import Recommendation
 from .experiment import DataSet, Trained
-from .tables import NAMES
 
 Panel = dict[str, str]
 """The keys of a frame of figures that all lines of a panel share."""

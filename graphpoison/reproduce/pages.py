@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from .._io import atomic_write
+from ..report.summary import NAMES
 from .settings import Table
-from .tables import NAMES, markdown, markdown_table, ratios
+from .tables import markdown, markdown_table, ratios
 from .thesis import TABLES
 
 SIDES = ["source", "meta-attack", "baseline", "ratio"]

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from ..metrics import confidence_halfwidth, drop
+from ..report.summary import NAMES
 from .published import KEYS
 from .settings import Table
 from .thesis import TABLES
 
 COLUMNS = [*KEYS, "ours", "ci95", "thesis", "difference", "seeds"]
 SHOWN = ["ours", "ci95", "thesis"]
-NAMES = {"accuracy": "accuracy", "auroc": "AUROC", "log_loss": "log loss"}
 
 
 def compare(table: Table, runs: Sequence[pd.DataFrame], perturbed: bool = False) -> pd.DataFrame:

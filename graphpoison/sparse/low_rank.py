@@ -72,9 +72,9 @@ class PairTape(FactorSum):
     """Left and right factors whose sum of products is the gradient w.r.t. *every* matrix entry.
 
     For ``Y = A H`` with cotangent ``G`` the gradient w.r.t. the dense ``A`` is ``G H^T``, also
-    where ``A`` has no entry. :func:`~graphpoison.sparse.products.spmm` records ``(G, H)`` whenever a
+    where ``A`` has no entry. :func:`~graphpoison.sparse.spmm` records ``(G, H)`` whenever a
     backward pass that builds no further graph goes through it towards the weights (the outer,
-    meta-level pass); ``thin`` holds terms that are known to be sparse.
+    meta-level pass); ``sparse_terms`` holds terms with one sparse factor.
     """
 
     def __init__(self) -> None:

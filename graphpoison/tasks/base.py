@@ -84,7 +84,7 @@ class Task(ABC, Generic[P]):
 
     @abstractmethod
     def pair_gradient(self, prepared: P, cotangents: Params) -> Tensor | FactoredGradient:
-        """The gradient w.r.t. all candidate weights, from ``cotangents`` of ``prepared.tensors``."""
+        """The gradient w.r.t. all candidate weights, from cotangents of ``prepared.tensors``."""
 
     def feature_gradient(self, prepared: P, cotangents: Params) -> FactoredGradient | None:
         """The same w.r.t. all entries of binary features, where they are candidates."""

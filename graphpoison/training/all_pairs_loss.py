@@ -2,8 +2,8 @@ r"""The log loss of dot products over *every* user-item pair, to second order, i
 
 Pairs that are not listed have label 0. With U users and I items, scores S = A B^T and
 :math:`G = (\sigma(S) - W) / (U I)`, gradients and their derivatives are those of
-:mod:`~graphpoison.training.sparse_pair_loss`, with dense tiles of G where that has sparse ones. The cotangent
-of the label of *any* pair, :math:`-\dot s / (U I)`, has low rank in each step:
+:mod:`~graphpoison.training.sparse_pair_loss`, with dense tiles of G in the place of sparse blocks.
+The cotangent of the label of *any* pair, :math:`-\dot s / (U I)`, has low rank in each step:
 
 .. math:: -(\dot A B^\top + A \dot B^\top) / (U I)
 

@@ -32,7 +32,7 @@ def stack_tangent(value: Tensor, tangent: Tensor | None) -> Tensor:
 
 
 def split_tangent(columns: Tensor, dual: bool) -> tuple[Tensor, Tensor | None]:
-    """``[value | tangent]`` taken split_tangent."""
+    """``[value | tangent]`` split in two."""
     if not dual:
         return columns, None
     half = columns.size(-1) // 2

@@ -64,7 +64,7 @@ class MLPPairLoss(PairLoss):
         return MLPPairPoint(self, score_params)
 
     def loss(self, labels: Tensor, *score_params: Tensor) -> Tensor:
-        """The mean log loss, differentiable once in labels and score_params."""
+        """The mean log loss, differentiable once in ``labels`` and ``score_params``."""
         result: Tensor = _Loss.apply(self, labels, *score_params)
         return result
 
@@ -76,7 +76,7 @@ class MLPPairLoss(PairLoss):
 
 
 class MLPPairPoint(Linearisation):
-    """The field at ``score_params``, see :class:`PairScores`; cotangents are valid until the next pass."""
+    """The field at ``score_params``; cotangents are valid until the next pass."""
 
     def __init__(self, loss: MLPPairLoss, score_params: Params) -> None:
         self.loss, self.score_params = loss, score_params
@@ -106,7 +106,7 @@ def _derivatives(parts: list[GradAndTangent]) -> Params:
 
 
 class _Pass:
-    """All pairs once, forwards and backwards, at given score_params and, if any, a direction."""
+    """All pairs once, forwards and backwards, at one point and, if any, along a direction."""
 
     def __init__(self, loss: MLPPairLoss, score_params: Params, direction: Params | None) -> None:
         self.loss, workspace = loss, loss.workspace
@@ -131,7 +131,7 @@ class _Pass:
         return found
 
     def parts(self) -> list[GradAndTangent]:
-        """Of the score_params, in their order; the cotangent of the labels goes to the first buffer."""
+        """Gradients of the score parameters; the labels' cotangent goes to the first buffer."""
         dots, weights = self._dot_products(), self.loss.buffers[2:]
         for part in self.loss.parts:
             chunks = part.chunks

@@ -22,7 +22,7 @@ from .prepared import Params
 
 @dataclass(frozen=True)
 class PairScores:
-    """Which terms there are; the score_params are ``([L, R,] [A, B, W_1, b_1, ..., w, b])``.
+    """Which terms there are; the score parameters are ``([L, R,] [A, B, W_1, b_1, ..., w, b])``.
 
     Args:
         dot: whether there is a dot product of ``L`` [U, D] and ``R`` [I, D].

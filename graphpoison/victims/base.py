@@ -9,8 +9,6 @@ from torch import Tensor
 VICTIM_STREAM = 2**31
 """Keeps a victim's initialisation apart from a surrogate's of the same seed."""
 
-BATCH = 2**18  # entries of a batch of scores
-
 
 class Victim(ABC):
     """A model and how it is trained.

@@ -7,8 +7,8 @@ from torch_geometric.nn import APPNP
 
 
 class PropagatedMLP(nn.Module):
-    """64 hidden units, dropout 0.5, 10 steps of personalised PageRank with teleport probability 0.1;
-    without the paper's dropout of edges."""
+    """64 hidden units, dropout 0.5, 10 steps of personalised PageRank with teleport probability
+    0.1; without the paper's dropout of edges."""
 
     def __init__(self, num_features: int, num_classes: int) -> None:
         super().__init__()

@@ -32,7 +32,9 @@ class ModuleVictim(Victim):
             as PyG's models do.
         name: what the table calls it.
         epochs, lr, weight_decay: of training; the decay is on all parameters.
-        purify: what the defender does to the graph first, see :mod:`graphpoison.victims.defences.purify`.
+        purify: what the defender does to the graph first: a function of a
+            :class:`~graphpoison.NodeGraph` that returns another, such as
+            :func:`~graphpoison.victims.defences.jaccard.drop_dissimilar`.
 
     Raises:
         TypeError, ValueError: features, labels or masks are not what they should be.

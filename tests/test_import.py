@@ -1,0 +1,20 @@
+"""``import graphpoison`` costs little beyond torch and PyG: other packages are imported when used."""
+
+import json
+import subprocess
+import sys
+
+LATE = {"matplotlib", "networkx", "plotly", "rich", "scipy", "sklearn", "typer", "yaml"}
+
+
+def test_the_import_loads_no_package_that_only_some_functions_need() -> None:
+    code = (
+        "import json, sys, torch, torch_geometric.nn, torch_geometric.transforms\n"
+        "before = set(sys.modules)\n"
+        "import graphpoison\n"
+        "print(json.dumps(sorted({name.partition('.')[0] for name in set(sys.modules) - before})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert "graphpoison" in loaded
+    assert not loaded & LATE
