@@ -19,15 +19,15 @@ import torch
 import graphpoison as gp
 from graphpoison._random import generator
 
-DESCENT = {"steps": 100, "lr": 0.1, "momentum": 0.9}
-ADAM = {"steps": 40, "lr": 0.02, "optimizer": "adam"}
+DESCENT = gp.Training(steps=100, lr=0.1, momentum=0.9)
+ADAM = gp.Training(steps=40, lr=0.02, optimizer="adam")
 
 
-def cora() -> tuple[gp.Task, dict]:
+def cora() -> tuple[gp.Task, gp.Training]:
     return gp.NodeClassification(gp.datasets.load("cora", seed=15)), DESCENT
 
 
-def movielens(model: gp.Recommender) -> tuple[gp.Task, dict]:
+def movielens(model: gp.Recommender) -> tuple[gp.Task, gp.Training]:
     data = gp.datasets.load("movielens-100k", seed=1, test_fraction=0.0)
     return gp.Recommendation(data, model), ADAM
 
@@ -37,7 +37,7 @@ CASES = {
     "MovieLens-100K, CF, T = 40": lambda: movielens(gp.CF(32)),
     "MovieLens-100K, GMF with layers, T = 40": lambda: movielens(gp.GMF(8, (16, 8))),
 }
-SIDES = {"exact": gp.Unrolled, "approximate": gp.Approximate}
+SIDES = {"exact": gp.Unrolled(), "approximate": gp.Approximate()}
 
 
 def main() -> None:
@@ -69,13 +69,13 @@ def in_process(case: str, side: str, args: argparse.Namespace) -> dict:
 
 def measure(case: str, side: str, repeat: int) -> dict[str, object]:
     task, training = CASES[case]()
-    gradient = SIDES[side](**training)
-    task = gradient.bind(task, 0)
+    hypergradient = SIDES[side]
+    task = task.with_pseudo_labels(training, 0)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds = []
     for number in range(repeat + 1):
         started = time.perf_counter()
-        gradient.at(task, task.state, task.init(generator(number))).topk(1)
+        hypergradient.at(task, training, task.state, task.init(generator(number))).topk(1)
         seconds.append(time.perf_counter() - started)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {"seconds": seconds[1:], "megabytes": (after - before) / 1024}

@@ -25,7 +25,7 @@ from graphpoison._random import generator
 Once = Callable[[], Callable[[], Tensor]]
 """One meta-gradient and the search for its best flip; returns how to get it at some pairs."""
 
-GCN = {"steps": 100, "lr": 0.1, "momentum": 0.9}
+GCN = gp.Training(steps=100, lr=0.1, momentum=0.9)
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,15 @@ class Case:
 
 def node_task(surrogate: str, device: torch.device) -> gp.Task:
     data = gp.datasets.load("cora", seed=15).to(device)
-    return gp.Unrolled(**GCN).bind(gp.NodeClassification(data, surrogate), 0)
+    return gp.NodeClassification(data, surrogate).with_pseudo_labels(GCN, 0)
 
 
 def node_attack(task: gp.Task) -> Once:
-    gradient, start = gp.Unrolled(**GCN), task.init(generator(0))
+    hypergradient, start = gp.Unrolled(), task.init(generator(0))
     probe = probe_pairs(task.state.shape[0], task.state.weight.device)
 
     def once() -> Callable[[], Tensor]:
-        found = gradient.at(task, task.state, start)
+        found = hypergradient.at(task, GCN, task.state, start)
         found.topk(1, constraints=[gp.NoSingletons()])
         return lambda: found.gradient.at(probe)
 
@@ -85,7 +85,9 @@ def dense_node_attack(surrogate: str, device: torch.device) -> Once:
             task.unlabelled,
             task.pseudo_labels,
             start,
-            **GCN,
+            GCN.steps,
+            GCN.lr,
+            GCN.momentum,
         )
         baselines.best_dense_flip(adjacency, gradient)
         return lambda: gradient[source, target] + gradient[target, source]
@@ -111,10 +113,11 @@ def link_task(model: str, device: torch.device) -> tuple[gp.Task, float]:
 
 
 def link_attack(task: gp.Task, lr: float, steps: int = 50) -> Once:
-    gradient, start = gp.Unrolled(steps, lr), task.init(generator(0))
+    hypergradient, training = gp.Unrolled(), gp.Training(steps, lr)
+    start = task.init(generator(0))
 
     def once() -> Callable[[], Tensor]:
-        found = gradient.at(task, task.state, start)
+        found = hypergradient.at(task, training, task.state, start)
         found.topk(100, allow_removals=False)
         return lambda: found.values
 
@@ -152,8 +155,7 @@ def random_citation(
         edge_index=to_undirected(remove_self_loops(ends)[0]),
         train_mask=labelled,
     )
-    task = gp.NodeClassification(data.to(device))
-    return gp.Unrolled(**GCN).bind(task, 0)
+    return gp.NodeClassification(data.to(device)).with_pseudo_labels(GCN, 0)
 
 
 def random_interactions(

@@ -8,8 +8,8 @@ import pandas as pd
 import torch
 
 from graphpoison._random import generator
-from graphpoison.graph import Pattern, sddmm, spmm
-from graphpoison.graph.kernels import BACKENDS, check_backend
+from graphpoison.sparse import Pattern, sddmm, spmm
+from graphpoison.sparse.kernels import BACKENDS, check_backend
 
 SHAPES = [(2_485, 2_485, 12_600), (943, 1_682, 160_000), (8_138, 1_503, 3_100_000)]
 COLUMNS = (7, 16, 32, 64)

@@ -34,7 +34,7 @@ def main() -> None:
     before = peak_bytes(device)
     task = random_interactions(8_138, 1_503, 1_660_000, 1_500_000, device)
     attack = gp.MetaAttack(
-        gp.Unrolled(args.steps, args.lr), args.flips_per_step, allow_removals=False
+        gp.Training(args.steps, args.lr), args.flips_per_step, allow_removals=False
     )
     start = time.perf_counter()
     found = attack(task, args.flips, progress=True, checkpoint=args.out / "netflix.ckpt")

@@ -42,11 +42,16 @@ nitpick_ignore_regex = [
     ("py:.*", r"(collections\.abc|matplotlib|numpy|os|pandas|pathlib|torch|torch_geometric)\..*"),
     ("py:.*", r"(np|pd|nn|torch)\..*"),
     # Names that annotations and docstrings use for them.
-    ("py:class", r"(Data|DataFrame|Figure|Hashable|HeteroData|Module|Path|PathLike|Tensor)"),
-    # Of our own, what only the inside of the package meets.
     (
         "py:class",
-        r"graphpoison\.(graph\.(factored\.Addend|reduce|sparse_product)|perturbation\.Graph)\b.*",
+        r"(AllPairsLoss|Data|DataFrame|Figure|Hashable|HeteroData|Module|Path|PathLike|Tensor)",
+    ),
+    # Type variables, and private classes of the package.
+    (
+        "py:class",
+        r"graphpoison\.(sparse\.(factored\.ResidualTerm|low_rank|sparse_product)"
+        r"|perturbation\.Graph|training\.optimizers\.InnerOptimizer"
+        r"|models\.base\.Structure|training\.prepared\.Structure|tasks\.base\.P)\b.*",
     ),
 ]
 

@@ -25,11 +25,11 @@ def main() -> None:
         f"{int(data.train_mask.sum())}/{int(data.val_mask.sum())}/{int(data.test_mask.sum())}"
     )
     task = gp.NodeClassification(data, surrogate(args), args.objective)
-    gradient = gp.Unrolled(args.steps, args.lr, args.momentum)
+    training = gp.Training(args.steps, args.lr, args.momentum)
     constraints = () if args.allow_singletons else (gp.NoSingletons(),)
     attacks = {
         f"meta-{args.objective}": gp.MetaAttack(
-            gradient, args.flips_per_step, constraints, redraw=args.redraw
+            training, args.flips_per_step, constraints, redraw=args.redraw
         ),
         "random": gp.RandomAttack(constraints),
     }

@@ -19,7 +19,7 @@ def main() -> None:
     # From here on: the eight lines for a graph of one's own.
     kind = ("person", "joined", "club")
     task = gp.Recommendation(data, surrogate=gp.CF(dim=8), edge_type=kind)
-    training = gp.Unrolled(steps=30, lr=0.05, optimizer="adam")
+    training = gp.Training(steps=30, lr=0.05, optimizer="adam")
     meta = gp.MetaAttack(training, flips_per_step=10, allow_removals=False)
     found = {"meta": meta(task, args.flips), "random": gp.RandomAttack()(task, args.flips)}
     poisoned = found["meta"].apply(data)

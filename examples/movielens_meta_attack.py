@@ -33,7 +33,7 @@ def main() -> None:
         f"{edges.neg_edge_index.size(1):,} training negatives"
     )
     model = {"cf": gp.CF, "gmf": gp.GMF}[args.model](dim=args.dim)
-    training = gp.Unrolled(args.steps, args.lr, args.momentum, args.optimizer)
+    training = gp.Training(args.steps, args.lr, args.momentum, args.optimizer)
     task = gp.Recommendation(data, model, args.objective)
     attacks = {
         "meta-attack": gp.MetaAttack(

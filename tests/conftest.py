@@ -4,9 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+import reference
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data, HeteroData
+from torch_geometric.nn import GCNConv
+
+import graphpoison as gp
 
 torch.set_num_threads(1)
 
@@ -71,6 +75,34 @@ class Scores(nn.Module):
 
     def scores(self, pairs: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
         return (self.users(pairs[0]) * self.items(pairs[1])).sum(dim=1)
+
+
+class OwnGCN(nn.Module):
+    """A two-layer GCN with tanh, as a module of somebody's own, for :func:`citation_graph`."""
+
+    def __init__(self, hidden: int = 4) -> None:
+        super().__init__()
+        self.first, self.second = GCNConv(24, hidden), GCNConv(hidden, 3)
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
+        hidden = self.first(x, edge_index, edge_weight).tanh()
+        return self.second(hidden, edge_index, edge_weight)
+
+
+def assert_flips(
+    found: gp.Perturbation, expected: list[reference.Flip], kinds: list[str] | None = None
+) -> None:
+    """The flips of ``found`` are those of the reference, with scores and attack losses.
+
+    ``kinds`` says of each whether it is of an ``"edge"`` or of a ``"feature"``; edges by default.
+    """
+    table = found.flips
+    assert [*zip(table["source"], table["target"], table["added"], strict=True)] == [
+        flip[:3] for flip in expected
+    ]
+    assert table["kind"].tolist() == (kinds or ["edge"] * len(expected))
+    assert table["score"].tolist() == pytest.approx([flip[3] for flip in expected], rel=1e-6)
+    assert table["attack_loss"].tolist() == pytest.approx([flip[4] for flip in expected])
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ import pandas as pd
 from conftest import citation_graph, interaction_graph
 
 import graphpoison as gp
-from graphpoison.attacks import saving
+from graphpoison.attacks import checkpoint
 from graphpoison.reproduce import DataSet, RecommenderExperiment, Trained, run
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["pytest", "torch_geometric", "graphpoison"])
 
-SHORT = gp.Unrolled(steps=4, lr=0.1, momentum=0.5)
+SHORT = gp.Training(steps=4, lr=0.1, momentum=0.5)
 SINGLETONS = [gp.NoSingletons()]
 Job = Callable[[Path], pd.DataFrame]
 
@@ -41,7 +41,7 @@ def attacking(attack: Any, task: Callable[[], gp.Task], budget: int) -> Job:
 def evaluating(folder: Path) -> pd.DataFrame:
     data = interaction_graph()
     random = gp.RandomAttack()(link_task(), 6)
-    training = gp.Unrolled(steps=5, lr=0.1, optimizer="adam")
+    training = gp.Training(steps=5, lr=0.1, optimizer="adam")
     victims = [gp.RecommenderVictim(gp.CF(dim=dim), f"cf {dim}", training) for dim in (2, 3)]
     file = folder / "runs.csv"
     return gp.evaluate(data, random, victims, range(2), [0, 3, 6], checkpoint=file).runs
@@ -63,7 +63,7 @@ def transferring(folder: Path) -> pd.DataFrame:
 
 
 def reproducing(folder: Path) -> pd.DataFrame:
-    model = Trained(gp.CF(4, scale=0.5), gp.Unrolled(steps=8, lr=0.1, optimizer="adam"))
+    model = Trained(gp.CF(4, scale=0.5), gp.Training(steps=8, lr=0.1, optimizer="adam"))
     sizes = (("num_users", 25), ("num_items", 30), ("num_interactions", 150))
     case = RecommenderExperiment(
         name="small",
@@ -142,11 +142,11 @@ def _files(folder: Path) -> set[tuple[Path, int]]:
 
 
 def _session(name: str, folder: Path, stop: int | None) -> None:
-    saving.SAVE_EVERY_SECONDS = 0.0
+    checkpoint.SAVE_EVERY_SECONDS = 0.0
     if stop is not None:
         done: list[int] = []
-        for owner in (gp.Unrolled, gp.ModuleVictim):
-            _stop_at(owner, "train", stop, done, folder)
+        _stop_at(gp.Task, "train", stop, done, folder)
+        _stop_at(gp.ModuleVictim, "fit", stop, done, folder)
         if name not in OTHERS:
             for attack in ATTACKS:
                 _stop_at(attack, "propose", stop, done, folder)

@@ -3,13 +3,13 @@
 import pytest
 import reference
 import torch
-from conftest import citation_graph, interaction_graph
+from conftest import assert_flips, citation_graph, interaction_graph
 from torch import Tensor
 from torch_geometric.utils import to_dense_adj
 
 import graphpoison as gp
 from graphpoison._random import generator
-from graphpoison.graph import FactorSum, PairTape, reduce
+from graphpoison.sparse import FactorSum, PairTape, low_rank
 
 OPTIMISERS = [
     {"steps": 6, "lr": 0.2},
@@ -53,8 +53,12 @@ def test_a_meta_flip_by_flip(
         approximate=iterates,
         **settings,
     )
-    gradient = gp.Approximate(**settings, iterates=iterates)
-    assert_flips(gp.MetaAttack(gradient, constraints=[gp.NoSingletons()])(task, 8), expected)
+    attack = gp.MetaAttack(
+        gp.Training(**settings),
+        constraints=[gp.NoSingletons()],
+        hypergradient=gp.Approximate(iterates=iterates),
+    )
+    assert_flips(attack(task, 8), expected)
 
 
 @SETTINGS
@@ -80,17 +84,13 @@ def test_algorithm_3_flip_by_flip(model: str, iterates: str, settings: dict[str,
         approximate=iterates,
         **settings,
     )
-    gradient = gp.Approximate(**settings, iterates=iterates)
-    assert_flips(gp.MetaAttack(gradient, 2, allow_removals=False)(task, 8), expected)
-
-
-def assert_flips(found: gp.Perturbation, expected: list[reference.Flip]) -> None:
-    table = found.flips
-    assert [*zip(table["source"], table["target"], table["added"], strict=True)] == [
-        flip[:3] for flip in expected
-    ]
-    assert table["score"].tolist() == pytest.approx([flip[3] for flip in expected], rel=1e-6)
-    assert table["attack_loss"].tolist() == pytest.approx([flip[4] for flip in expected])
+    attack = gp.MetaAttack(
+        gp.Training(**settings),
+        2,
+        allow_removals=False,
+        hypergradient=gp.Approximate(iterates=iterates),
+    )
+    assert_flips(attack(task, 8), expected)
 
 
 @ITERATES
@@ -98,7 +98,7 @@ def assert_flips(found: gp.Perturbation, expected: list[reference.Flip]) -> None
 def test_all_pairs_of_a_recommender(model: str, iterates: str) -> None:
     surrogate = {"cf": gp.CF(dim=3, scale=0.5), "gmf": gp.GMF(dim=3, scale=0.5)}[model]
     task = gp.Recommendation(interaction_graph(), surrogate, candidates="all", dtype=torch.float64)
-    assert task.state.open
+    assert task.state.implicit_candidates
     rows, cols = task.state.shape
     codes = torch.arange(rows * cols)
     _, expected = reference.recommendation_meta_gradient(
@@ -110,7 +110,7 @@ def test_all_pairs_of_a_recommender(model: str, iterates: str) -> None:
         steps=6,
         lr=30.0,
     )
-    found = gp.Approximate(steps=6, lr=30.0, iterates=iterates)(task)
+    found = gp.Approximate(iterates=iterates)(task, gp.Training(steps=6, lr=30.0))
     torch.testing.assert_close(found.values, expected, rtol=1e-9, atol=1e-14)
 
 
@@ -118,7 +118,7 @@ def test_the_explicit_gradient_of_a_label_is_the_score() -> None:
     task = gp.Recommendation(interaction_graph(), gp.CF(dim=3), dtype=torch.float64)
     users, items = task.init(generator(0))
     source, target = task.state.index
-    found = gp.Approximate(steps=1, lr=0.1)(task).values
+    found = gp.Approximate()(task, gp.Training(steps=1, lr=0.1)).values
     torch.testing.assert_close(found, -(users[source] * items[target]).sum(dim=1) / 38)
 
 
@@ -128,7 +128,7 @@ def test_memory_does_not_grow_with_steps(
     kind: str, candidates: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a step leaves behind: nothing but the sum, in all-pairs problems in few columns."""
-    monkeypatch.setattr(reduce, "RECORDED_COLUMNS", 8)
+    monkeypatch.setattr(low_rank, "RECORDED_COLUMNS", 8)
     widths: list[int] = []
     record = FactorSum.record
 
@@ -144,7 +144,7 @@ def test_memory_does_not_grow_with_steps(
     else:
         block = "all" if candidates == "all" else "sampled"
         task = gp.Recommendation(interaction_graph(), gp.CF(dim=3), candidates=block)
-    gp.Approximate(steps=60, lr=0.1)(task)
+    gp.Approximate()(task, gp.Training(steps=60, lr=0.1))
     assert (len(widths) == 0) == (candidates == "listed")
     assert max(widths, default=0) <= 2 * 14 + 16
 
@@ -154,14 +154,15 @@ def test_factors_of_many_steps_sum_to_the_same(
     surrogate: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = gp.NodeClassification(citation_graph(), surrogate, "both")
-    gradient = gp.Approximate(steps=40, lr=0.1, momentum=0.5)
-    whole = gradient(task).values
-    monkeypatch.setattr(reduce, "RECORDED_COLUMNS", 0)
-    torch.testing.assert_close(gradient(task).values, whole, rtol=1e-10, atol=1e-13)
+    training = gp.Training(steps=40, lr=0.1, momentum=0.5)
+    whole = gp.Approximate()(task, training).values
+    monkeypatch.setattr(low_rank, "RECORDED_COLUMNS", 0)
+    found = gp.Approximate()(task, training).values
+    torch.testing.assert_close(found, whole, rtol=1e-10, atol=1e-13)
 
 
 def test_factors_keep_the_columns_that_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reduce, "RECORDED_COLUMNS", 6)
+    monkeypatch.setattr(low_rank, "RECORDED_COLUMNS", 6)
     draw = torch.Generator().manual_seed(0)
     left, right = (torch.randn(9, 2, generator=draw, dtype=torch.float64) for _ in range(2))
     tape = PairTape()
@@ -170,7 +171,7 @@ def test_factors_keep_the_columns_that_count(monkeypatch: pytest.MonkeyPatch) ->
     assert sum(term.size(1) for term, _ in tape) <= 6
     total = sum(term @ other.t() for term, other in tape)
     torch.testing.assert_close(total, 28 * left @ right.t())
-    diverged, _ = reduce.low_rank([(left, right), (left * torch.nan, right)])
+    diverged, _ = low_rank.low_rank([(left, right), (left * torch.nan, right)])
     assert bool(torch.isnan(diverged).any())
 
 
@@ -178,17 +179,17 @@ def test_factors_keep_the_columns_that_count(monkeypatch: pytest.MonkeyPatch) ->
 def test_nothing_to_sum_is_an_error(objective: str) -> None:
     task = gp.Recommendation(interaction_graph(), gp.CF(dim=3), objective)
     with pytest.raises(ValueError, match=r"through training alone.*objective='train' or Unrolled"):
-        gp.Approximate(steps=3)(task)
+        gp.Approximate()(task, gp.Training(steps=3))
 
 
 def test_bad_settings_and_divergence_are_named() -> None:
     with pytest.raises(ValueError, match="Did you mean 'before'"):
         gp.Approximate(iterates="befor")
     with pytest.raises(ValueError, match="momentum belongs to"):
-        gp.Approximate(optimizer="adam", momentum=0.9)
+        gp.Training(optimizer="adam", momentum=0.9)
     for task in (
         gp.NodeClassification(citation_graph(), objective="train"),
         gp.Recommendation(interaction_graph(), gp.CF(dim=3), candidates="all"),
     ):
         with pytest.raises(FloatingPointError, match="smaller lr"):
-            gp.Approximate(steps=90, lr=1e9, momentum=0.99)(task)
+            gp.Approximate()(task, gp.Training(steps=90, lr=1e9, momentum=0.99))

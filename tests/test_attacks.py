@@ -13,11 +13,11 @@ from torch_geometric.data import Data, HeteroData
 from torch_geometric.transforms import ToUndirected
 
 import graphpoison as gp
-from graphpoison.attacks.base import Attack, Proposal
+from graphpoison.attacks.base import Proposal
 from graphpoison.budget import part_of
-from graphpoison.graph import PairState
+from graphpoison.graphs import PairState
 
-SHORT = gp.Unrolled(steps=4, lr=0.1, momentum=0.5)
+SHORT = gp.Training(steps=4, lr=0.1, momentum=0.5)
 KIND = ("user", "rates", "item")
 
 
@@ -35,7 +35,7 @@ ATTACKS = [
     gp.MetaAttack(SHORT, flips_per_step=3, constraints=[gp.NoSingletons()], redraw=True),
     gp.RandomAttack(),
     gp.RandomAttack(constraints=[gp.NoSingletons()], allow_removals=True),
-    gp.MetaAttack(gp.Approximate(steps=4, lr=0.1, momentum=0.5), flips_per_step=2),
+    gp.MetaAttack(SHORT, flips_per_step=2, hypergradient=gp.Approximate()),
     gp.DegreeAttack(),
     gp.DegreeAttack([gp.NoSingletons()], "lowest", allow_removals=True),
     gp.PGDAttack(SHORT, steps=6, samples=3, block_size=40, constraints=[gp.NoSingletons()]),
@@ -49,7 +49,7 @@ TASKS = [node_task, link_task]
 
 @pytest.mark.parametrize("make", TASKS)
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_same_seed_same_flips_other_seed_other_flips(attack: Attack, make: type) -> None:
+def test_same_seed_same_flips_other_seed_other_flips(attack: gp.Attack, make: type) -> None:
     first, again, other = (attack(make(), 5, seed=seed) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first.flips, again.flips)
     assert not first.flips.equals(other.flips)
@@ -101,7 +101,7 @@ def edges_of(data: Data | HeteroData) -> torch.Tensor:
 
 @pytest.mark.parametrize("make", TASKS)
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_budget_of_zero_changes_nothing(attack: Attack, make: type) -> None:
+def test_a_budget_of_zero_changes_nothing(attack: gp.Attack, make: type) -> None:
     assert len(attack(make(), 0)) == 0
 
 
@@ -228,7 +228,7 @@ def test_an_interrupted_attack_keeps_its_flips(
     pd.testing.assert_frame_equal(attack(node_task(), 5, checkpoint=file).flips, whole.flips)
 
 
-class Cheat(Attack):
+class Cheat(gp.Attack):
     """Flips one pair over and over, and removes last edges."""
 
     constraints = (gp.NoSingletons(),)
@@ -256,17 +256,17 @@ def test_a_user_without_interactions_gives_no_nan() -> None:
     data["user"].num_nodes = 9
     fresh = torch.tensor([[7, 7, 8], [0, 1, 2]])
     data[KIND].neg_edge_index = torch.cat([data[KIND].neg_edge_index, fresh], dim=1)
-    for gradient in (SHORT, gp.Unrolled(steps=4, lr=0.05, optimizer="adam")):
-        values = gradient(gp.Recommendation(data, gp.CF(dim=2))).values
+    for training in (SHORT, gp.Training(steps=4, lr=0.05, optimizer="adam")):
+        values = gp.Unrolled()(gp.Recommendation(data, gp.CF(dim=2)), training).values
         assert bool(torch.isfinite(values).all())
     lonely = citation_graph()
     lonely.edge_index = lonely.edge_index[:, (lonely.edge_index != 3).all(dim=0)]
-    assert bool(torch.isfinite(SHORT(gp.NodeClassification(lonely)).values).all())
+    assert bool(torch.isfinite(gp.Unrolled()(gp.NodeClassification(lonely), SHORT).values).all())
 
 
 def test_diverging_training_is_an_error_not_an_answer() -> None:
     with pytest.raises(FloatingPointError, match="smaller lr"):
-        gp.Unrolled(steps=60, lr=1e6, momentum=0.99)(link_task())
+        gp.Unrolled()(link_task(), gp.Training(steps=60, lr=1e6, momentum=0.99))
 
 
 @pytest.mark.parametrize(
@@ -274,10 +274,10 @@ def test_diverging_training_is_an_error_not_an_answer() -> None:
     [
         (lambda: gp.MetaAttack(SHORT, flips_per_step=0), "flips_per_step must be at least 1"),
         (lambda: gp.MetaAttack(SHORT, allow_removals=False, allow_additions=False), "both off"),
-        (lambda: gp.Unrolled(steps=0), "steps must be at least 1, found 0"),
-        (lambda: gp.Unrolled(lr=-1.0), "lr must lie in"),
-        (lambda: gp.Unrolled(optimizer="sdg"), "Did you mean 'sgd'"),
-        (lambda: gp.Unrolled(optimizer="adam", momentum=0.9), "momentum belongs to"),
+        (lambda: gp.Training(steps=0), "steps must be at least 1, found 0"),
+        (lambda: gp.Training(lr=-1.0), "lr must lie in"),
+        (lambda: gp.Training(optimizer="sdg"), "Did you mean 'sgd'"),
+        (lambda: gp.Training(optimizer="adam", momentum=0.9), "momentum belongs to"),
         (lambda: gp.Budget(-1), "flips must be at least 0"),
         (lambda: gp.Budget(), "either flips or a share"),
         (lambda: gp.CF(dim=0), "dim must be at least 1"),
@@ -295,10 +295,12 @@ def test_bad_settings_are_named(make: object, message: str) -> None:
 
 
 def test_bad_types_are_named() -> None:
-    with pytest.raises(TypeError, match="gradient must be a Hypergradient"):
+    with pytest.raises(TypeError, match="training must be a Training"):
         gp.MetaAttack(5)
+    with pytest.raises(TypeError, match="hypergradient must be a Hypergradient"):
+        gp.MetaAttack(SHORT, hypergradient=SHORT)
     with pytest.raises(TypeError, match="steps must be an integer"):
-        gp.Unrolled(steps=1.5)
+        gp.Training(steps=1.5)
     with pytest.raises(TypeError, match=r"Budget.fraction\(0.05\)"):
         gp.MetaAttack(SHORT)(node_task(), 0.05)
     with pytest.raises(TypeError, match="constraints must be a list"):
@@ -447,7 +449,7 @@ class OnlyNodeZero(gp.Constraint):
 
 @pytest.mark.parametrize("attack", [gp.RandomAttack, gp.MetaAttack])
 def test_constraints_on_additions_hold_for_unlisted_pairs(attack: type) -> None:
-    options = {"gradient": SHORT} if attack is gp.MetaAttack else {}
+    options = {"training": SHORT} if attack is gp.MetaAttack else {}
     for seed in range(5):
         chosen = attack(constraints=[OnlyNodeZero()], allow_removals=False, **options)
         result = chosen(node_task(), 3, seed=seed)

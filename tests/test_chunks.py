@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphpoison._random import generator
-from graphpoison.graph import Pattern
-from graphpoison.graph.chunks import UNITS, WIDEST, chunked
 from graphpoison.models import NeuMF
-from graphpoison.models.tower_loss import Towers
+from graphpoison.sparse import Pattern
+from graphpoison.sparse.chunks import UNITS, WIDEST, chunked
+from graphpoison.training.mlp_pair_loss import MLPPairLoss
 
 
 def random_pattern(rows: int, cols: int, count: int, seed: int) -> Pattern:
@@ -72,11 +72,11 @@ def test_field_and_derivative_in_one_pass_are_those_of_two(activation: str) -> N
     model = NeuMF(3, (4, 3), scale=1.0, activation=activation)
     pattern = random_pattern(7, 9, 30, 0)
     labels = torch.rand(30, generator=generator(1), dtype=torch.float64)
-    sides, direction = (
-        model.sides(model.init((7, 9), generator(seed), torch.float64)) for seed in (0, 1)
+    score_params, direction = (
+        model.score_params(model.init((7, 9), generator(seed), torch.float64)) for seed in (0, 1)
     )
-    point = Towers(pattern, labels, model.scoring).point(*sides)
-    gradient, back = point.gradient, [part.clone() for part in point.reverse(direction)[0]]
-    both = point.both(direction)
+    point = MLPPairLoss(pattern, labels, model.scoring).linearise(*score_params)
+    gradient, back = point.gradient, [part.clone() for part in point.vjp(direction)[0]]
+    both = point.gradient_and_vjp(direction)
     for found, expected in zip((*both[0], *both[1]), (*gradient, *back), strict=True):
         torch.testing.assert_close(found, expected)

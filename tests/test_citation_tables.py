@@ -20,7 +20,7 @@ from graphpoison.reproduce.citation_tables import (
 )
 from graphpoison.reproduce.experiment import DataSet
 from graphpoison.reproduce.outcome import reproduce
-from graphpoison.victims.standard import gcn
+from graphpoison.victims.nodes.gcn import gcn
 
 GRAPH = DataSet("synthetic-citation", (("num_nodes", 90), ("num_classes", 3), ("num_words", 40)))
 
@@ -41,7 +41,7 @@ SMALL = Small(
     budgets=(0.0, 5.0, 10.0),
     flips_per_step=4,
     attacks=tuple(METHODS),
-    training=gp.Unrolled(steps=4, lr=0.1, momentum=0.9),
+    training=gp.Training(steps=4, lr=0.1, momentum=0.9),
     constraints=(gp.NoSingletons(),),
     starts=2,
 )

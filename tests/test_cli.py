@@ -148,7 +148,7 @@ def test_the_command_line_gives_what_the_library_gives(shop: str) -> None:
     done("attack", shop, "--surrogate", "gmf", "--flips-per-step", "2", "--budget", "5", *SMALL)
     frame = gp.datasets.read_interactions(shop, "customer", "article")
     task = gp.Recommendation(gp.datasets.from_interactions(frame), "gmf")
-    attack = gp.meta_attack(gp.Unrolled(3, 0.05, optimizer="adam"), flips_per_step=2)
+    attack = gp.meta_attack(gp.Training(3, 0.05, optimizer="adam"), flips_per_step=2)
     found = gp.Perturbation.load("flips.npz")
     pd.testing.assert_frame_equal(found.flips, attack(task, 5).flips)
 
@@ -174,7 +174,7 @@ def test_finished_flips_are_not_lost(shop: str) -> None:
 INTERRUPTED = """
 import importlib, signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # in case the tests run in the background
-for name in ("graphpoison.attacks.base", "graphpoison.attacks.saving"):
+for name in ("graphpoison.attacks.base", "graphpoison.attacks.checkpoint"):
     try:
         importlib.import_module(name).SAVE_EVERY_SECONDS = 0.0
     except ImportError:
@@ -300,19 +300,19 @@ def test_an_evaluation_goes_on(graph: str, monkeypatch: pytest.MonkeyPatch) -> N
     done("attack", graph, "--attack", "random", "--budget", "3", *SMALL)
     options = ["evaluate", graph, "flips.npz", "--seeds", "3", "--victims", "sgc", "--json"]
     whole = done(*options)
-    train, trained = gp.ModuleVictim.train, []
+    fit, trained = gp.ModuleVictim.fit, []
 
     def interrupted(*arguments: object) -> object:
         if len(trained) == 3:
             raise KeyboardInterrupt
         trained.append(arguments)
-        return train(*arguments)
+        return fit(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(gp.ModuleVictim, "train", interrupted)
+        patch.setattr(gp.ModuleVictim, "fit", interrupted)
         assert "with --resume" in refused(130, *options)
     assert "--resume" in refused(2, *options)
-    monkeypatch.setattr(gp.ModuleVictim, "train", lambda *rest: trained.append(0) or train(*rest))
+    monkeypatch.setattr(gp.ModuleVictim, "fit", lambda *rest: trained.append(0) or fit(*rest))
     assert done(*options, "--resume") == whole
     assert len(trained) < 3 + 6
 
@@ -374,9 +374,9 @@ def test_random_flips_that_fail_are_failed_work(
 
 def test_reverse_edges_are_not_counted_again() -> None:
     data = interaction_graph()
-    assert sizes(data) == "7 users, 9 items, 20 training interactions"
+    assert sizes(gp.read_graph(data)) == "7 users, 9 items, 20 training interactions"
     data["item", "rated_by", "user"].edge_index = data["user", "rates", "item"].edge_index.flip(0)
-    assert sizes(data) == "7 users, 9 items, 20 training interactions"
+    assert sizes(gp.read_graph(data)) == "7 users, 9 items, 20 training interactions"
 
 
 def test_options_of_other_attacks_are_named(shop: str) -> None:

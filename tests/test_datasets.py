@@ -15,7 +15,6 @@ from torch_geometric.data import Data, HeteroData
 from torch_geometric.utils import contains_self_loops, is_undirected
 
 import graphpoison as gp
-from graphpoison._random import generator
 from graphpoison.datasets.locate import find_raw, movielens_100k
 from graphpoison.victims import node_victim
 
@@ -220,7 +219,7 @@ def test_synthetic_citation_is_as_hard_as_cora() -> None:
         data = gp.datasets.load("synthetic-citation", seed=seed)
         assert 2300 <= data.num_nodes <= 2700
         assert_citation(data)
-        logits = node_victim("gcn").train(data, seed=0)
+        logits = node_victim("gcn").fit(gp.read_graph(data), seed=0).logits()
         correct = logits.argmax(dim=1)[data.test_mask] == data.y[data.test_mask]
         assert 0.80 <= correct.float().mean() <= 0.88
 
@@ -235,11 +234,10 @@ def test_synthetic_interactions_have_long_tails_that_can_be_learned() -> None:
     assert int(torch.bincount(both[0], minlength=900).min()) >= 20
     popularity = torch.bincount(both[1], minlength=1600).sort(descending=True).values
     assert popularity[:160].sum() > 0.3 * 100_000
-    task = gp.Recommendation(data, gp.CF(dim=8))
-    training = gp.Unrolled(steps=50, lr=0.05, optimizer="adam")
-    users, items = training.train(task, task.state, task.init(generator(0)))
+    training = gp.Training(steps=50, lr=0.05, optimizer="adam")
+    victim = gp.RecommenderVictim(gp.CF(dim=8), "cf", training)
     pairs = torch.cat([store.unseen_edge_index, store.unseen_neg_edge_index], dim=1)
-    scores = (users[pairs[0]] * items[pairs[1]]).sum(dim=1)
+    scores = victim.fit(gp.read_graph(data), seed=0).pairs(pairs)
     labels = np.repeat([1, 0], [20_000, 20_000])
     assert 0.85 < roc_auc_score(labels, scores) < 0.95
 

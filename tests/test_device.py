@@ -14,9 +14,9 @@ import graphpoison as gp
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 SETTINGS = [
-    gp.Unrolled(steps=8, lr=0.1, momentum=0.9),
-    gp.Unrolled(steps=8, lr=0.05, optimizer="adam"),
-    gp.Unrolled(steps=8, lr=0.5, clip=0.01),
+    gp.Training(steps=8, lr=0.1, momentum=0.9),
+    gp.Training(steps=8, lr=0.05, optimizer="adam"),
+    gp.Training(steps=8, lr=0.5, clip=0.01),
 ]
 RECOMMENDERS = [
     gp.CF(4),
@@ -29,25 +29,27 @@ RECOMMENDERS = [
 
 
 @needs_cuda
-@pytest.mark.parametrize("gradient", SETTINGS)
+@pytest.mark.parametrize("training", SETTINGS)
 @pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn"])
-def test_node_classification_gives_the_same_on_cuda(surrogate: str, gradient: gp.Unrolled) -> None:
+def test_node_classification_gives_the_same_on_cuda(surrogate: str, training: gp.Training) -> None:
     data = citation_graph(num_nodes=40)
     here = gp.NodeClassification(data, surrogate)
     there = gp.NodeClassification(data.clone().to("cuda"), surrogate)
-    found = gradient(there).values
+    found = gp.Unrolled()(there, training).values
     assert found.is_cuda
-    torch.testing.assert_close(found.cpu(), gradient(here).values, rtol=1e-7, atol=1e-12)
-    attack = gp.MetaAttack(gradient, constraints=[gp.NoSingletons()])
+    torch.testing.assert_close(
+        found.cpu(), gp.Unrolled()(here, training).values, rtol=1e-7, atol=1e-12
+    )
+    attack = gp.MetaAttack(training, constraints=[gp.NoSingletons()])
     assert torch.equal(attack(here, 8).pairs, attack(there, 8).pairs)
 
 
 @needs_cuda
-@pytest.mark.parametrize("gradient", SETTINGS)
+@pytest.mark.parametrize("training", SETTINGS)
 @pytest.mark.parametrize("loss", ["log", "bpr"])
 @pytest.mark.parametrize("surrogate", RECOMMENDERS)
 def test_recommendation_gives_the_same_on_cuda(
-    surrogate: gp.Recommender, loss: str, gradient: gp.Unrolled
+    surrogate: gp.Recommender, loss: str, training: gp.Training
 ) -> None:
     data = interaction_graph(20, 30, positives=150, negatives=150)
     here, there = (
@@ -55,9 +57,12 @@ def test_recommendation_gives_the_same_on_cuda(
         for graph in (data, data.clone().to("cuda"))
     )
     torch.testing.assert_close(
-        gradient(there).values.cpu(), gradient(here).values, rtol=1e-7, atol=1e-12
+        gp.Unrolled()(there, training).values.cpu(),
+        gp.Unrolled()(here, training).values,
+        rtol=1e-7,
+        atol=1e-12,
     )
-    attack = gp.MetaAttack(gradient, flips_per_step=3)
+    attack = gp.MetaAttack(training, flips_per_step=3)
     assert torch.equal(attack(here, 9).pairs, attack(there, 9).pairs)
 
 
@@ -106,7 +111,7 @@ class Waiting(TorchDispatchMode):
         return result
 
 
-@pytest.mark.parametrize("gradient", SETTINGS)
+@pytest.mark.parametrize("training", SETTINGS)
 @pytest.mark.parametrize(
     "surrogate",
     [
@@ -120,7 +125,7 @@ class Waiting(TorchDispatchMode):
     ],
 )
 def test_no_step_of_training_waits_for_the_device(
-    surrogate: str | gp.Recommender, gradient: gp.Unrolled
+    surrogate: str | gp.Recommender, training: gp.Training
 ) -> None:
     """Seen on a CPU: the operations that a GPU would have to be waited for do not grow with T."""
     task: gp.Task = (
@@ -131,7 +136,7 @@ def test_no_step_of_training_waits_for_the_device(
 
     def waits(steps: int) -> int:
         with Waiting() as mode:
-            dataclasses.replace(gradient, steps=steps)(task)
+            gp.Unrolled()(task, dataclasses.replace(training, steps=steps))
         return mode.count
 
     waits(1)  # patterns remember what they derive

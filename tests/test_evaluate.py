@@ -1,5 +1,6 @@
 """Victims, reports and metrics."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -8,21 +9,22 @@ import pytest
 import torch
 from conftest import citation_graph, interaction_graph
 from scipy import stats
-from sklearn.metrics import log_loss, roc_auc_score
-from torch import nn
+from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
+from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import GCNConv, SAGEConv
 
 import graphpoison as gp
 from graphpoison._random import generator
-from graphpoison.graph.bipartite import read_interactions
 from graphpoison.metrics import confidence_halfwidth, drop, link_metrics
 from graphpoison.models.extra_users import ExtraUsers
 from graphpoison.report import Report
 from graphpoison.victims import node_victim
+from graphpoison.victims.base import VICTIM_STREAM
 
+Pair = tuple[int, int]
 KIND = ("user", "rates", "item")
-QUICK = gp.RecommenderVictim(gp.CF(dim=2), "cf", gp.Unrolled(steps=5, lr=0.1, optimizer="adam"))
+QUICK = gp.RecommenderVictim(gp.CF(dim=2), "cf", gp.Training(steps=5, lr=0.1, optimizer="adam"))
 
 
 def random_flips(data: HeteroData, count: int = 8, seed: int = 0) -> gp.Perturbation:
@@ -65,7 +67,7 @@ def test_victims_keep_the_epoch_of_best_validation_accuracy() -> None:
             return logits * (1 + self.steps) + self.shift
 
     victim = gp.ModuleVictim(lambda features, classes: Fixed(), "fixed", epochs=6)
-    assert torch.equal(victim.train(data, seed=0).argmax(dim=1), data.y)
+    assert torch.equal(victim.fit(gp.read_graph(data), seed=0).logits().argmax(dim=1), data.y)
 
 
 def test_a_module_factory_is_a_victim_and_cached_ones_are_refused() -> None:
@@ -88,45 +90,113 @@ def test_a_module_factory_is_a_victim_and_cached_ones_are_refused() -> None:
         node_victim("gnc")
 
 
-def test_perturbed_pairs_are_left_out_unless_asked_for() -> None:
+class ErringVictim(gp.Victim):
+    """A victim that knows the label of every pair of the graph it is fitted to, but for one pair.
+
+    A pair is in a metric exactly if the accuracy of the victim that errs there is below 1.
+    """
+
+    def __init__(self, pair: Pair) -> None:
+        self.name = str(pair)
+        self.pair = pair
+
+    def fit(self, graph: gp.Interactions, seed: int) -> "ScoreTable":
+        known = torch.cat([graph.edge_index, graph.unseen], dim=1)
+        table = -torch.ones(graph.num_users, graph.num_items)
+        table[known[0], known[1]] = 1.0
+        table[self.pair] *= -1.0
+        return ScoreTable(table)
+
+
+class ScoreTable:
+    """The scores of all pairs, as a fitted recommender without a base class."""
+
+    def __init__(self, table: Tensor) -> None:
+        self.table = table
+
+    def scores(self, users: Tensor) -> Tensor:
+        return self.table[users]
+
+    def pairs(self, index: Tensor) -> Tensor:
+        return self.table[index[0], index[1]]
+
+
+def pair_set(*indices: Tensor) -> set[Pair]:
+    return {(user, item) for index in indices for user, item in index.t().tolist()}
+
+
+def pairs_in_metric(runs: pd.DataFrame, split: str, column: str) -> set[str]:
+    """The names of victims with an accuracy below 1."""
+    rows = runs.query(f"metric == 'accuracy' and split == '{split}'")
+    return set(rows.loc[rows[column] < 1, "victim"])
+
+
+@pytest.mark.parametrize(
+    ("candidates", "include"), [("sampled", False), ("sampled", True), ("all", False)]
+)
+def test_perturbed_pairs_are_left_out_unless_asked_for(candidates: str, include: bool) -> None:
     data = interaction_graph()
-    attack = random_flips(data)
-    state = gp.Recommendation(data).state
-    for include, count in ((False, 30), (True, 38)):
-        report = gp.evaluate(data, attack, [QUICK], seeds=[0], include_perturbed=include)
-        accuracy = report.runs.query("metric == 'accuracy' and split == 'train'")["poisoned"].item()
-        assert accuracy * count == pytest.approx(round(accuracy * count))
-        positives = int(state.weight.sum()) + (8 if include else 0)
-        assert accuracy in {n / count for n in range(count + 1)}
-        assert 0 < positives < 38
+    graph = gp.read_graph(data)
+    task = gp.Recommendation(data, gp.CF(dim=2), candidates=candidates)
+    attack = gp.RandomAttack(allow_removals=True)(task, 12)
+    assert attack.flips["added"].nunique() == 2
+    train = pair_set(graph.edge_index, graph.negatives)
+    unseen = pair_set(graph.unseen, graph.unseen_negatives)
+    flipped = pair_set(attack.pairs)
+    assert flipped & train
+    assert bool(flipped & unseen) == (candidates == "all")
+    victims = [ErringVictim(pair) for pair in itertools.product(range(7), range(9))]
+    runs = gp.evaluate(data, attack, victims, [0], include_perturbed=include).runs
+    left_out = set() if include else flipped
+    for column in ("clean", "poisoned"):
+        for split, pairs in (("train", train), ("unseen", unseen)):
+            expected = {str(pair) for pair in pairs - left_out}
+            assert pairs_in_metric(runs, split, column) == expected
+    assert runs.query("victim == '(0, 0)'")["split"].value_counts().to_dict() == {
+        "train": 3,
+        "unseen": 3,
+    }
+
+
+def metrics_by_hand(
+    victim: gp.RecommenderVictim, data: HeteroData, pairs: Tensor, labels: Tensor, seed: int
+) -> dict[str, float]:
+    """The metrics of ``pairs`` [2, K] of a victim of CF that is trained on ``data``."""
+    task = gp.Recommendation(data, victim.model)
+    start = task.init(generator(seed, VICTIM_STREAM))
+    users, items = task.train(victim.training, task.state, start)
+    scores = (users[pairs[0]] * items[pairs[1]]).sum(dim=1)
+    return {
+        "log_loss": log_loss(labels, scores.sigmoid().double()),
+        "accuracy": accuracy_score(labels, scores > 0),
+        "auroc": roc_auc_score(labels, scores),
+    }
 
 
 def test_recommender_metrics_are_those_of_a_victim_trained_by_hand() -> None:
-    from graphpoison.evaluate import _VICTIM_STREAM
-    from graphpoison.graph import Pattern
-
     data = interaction_graph()
-    attack = random_flips(data)
-    report = gp.evaluate(data, attack, [QUICK], seeds=[3])
-    poisoned = attack.apply(data)
-    task = gp.Recommendation(poisoned, QUICK.model)
-    start = task.init(generator(3, _VICTIM_STREAM))
-    users, items = QUICK.training.train(task, task.state, start)
-    found = read_interactions(data)
-    pairs = torch.cat([found.unseen, found.unseen_negative], dim=1)
-    labels = np.repeat([1, 0], [found.unseen.size(1), found.unseen_negative.size(1)])
-    scores = (users[pairs[0]] * items[pairs[1]]).sum(dim=1)
-    rows = report.runs[report.runs["split"] == "unseen"].set_index("metric")["poisoned"]
-    assert rows["auroc"] == pytest.approx(roc_auc_score(labels, scores))
-    assert rows["log_loss"] == pytest.approx(log_loss(labels, scores.sigmoid().double()), rel=1e-5)
-    assert isinstance(task.state.pattern, Pattern)
+    graph, attack = gp.read_graph(data), random_flips(data)
+    runs = gp.evaluate(data, attack, [QUICK], seeds=[3]).runs
+    unseen = torch.cat([graph.unseen, graph.unseen_negatives], dim=1)
+    unseen_labels = torch.arange(unseen.size(1)) < graph.unseen.size(1)
+    flipped = pair_set(attack.pairs)
+    kept = torch.tensor(sorted(pair_set(graph.edge_index, graph.negatives) - flipped)).t()
+    positive = pair_set(graph.edge_index)
+    kept_labels = torch.tensor([tuple(pair) in positive for pair in kept.t().tolist()])
+    for column, trained_on in (("clean", data), ("poisoned", attack.apply(data))):
+        for split, pairs, labels in (
+            ("unseen", unseen, unseen_labels),
+            ("train", kept, kept_labels),
+        ):
+            found = runs[runs["split"] == split].set_index("metric")[column]
+            expected = metrics_by_hand(QUICK, trained_on, pairs, labels, 3)
+            assert found.to_dict() == pytest.approx(expected, rel=1e-5)
+    assert not np.allclose(runs["clean"], runs["poisoned"])
 
 
 @pytest.mark.parametrize("joining", [False, True])
 def test_a_victim_trained_to_rank_is_one_trained_by_hand(joining: bool) -> None:
     """Its loss is that of the couples of the training pairs, fake users' among them."""
-    from graphpoison.evaluate import _VICTIM_STREAM
-
     data = interaction_graph()
     attack = gp.RandomAttack(allow_removals=True)
     task = gp.Recommendation(data, gp.CF(dim=2), loss="bpr")
@@ -135,10 +205,10 @@ def test_a_victim_trained_to_rank_is_one_trained_by_hand(joining: bool) -> None:
     report = gp.evaluate(data, found, [QUICK, ranking], seeds=[3])
     model = ExtraUsers(ranking.model, 2) if joining else ranking.model
     poisoned = gp.Recommendation(found.apply(data), model, loss="bpr")
-    start = poisoned.init(generator(3, _VICTIM_STREAM))
-    users, items = ranking.training.train(poisoned, poisoned.state, start)
-    pairs = read_interactions(data)
-    positive, negative = pairs.unseen, pairs.unseen_negative
+    start = poisoned.init(generator(3, VICTIM_STREAM))
+    users, items = poisoned.train(ranking.training, poisoned.state, start)
+    pairs = gp.read_graph(data)
+    positive, negative = pairs.unseen, pairs.unseen_negatives
     labels = np.repeat([1, 0], [positive.size(1), negative.size(1)])
     both = torch.cat([positive, negative], dim=1)
     scores = (users[both[0]] * items[both[1]]).sum(dim=1)
@@ -155,13 +225,13 @@ def test_a_victim_trained_to_rank_is_one_trained_by_hand(joining: bool) -> None:
 def test_the_surrogate_of_a_ranking_task_ranks_as_a_victim() -> None:
     data = interaction_graph()
     task = gp.Recommendation(data, gp.CF(dim=2), loss="bpr")
-    attack = gp.MetaAttack(gp.Unrolled(steps=5, lr=1.0))
+    attack = gp.MetaAttack(gp.Training(steps=5, lr=1.0))
     found = attack(task, 4, seed=7)
     victim = gp.surrogate_victim(task, attack, seed=7)
     assert victim.loss == "bpr"
     runs = gp.evaluate(data, found, [victim], [0], budgets=[2], include_perturbed=True).runs
     state = task.state.flip(found.prefix(2).pairs)
-    users, items = attack.gradient.train(task, state, task.init(generator(7)))
+    users, items = task.train(attack.training, state, task.init(generator(7)))
     expected = link_metrics((users[state.index[0]] * items[state.index[1]]).sum(1), state.weight)
     rows = runs[runs["split"] == "train"].set_index("metric")["poisoned"]
     assert rows.to_dict() == pytest.approx(expected, rel=1e-5)
@@ -255,3 +325,160 @@ def test_a_number_of_seeds_is_no_list_of_them() -> None:
     flips = gp.RandomAttack()(gp.NodeClassification(data), 3)
     with pytest.raises(TypeError, match=r"such as range\(2\)"):
         gp.evaluate(data, flips, seeds=2)
+
+
+# Victims of one's own
+
+
+class VotingVictim(gp.Victim):
+    """A node victim of one's own: labelled neighbours vote for their class, and the seed draws a
+    bias."""
+
+    name = "votes"
+
+    def __init__(self) -> None:
+        self.fitted: list[tuple[gp.NodeGraph, int]] = []
+
+    def fit(self, graph: gp.NodeGraph, seed: int) -> "VotedNodes":
+        self.fitted.append((graph, seed))
+        known = nn.functional.one_hot(graph.y, graph.num_classes).to(graph.x)
+        votes = known * graph.train_mask.unsqueeze(1)
+        sums = torch.zeros_like(votes).index_add_(
+            0, graph.edge_index[1], votes[graph.edge_index[0]]
+        )
+        return VotedNodes(sums + 0.1 * torch.rand(graph.num_classes, generator=generator(seed)))
+
+
+class VotedNodes:
+    """The logits of a node victim, without a base class."""
+
+    def __init__(self, values: Tensor) -> None:
+        self.values = values
+
+    def logits(self) -> Tensor:
+        return self.values
+
+
+class PopularityVictim(gp.Victim):
+    """A recommender victim of one's own: a user likes the items that many users have."""
+
+    name = "popularity"
+
+    def __init__(self) -> None:
+        self.fitted: list[tuple[gp.Interactions, int]] = []
+
+    def fit(self, graph: gp.Interactions, seed: int) -> ScoreTable:
+        self.fitted.append((graph, seed))
+        popular = torch.bincount(graph.edge_index[1], minlength=graph.num_items).double()
+        draw = torch.Generator().manual_seed(seed)
+        noise = torch.rand(graph.num_users, graph.num_items, generator=draw)
+        return ScoreTable(popular - 2.5 + noise)
+
+
+def test_a_node_victim_of_ones_own() -> None:
+    data = citation_graph(num_nodes=30)
+    attack = gp.RandomAttack()(gp.NodeClassification(data), 10)
+    victim = VotingVictim()
+    report = gp.evaluate(data, attack, [victim, "sgc"], seeds=[0, 1], budgets=[0, 10])
+    assert set(report.runs["victim"]) == {"votes", "sgc"}
+    assert [seed for _, seed in victim.fitted] == [0, 0, 1, 1]  # clean, and poisoned by 10 flips
+    poisoned = gp.read_graph(attack.apply(data))
+    expected = [gp.read_graph(data), poisoned] * 2
+    for (found, _), graph in zip(victim.fitted, expected, strict=True):
+        assert torch.equal(found.edge_index, graph.edge_index)
+    runs = report.runs.query("victim == 'votes' and flips == 10")
+    for seed, row in zip([0, 1], runs.to_dict("records"), strict=True):
+        for column, graph in (("clean", gp.read_graph(data)), ("poisoned", poisoned)):
+            logits = VotingVictim().fit(graph, seed).logits()
+            right = logits.argmax(dim=1)[data.test_mask] == data.y[data.test_mask]
+            assert row[column] == pytest.approx(right.double().mean().item())
+
+
+def test_a_recommender_victim_of_ones_own() -> None:
+    data = interaction_graph()
+    attack, victim = random_flips(data), PopularityVictim()
+    runs = gp.evaluate(data, attack, [victim, QUICK], seeds=[0, 1], budgets=[8]).runs
+    assert set(runs["victim"]) == {"popularity", "cf"}
+    assert [seed for _, seed in victim.fitted] == [0, 0, 1, 1]
+    poisoned = gp.read_graph(attack.apply(data))
+    graph = gp.read_graph(data)
+    unseen = torch.cat([graph.unseen, graph.unseen_negatives], dim=1)
+    labels = (torch.arange(unseen.size(1)) < graph.unseen.size(1)).float()
+    for seed in (0, 1):
+        rows = runs.query(f"victim == 'popularity' and split == 'unseen' and seed == {seed}")
+        for column, fitted_to in (("clean", graph), ("poisoned", poisoned)):
+            scores = PopularityVictim().fit(fitted_to, seed).pairs(unseen)
+            expected = link_metrics(scores, labels)
+            assert rows.set_index("metric")[column].to_dict() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("include", [False, True])
+def test_fake_users_are_in_the_graph_of_a_victim_and_in_no_metric(include: bool) -> None:
+    data = interaction_graph()
+    graph, task = gp.read_graph(data), gp.Recommendation(data, gp.CF(dim=2))
+    attack = gp.SimilarUsers(2, attack=gp.RandomAttack(allow_removals=True))(task, 6)
+    watching = PopularityVictim()
+    erring = [ErringVictim(pair) for pair in itertools.product(range(7), range(9))]
+    runs = gp.evaluate(
+        data, attack, [watching, *erring], [0], budgets=[0, 6], include_perturbed=include
+    ).runs
+    (clean, _), (joined, _), (flipped, _) = watching.fitted
+    assert [each.num_users for each in (clean, joined, flipped)] == [7, 9, 9]
+    assert [each.num_real_users for each in (clean, joined, flipped)] == [7, 7, 7]
+    assert clean.fake_users is None
+    assert joined.fake_users is attack.fake_users
+    starts = attack.fake_users.edges + torch.tensor([[7], [0]])
+    first = pair_set(graph.edge_index) | pair_set(starts)
+    assert pair_set(joined.edge_index) == first
+    assert pair_set(flipped.edge_index) == first ^ pair_set(attack.pairs)
+    assert {user for user, _ in pair_set(attack.pairs)} <= {7, 8}
+    splits = {
+        "train": pair_set(graph.edge_index, graph.negatives),
+        "unseen": pair_set(graph.unseen, graph.unseen_negatives),
+    }
+    for (flips, split), rows in runs.groupby(["flips", "split"]):
+        assert flips in (0, 6)
+        for column in ("clean", "poisoned"):
+            expected = {str(pair) for pair in splits[split]}
+            assert pairs_in_metric(rows, split, column) - {"popularity"} == expected
+    accuracies = runs.query("metric == 'accuracy' and victim != 'popularity' and split == 'train'")
+    shares = set(accuracies["poisoned"].round(12))
+    assert shares == {1.0, round(1 - 1 / len(splits["train"]), 12)}  # of these pairs and no others
+
+
+def test_a_deterministic_victim_is_evaluated_with_the_first_seed_alone() -> None:
+    class Constant(PopularityVictim):
+        name = "constant"
+        deterministic = True
+
+    data, victim = interaction_graph(), Constant()
+    report = gp.evaluate(data, random_flips(data), [victim, QUICK], seeds=[5, 6], budgets=[4, 8])
+    assert [seed for _, seed in victim.fitted] == [5, 5, 5]  # clean once, and two budgets
+    assert report.runs.groupby("victim")["seed"].unique().map(list).to_dict() == {
+        "cf": [5, 6],
+        "constant": [5],
+    }
+    assert report.table.groupby("victim")["seeds"].unique().map(list).to_dict() == {
+        "cf": [2],
+        "constant": [1],
+    }
+
+    class Voter(VotingVictim):
+        deterministic = True
+
+    nodes, voter = citation_graph(), Voter()
+    flips = gp.RandomAttack()(gp.NodeClassification(nodes), 3)
+    assert gp.evaluate(nodes, flips, [voter], seeds=[4, 5, 6]).runs["seed"].tolist() == [4]
+    assert [seed for _, seed in voter.fitted] == [4, 4]
+
+
+def test_a_victim_without_a_name_is_refused() -> None:
+    class Nameless(gp.Victim):
+        def fit(self, graph: gp.Interactions, seed: int) -> ScoreTable:
+            raise AssertionError("a victim without a name was fitted")
+
+    data = interaction_graph()
+    with pytest.raises(TypeError, match="has no name; set its attribute name"):
+        gp.evaluate(data, random_flips(data), [Nameless()], [0])
+    with pytest.raises(TypeError, match="abstract"):
+        gp.Victim()

@@ -8,21 +8,21 @@ import pandas as pd
 import pytest
 import reference
 import torch
-from conftest import citation_graph
+from conftest import OwnGCN, assert_flips, citation_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from torch_geometric.nn import GCNConv
 from torch_geometric.transforms import NormalizeFeatures
 from torch_geometric.utils import to_dense_adj
 
 import graphpoison as gp
 from graphpoison._random import generator
 from graphpoison.attacks.base import Proposal
-from graphpoison.graph import FactoredGradient, PairState, factored, reduce
-from graphpoison.graph.binary import flip_binary, read_binary
+from graphpoison.graphs import PairState
+from graphpoison.graphs.binary_features import flip_binary, read_binary
 from graphpoison.perturbation import fingerprint
+from graphpoison.sparse import FactoredGradient, factored, low_rank
 
 OPTIMISERS = [
     {"steps": 6, "lr": 0.2},
@@ -32,17 +32,7 @@ OPTIMISERS = [
 SETTINGS = pytest.mark.parametrize("inner", OPTIMISERS, ids=["sgd", "momentum", "adam"])
 SURROGATES = pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn"])
 OBJECTIVES = pytest.mark.parametrize("objective", ["train", "self", "both"])
-SHORT = gp.Unrolled(steps=4, lr=0.1, momentum=0.5)
-
-
-class OwnGCN(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = GCNConv(24, 4), GCNConv(4, 3)
-
-    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
-        hidden = self.first(x, edge_index, edge_weight).tanh()
-        return self.second(hidden, edge_index, edge_weight)
+SHORT = gp.Training(steps=4, lr=0.1, momentum=0.5)
 
 
 def task_of(
@@ -57,18 +47,21 @@ def dense_problem(data: Data, surrogate: str) -> tuple[str, Tensor, Tensor, Tens
     return surrogate, adjacency, data.x, data.y, data.train_mask
 
 
-def of_features(task: gp.Task, gradient: gp.Hypergradient) -> Tensor:
+def of_features(
+    task: gp.Task, training: gp.Training, hypergradient: gp.Hypergradient | None = None
+) -> Tensor:
     """The meta-gradient of all features, [N, F]."""
-    found = gradient(task).features
+    found = (hypergradient or gp.Unrolled())(task, training).features
     assert found is not None
     return found.dense().view(found.shape)
 
 
 def finite_differences(
-    task: gp.NodeClassification, gradient: gp.Unrolled, entries: list[tuple[int, int]]
+    task: gp.NodeClassification, training: gp.Training, entries: list[tuple[int, int]]
 ) -> Tensor:
     """Central differences of the attack loss after training, feature by feature."""
-    bound, start, clean = gradient.bind(task, 0), task.init(generator(0)), task.state.features
+    bound = task.with_pseudo_labels(training, 0)
+    start, clean = task.init(generator(0)), task.state.features
     assert clean is not None
     assert isinstance(bound, gp.NodeClassification)
 
@@ -81,7 +74,7 @@ def finite_differences(
         flipped[features.locate(index)] = True  # makes the dense matrix follow the weights
         features = dataclasses.replace(features, weight=weight, flipped=flipped)
         state = dataclasses.replace(task.state, features=features)
-        params = gradient.train(bound, state, start)
+        params = bound.train(training, state, start)
         return bound.attack_loss(params, bound.prepare(state)).item()
 
     epsilon = 1e-7  # Adam bends sharply in the parameters of a feature that no node has
@@ -96,11 +89,11 @@ def test_finite_differences(
     surrogate: str | nn.Module, objective: str, inner: dict[str, float]
 ) -> None:
     task = task_of(surrogate=surrogate, objective=objective, candidates=None, mix=0.3)
-    gradient = gp.Unrolled(**inner)
+    training = gp.Training(**inner)
     entries = [divmod(code, 24) for code in range(0, 14 * 24, 17)]
     assert len({float(task.inputs.features.x[entry]) for entry in entries}) == 2
-    expected = finite_differences(task, gradient, entries)
-    found = of_features(task, gradient)[tuple(torch.tensor(entries).t())]
+    expected = finite_differences(task, training, entries)
+    found = of_features(task, training)[tuple(torch.tensor(entries).t())]
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-8)
 
 
@@ -118,11 +111,12 @@ def test_factors_are_dense_autograd(
     labels = reference.pseudo_labels_of(*problem, theta, **inner)
     given = (*problem, theta, objective, labels)
     loss, expected = reference.node_meta_gradient(*given, lam=0.3, features=True, **inner)
-    gradient = gp.Unrolled(**inner)
-    assert gradient(task).loss == pytest.approx(loss, rel=1e-12)
-    torch.testing.assert_close(of_features(task, gradient), expected, rtol=1e-7, atol=1e-12)
+    training = gp.Training(**inner)
+    found = gp.Unrolled()(task, training)
+    assert found.loss == pytest.approx(loss, rel=1e-12)
+    torch.testing.assert_close(of_features(task, training), expected, rtol=1e-7, atol=1e-12)
     _, of_pairs = reference.node_meta_gradient(*given, lam=0.3, **inner)
-    torch.testing.assert_close(gradient(task).values, of_pairs, rtol=1e-7, atol=1e-12)
+    torch.testing.assert_close(found.values, of_pairs, rtol=1e-7, atol=1e-12)
 
 
 @pytest.mark.parametrize("columns", [8, 256])
@@ -132,7 +126,7 @@ def test_summed_gradients_are_dense_autograd(
     surrogate: str, iterates: str, columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A-Meta-Both, also where the factors of the steps are cut to their rank."""
-    monkeypatch.setattr(reduce, "RECORDED_COLUMNS", columns)
+    monkeypatch.setattr(low_rank, "RECORDED_COLUMNS", columns)
     data, inner = citation_graph(), {"steps": 5, "lr": 0.1, "momentum": 0.5}
     task = task_of(data, surrogate, objective="both")
     theta, problem = task.init(generator(0)), dense_problem(data, surrogate)
@@ -140,7 +134,7 @@ def test_summed_gradients_are_dense_autograd(
     _, expected = reference.node_meta_gradient(
         *problem, theta, "both", labels, approximate=iterates, features=True, **inner
     )
-    found = of_features(task, gp.Approximate(iterates=iterates, **inner))
+    found = of_features(task, gp.Training(**inner), gp.Approximate(iterates=iterates))
     torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-12)
 
 
@@ -148,8 +142,9 @@ def test_summed_gradients_are_dense_autograd(
 def test_training_to_convergence_has_the_gradient_of_unrolling_it(surrogate: str) -> None:
     run = {"steps": 800, "lr": 0.5, "momentum": 0.9, "weight_decay": 0.05}
     task = task_of(surrogate=surrogate, objective="train")
-    found = of_features(task, gp.Implicit(**run, tolerance=1e-10, stationary=1e-9))
-    torch.testing.assert_close(found, of_features(task, gp.Unrolled(**run)), rtol=1e-5, atol=1e-9)
+    training, exact = gp.Training(**run), gp.Implicit(tolerance=1e-10, stationary=1e-9)
+    found = of_features(task, training, exact)
+    torch.testing.assert_close(found, of_features(task, training), rtol=1e-5, atol=1e-9)
 
 
 @SETTINGS
@@ -172,7 +167,7 @@ def test_flip_by_flip(
         lam=0.3,
         **inner,
     )
-    assert_flips(gp.MetaAttack(gp.Unrolled(**inner))(task, 10), expected)
+    assert_flips(gp.MetaAttack(gp.Training(**inner))(task, 10), *transposed(expected))
 
 
 @SURROGATES
@@ -189,19 +184,14 @@ def test_admissible_features_flip_by_flip(surrogate: str) -> None:
         objective="self",
         **OPTIMISERS[1],
     )
-    found = gp.MetaAttack(gp.Unrolled(**OPTIMISERS[1]))(task, int(mask.sum()))
+    found = gp.MetaAttack(gp.Training(**OPTIMISERS[1]))(task, int(mask.sum()))
     assert len(expected) == int(mask.sum())
-    assert_flips(found, expected)
+    assert_flips(found, *transposed(expected))
 
 
-def assert_flips(found: gp.Perturbation, expected: list[tuple[str, reference.Flip]]) -> None:
-    table = found.flips
-    names = ["kind", "source", "target", "added"]
-    assert [*table[names].itertuples(index=False, name=None)] == [
-        (kind, *flip[:3]) for kind, flip in expected
-    ]
-    assert table["score"].tolist() == pytest.approx([flip[3] for _, flip in expected], rel=1e-6)
-    assert table["attack_loss"].tolist() == pytest.approx([flip[4] for _, flip in expected])
+def transposed(flips: list[tuple[str, reference.Flip]]) -> tuple[list[reference.Flip], list[str]]:
+    """The flips of the reference, and the kind of each."""
+    return [flip for _, flip in flips], [kind for kind, _ in flips]
 
 
 def test_both_kinds_are_flipped_where_both_pay() -> None:
@@ -213,15 +203,15 @@ def test_both_kinds_are_flipped_where_both_pay() -> None:
 def test_records_of_more_columns_than_features_are_summed() -> None:
     data = citation_graph(40, num_features=30)
     task = gp.NodeClassification(
-        data, gp.ReLUGCN(hidden=reduce.RECORDED_COLUMNS + 1), "train", feature_candidates="all"
+        data, gp.ReLUGCN(hidden=low_rank.RECORDED_COLUMNS + 1), "train", feature_candidates="all"
     )
-    found = gp.Unrolled(steps=3, lr=0.1)(task, seed=0)
-    few = gp.Unrolled(steps=3, lr=0.1)
+    found = gp.Unrolled()(task, gp.Training(steps=3, lr=0.1), seed=0)
+    few = gp.Training(steps=3, lr=0.1)
     assert found.features is not None
     entries = task.state.features.pattern.index
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reduce, "RECORDED_COLUMNS", 10**6)
-        whole = few(task, seed=0)
+        patch.setattr(low_rank, "RECORDED_COLUMNS", 10**6)
+        whole = gp.Unrolled()(task, few, seed=0)
     torch.testing.assert_close(found.features.at(entries), whole.features.at(entries))
 
 
@@ -307,12 +297,14 @@ def test_relabelling_nodes_and_features_relabels_flips() -> None:
         edge_index=place[data.edge_index],
         train_mask=data.train_mask[order],
     )
-    here = of_features(task_of(data, objective="train"), gp.Approximate(steps=1))
-    there = of_features(task_of(moved, objective="train"), gp.Approximate(steps=1))
+    here = of_features(task_of(data, objective="train"), gp.Training(steps=1), gp.Approximate())
+    there = of_features(task_of(moved, objective="train"), gp.Training(steps=1), gp.Approximate())
     start = task_of(data).init(generator(0))
     moved_start = (start[0][words], start[1])
-    gradient = SHORT.at(task_of(data, objective="train"), task_of(data).state, start)
-    other = SHORT.at(task_of(moved, objective="train"), task_of(moved).state, moved_start)
+    gradient, other = (
+        gp.Unrolled().at(task_of(graph, objective="train"), SHORT, task_of(graph).state, params)
+        for graph, params in ((data, start), (moved, moved_start))
+    )
     assert here.shape == there.shape
     values, moved_values = (g.features.dense().view(14, 24) for g in (gradient, other))
     torch.testing.assert_close(moved_values[place][:, column], values)
@@ -341,7 +333,7 @@ def test_a_random_attack_finds_the_one_feature_that_is_admissible() -> None:
 def test_node_budgets_count_flips_of_features() -> None:
     task = task_of()
     for attack in (gp.MetaAttack, gp.RandomAttack):
-        options = {"gradient": SHORT, "flips_per_step": 5} if attack is gp.MetaAttack else {}
+        options = {"training": SHORT, "flips_per_step": 5} if attack is gp.MetaAttack else {}
         found = attack(constraints=[gp.NodeBudget(2)], **options)(task, 20)
         ends = torch.cat([found.pairs.flatten(), found.feature_flips[0]])
         assert len(found) >= 10
@@ -467,9 +459,9 @@ def test_features_of_any_kind_are_flipped_in_kind(layout: torch.layout, dtype: t
 def test_victims_are_trained_on_the_flipped_features() -> None:
     data = gp.datasets.load("synthetic-citation", num_nodes=400, num_classes=3, num_words=300)
     task = gp.NodeClassification(data, candidates=None, feature_candidates="all")
-    gradient = gp.Unrolled(steps=30, lr=0.1, momentum=0.9)
+    training = gp.Training(steps=30, lr=0.1, momentum=0.9)
     found = {
-        "meta": gp.MetaAttack(gradient, flips_per_step=40)(task, 400),
+        "meta": gp.MetaAttack(training, flips_per_step=40)(task, 400),
         "random": gp.RandomAttack(allow_removals=True)(task, 400),
     }
     report = gp.evaluate(data, found, "gcn", seeds=[0, 1], budgets=[0, 400])
@@ -496,7 +488,8 @@ def assert_same_flips(found: gp.Perturbation, expected: gp.Perturbation) -> None
 
 def test_single_entries_are_those_of_the_whole() -> None:
     for surrogate in ("linear-gcn", "relu-gcn", OwnGCN()):
-        found: FactoredGradient = SHORT(task_of(surrogate=surrogate)).features
+        task = task_of(surrogate=surrogate)
+        found: FactoredGradient = gp.Unrolled()(task, SHORT).features
         entries = torch.stack([torch.arange(14), torch.arange(14) + 5])
         whole = found.dense().view(found.shape)
         torch.testing.assert_close(found.at(entries), whole[tuple(entries)])

@@ -14,36 +14,44 @@ from torch_geometric.transforms import ToSparseTensor
 from torch_geometric.utils import to_dense_adj
 
 import graphpoison as gp
-from graphpoison.graph import FactoredGradient, PairState, normalised_adjacency
-from graphpoison.graph.adjacency import with_edge_index
-from graphpoison.graph.bipartite import read_interactions, reverse_edge_types
-from graphpoison.graph.factored import Matrix
-from graphpoison.graph.homogeneous import undirected_pairs
-from graphpoison.graph.sampling import sample_pairs
+from graphpoison.graphs import PairState, normalised_adjacency
+from graphpoison.graphs.adjacency import with_edge_index
+from graphpoison.graphs.sampling import sample_pairs
+from graphpoison.graphs.writing import reverse_edge_types
+from graphpoison.sparse import FactoredGradient
+from graphpoison.sparse.factored import Matrix
 
 
-def state_of(data: Data, *, open: bool = False) -> PairState:
-    pairs = undirected_pairs(data)
-    none = pairs.new_empty(2, 0)
-    shape = (int(data.num_nodes), int(data.num_nodes))
-    return PairState.build(pairs, none, shape, bipartite=False, open=open)
+def state_of(data: Data, *, implicit_candidates: bool = False) -> PairState:
+    graph = gp.read_graph(data)
+    return PairState.build(
+        graph.pairs,
+        graph.pairs.new_empty(2, 0),
+        graph.shape,
+        bipartite=False,
+        implicit_candidates=implicit_candidates,
+    )
+
+
+def nodes(edge_index: list[list[int]]) -> Data:
+    """A graph of three nodes."""
+    labels = torch.tensor([0, 1, 0])
+    return Data(x=torch.eye(3), y=labels, edge_index=torch.tensor(edge_index))
 
 
 def test_each_undirected_pair_is_stored_once() -> None:
-    index = torch.tensor([[0, 1, 1, 0, 2, 2, 1], [1, 0, 0, 1, 2, 1, 2]])
-    assert undirected_pairs(Data(edge_index=index, num_nodes=3)).tolist() == [[0, 1], [1, 2]]
+    data = nodes([[0, 1, 1, 0, 2, 2, 1], [1, 0, 0, 1, 2, 1, 2]])
+    assert gp.read_graph(data).pairs.tolist() == [[0, 1], [1, 2]]
 
 
 def test_a_directed_graph_is_refused() -> None:
-    data = Data(edge_index=torch.tensor([[0, 1], [1, 2]]), num_nodes=3)
     with pytest.raises(ValueError, match=r"2 edges have no counterpart.*ToUndirected"):
-        undirected_pairs(data)
+        gp.read_graph(nodes([[0, 1], [1, 2]]))
 
 
 def test_nodes_out_of_range_are_named() -> None:
-    data = Data(edge_index=torch.tensor([[0, 5], [5, 0]]), num_nodes=3)
     with pytest.raises(ValueError, match="from 0 to 5, but the graph has 3"):
-        undirected_pairs(data)
+        gp.read_graph(nodes([[0, 5], [5, 0]]))
 
 
 def test_normalised_adjacency_is_that_of_pyg() -> None:
@@ -56,8 +64,8 @@ def test_normalised_adjacency_is_that_of_pyg() -> None:
     torch.testing.assert_close(dense, to_dense_adj(index, edge_attr=weight)[0])
 
 
-def test_flipping_lists_new_pairs_only_in_open_graphs() -> None:
-    state = state_of(citation_graph(), open=True)
+def test_flipping_lists_new_pairs_only_where_all_are_candidates() -> None:
+    state = state_of(citation_graph(), implicit_candidates=True)
     pair = torch.tensor([[0], [13]])
     present = state.index[:, :1]
     flipped = state.flip(torch.cat([pair, present], dim=1))
@@ -71,7 +79,7 @@ def test_flipping_lists_new_pairs_only_in_open_graphs() -> None:
 
 
 def test_degrees_follow_the_weights() -> None:
-    state = state_of(citation_graph(), open=True)
+    state = state_of(citation_graph(), implicit_candidates=True)
     pair = torch.tensor([[0], [13]])
     before, after = state.degrees[0], state.flip(pair).degrees[0]
     assert (after - before).nonzero().flatten().tolist() == [0, 13]
@@ -82,8 +90,8 @@ def test_interactions_are_read_sorted_and_once(interactions: HeteroData) -> None
     clean = interactions[kind].edge_index
     shuffled = torch.randperm(clean.size(1))
     interactions[kind].edge_index = torch.cat([clean[:, shuffled], clean[:, :3]], dim=1)
-    found = read_interactions(interactions)
-    assert torch.equal(found.positive, clean)
+    found = gp.read_graph(interactions)
+    assert torch.equal(found.edge_index, clean)
     assert found.edge_type == kind
     assert found.shape == (7, 9)
 
@@ -92,17 +100,17 @@ def test_overlapping_negatives_are_refused(interactions: HeteroData) -> None:
     store = interactions["user", "rates", "item"]
     store.neg_edge_index = torch.cat([store.neg_edge_index, store.edge_index[:, :2]], dim=1)
     with pytest.raises(ValueError, match="2 pairs of neg_edge_index are also in edge_index"):
-        read_interactions(interactions)
+        gp.read_graph(interactions)
 
 
 def test_the_edge_type_must_be_bipartite_and_present(interactions: HeteroData) -> None:
     with pytest.raises(ValueError, match="not in data"):
-        read_interactions(interactions, ("user", "likes", "item"))
+        gp.read_graph(interactions, ("user", "likes", "item"))
     interactions["user", "knows", "user"].edge_index = torch.tensor([[0], [1]])
     with pytest.raises(ValueError, match="edge_type must be given"):
-        read_interactions(interactions)
+        gp.read_graph(interactions)
     with pytest.raises(ValueError, match="not bipartite"):
-        read_interactions(interactions, ("user", "knows", "user"))
+        gp.read_graph(interactions, ("user", "knows", "user"))
 
 
 def test_reverse_edge_types_are_found_by_their_edges(interactions: HeteroData) -> None:
@@ -194,7 +202,7 @@ def test_topk_finds_what_the_dense_matrix_shows(
 
 
 def test_topk_over_several_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphpoison.graph.factored.TILE_ENTRIES", 64)
+    monkeypatch.setattr("graphpoison.sparse.factored.TILE_ENTRIES", 64)
     left, right = torch.randn(30, 4).double(), torch.randn(30, 4).double()
     score, _ = FactoredGradient(left, right, upper=True).topk(7, torch.empty(0, dtype=torch.long))
     dense = (left @ right.t())[tuple(torch.triu_indices(30, 30, 1))]
@@ -206,7 +214,7 @@ def test_topk_over_several_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_values_of_few_and_of_many_pairs_are_those_of_the_matrix(
     upper: bool, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("graphpoison.graph.factored.TILE_ENTRIES", 64)
+    monkeypatch.setattr("graphpoison.sparse.factored.TILE_ENTRIES", 64)
     draw = torch.Generator().manual_seed(count)
     left, right = (torch.randn(30, 4, generator=draw, dtype=torch.float64) for _ in range(2))
     more = Matrix(torch.randn(30, 30, generator=draw, dtype=torch.float64))
@@ -218,9 +226,9 @@ def test_values_of_few_and_of_many_pairs_are_those_of_the_matrix(
 
 
 def test_bipartite_states_count_all_pairs() -> None:
-    found = read_interactions(interaction_graph())
-    assert found.negative is not None
-    state = PairState.build(found.positive, found.negative, found.shape, bipartite=True)
+    found = gp.read_graph(interaction_graph())
+    assert found.negatives is not None
+    state = found.training_pairs
     assert (state.num_listed, state.num_pairs, state.num_edges) == (38, 38, 20)
     degrees = state.degrees
     assert int(degrees[0].sum()) == int(degrees[1].sum()) == 20
@@ -236,7 +244,7 @@ def test_sparse_adjacencies_are_graphs_too(layout: str | torch.layout, bipartite
     sparse = transform(copy.copy(data))
     assert (sparse["user", "rates", "item"] if bipartite else sparse).get("edge_index") is None
     make = gp.Recommendation if bipartite else gp.NodeClassification
-    attack = gp.MetaAttack(gp.Unrolled(steps=3))
+    attack = gp.MetaAttack(gp.Training(steps=3))
     found = attack(make(sparse), 4)
     assert found.flips.equals(attack(make(data), 4).flips)
     poisoned = found.apply(sparse)

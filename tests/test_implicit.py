@@ -64,8 +64,8 @@ def test_at_convergence_it_is_the_unrolled_gradient(
 ) -> None:
     make, settings = TASKS[name]
     task = make()
-    expected = gp.Unrolled(**settings)(task)
-    found = gp.Implicit(**settings, **EXACT, solver=solver)(task)
+    expected = gp.Unrolled()(task, gp.Training(**settings))
+    found = gp.Implicit(**EXACT, solver=solver)(task, gp.Training(**settings))
     assert not caplog.records
     assert found.residual is not None
     assert found.residual <= EXACT["tolerance"]
@@ -85,9 +85,9 @@ STRONG = {"steps": 5, "lr": 0.2, "weight_decay": 1.0}
 def test_the_formula_agrees_with_a_dense_hessian(surrogate: str, objective: str) -> None:
     data = citation_graph()
     task = gp.NodeClassification(data, surrogate, objective)
-    gradient = gp.Implicit(**STRONG, tolerance=1e-12)
-    found = gradient(task)
-    labels = gradient.bind(task, 0).pseudo_labels
+    training = gp.Training(**STRONG)
+    found = gp.Implicit(tolerance=1e-12)(task, training)
+    labels = task.with_pseudo_labels(training, 0).pseudo_labels
     adjacency = to_dense_adj(data.edge_index, max_num_nodes=14)[0].double()
     w = adjacency[reference.pair_indices(14)].requires_grad_()
 
@@ -111,7 +111,7 @@ def test_the_formula_agrees_with_a_dense_hessian(surrogate: str, objective: str)
 def test_the_formula_agrees_with_a_dense_hessian_of_recommenders(model: str) -> None:
     surrogate = {"cf": gp.CF(3), "gmf": gp.GMF(3), "lightgcn-1": gp.LightGCN(3, layers=1)}[model]
     task = link_task(surrogate)
-    found = gp.Implicit(**STRONG, tolerance=1e-12)(task)
+    found = gp.Implicit(tolerance=1e-12)(task, gp.Training(**STRONG))
     w = task.state.weight.double().requires_grad_()
 
     def loss(theta: tuple[Tensor, ...]) -> Tensor:
@@ -126,19 +126,19 @@ def test_the_formula_agrees_with_a_dense_hessian_of_recommenders(model: str) -> 
 def test_finite_differences_of_retraining(name: str) -> None:
     make, settings = TASKS[name]
     task = make()
-    gradient = gp.Implicit(**settings, **EXACT)
-    bound, start = gradient.bind(task, 0), task.init(generator(0))
+    training = gp.Training(**settings)
+    bound, start = task.with_pseudo_labels(training, 0), task.init(generator(0))
 
     def loss(place: int, change: float) -> float:
         weight = task.state.weight.double().clone()
         weight[place] += change
         state = replace(task.state, weight=weight)
-        params = gradient.train(bound, state, start)
+        params = bound.train(training, state, start)
         return bound.attack_loss(params, bound.prepare(state)).item()
 
     places = [0, 17, 30]
     expected = [(loss(place, 1e-4) - loss(place, -1e-4)) / 2e-4 for place in places]
-    found = gradient(task).values[places]
+    found = gp.Implicit(**EXACT)(task, training).values[places]
     torch.testing.assert_close(found, torch.tensor(expected).double(), rtol=1e-5, atol=1e-7)
 
 
@@ -147,9 +147,9 @@ def test_the_optimiser_does_not_matter_where_there_is_one_minimum() -> None:
     task = node_task(Convex())
     adam = {"steps": 1000, "lr": 0.05, "optimizer": "adam", "weight_decay": 0.01}
     found = [
-        gp.Implicit(**TASKS["convex"][1], **EXACT)(task).values,
-        gp.Implicit(**TASKS["convex"][1], **EXACT)(task, seed=4).values,
-        gp.Implicit(**adam, **EXACT)(task).values,
+        gp.Implicit(**EXACT)(task, gp.Training(**TASKS["convex"][1])).values,
+        gp.Implicit(**EXACT)(task, gp.Training(**TASKS["convex"][1]), seed=4).values,
+        gp.Implicit(**EXACT)(task, gp.Training(**adam)).values,
     ]
     for other in found[1:]:
         torch.testing.assert_close(other, found[0], rtol=1e-5, atol=1e-7)
@@ -160,16 +160,17 @@ def test_an_attack_by_either_gradient_makes_the_same_flips() -> None:
     settings = {**CLASSIFIER, "steps": 500}
     constraints = [gp.NoSingletons(), gp.Connectivity()]
     unrolled, implicit = (
-        gp.MetaAttack(gradient, 2, constraints)(task, 6)
-        for gradient in (gp.Unrolled(**settings), gp.Implicit(**settings))
+        gp.MetaAttack(gp.Training(**settings), 2, constraints, hypergradient=way)(task, 6)
+        for way in (gp.Unrolled(), gp.Implicit())
     )
     assert torch.equal(unrolled.pairs, implicit.pairs)
 
 
 def test_single_precision_will_do() -> None:
     single, double = (
-        gp.Implicit(**TASKS["convex"][1])(
-            gp.NodeClassification(citation_graph(dtype=dtype), Convex())
+        gp.Implicit()(
+            gp.NodeClassification(citation_graph(dtype=dtype), Convex()),
+            gp.Training(**TASKS["convex"][1]),
         )
         for dtype in (torch.float32, torch.float64)
     )
@@ -179,11 +180,11 @@ def test_single_precision_will_do() -> None:
 
 def test_what_was_not_reached_is_said(caplog: pytest.LogCaptureFixture) -> None:
     task = node_task("linear-gcn")
-    found = gp.Implicit(**{**CLASSIFIER, "steps": 3})(task)
+    found = gp.Implicit()(task, gp.Training(**{**CLASSIFIER, "steps": 3}))
     assert "training has not come to rest" in caplog.text
     assert found.residual is not None
     caplog.clear()
-    found = gp.Implicit(**CLASSIFIER, iterations=1)(task)
+    found = gp.Implicit(iterations=1)(task, gp.Training(**CLASSIFIER))
     assert found.residual is not None
     assert found.residual > 1e-5
     (record,) = caplog.records
@@ -237,26 +238,34 @@ def test_a_diverging_series_is_an_error_not_an_answer() -> None:
     settings = {**CLASSIFIER, "lr": 40.0, "momentum": 0.0, "clip": 1e-3, "steps": 20}
     task = node_task("linear-gcn")
     with pytest.raises(FloatingPointError, match="the implicit gradient is not finite"):
-        gp.Implicit(**settings, solver="neumann", iterations=1500)(task)
+        gp.Implicit(solver="neumann", iterations=1500)(task, gp.Training(**settings))
 
 
 def test_dropout_has_no_end_to_differentiate() -> None:
     task = link_task(gp.CF(dim=3, dropout=0.2))
     with pytest.raises(ValueError, match="draws dropout masks at every step"):
-        gp.Implicit(steps=5)(task)
+        gp.Implicit()(task, gp.Training(steps=5))
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"solver": "gc"}, "Did you mean 'cg'"),
-        ({"solver": "neumann", "optimizer": "adam"}, "takes lr as its step"),
         ({"iterations": 0}, "iterations must be at least 1"),
         ({"tolerance": -1.0}, "tolerance must lie in"),
         ({"stationary": 2.0}, "stationary must lie in"),
-        ({"steps": 0}, "steps must be at least 1"),
     ],
 )
 def test_bad_settings_are_named(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         gp.Implicit(**options)
+
+
+def test_a_neumann_series_takes_no_step_from_adam() -> None:
+    training, series = gp.Training(optimizer="adam"), gp.Implicit(solver="neumann")
+    with pytest.raises(ValueError, match="takes lr as its step"):
+        gp.MetaAttack(training, hypergradient=series)
+    with pytest.raises(ValueError, match="takes lr as its step"):
+        series(link_task(gp.CF(dim=3)), training)
+    with pytest.raises(ValueError, match="steps must be at least 1"):
+        gp.Training(steps=0)

@@ -1,5 +1,6 @@
 """Fake users: who joins, what they flip, and that nobody counts them as victims."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 import reference
 import torch
-from conftest import Scores, citation_graph, interaction_graph
+from conftest import Scores, assert_flips, citation_graph, interaction_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
@@ -17,13 +18,15 @@ from torch_geometric.transforms import ToUndirected
 
 import graphpoison as gp
 from graphpoison._random import generator
-from graphpoison.graph.bipartite import read_interactions
+from graphpoison.apply import poisoned
+from graphpoison.metrics import link_metrics
 from graphpoison.models.extra_users import ExtraUsers, user_tables
 from graphpoison.perturbation import fingerprint
 from graphpoison.tasks.fake_users import with_fake_users
+from graphpoison.victims.base import VICTIM_STREAM
 
 KIND = ("user", "rates", "item")
-SHORT = gp.Unrolled(steps=4, lr=0.5)
+SHORT = gp.Training(steps=4, lr=0.5)
 ADDING = gp.MetaAttack(SHORT, allow_removals=False)
 ANYTHING = gp.MetaAttack(SHORT, flips_per_step=3)
 INJECTIONS = [
@@ -144,7 +147,7 @@ def test_algorithm_5_flip_by_flip(model: str, optimizer: str) -> None:
         allow_removals=False,
         **inner,
     )
-    attack = gp.MetaAttack(gp.Unrolled(**inner), 2, allow_removals=False)
+    attack = gp.MetaAttack(gp.Training(**inner), 2, allow_removals=False)
     assert_flips(gp.NewUsers(2, attack)(task, 8, seed=4), expected)
 
 
@@ -155,7 +158,7 @@ def test_similar_users_by_kmeans_flip_by_flip(model: str) -> None:
     attack = gp.SimilarUsers(3, "kmeans", attack=ANYTHING)
     found = attack(task, 6)
     start = task.init(generator(0))
-    users = SHORT.train(task, task.state, start)[0]
+    users = task.train(SHORT, task.state, start)[0]
     (latent,) = found.fake_users.latent
     labels = torch.cdist(users, latent).argmin(dim=1)
     means = torch.stack([users[labels == cluster].mean(dim=0) for cluster in range(3)])
@@ -177,13 +180,51 @@ def test_similar_users_by_kmeans_flip_by_flip(model: str) -> None:
     assert_flips(found, expected)
 
 
-def assert_flips(found: gp.Perturbation, expected: list[reference.Flip]) -> None:
-    table = found.flips
-    assert [*zip(table["source"], table["target"], table["added"], strict=True)] == [
-        flip[:3] for flip in expected
-    ]
-    assert table["score"].tolist() == pytest.approx([flip[3] for flip in expected], rel=1e-6)
-    assert table["attack_loss"].tolist() == pytest.approx([flip[4] for flip in expected])
+RELAXED = [gp.PGDAttack(SHORT, steps=4, samples=2), gp.PRBCD(SHORT, epochs=4)]
+
+
+@pytest.mark.parametrize("inner", RELAXED)
+def test_kmeans_clusters_users_trained_as_any_attack_trains_them(inner: gp.Attack) -> None:
+    attack, task = gp.SimilarUsers(3, "kmeans", attack=inner), link_task()
+    assert attack.surrogate_training == SHORT
+    found = attack(task, 6)
+    assert 0 < len(found) <= 6
+    assert found.flips["source"].between(7, 9).all()
+    same = gp.SimilarUsers(3, "kmeans", attack=ADDING).fake_users(task, 0)
+    assert torch.equal(found.fake_users.latent[0], same.latent[0])
+    users = task.train(SHORT, task.state, task.init(generator(0)))[0]
+    labels = torch.cdist(users, found.fake_users.latent[0]).argmin(dim=1)
+    means = torch.stack([users[labels == cluster].mean(dim=0) for cluster in range(3)])
+    torch.testing.assert_close(found.fake_users.latent[0], means)
+    longer = replace(attack, attack=replace(inner, training=gp.Training(steps=9, lr=0.5)))
+    assert not torch.equal(longer.fake_users(task, 0).latent[0], means)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        *RELAXED,
+        *(gp.NewUsers(2, inner) for inner in RELAXED),
+        *(gp.SimilarUsers(2, "sample", attack=inner) for inner in RELAXED),
+        *(gp.SimilarUsers(2, "kmeans", attack=inner) for inner in RELAXED),
+    ],
+)
+def test_surrogates_of_relaxed_attacks_are_victims(attack: gp.Attack | gp.Injection) -> None:
+    """P^S of injections too: fake users are in the victim's graph, as in the surrogate's."""
+    data, task = interaction_graph(), link_task()
+    found = attack(task, 6, seed=4)
+    assert len(found) > 0
+    victim = gp.surrogate_victim(task, attack, seed=4)
+    assert victim.training == SHORT
+    grown = task if found.fake_users is None else with_fake_users(task, found.fake_users)
+    state = grown.state.flip(found.pairs)
+    params = grown.train(SHORT, state, grown.init(generator(4)))
+    expected = grown.surrogate.pair_scores(params, grown.prepare(state), state.pattern)
+    fitted = victim.fit(poisoned(found, gp.read_graph(data)), seed=0)
+    torch.testing.assert_close(fitted.pairs(state.index), expected)
+    report = gp.evaluate(data, found, [victim], seeds=[0, 1])
+    assert report.table["seeds"].eq(1).all()
+    assert np.isfinite(report.runs["poisoned"]).all()
 
 
 @settings(max_examples=25, deadline=None)
@@ -227,7 +268,7 @@ def test_means_are_those_of_scikit_learn_and_of_all_tables() -> None:
     assert user_tables(model) == (0, 3)
     fake = gp.SimilarUsers(7, "kmeans", attack=ADDING).fake_users(task, 0)
     assert [part.shape for part in fake.latent] == [(7, 3), (7, 2)]
-    params = SHORT.train(task, task.state, task.init(generator(0)))
+    params = task.train(SHORT, task.state, task.init(generator(0)))
     users = torch.cat([params[0], params[3]], dim=1).numpy()
     centres = torch.cat(fake.latent, dim=1).numpy()
     np.testing.assert_allclose(np.sort(centres, axis=0), np.sort(users, axis=0), rtol=1e-9)
@@ -250,20 +291,20 @@ def test_users_without_interactions_give_finite_gradients(
 ) -> None:
     task = gp.Recommendation(interaction_graph(), model)
     grown = with_fake_users(task, gp.FakeUsers(5, torch.empty(2, 0, dtype=torch.long)))
-    for kind in (gp.Unrolled, gp.Approximate):
-        values = kind(steps=6, lr=0.05, optimizer=optimizer)(grown).values
+    for hypergradient in (gp.Unrolled(), gp.Approximate()):
+        values = hypergradient(grown, gp.Training(steps=6, lr=0.05, optimizer=optimizer)).values
         assert bool(torch.isfinite(values).all())
         assert bool((values[grown.state.candidate] != 0).all())
 
 
 @pytest.mark.parametrize("objective", ["self", "heldout"])
-def test_probes_stay_those_of_real_users(objective: str) -> None:
+def test_target_pairs_stay_those_of_real_users(objective: str) -> None:
     task = link_task(objective=objective)
     found = gp.NewUsers(3, ADDING)(task, 5)
     assert len(found) == 5
     grown = with_fake_users(task, found.fake_users)
-    assert torch.equal(grown.probe.index, task.probe.index)
-    assert int(grown.probe.row.max()) < 7
+    assert torch.equal(grown.target_pairs.index, task.target_pairs.index)
+    assert int(grown.target_pairs.row.max()) < 7
 
 
 def test_a_share_of_the_edges_is_one_of_the_grown_graph() -> None:
@@ -279,7 +320,7 @@ def test_plain_attacks_have_the_fingerprints_they_had() -> None:
     assert found.meta["fingerprint"] == fingerprint(task.state)
 
 
-VICTIM = gp.RecommenderVictim(gp.CF(dim=3), "cf", gp.Unrolled(steps=5, lr=0.1, optimizer="adam"))
+VICTIM = gp.RecommenderVictim(gp.CF(dim=3), "cf", gp.Training(steps=5, lr=0.1, optimizer="adam"))
 
 
 def values(report: gp.Report, flips: int, column: str) -> np.ndarray:
@@ -301,17 +342,13 @@ def test_fake_users_are_never_victims(attack: gp.Injection) -> None:
 
 
 def metrics_by_hand(poisoned: HeteroData, data: HeteroData, model: ExtraUsers) -> list[float]:
-    from graphpoison.evaluate import _VICTIM_STREAM
-    from graphpoison.metrics import link_metrics
-
     task = gp.Recommendation(poisoned, model)
-    params = VICTIM.training.train(task, task.state, task.init(generator(2, _VICTIM_STREAM)))
-    users, items = params
-    found = read_interactions(data)
+    users, items = task.train(VICTIM.training, task.state, task.init(generator(2, VICTIM_STREAM)))
+    found = gp.read_graph(data)
     metrics: list[float] = []
     for positive, negative in (
-        (found.positive, found.negative),
-        (found.unseen, found.unseen_negative),
+        (found.edge_index, found.negatives),
+        (found.unseen, found.unseen_negatives),
     ):
         pairs = torch.cat([positive, negative], dim=1)
         labels = (torch.arange(pairs.size(1)) < positive.size(1)).float()
@@ -363,7 +400,7 @@ def test_mistakes_are_named() -> None:
     for method in ("sample", "kmeans"):
         with pytest.raises(ValueError, match="num_users=8 is more than the 7 users"):
             gp.SimilarUsers(8, method, attack=ADDING)(link_task(), 3)
-    with pytest.raises(TypeError, match=r"give training=Unrolled"):
+    with pytest.raises(TypeError, match=r"give training=Training"):
         gp.SimilarUsers(2, "kmeans", attack=gp.RandomAttack())(link_task(), 3)
     unknown = gp.FakeUsers(2, torch.tensor([[2], [0]]))
     with pytest.raises(ValueError, match="edges has source nodes from 2 to 2"):

@@ -10,7 +10,6 @@ from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 
 import graphpoison as gp
-from graphpoison.graph.labelled import labelled_nodes, training_masks
 
 
 def evaluated(data: Data, victim: Any = "gcn") -> list[float]:
@@ -19,17 +18,22 @@ def evaluated(data: Data, victim: Any = "gcn") -> list[float]:
     return table[["clean", "poisoned"]].iloc[0].tolist()
 
 
+def logits(victim: gp.Victim, data: Data) -> Tensor:
+    found: Tensor = victim.fit(gp.read_graph(data), seed=0).logits()
+    return found
+
+
 @pytest.mark.parametrize("kind", ["no mask", "empty mask"])
 def test_without_validation_nodes_the_last_epoch_is_kept(kind: str) -> None:
     data = citation_graph(30, dtype=torch.float32)
     data.val_mask = torch.zeros_like(data.val_mask) if kind == "empty mask" else None
     victim = gp.ModuleVictim(SmallGCN, "small", epochs=30)
-    found = victim.train(data, seed=0)
-    again = gp.ModuleVictim(SmallGCN, "small", epochs=29).train(data, seed=0)
-    assert not torch.equal(found, again)
+    found = logits(victim, data)
+    shorter = gp.ModuleVictim(SmallGCN, "small", epochs=29)
+    assert not torch.equal(found, logits(shorter, data))
     validated = data.clone()
     validated.val_mask = None
-    assert torch.equal(found, victim.train(validated, seed=0))
+    assert torch.equal(found, logits(victim, validated))
 
 
 def change(data: Data, name: str, value: Tensor | None) -> Data:
@@ -83,14 +87,18 @@ def test_what_is_wrong_is_named(name: str, turn: Any, message: str) -> None:
 def test_what_is_missing_is_named() -> None:
     data = citation_graph()
     with pytest.raises(TypeError, match=r"data.train_mask is missing"):
-        labelled_nodes(change(data, "train_mask", None))
-    assert training_masks(data) == ("train_mask", "val_mask")
-    assert training_masks(change(data, "val_mask", None)) == ("train_mask",)
+        gp.NodeClassification(change(data, "train_mask", None))
+    for name in ("x", "y"):
+        with pytest.raises(TypeError, match=rf"data.{name} is missing"):
+            gp.read_graph(change(data, name, None))
+    assert torch.equal(gp.read_graph(data).val_mask, data.val_mask)
+    assert gp.read_graph(change(data, "val_mask", None)).val_mask is None
+    assert gp.read_graph(change(data, "val_mask", 0 * data.val_mask > 0)).val_mask is None
 
 
 def test_the_graph_given_stays_as_it_was() -> None:
     data = change(citation_graph(), "x", citation_graph().x.to(torch.int64))
-    assert labelled_nodes(data).x.dtype == torch.float32
+    assert gp.read_graph(data).x.dtype == torch.float32
     assert data.x.dtype == torch.int64
 
 

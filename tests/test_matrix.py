@@ -8,31 +8,31 @@ import pandas as pd
 import pytest
 import reference
 import torch
-from conftest import citation_graph, interaction_graph
+from conftest import OwnGCN, assert_flips, citation_graph, interaction_graph
 from scipy.sparse.csgraph import breadth_first_order
 from torch import Tensor, nn
 from torch_geometric import datasets as pyg_datasets
 from torch_geometric.data import Data, HeteroData
-from torch_geometric.nn import GCNConv
 from torch_geometric.utils import to_dense_adj, to_scipy_sparse_matrix
 
 import graphpoison as gp
 from graphpoison._random import generator
+from graphpoison.metrics import accuracy
 from graphpoison.models.extra_users import ExtraUsers
 from graphpoison.tasks.fake_users import with_fake_users
+from graphpoison.training.bpr import Triples
 from graphpoison.victims import NODE_VICTIMS
 
 KIND = ("user", "rates", "item")
-INNER = {"steps": 3, "lr": 0.1}
-SHORT = gp.Unrolled(**INNER)
-APPROXIMATE = gp.Approximate(**INNER)
-IMPLICIT = gp.Implicit(steps=8, lr=0.1, weight_decay=0.1, iterations=8, tolerance=1e-2)
+SHORT = gp.Training(steps=3, lr=0.1)
+DECAYING = gp.Training(steps=8, lr=0.1, weight_decay=0.1)
+IMPLICIT = gp.Implicit(iterations=8, tolerance=1e-2)
 LIMITS = (gp.NoSingletons(), gp.NodeBudget(3))
 
 ATTACKS = {
     "meta, unrolled": gp.MetaAttack(SHORT, 2, LIMITS),
-    "meta, approximate": gp.MetaAttack(APPROXIMATE, 2, LIMITS),
-    "meta, implicit": gp.MetaAttack(IMPLICIT, 2, LIMITS),
+    "meta, approximate": gp.MetaAttack(SHORT, 2, LIMITS, hypergradient=gp.Approximate()),
+    "meta, implicit": gp.MetaAttack(DECAYING, 2, LIMITS, hypergradient=IMPLICIT),
     "random": gp.RandomAttack(LIMITS, allow_removals=True),
     "dice": gp.DICE(LIMITS),
     "degree": gp.DegreeAttack(LIMITS, allow_removals=True),
@@ -44,21 +44,11 @@ ATTACKS = {
 ADDING = gp.MetaAttack(SHORT, 2, allow_removals=False)
 INJECTIONS = {
     "new users": gp.NewUsers(2, ADDING),
-    "new users, implicit": gp.NewUsers(2, gp.MetaAttack(IMPLICIT, 2)),
+    "new users, implicit": gp.NewUsers(2, gp.MetaAttack(DECAYING, 2, hypergradient=IMPLICIT)),
     "new users, random": gp.NewUsers(2, gp.RandomAttack()),
     "similar users, sample": gp.SimilarUsers(2, "sample", attack=ADDING),
     "similar users, kmeans": gp.SimilarUsers(2, "kmeans", attack=ADDING),
 }
-
-
-class OwnGCN(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = GCNConv(24, 3), GCNConv(3, 3)
-
-    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
-        hidden = self.first(x, edge_index, edge_weight).tanh()
-        return self.second(hidden, edge_index, edge_weight)
 
 
 class OwnScores(nn.Module):
@@ -72,7 +62,7 @@ class OwnScores(nn.Module):
         return (self.users(pairs[0]) * self.items(pairs[1])).sum(dim=1)
 
 
-CLASSIFIERS = {"linear-gcn": gp.LinearGCN(3), "relu-gcn": gp.ReLUGCN(3), "own": OwnGCN()}
+CLASSIFIERS = {"linear-gcn": gp.LinearGCN(3), "relu-gcn": gp.ReLUGCN(3), "own": OwnGCN(3)}
 RECOMMENDERS = {
     "cf": gp.CF(dim=2),
     "gmf": gp.GMF(dim=2),
@@ -84,7 +74,7 @@ RECOMMENDERS = {
 }
 CLASSIFIER_VICTIM = replace(NODE_VICTIMS["gcn"], epochs=2)
 RECOMMENDER_VICTIMS = {
-    loss: gp.RecommenderVictim(gp.CF(dim=2), "cf", gp.Unrolled(steps=2), loss=loss)
+    loss: gp.RecommenderVictim(gp.CF(dim=2), "cf", gp.Training(steps=2), loss=loss)
     for loss in ("log", "bpr")
 }
 
@@ -172,15 +162,38 @@ def test_every_injection_into_every_recommender(
 # --- Victims ----------------------------------------------------------------------------------
 
 
+class Recorded(gp.Victim):
+    """``victim``, with a list of the logits after each training."""
+
+    def __init__(self, victim: gp.Victim) -> None:
+        self.name, self.victim = victim.name, victim
+        self.logits: list[Tensor] = []
+
+    def fit(self, graph: gp.NodeGraph, seed: int) -> gp.FittedNodes:
+        fitted: gp.FittedNodes = self.victim.fit(graph, seed)
+        self.logits.append(fitted.logits())
+        return fitted
+
+
 @pytest.mark.parametrize("name", NODE_VICTIMS)
 def test_every_victim_after_every_attack(name: str) -> None:
-    data = citation_graph(dtype=torch.float32)
+    """Evaluation trains the victim as somebody does who reads the poisoned PyG graph."""
+    data = citation_graph(num_nodes=24, dtype=torch.float32)
     task = gp.NodeClassification(data, gp.LinearGCN(3))
     found = {attack: make(task, 4) for attack, make in ATTACKS.items()}
-    victim = replace(NODE_VICTIMS[name], epochs=2)
-    runs = gp.evaluate(data, found, [victim], seeds=[0]).runs
+    victim = replace(NODE_VICTIMS[name], epochs=3)
+    recorded = Recorded(victim)
+    runs = gp.evaluate(data, found, [recorded], seeds=[3]).runs
     assert runs["attack"].tolist() == list(ATTACKS)
-    assert runs["poisoned"].between(0, 1).all()
+
+    clean = victim.fit(gp.read_graph(data), 3).logits()
+    after = [victim.fit(gp.read_graph(f.apply(data)), 3).logits() for f in found.values()]
+    for logits, expected in zip(recorded.logits, [clean, *after], strict=True):
+        torch.testing.assert_close(logits, expected)
+    assert not any(torch.equal(logits, clean) for logits in after)
+    tested, labels = data.test_mask, data.y[data.test_mask]
+    assert runs["clean"].eq(accuracy(clean[tested], labels)).all()
+    assert runs["poisoned"].tolist() == [accuracy(logits[tested], labels) for logits in after]
 
 
 def test_every_recommender_after_every_attack() -> None:
@@ -190,7 +203,7 @@ def test_every_recommender_after_every_attack() -> None:
     del attacks["dice"], attacks["similar users, kmeans"]
     found = {attack: make(task, 4) for attack, make in attacks.items()}
     victims = [
-        gp.RecommenderVictim(model, f"{name}, {loss}", gp.Unrolled(steps=2), loss=loss)
+        gp.RecommenderVictim(model, f"{name}, {loss}", gp.Training(steps=2), loss=loss)
         for name, model in RECOMMENDERS.items()
         if name != "own"
         for loss in ("log", "bpr")
@@ -234,23 +247,14 @@ class Grown:
 
 
 def triples_of(task: gp.Recommendation) -> list[tuple[int, int]]:
-    found = task.prepare(task.state).structure.triples
-    if found is None:
+    if not task.criterion.ranks:
         return []
+    found = Triples.of(task.state.pattern, task.criterion.seed)
     return [*zip(found.first.tolist(), found.second.tolist(), strict=True)]
 
 
 def dense_task(model: str, loss: str = "log") -> gp.Recommendation:
     return gp.Recommendation(interaction_graph(), DENSE[model], loss=loss, dtype=torch.float64)
-
-
-def assert_flips(found: gp.Perturbation, expected: list[reference.Flip]) -> None:
-    table = found.flips
-    assert [*zip(table["source"], table["target"], table["added"], strict=True)] == [
-        flip[:3] for flip in expected
-    ]
-    assert table["score"].tolist() == pytest.approx([flip[3] for flip in expected], rel=1e-6)
-    assert table["attack_loss"].tolist() == pytest.approx([flip[4] for flip in expected])
 
 
 @pytest.mark.parametrize(
@@ -271,8 +275,9 @@ def test_meta_attacks_flip_by_flip(model: str, loss: str, approximate: str | Non
         task.init(generator(0)), budget=4, flips_per_step=2, approximate=approximate,
         triples=triples_of(task), **LEARNING,
     )  # fmt: skip
-    gradient = gp.Approximate(**LEARNING) if approximate else gp.Unrolled(**LEARNING)
-    assert_flips(gp.MetaAttack(gradient, 2)(task, 4), expected)
+    hypergradient = gp.Approximate() if approximate else gp.Unrolled()
+    attack = gp.MetaAttack(gp.Training(**LEARNING), 2, hypergradient=hypergradient)
+    assert_flips(attack(task, 4), expected)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +292,7 @@ def test_meta_attacks_flip_by_flip(model: str, loss: str, approximate: str | Non
 )
 def test_injections_flip_by_flip(model: str, attack: str, loss: str) -> None:
     task = dense_task(model, loss)
-    meta = gp.MetaAttack(gp.Unrolled(**LEARNING), 2)
+    meta = gp.MetaAttack(gp.Training(**LEARNING), 2)
     make = gp.NewUsers(2, meta) if attack == "new" else gp.SimilarUsers(2, "sample", attack=meta)
     found = make(task, 4)
     grown = Grown.by(task, 2, found.fake_users.edges)
@@ -305,10 +310,9 @@ def test_implicit_metattack_flip_by_flip(surrogate: str) -> None:
     data = citation_graph()
     model = (gp.LinearGCN if surrogate == "linear-gcn" else gp.ReLUGCN)(hidden=2)
     task = gp.NodeClassification(data, model, "train")
-    gradient = gp.Implicit(
-        steps=300, lr=0.5, weight_decay=1.0, iterations=200, tolerance=1e-12, stationary=1e-7
-    )
-    found = gp.MetaAttack(gradient)(task, 4)
+    training = gp.Training(steps=300, lr=0.5, weight_decay=1.0)
+    hypergradient = gp.Implicit(iterations=200, tolerance=1e-12, stationary=1e-7)
+    found = gp.MetaAttack(training, hypergradient=hypergradient)(task, 4)
     i, j = reference.pair_indices(14)
     clean = to_dense_adj(data.edge_index, max_num_nodes=14)[0].double()[i, j]
     w = clean.clone()
@@ -317,7 +321,7 @@ def test_implicit_metattack_flip_by_flip(surrogate: str) -> None:
     ):
         A = reference.adjacency_from_weights(w, 14)
         state = task.state.flip(torch.stack([i, j])[:, w != clean])
-        theta = gradient.train(task, state, task.init(generator(0)))
+        theta = task.train(training, state, task.init(generator(0)))
         leaf = w.clone().requires_grad_()
 
         def loss(theta: reference.Theta, leaf: Tensor = leaf) -> Tensor:

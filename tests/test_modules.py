@@ -9,7 +9,7 @@ from torch_geometric.nn import GAT, GATConv, GCNConv
 import graphpoison as gp
 from graphpoison._random import generator
 
-SHORT = gp.Unrolled(steps=3, lr=0.1)
+SHORT = gp.Training(steps=3, lr=0.1)
 
 
 class Unweighted(nn.Module):
@@ -43,7 +43,7 @@ def test_a_module_that_says_it_takes_no_weights_is_refused() -> None:
     assert set(flips["kind"]) == {"feature"}
     assert (flips["score"] != 0).all()
     victim = gp.surrogate_victim(task, gp.MetaAttack(SHORT))
-    assert victim.train(data, seed=0).shape == (14, 3)
+    assert victim.fit(gp.read_graph(data), seed=0).logits().shape == (14, 3)
 
 
 @pytest.mark.parametrize("objective", ["train", "self"])
@@ -51,7 +51,7 @@ def test_a_module_that_says_it_takes_no_weights_is_refused() -> None:
     "attack",
     [
         gp.MetaAttack(SHORT),
-        gp.MetaAttack(gp.Approximate(steps=3)),
+        gp.MetaAttack(SHORT, hypergradient=gp.Approximate()),
         gp.PGDAttack(SHORT),
         gp.PRBCD(SHORT, epochs=2),
         gp.GRBCD(SHORT, epochs=2),
@@ -70,7 +70,7 @@ def test_frozen_parameters_and_buffers_stay_as_they_are(dtype: torch.dtype) -> N
     module.first.lin.weight.requires_grad_(False)
     module.norm.running_mean.fill_(0.3)
     task = gp.NodeClassification(data, module, "train")
-    found = SHORT(task, seed=0)
+    found = gp.Unrolled()(task, SHORT, seed=0)
     names = [name for name, value in module.named_parameters() if value.requires_grad]
     assert len(found.params) == len(names) == 5
     edges, weight = data.edge_index, torch.ones(data.num_edges, dtype=dtype)

@@ -65,7 +65,7 @@ def node_report() -> Report:
     drops = {HOSTILE: [0.05, 0.06], "dice": [0.02, 0.04], "random": [0.0, 0.01]}
     values = runs(drops, ("gcn", HOSTILE), measured=[("accuracy", "test")])
     meta = {"versions": {"torch": HOSTILE, "numpy": "2.0"}, "seeds": [0, 1], "seconds": 1.5}
-    return Report(values, found, data, meta)
+    return Report(values, found, gp.read_graph(data), meta)
 
 
 def feature_report() -> Report:
@@ -76,7 +76,7 @@ def feature_report() -> Report:
     both = gp.NodeClassification(data, feature_candidates="all")
     found = {"words": attack(words, 30), "both": attack(both, 30)}
     values = runs({"words": [0.05, 0.06], "both": [0.02, 0.03]}, measured=[("accuracy", "test")])
-    return Report(values, found, data)
+    return Report(values, found, gp.read_graph(data))
 
 
 def recommender_report(users: int = 7) -> Report:
@@ -85,7 +85,8 @@ def recommender_report(users: int = 7) -> Report:
     task = gp.Recommendation(data, gp.CF(dim=2))
     inject = gp.SimilarUsers(3, "sample", attack=gp.RandomAttack(allow_removals=True))
     found = {"copies": inject(task, 6), "random": gp.RandomAttack()(task, 6)}
-    return Report(runs({"copies": [0.05, 0.06, 0.04], "random": [0.0, 0.01, 0.02]}), found, data)
+    values = runs({"copies": [0.05, 0.06, 0.04], "random": [0.0, 0.01, 0.02]})
+    return Report(values, found, gp.read_graph(data))
 
 
 def many_flips(count: int = 10_000) -> Report:
@@ -215,7 +216,7 @@ def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:
 def test_fake_users_are_marked(tmp_path: Path) -> None:
     page = outline(recommender_report(), tmp_path)
     report = recommender_report()
-    table = sides(change(report.perturbations["copies"], report.data))[0].top()
+    table = sides(change(report.perturbations["copies"], report.graph))[0].top()
     assert table["fake"].sum() > 0
     assert page.text["span"].count("fake") == table["fake"].sum()
     assert "fake users" in page.text["dt"]
@@ -227,9 +228,9 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
     empty = Report(runs({"meta": [0.1]}).assign(poisoned=np.nan))
     with pytest.raises(ValueError, match="runs hold no value"):
         empty.to_html(path)
-    bad = recommender_report()
+    bad, other = recommender_report(), gp.read_graph(interaction_graph(users=3))
     with pytest.raises(ValueError, match="not the graph"):
-        Report(bad.runs, bad.perturbations, interaction_graph(users=3)).to_html(path)
+        Report(bad.runs, bad.perturbations, other).to_html(path)
     assert path.read_text() == "old"
     assert [found.name for found in tmp_path.iterdir()] == ["page.html"]
 
@@ -237,7 +238,7 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_names_are_drawn_and_set_as_they_are(tmp_path: Path) -> None:
     data = interaction_graph()
-    task, attack = gp.Recommendation(data, gp.CF(dim=2)), gp.MetaAttack(gp.Unrolled(steps=2))
+    task, attack = gp.Recommendation(data, gp.CF(dim=2)), gp.MetaAttack(gp.Training(steps=2))
     flips = attack(task, 3)
     victims = [gp.surrogate_victim(task, attack), gp.RecommenderVictim(gp.GMF(dim=2), "metric")]
     report = gp.evaluate(data, {r"$\frac$": flips, "_hidden": flips}, victims, range(2))
@@ -313,7 +314,7 @@ def test_degrees_are_those_of_the_graphs(seed: int) -> None:
     data = citation_graph(num_nodes=25, seed=seed)
     attack = gp.RandomAttack(allow_removals=True)
     found = attack(gp.NodeClassification(data), 12, seed)
-    (side,) = sides(change(found, data))
+    (side,) = sides(change(found, gp.read_graph(data)))
     after = found.apply(data)
     assert side.before.tolist() == degree(data.edge_index[0], 25).tolist()
     assert side.after.tolist() == degree(after.edge_index[0], 25).tolist()
@@ -332,7 +333,7 @@ def test_degrees_of_users_and_items_are_those_of_the_graphs(seed: int, fake: boo
     )
     after = found.apply(data)
     assert len(found.removed[0])
-    for row, side in enumerate(sides(change(found, data))):
+    for row, side in enumerate(sides(change(found, gp.read_graph(data)))):
         size = after[kind[2 * row]].num_nodes
         assert side.kind == kind[2 * row]
         assert side.after.tolist() == degree(after[kind].edge_index[row], size).tolist()
@@ -349,10 +350,10 @@ def test_degrees_of_users_and_items_are_those_of_the_graphs(seed: int, fake: boo
 def test_flips_of_features_are_counted_at_their_nodes(name: str, tmp_path: Path) -> None:
     report = feature_report()
     made = report.perturbations[name]
-    features = (made.apply(report.data).x - report.data.x).numpy()
+    features = (made.apply(report.graph).x - report.graph.x).numpy()
     assert (features > 0).any()
     assert (features < 0).any()
-    (side,) = sides(change(made, report.data))
+    (side,) = sides(change(made, report.graph))
     assert side.features.tolist() == np.abs(features).sum(axis=1).tolist()
     edges = np.bincount(made.pairs.numpy().ravel(), minlength=40)
     assert edges.any() == (name == "both")
@@ -372,7 +373,7 @@ def test_flips_of_features_are_counted_at_their_nodes(name: str, tmp_path: Path)
 def test_nodes_whose_features_flipped_are_drawn() -> None:
     report = feature_report()
     for known in (report, Report(report.runs, report.perturbations)):
-        part = neighbourhood(change(report.perturbations["words"], known.data), nodes=14)
+        part = neighbourhood(change(report.perturbations["words"], known.graph), nodes=14)
         assert not part.added + part.removed
         assert bool(part.kept) == (known is report)
         features = report.perturbations["words"].feature_flips[0]
@@ -385,7 +386,7 @@ def test_nodes_whose_features_flipped_are_drawn() -> None:
 def test_features_of_a_node_beyond_the_graph_are_refused() -> None:
     made = feature_report().perturbations["words"]
     with pytest.raises(ValueError, match="not the graph"):
-        change(made, citation_graph(num_nodes=20))
+        change(made, gp.read_graph(citation_graph(num_nodes=20)))
 
 
 def test_a_histogram_counts_every_node_once() -> None:
@@ -395,7 +396,7 @@ def test_a_histogram_counts_every_node_once() -> None:
         if graph is not data:
             graph.edge_index = torch.cat([star, star.flip(0)], dim=1)
         found = gp.RandomAttack()(gp.NodeClassification(graph), 5)
-        (side,) = sides(change(found, graph))
+        (side,) = sides(change(found, gp.read_graph(graph)))
         table = histogram(side)
         assert table["before"].sum() == table["after"].sum() == 30
         top = int(max(side.before.max(), side.after.max()))
@@ -412,19 +413,17 @@ def test_a_neighbourhood_shows_true_edges_around_the_nodes_hit_most(
 ) -> None:
     report = make()
     for made in report.perturbations.values():
-        found = change(made, report.data)
+        found = change(made, report.graph)
         part = neighbourhood(found, nodes=14)
         assert 2 <= len(part.places) <= 14
         assert part.places == neighbourhood(found, nodes=14).places
         assert max(part.flips.values()) == max(
             (side.added + side.removed).max() for side in sides(found)
         )
-        if report.data is None:
+        if report.graph is None:
             assert not part.kept
             continue
-        after = made.apply(report.data)
-        store = after if made.meta["edge_type"] is None else after[made.meta["edge_type"]]
-        standing = set(map(tuple, store.edge_index.t().tolist()))
+        standing = set(map(tuple, made.apply(report.graph).edge_index.t().tolist()))
         flips = {(a, b): on for a, b, on in made.flips[["source", "target", "added"]].to_numpy()}
         for edges, on in ((part.added, True), (part.removed, False)):
             for (_, a), (_, b) in edges:
@@ -458,7 +457,7 @@ def test_pictures_are_written_by_suffix(tmp_path: Path) -> None:
         report.draw_neighbourhood("copy")
     with pytest.raises(ValueError, match="nodes must be at least 2"):
         report.draw_neighbourhood(nodes=1)
-    with pytest.raises(ValueError, match="data is not known"):
+    with pytest.raises(ValueError, match="graph is not known"):
         many_flips(10).plot_degrees()
     with pytest.raises(ValueError, match="perturbations are not known"):
         Report(report.runs).draw_neighbourhood()
@@ -725,7 +724,7 @@ def test_nodes_go_by_the_ids_of_the_data(tmp_path: Path) -> None:
     data = gp.datasets.from_interactions(pd.DataFrame(pairs, columns=["user", "item"]))
     task = gp.Recommendation(data, gp.CF(dim=2))
     flips = gp.NewUsers(2, gp.RandomAttack())(task, 4)
-    known = sides(change(flips, data))[0].top()
+    known = sides(change(flips, gp.read_graph(data)))[0].top()
     ids = [*data["user"].raw_id, "", ""]
     assert known["user id"].tolist() == [ids[user] for user in known["user"]]
     others = gp.RandomAttack()(task, 3)

@@ -12,8 +12,8 @@ from graphpoison._random import generator
 
 KIND = ("user", "rates", "item")
 BACK = ("item", "rev_rates", "user")
-SHORT = gp.Unrolled(steps=5, lr=0.3)
-ADAM = gp.Unrolled(steps=10, lr=0.05, optimizer="adam")
+SHORT = gp.Training(steps=5, lr=0.3)
+ADAM = gp.Training(steps=10, lr=0.05, optimizer="adam")
 
 
 def both_ways(data: HeteroData) -> HeteroData:
@@ -25,18 +25,18 @@ def both_ways(data: HeteroData) -> HeteroData:
 @pytest.mark.parametrize("model", [gp.CF(dim=3), gp.NeuMF(3, (4,)), gp.LightGCN(dim=3)])
 def test_self_training_has_a_gradient_at_the_clean_graph(model: gp.models.Recommender) -> None:
     task = gp.Recommendation(interaction_graph(), model, "self", dtype=torch.float64)
-    assert float(ADAM(task).values.abs().max()) > 1e-6
+    assert float(gp.Unrolled()(task, ADAM).values.abs().max()) > 1e-6
 
 
 def test_clean_labels_are_of_another_start_than_the_one_attacked() -> None:
     task = gp.Recommendation(interaction_graph(), gp.CF(dim=3), "self", dtype=torch.float64)
-    bound = SHORT.bind(task, seed=3)
-    params = SHORT.train(task, task.state, task.init(generator(3, *task.clean_stream)))
+    bound = task.with_pseudo_labels(SHORT, seed=3)
+    params = task.train(SHORT, task.state, task.init(generator(3, *task.clean_stream)))
     prepared = task.prepare(task.state)
-    assert task.probe is not None
-    assert bound.probe_labels is not None
-    expected = task.scores(params, prepared, task.probe).sigmoid()
-    torch.testing.assert_close(bound.probe_labels, expected.detach())
+    assert task.target_pairs is not None
+    assert bound.target_labels is not None
+    expected = task.surrogate.pair_scores(params, prepared, task.target_pairs).sigmoid()
+    torch.testing.assert_close(bound.target_labels, expected.detach())
 
 
 def test_edges_held_out_are_edges_of_the_graph_attacked(caplog: pytest.LogCaptureFixture) -> None:
@@ -97,9 +97,9 @@ def test_a_victim_of_poisoned_pairs_is_one_of_the_poisoned_data(perturbed: bool)
     victim = gp.RecommenderVictim(gp.CF(dim=3), "cf", ADAM, start=7)
     report = gp.evaluate(data, flips, [victim], [0], include_perturbed=perturbed)
     by_hand = gp.Recommendation(flips.apply(data), gp.CF(dim=3))
-    params = ADAM.train(by_hand, by_hand.state, by_hand.init(generator(7)))
+    params = by_hand.train(ADAM, by_hand.state, by_hand.init(generator(7)))
     pattern, labels = by_hand.state.pattern, by_hand.state.weight
-    scores = by_hand.scores(params, by_hand.prepare(by_hand.state), pattern)
+    scores = by_hand.surrogate.pair_scores(params, by_hand.prepare(by_hand.state), pattern)
     flipped = torch.isin(pattern.codes, flips.pairs[0] * 9 + flips.pairs[1])
     kept = torch.ones_like(flipped) if perturbed else ~flipped
     losses = nn.functional.binary_cross_entropy_with_logits(scores[kept], labels[kept])
@@ -156,9 +156,9 @@ def test_fake_users_have_no_raw_id_of_somebody(tmp_path: object) -> None:
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_ranking_leaves_the_output_bias_where_it_was(decay: float) -> None:
     task = gp.Recommendation(interaction_graph(), gp.MLP(3, (4,)), "heldout", loss="bpr")
-    training = gp.Unrolled(steps=20, lr=0.1, optimizer="adam", weight_decay=decay)
+    training = gp.Training(steps=20, lr=0.1, optimizer="adam", weight_decay=decay)
     start = task.init(generator(0))
-    assert torch.equal(training.train(task, task.state, start)[-1], start[-1])
+    assert torch.equal(task.train(training, task.state, start)[-1], start[-1])
 
 
 def test_seeds_of_a_transfer_matrix_are_different_numbers() -> None:

@@ -17,6 +17,7 @@ from conftest import citation_graph, interaction_graph
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch_geometric.data import Data
 from torch_geometric.transforms import ToSparseTensor
 
 import graphpoison as gp
@@ -24,8 +25,8 @@ from graphpoison._logging import said_once
 from graphpoison._settings import describe, differences, digest
 from graphpoison.provenance import PACKAGES, Clock, environment, graph_digest
 
-SHORT = gp.Unrolled(steps=4, lr=0.1, momentum=0.5)
-QUICK = gp.RecommenderVictim(gp.CF(dim=2), "cf", gp.Unrolled(steps=5, lr=0.1, optimizer="adam"))
+SHORT = gp.Training(steps=4, lr=0.1, momentum=0.5)
+QUICK = gp.RecommenderVictim(gp.CF(dim=2), "cf", gp.Training(steps=5, lr=0.1, optimizer="adam"))
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -58,7 +59,8 @@ def test_perturbations_say_what_made_them(dtype: torch.dtype, tmp_path: Path) ->
     assert before <= started <= datetime.now(UTC)
     assert 0 < record["seconds"] < 60
     assert (record["sessions"], record["flips"], record["finished"]) == (1, 3, True)
-    assert found.meta["settings"]["attack"]["gradient"]["steps"] == 4
+    assert found.meta["settings"]["attack"]["training"]["steps"] == 4
+    assert found.meta["settings"]["attack"]["hypergradient"] == {"type": "Unrolled"}
     assert found.meta["settings"]["task"]["surrogate"] == {"type": "CF", **vars(gp.CF(dim=3))}
     assert (found.meta["seed"], found.meta["budget"]) == (4, 3)
     found.prefix(2).save(tmp_path / "p.npz")
@@ -118,7 +120,7 @@ def test_reports_say_what_they_depend_on() -> None:
     }
     meta = gp.evaluate(data, attacks, [QUICK, "gmf"], [0, 3], [2, 4]).meta
     assert json.loads(json.dumps(meta)) == meta
-    assert meta["graph"] == graph_digest(data)
+    assert meta["graph"] == graph_digest(gp.read_graph(data))
     assert meta["attacks"]["meta"]["attack"] == repr(gp.MetaAttack(SHORT))
     assert meta["attacks"]["new"]["provenance"]["flips"] == 6
     assert [victim["name"] for victim in meta["victims"]] == ["cf", "gmf"]
@@ -167,7 +169,7 @@ def test_descriptions_say_nothing_of_one_process() -> None:
     values = [
         Own(), Own().__init__, gp.NoSingletons, narrow, partial(narrow, classes=2), max, range(2),
         gp.ModuleVictim(narrow, "own"), torch.arange(3), nn.Linear(2, 3), [lambda: 1], float("inf"),
-        gp.MetaAttack(gp.Implicit(), constraints=(gp.NodeBudget(2),)), torch.float32,
+        gp.MetaAttack(hypergradient=gp.Implicit(), constraints=(gp.NodeBudget(2),)), torch.float32,
     ]  # fmt: skip
     text = json.dumps(describe(values))
     assert "0x" not in text
@@ -194,15 +196,40 @@ def test_functions_are_known_by_source_and_plain_surroundings(
 
 def test_digests_tell_graphs_apart_and_not_their_storage() -> None:
     data = citation_graph()
-    assert graph_digest(data) == graph_digest(data.clone())
-    for name in ("x", "y", "train_mask", "edge_index"):
+    known = read_digest(data)
+    assert read_digest(data.clone()) == known
+    for name in ("x", "y", "train_mask", "test_mask"):
         changed = data.clone()
         changed[name] = changed[name].flip(0)
-        assert graph_digest(changed) != graph_digest(data)
+        assert read_digest(changed) != known
+    fewer = data.clone()
+    fewer.edge_index = data.edge_index[:, (data.edge_index != 3).all(dim=0)]
+    weighted = data.clone()
+    weighted.edge_weight = 1.0 + data.edge_index.sum(dim=0)
+    assert len({known, read_digest(fewer), read_digest(weighted)}) == 3
+    for same in (
+        Data(**{**data.to_dict(), "edge_index": data.edge_index.flip(0, 1)}),
+        Data(**{**data.to_dict(), "edge_index": data.edge_index.repeat(1, 2)}),
+        Data(**{**data.to_dict(), "unread": torch.ones(3)}),
+        ToSparseTensor(layout=torch.sparse_csr)(data),
+    ):
+        assert read_digest(same) == known
     pairs = interaction_graph()
+    several = {read_digest(pairs)}
+    for name in ("edge_index", "neg_edge_index", "unseen_edge_index", "unseen_neg_edge_index"):
+        changed = pairs.clone()
+        store = changed["user", "rates", "item"]
+        store[name] = store[name][:, 1:]
+        several.add(read_digest(changed))
     more = pairs.clone()
     more["user"].num_nodes = 8
-    assert graph_digest(more) != graph_digest(pairs)
+    several.add(read_digest(more))
+    joined = [
+        gp.read_graph(more).joined_by(gp.FakeUsers(1, torch.tensor([[0], [item]])))
+        for item in (0, 1)
+    ]
+    several |= set(map(graph_digest, joined))
+    assert len(several) == 1 + 4 + 1 + 2
     dense = torch.eye(3)
     assert digest(dense) == digest(dense.to_sparse()) == digest(dense.t())
     assert digest(dense) != digest(dense.double())
@@ -211,6 +238,10 @@ def test_digests_tell_graphs_apart_and_not_their_storage() -> None:
         ToSparseTensor(layout=torch.sparse_csr)(data), flips_of(data), ["sgc"], [0]
     )
     assert pd.notna(sparse.runs["clean"]).all()
+
+
+def read_digest(data: Any) -> str:
+    return graph_digest(gp.read_graph(data))
 
 
 def flips_of(data: Any) -> gp.Perturbation:
@@ -224,15 +255,16 @@ def test_an_attack_says_a_thing_once_and_how_often_it_was_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     task = gp.NodeClassification(citation_graph())
-    gradient = gp.Implicit(steps=3, lr=0.1, weight_decay=1e-2, iterations=200)
-    found = gp.MetaAttack(gradient)(task, 5)
+    training = gp.Training(steps=3, lr=0.1, weight_decay=1e-2)
+    gradient = gp.Implicit(iterations=200)
+    found = gp.MetaAttack(training, hypergradient=gradient)(task, 5)
     assert len(found) == 5
     warned = [text for text in caplog.messages if "not come to rest" in text]
     assert len(warned) == 2
     assert warned[1].startswith("4 times more, with other numbers: training")
     caplog.clear()
-    gradient(task)
-    gradient(task)
+    gradient(task, training)
+    gradient(task, training)
     assert sum("not come to rest" in text for text in caplog.messages) == 2
 
 

@@ -7,12 +7,11 @@ import torch
 from conftest import citation_graph, interaction_graph
 
 import graphpoison as gp
-from graphpoison.constraints import Constraint
-from graphpoison.graph import PairState
+from graphpoison.graphs import PairState
 
-SHORT = gp.Unrolled(steps=3, lr=0.1)
+SHORT = gp.Training(steps=3, lr=0.1)
 RULES = [gp.NoSingletons(), gp.NodeBudget(2)]
-VICTIM = gp.RecommenderVictim(gp.CF(dim=2), "small", gp.Unrolled(steps=3, lr=0.1))
+VICTIM = gp.RecommenderVictim(gp.CF(dim=2), "small", gp.Training(steps=3, lr=0.1))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +44,7 @@ def test_of_additions_to_interactions_it_is_the_baseline_of_the_thesis() -> None
         gp.NewUsers(2, gp.MetaAttack(SHORT, allow_removals=False)),
         gp.SimilarUsers(2, "sample", attack=gp.MetaAttack(SHORT, 2, RULES)),
         gp.SimilarUsers(2, "kmeans", attack=gp.MetaAttack(SHORT, allow_removals=False)),
-        gp.SimilarUsers(2, "kmeans", attack=gp.meta_attack(SHORT), training=gp.Unrolled(steps=2)),
+        gp.SimilarUsers(2, "kmeans", attack=gp.meta_attack(SHORT), training=gp.Training(steps=2)),
     ],
 )
 def test_fake_users_are_the_same(attack: gp.Injection) -> None:
@@ -57,7 +56,7 @@ def test_fake_users_are_the_same(attack: gp.Injection) -> None:
     assert all(map(torch.equal, ours.latent, theirs.latent))
 
 
-class FewAdditions(Constraint):
+class FewAdditions(gp.Constraint):
     """No edge may be added."""
 
     def additions(self, state: PairState) -> object:

@@ -3,21 +3,21 @@
 import pytest
 import reference
 import torch
-from conftest import interaction_graph
+from conftest import assert_flips, interaction_graph
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from test_hypergradient import RECOMMENDERS, SETTINGS, assert_flips, finite_differences
+from test_hypergradient import RECOMMENDERS, SETTINGS, finite_differences
 from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.nn.models import LightGCN
 
 import graphpoison as gp
 from graphpoison._random import generator
-from graphpoison.graph import Pattern
-from graphpoison.hypergradient import iterates
-from graphpoison.models.bpr import PARTNERS, Triples
-from graphpoison.models.dropout import DropoutTraining
+from graphpoison.sparse import Pattern
+from graphpoison.training import iterates
+from graphpoison.training.bpr import PARTNERS, Triples
+from graphpoison.training.dropout import DropoutField
 
 
 def isolated_ends() -> HeteroData:
@@ -58,11 +58,11 @@ def test_lightgcn_with_isolated_nodes(settings: dict[str, float]) -> None:
     expected = reference.recommendation_meta_gradient(
         "lightgcn-2", task.state.index, weight, task.init(generator(0)), **settings
     )
-    found = gp.Unrolled(**settings)(task)
+    found = gp.Unrolled()(task, gp.Training(**settings))
     assert found.loss == pytest.approx(expected[0], rel=1e-12)
     torch.testing.assert_close(found.values, expected[1], rtol=1e-9, atol=1e-12)
     assert found.values[task.state.index[0] == 7].abs().min() > 0
-    attacked = gp.MetaAttack(gp.Unrolled(**settings), 2)(task, 12)
+    attacked = gp.MetaAttack(gp.Training(**settings), 2)(task, 12)
     assert len(attacked) == 12
 
 
@@ -75,7 +75,8 @@ def test_lightgcn_is_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return entries(self, graph, weight)
 
     monkeypatch.setattr(gp.LightGCN, "entries", counted)
-    gp.Unrolled(steps=7, lr=0.1)(gp.Recommendation(interaction_graph(), "lightgcn"))
+    task = gp.Recommendation(interaction_graph(), "lightgcn")
+    gp.Unrolled()(task, gp.Training(steps=7, lr=0.1))
     assert len(calls) == 1
 
 
@@ -91,7 +92,7 @@ def test_lightgcn_lists_its_candidates(candidates: str | Tensor) -> None:
         steps=5,
         lr=1.0,
     )
-    found = gp.Unrolled(steps=5, lr=1.0)(task)
+    found = gp.Unrolled()(task, gp.Training(steps=5, lr=1.0))
     torch.testing.assert_close(found.values, expected[1], rtol=1e-9, atol=1e-14)
 
 
@@ -105,10 +106,10 @@ WITH_DROPOUT: dict[str, gp.Recommender] = {
 }
 
 
-def dropout_of(task: gp.Recommendation, start: tuple[Tensor, ...]) -> DropoutTraining:
-    training = task.training(task.prepare(task.state), start, linear=False)
-    assert isinstance(training, DropoutTraining)
-    return training
+def dropout_of(task: gp.Recommendation, start: tuple[Tensor, ...]) -> DropoutField:
+    field = task.training_field(task.prepare(task.state), start, linear=False)
+    assert isinstance(field, DropoutField)
+    return field
 
 
 def masks_of(task: gp.Recommendation, steps: int) -> list[tuple[Tensor, ...]]:
@@ -130,11 +131,11 @@ def test_dropout_with_given_masks_is_differentiated_exactly(
     expected = reference.recommendation_meta_gradient(
         model, task.state.index, weight, start, masks=masks, **settings
     )
-    found = gp.Unrolled(**settings)(task)
+    found = gp.Unrolled()(task, gp.Training(**settings))
     assert found.loss == pytest.approx(expected[0], rel=1e-12)
     torch.testing.assert_close(found.values, expected[1], rtol=1e-8, atol=1e-12)
     monkeypatch.setattr(iterates, "KEPT_BYTES", 0)
-    assert torch.equal(gp.Unrolled(**settings)(task).values, found.values)
+    assert torch.equal(gp.Unrolled()(task, gp.Training(**settings)).values, found.values)
 
 
 @SETTINGS
@@ -145,10 +146,11 @@ def test_finite_differences_with_dropout(
 ) -> None:
     data = interaction_graph()
     task = gp.Recommendation(data, WITH_DROPOUT[model], objective, dtype=torch.float64)
-    gradient = gp.Unrolled(**settings)
+    training = gp.Training(**settings)
     positions = torch.arange(0, task.state.num_listed, 5)
-    expected = finite_differences(task, gradient, positions)
-    torch.testing.assert_close(gradient(task).values[positions], expected, rtol=1e-4, atol=1e-8)
+    expected = finite_differences(task, training, positions)
+    found = gp.Unrolled()(task, training).values[positions]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-8)
 
 
 def test_dropout_with_all_pairs() -> None:
@@ -160,7 +162,7 @@ def test_dropout_with_all_pairs() -> None:
     _, expected = reference.recommendation_meta_gradient(
         "cf", pairs, weight, task.init(generator(0)), masks=masks_of(task, 6), steps=6, lr=3.0
     )
-    found = gp.Unrolled(steps=6, lr=3.0)(task).values
+    found = gp.Unrolled()(task, gp.Training(steps=6, lr=3.0)).values
     torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-14)
 
 
@@ -187,7 +189,7 @@ def test_settings_out_of_range_are_named(model: type[gp.CF]) -> None:
 
 
 def triples_of(task: gp.Recommendation) -> list[tuple[int, int]]:
-    found = task.prepare(task.state).structure.triples
+    found = Triples.of(task.state.pattern, task.criterion.seed)
     return [*zip(found.first.tolist(), found.second.tolist(), strict=True)]
 
 
@@ -201,7 +203,7 @@ def test_bpr_agrees_with_dense_autograd(model: str, settings: dict[str, float]) 
     expected = reference.recommendation_meta_gradient(
         model, task.state.index, weight, start, triples=triples_of(task), **settings
     )
-    found = gp.Unrolled(**settings)(task)
+    found = gp.Unrolled()(task, gp.Training(**settings))
     assert found.loss == pytest.approx(expected[0], rel=1e-12)
     torch.testing.assert_close(found.values, expected[1], rtol=1e-8, atol=1e-12)
 
@@ -214,10 +216,11 @@ def test_finite_differences_of_bpr(
 ) -> None:
     data = interaction_graph()
     task = gp.Recommendation(data, model, objective, loss="bpr", dtype=torch.float64)
-    gradient = gp.Unrolled(**settings)
+    training = gp.Training(**settings)
     positions = torch.arange(0, task.state.num_listed, 5)
-    expected = finite_differences(task, gradient, positions)
-    torch.testing.assert_close(gradient(task).values[positions], expected, rtol=1e-4, atol=1e-8)
+    expected = finite_differences(task, training, positions)
+    found = gp.Unrolled()(task, training).values[positions]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-8)
 
 
 @pytest.mark.parametrize("allow_removals", [False, True])
@@ -235,7 +238,7 @@ def test_bpr_flip_by_flip(allow_removals: bool) -> None:
         triples=triples_of(task),
         **settings,
     )
-    attack = gp.MetaAttack(gp.Unrolled(**settings), allow_removals=allow_removals)
+    attack = gp.MetaAttack(gp.Training(**settings), allow_removals=allow_removals)
     assert_flips(attack(task, 8), expected)
 
 
@@ -285,7 +288,7 @@ def test_every_pair_is_ranked_where_all_are_candidates() -> None:
         steps=5,
         lr=1.0,
     )
-    found = gp.Unrolled(steps=5, lr=1.0)(task)
+    found = gp.Unrolled()(task, gp.Training(steps=5, lr=1.0))
     torch.testing.assert_close(found.values, expected[1], rtol=1e-9, atol=1e-14)
 
 
@@ -300,4 +303,4 @@ def test_nothing_to_rank_is_refused() -> None:
     )
     task = gp.Recommendation(data, loss="bpr")
     with pytest.raises(ValueError, match="loss='bpr' needs users with both"):
-        gp.Unrolled()(task)
+        gp.Unrolled()(task, gp.Training())

@@ -40,7 +40,7 @@ SMALL = DataSet(
     "synthetic-interactions",
     (("num_users", 25), ("num_items", 30), ("num_interactions", 150)),
 )
-QUICK_CF = Trained(gp.CF(4, scale=0.5), gp.Unrolled(steps=8, lr=0.1, optimizer="adam"))
+QUICK_CF = Trained(gp.CF(4, scale=0.5), gp.Training(steps=8, lr=0.1, optimizer="adam"))
 CASE = RecommenderExperiment(
     name="small",
     dataset=SMALL,
@@ -233,7 +233,7 @@ def test_node_experiments_have_shares_for_budgets(tmp_path: Path) -> None:
         flips_per_step=2,
         attacks=("meta-train", "baseline"),
         surrogate=gp.LinearGCN(hidden=4),
-        training=gp.Unrolled(steps=5, lr=0.1),
+        training=gp.Training(steps=5, lr=0.1),
     )
     found = run(experiment, tmp_path, seeds=[0])
     assert set(found["flips"]) == {0.0, 5.0}

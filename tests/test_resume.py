@@ -21,9 +21,9 @@ from torch import nn
 from torch_geometric.nn import GCN, GCNConv
 
 import graphpoison as gp
-from graphpoison.attacks import saving
+from graphpoison.attacks import checkpoint
 
-QUICK = gp.RecommenderVictim(gp.CF(dim=2), "cf", gp.Unrolled(steps=5, lr=0.1, optimizer="adam"))
+QUICK = gp.RecommenderVictim(gp.CF(dim=2), "cf", gp.Training(steps=5, lr=0.1, optimizer="adam"))
 
 
 # Killed
@@ -92,15 +92,18 @@ DIFFERENCES = [
     ({"flips_per_step": 5}, "attack.flips_per_step is 1 there and 5 here"),
     ({"redraw": True}, "attack.redraw is False there and True here"),
     ({"constraints": []}, "attack.constraints is [NoSingletons] there and [] here"),
-    ({"gradient": replace(SHORT, lr=0.2)}, "attack.gradient.lr is 0.1 there and 0.2 here"),
-    ({"gradient": gp.Approximate(4)}, "attack.gradient is Unrolled there and Approximate here"),
+    ({"training": replace(SHORT, lr=0.2)}, "attack.training.lr is 0.1 there and 0.2 here"),
+    (
+        {"hypergradient": gp.Approximate()},
+        "attack.hypergradient is Unrolled there and Approximate here",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("change", "message"), DIFFERENCES)
 def test_other_settings_are_named(change: dict[str, Any], message: str, tmp_path: Path) -> None:
     file = saved(tmp_path)
-    attack = gp.MetaAttack(**{"gradient": SHORT, **BASE, **change})
+    attack = gp.MetaAttack(**{"training": SHORT, **BASE, **change})
     with pytest.raises(ValueError, match="is of another run") as error:
         attack(node_task(), 3, checkpoint=file)
     assert message in str(error.value)
@@ -281,8 +284,8 @@ def random_flips(count: int = 8, seed: int = 0) -> gp.Perturbation:
 
 
 def count_trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    train, calls = gp.Unrolled.train, []
-    monkeypatch.setattr(gp.Unrolled, "train", lambda *args: calls.append(1) or train(*args))
+    fit, calls = gp.RecommenderVictim.fit, []
+    monkeypatch.setattr(gp.RecommenderVictim, "fit", lambda *args: calls.append(1) or fit(*args))
     return calls
 
 
@@ -310,6 +313,11 @@ def test_more_seeds_budgets_victims_and_attacks_reuse_what_is_there(
     )
     table = pd.read_csv(file, skiprows=1)
     assert len(table) == len(fresh.runs)
+    before = len(calls)
+    data["user"].x = torch.ones(7, 2)  # which no recommender reads
+    gp.evaluate(data, attacks, victims, [0, 1], [4, 8], checkpoint=file)
+    gp.evaluate(gp.read_graph(data), attacks, victims, [0, 1], [4, 8], checkpoint=file)
+    assert len(calls) == before
 
 
 def test_metrics_that_are_no_number_come_back(tmp_path: Path) -> None:
@@ -327,7 +335,8 @@ def test_metrics_that_are_no_number_come_back(tmp_path: Path) -> None:
 
 
 OTHER_DATA = interaction_graph()
-OTHER_DATA["user"].x = torch.ones(7, 2)
+OTHER_STORE = OTHER_DATA["user", "rates", "item"]
+OTHER_STORE.unseen_edge_index = OTHER_STORE.unseen_edge_index[:, 1:]
 
 
 @pytest.mark.parametrize(
@@ -417,7 +426,7 @@ def test_damaged_evaluations_are_refused(tmp_path: Path) -> None:
         patch.setattr(sys.modules[gp.evaluate.__module__], "SERIES", "0.7")
         with pytest.raises(ValueError, match=r"graphpoison is 0\.1 there and 0\.7 here"):
             gp.evaluate(data, flips, [QUICK], [0, 1], checkpoint=file)
-    assert saving.SAVE_EVERY_SECONDS > 0
+    assert checkpoint.SAVE_EVERY_SECONDS > 0
 
 
 def test_more_budgets_of_flips_among_drawn_negatives_reuse_the_file(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from torch_geometric.utils import to_dense_adj
 
 import graphpoison as gp
 from graphpoison._random import generator, isolated_rng
-from graphpoison.attacks.base import Attack
-from graphpoison.attacks.relaxation import Relaxation, draw_block, project
+from graphpoison.attacks.relaxation import Relaxation, project
+from graphpoison.attacks.sampler import CandidateSampler
+from graphpoison.metrics import accuracy
 from graphpoison.victims import NODE_VICTIMS
 
 
@@ -130,7 +131,7 @@ def test_the_degree_attack_breaks_ties_by_the_seed() -> None:
 
 @pytest.mark.parametrize("attack", [gp.DICE, gp.DegreeAttack])
 def test_heuristics_run_into_nothing_left_and_stop(
-    attack: type[Attack], caplog: pytest.LogCaptureFixture
+    attack: type[gp.Attack], caplog: pytest.LogCaptureFixture
 ) -> None:
     block = torch.tensor([[0, 1, 2], [6, 8, 7]])
     task = node_task(candidates=block)
@@ -142,7 +143,7 @@ def test_heuristics_run_into_nothing_left_and_stop(
 # --- Projected gradient -----------------------------------------------------------------------
 
 INNER = {"steps": 5, "lr": 0.2, "momentum": 0.5}
-SHORT = gp.Unrolled(**INNER)
+SHORT = gp.Training(**INNER)
 
 
 @pytest.mark.parametrize("retrain", [False, True])
@@ -192,16 +193,17 @@ def test_a_relaxation_has_the_derivative_of_finite_differences() -> None:
         gp.Recommendation(interaction_graph(), dtype=torch.float64),
     ):
         state = task.state
-        extra = torch.tensor([[0, 4], [29, 20]]) if state.open else state.index[:, :0]
+        extra = torch.tensor([[0, 4], [29, 20]])
+        extra = extra if state.implicit_candidates else state.index[:, :0]
         block = Relaxation(state, torch.cat([state.index[:, 3:6], extra], dim=1))
         assert torch.equal(state.weight, task.state.weight)
         extent = torch.linspace(0.1, 0.8, len(block), dtype=torch.float64)
-        task = SHORT.bind(task, 0)
+        task = task.with_pseudo_labels(SHORT, 0)
 
         def loss(extent: torch.Tensor, task: gp.Task = task, block: Relaxation = block) -> float:
-            return SHORT(task, state=block.at(extent)).loss
+            return gp.Unrolled()(task, SHORT, state=block.at(extent)).loss
 
-        scores = block.scores(SHORT(task, state=block.at(extent)).gradient)
+        scores = block.scores(gp.Unrolled()(task, SHORT, state=block.at(extent)).gradient)
         for place in range(len(block)):
             step = torch.zeros_like(extent)
             step[place] = 1e-5
@@ -215,13 +217,13 @@ def test_a_block_is_what_may_be_flipped_and_no_more_than_its_size() -> None:
     edges = set(map(tuple, state.edges.t().tolist()))
     for removals, additions in ((True, True), (False, True), (True, False)):
         for size in (20, 200, 10**6):
-            pairs = draw_block(state, size, rng, [], removals, additions)
+            pairs = CandidateSampler(state, [], removals, additions).block(size, rng)
             found = set(map(tuple, pairs.t().tolist()))
             total = (len(edges) if removals else 0) + (435 - len(edges) if additions else 0)
             assert len(found) == pairs.size(1) == min(size, total)
             assert removals or not found & edges
             assert additions or found <= edges
-    protected = draw_block(state, 10**6, rng, [gp.NoSingletons()], True, False)
+    protected = CandidateSampler(state, [gp.NoSingletons()], True, False).block(10**6, rng)
     assert bool((state.degrees[0][protected] > 1).all())
 
 
@@ -231,7 +233,7 @@ def test_random_roundings_are_kept_where_they_are_better() -> None:
     for samples in (0, 40):
         attack = gp.PGDAttack(SHORT, steps=10, lr=20.0, samples=samples)
         state = task.state.flip(attack(task, 12).pairs)
-        params = SHORT.train(task, task.state, task.init(generator(0)))
+        params = task.train(SHORT, task.state, task.init(generator(0)))
         losses.append(float(task.attack_loss(params, task.prepare(state))))
     assert losses[1] >= losses[0]
 
@@ -253,18 +255,19 @@ RANDOM_BLOCKS = [
 
 
 @pytest.mark.parametrize("attack", RANDOM_BLOCKS)
-def test_random_blocks_raise_the_loss_more_than_random_flips(attack: Attack) -> None:
+def test_random_blocks_raise_the_loss_more_than_random_flips(attack: gp.Attack) -> None:
     task = node_task(objective="train")
     budget = 15
 
     def loss(flips: gp.Perturbation) -> float:
-        return SHORT(task, state=task.state.flip(flips.pairs)).loss
+        return gp.Unrolled()(task, SHORT, state=task.state.flip(flips.pairs)).loss
 
     found = attack(task, budget)
     random = gp.RandomAttack(allow_removals=True)
     assert len(found) == budget
     assert loss(found) > max(loss(random(task, budget, seed)) for seed in range(10))
-    assert found.flips["attack_loss"].iloc[0] == pytest.approx(SHORT(task).loss, abs=1e-4)
+    clean = gp.Unrolled()(task, SHORT).loss
+    assert found.flips["attack_loss"].iloc[0] == pytest.approx(clean, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +275,7 @@ def test_random_blocks_raise_the_loss_more_than_random_flips(attack: Attack) -> 
     [gp.PGDAttack(SHORT, steps=8, constraints=[gp.NodeBudget(2)]),
      gp.PRBCD(SHORT, epochs=8, constraints=[gp.NodeBudget(2)])],
 )  # fmt: skip
-def test_constrained_flips_are_made_up_for_from_the_same_extents(attack: Attack) -> None:
+def test_constrained_flips_are_made_up_for_from_the_same_extents(attack: gp.Attack) -> None:
     task = node_task(objective="train")
     found = attack(task, 15)
     assert len(found) == 15
@@ -304,10 +307,12 @@ def test_random_blocks_cope_with_a_budget_of_all_candidates() -> None:
 def test_bad_settings_of_rivals_are_named() -> None:
     with pytest.raises(ValueError, match="block_size=10 must be larger than the budget of 12"):
         gp.GRBCD(SHORT, block_size=10)(node_task(), 12)
-    with pytest.raises(TypeError, match="training must be a training run"):
+    with pytest.raises(TypeError, match="training must be a Training"):
         gp.PGDAttack("unrolled")
-    with pytest.raises(TypeError, match="gradient must be a Hypergradient"):
+    with pytest.raises(TypeError, match="training must be a Training"):
         gp.PRBCD(3)
+    with pytest.raises(TypeError, match="hypergradient must be a Hypergradient"):
+        gp.GRBCD(SHORT, hypergradient=3)
     with pytest.raises(ValueError, match="Did you mean 'highest'"):
         gp.DegreeAttack(order="high")
     for attack in (gp.PGDAttack, gp.PRBCD, gp.GRBCD, gp.DegreeAttack):
@@ -337,7 +342,7 @@ def test_every_attack_is_evaluated_on_every_victim() -> None:
     victims = [replace(victim, epochs=4) for victim in NODE_VICTIMS.values()]
     runs = gp.evaluate(data, found, victims, seeds=[0]).runs
     assert len(runs) == len(RIVALS) * len(NODE_VICTIMS)
-    assert runs[["clean", "poisoned"]].stack().between(0, 1).all()
+    assert runs.groupby("victim")["clean"].nunique().eq(1).all()
     assert runs.groupby("victim")["poisoned"].nunique().gt(1).any()
 
 
@@ -352,3 +357,35 @@ def test_any_module_is_surrogate_and_victim_of_any_attack() -> None:
 
     runs = gp.evaluate(data, found, [gp.ModuleVictim(mine, "mine", epochs=3)], seeds=[0]).runs
     assert runs["flips"].tolist() == [4] * len(RIVALS)
+
+
+# --- The surrogates of attacks without hypergradients ------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["pgd", "min-max", "prbcd", "grbcd"])
+def test_the_surrogate_of_a_rival_is_a_victim(name: str) -> None:
+    """The victim has the training and the initial parameters of the surrogate in the attack."""
+    data, attack = citation_graph(30), RIVALS[name]
+    task = gp.NodeClassification(data, objective="train")
+    found = attack(task, 6, seed=3)
+    victim = gp.surrogate_victim(task, attack, seed=3)
+    assert victim.training == attack.training == SHORT
+    for flips in (0, 6):
+        part = found.prefix(flips)
+        state = task.state.flip(part.pairs)
+        params = task.train(SHORT, state, task.init(generator(3)))
+        expected = task.surrogate.logits(params, task.prepare(state))
+        logits = victim.fit(gp.read_graph(part.apply(data)), seed=0).logits()
+        torch.testing.assert_close(logits, expected)
+    runs = gp.evaluate(data, found, [victim], seeds=[0, 1]).runs
+    assert runs["victim"].tolist() == ["surrogate"]
+    assert runs["poisoned"].item() == accuracy(logits[data.test_mask], data.y[data.test_mask])
+
+
+@pytest.mark.parametrize("attack", [gp.RandomAttack(), gp.DICE(), gp.DegreeAttack()])
+def test_attacks_without_a_surrogate_are_refused_as_victims(attack: gp.Attack) -> None:
+    refused = rf"as MetaAttack and PGDAttack do; found {type(attack).__name__}\("
+    with pytest.raises(TypeError, match=refused):
+        gp.surrogate_victim(node_task(), attack)
+    with pytest.raises(TypeError, match="as MetaAttack and PGDAttack do; found NewUsers"):
+        gp.surrogate_victim(gp.Recommendation(interaction_graph()), gp.NewUsers(2, attack))

@@ -3,17 +3,22 @@
 import pytest
 import reference
 import torch
-from conftest import citation_graph, interaction_graph
+from conftest import assert_flips, citation_graph, interaction_graph
 from torch import Tensor
 from torch_geometric.utils import to_dense_adj
 
 import graphpoison as gp
 from graphpoison._random import generator
-from graphpoison.graph import FactoredGradient, Thin, factored, reduce
-from graphpoison.graph.kernels import BACKENDS, check_backend
-from graphpoison.graph.sparse_product import SparseProduct
-from graphpoison.hypergradient import iterates
-from graphpoison.models import all_pairs_loss, linear_rows, log_loss, tower_loss
+from graphpoison.sparse import FactoredGradient, SparseFactor, factored, low_rank
+from graphpoison.sparse.kernels import BACKENDS, check_backend
+from graphpoison.sparse.sparse_product import SparseProduct
+from graphpoison.training import (
+    all_pairs_loss,
+    iterates,
+    mlp_pair_loss,
+    propagated_rows,
+    sparse_pair_loss,
+)
 
 SETTINGS = [
     {"steps": 7, "lr": 0.2, "momentum": 0.5, "weight_decay": 1e-2},
@@ -32,7 +37,7 @@ RECOMMENDERS = [
 
 
 def values(task: gp.Task, settings: dict[str, object]) -> Tensor:
-    return gp.Unrolled(**settings)(task).values
+    return gp.Unrolled()(task, gp.Training(**settings)).values
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=["momentum", "adam"])
@@ -42,8 +47,8 @@ def test_blocks_of_pairs(
 ) -> None:
     task = gp.Recommendation(interaction_graph(), surrogate, dtype=torch.float64)
     whole = values(task, settings)
-    monkeypatch.setattr(log_loss, "BLOCK", 5)
-    monkeypatch.setattr(tower_loss, "SLOTS", {"cpu": 5})
+    monkeypatch.setattr(sparse_pair_loss, "BLOCK", 5)
+    monkeypatch.setattr(mlp_pair_loss, "SLOTS", {"cpu": 5})
     torch.testing.assert_close(values(task, settings), whole, rtol=1e-9, atol=1e-14)
 
 
@@ -117,8 +122,8 @@ def test_factors_in_any_form(
 ) -> None:
     """Few features or many, factors kept dense, or sparse: always the dense meta-gradient."""
     data = citation_graph(num_features=num_features, density=0.4)
-    monkeypatch.setattr(linear_rows, "THIN_BYTES", bounds[0])
-    monkeypatch.setattr(reduce, "SPARSE_BELOW", bounds[1])
+    monkeypatch.setattr(propagated_rows, "THIN_BYTES", bounds[0])
+    monkeypatch.setattr(low_rank, "SPARSE_BELOW", bounds[1])
     task = gp.NodeClassification(data, surrogate)
     theta = task.init(generator(0))
     adjacency = to_dense_adj(data.edge_index, max_num_nodes=14)[0].double()
@@ -136,10 +141,10 @@ def test_factors_of_few_rows_are_added_up() -> None:
         left[[2, 5, 7, 11]] = torch.randn(4, 3, generator=draw, dtype=torch.float64)
         right = torch.randn(40, 3, generator=draw, dtype=torch.float64)
         pairs.append((left, right) if len(pairs) % 2 else (right, left))
-    thin, dense = reduce.reduce_factors(pairs)
-    assert (len(thin), len(dense)) == (1, 0)
-    assert thin[0].wide.shape == (40, 4)
-    product = SparseProduct.of(thin, torch.ones(40, dtype=torch.float64))
+    sparse, dense = low_rank.reduce_factors(pairs)
+    assert (len(sparse), len(dense)) == (1, 0)
+    assert sparse[0].wide.shape == (40, 4)
+    product = SparseProduct.of(sparse, torch.ones(40, dtype=torch.float64))
     total = sum(left @ right.t() for left, right in pairs)
     found = product.add_to(torch.zeros(40, 40, dtype=torch.float64), 0, 40, 0)
     torch.testing.assert_close(found, total + total.t())
@@ -150,7 +155,7 @@ def test_the_search_goes_through_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     left, right = (torch.randn(23, 3, generator=draw) for _ in range(2))
     wide = torch.randn(23, 4, generator=draw)
     product = SparseProduct.of(
-        [Thin.of_rows(wide, torch.tensor([1, 4, 6, 22]))], torch.rand(23, generator=draw)
+        [SparseFactor.of_rows(wide, torch.tensor([1, 4, 6, 22]))], torch.rand(23, generator=draw)
     )
     gradient = FactoredGradient.symmetric(left, right, left.sum(dim=1), product)
     excluded = torch.tensor([3, 30, 100])
@@ -171,13 +176,13 @@ def test_all_pairs_of_a_recommender(
     """Never listed, and yet as if every pair were a training pair."""
     monkeypatch.setattr(all_pairs_loss, "TILE_ENTRIES", tile)
     task = all_pairs_task(model)
-    assert task.state.open
+    assert task.state.implicit_candidates
     assert task.state.num_listed == task.state.num_edges
     pairs, weight = every_pair(task)
     expected = reference.recommendation_meta_gradient(
         model, pairs, weight, task.init(generator(0)), **settings
     )
-    found = gp.Unrolled(**settings)(task)
+    found = gp.Unrolled()(task, gp.Training(**settings))
     assert found.loss == pytest.approx(expected[0], rel=1e-12)
     torch.testing.assert_close(found.values, expected[1], rtol=1e-8, atol=1e-14)
 
@@ -199,18 +204,14 @@ def test_all_pairs_flip_by_flip(model: str, allow_removals: bool) -> None:
         allow_removals=allow_removals,
         **settings,
     )
-    attack = gp.MetaAttack(gp.Unrolled(**settings), 3, allow_removals=allow_removals)
-    table = attack(task, 12).flips
-    assert [*zip(table["source"], table["target"], table["added"], strict=True)] == [
-        flip[:3] for flip in expected
-    ]
-    assert table["score"].tolist() == pytest.approx([flip[3] for flip in expected], rel=1e-6)
+    attack = gp.MetaAttack(gp.Training(**settings), 3, allow_removals=allow_removals)
+    assert_flips(attack(task, 12), expected)
 
 
 def test_all_pairs_are_listed_where_the_model_needs_them() -> None:
     data = interaction_graph()
     task = gp.Recommendation(data, gp.GMF(3, (4,)), candidates="all")
-    assert not task.state.open
+    assert not task.state.implicit_candidates
     assert task.state.num_listed == task.state.shape[0] * task.state.shape[1]
 
 

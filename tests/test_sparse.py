@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
-from graphpoison.graph.features import Features
-from graphpoison.graph.kernels import BACKENDS, check_backend
-from graphpoison.graph.reduce import PairTape
-from graphpoison.graph.sparse import Pattern, sddmm, spmm
+from graphpoison.graphs.features import Features
+from graphpoison.sparse.kernels import BACKENDS, check_backend
+from graphpoison.sparse.low_rank import PairTape
+from graphpoison.sparse.pattern import Pattern
+from graphpoison.sparse.products import sddmm, spmm
 
 
 def random_pattern(rows: int, cols: int, count: int, seed: int = 0) -> Pattern:

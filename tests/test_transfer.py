@@ -13,10 +13,10 @@ from graphpoison._random import generator
 from graphpoison.metrics import accuracy, link_metrics
 from graphpoison.report import Report
 
-SHORT = gp.Unrolled(steps=5, lr=0.5)
+SHORT = gp.Training(steps=5, lr=0.5)
 ATTACK = gp.MetaAttack(SHORT, 2, allow_removals=False)
 OTHER = gp.RecommenderVictim(gp.GMF(dim=2), "other", SHORT)
-VICTIM = gp.RecommenderVictim(gp.CF(dim=2), "small", gp.Unrolled(steps=5, lr=0.1))
+VICTIM = gp.RecommenderVictim(gp.CF(dim=2), "small", gp.Training(steps=5, lr=0.1))
 
 
 def test_the_surrogate_is_a_victim_with_its_own_parameters() -> None:
@@ -34,7 +34,7 @@ def test_the_surrogate_is_a_victim_with_its_own_parameters() -> None:
     assert report.table.query("victim == 'small'")["seeds"].eq(3).all()
     for flips in (0, 2, 4):
         state = task.state.flip(found.prefix(flips).pairs)
-        gradient = SHORT.at(task, state, task.init(generator(7)))
+        gradient = ATTACK.hypergradient.at(task, SHORT, state, task.init(generator(7)))
         users, items = gradient.params
         expected = link_metrics(
             (users[state.index[0]] * items[state.index[1]]).sum(1), state.weight
@@ -58,15 +58,15 @@ def test_a_fresh_start_is_another_than_the_surrogates() -> None:
 def test_surrogates_of_node_classification(surrogate: str) -> None:
     data = citation_graph(num_nodes=30)
     task = gp.NodeClassification(data, surrogate, "train")
-    attack = gp.MetaAttack(gp.Unrolled(steps=8, lr=0.3))
+    attack = gp.MetaAttack(gp.Training(steps=8, lr=0.3))
     found = attack(task, 5, seed=3)
     victim = gp.surrogate_victim(task, attack, seed=3, name="own")
     runs = gp.evaluate(data, found, [victim], [0, 1], budgets=[0, 5]).runs
     assert len(runs) == 2
     for flips, value in zip(runs["flips"], runs["poisoned"], strict=True):
         state = task.state.flip(found.prefix(flips).pairs)
-        params = attack.gradient.train(task, state, task.init(generator(3)))
-        logits = task.surrogate.logits(task.inputs, params, task.prepare(state))
+        params = task.train(attack.training, state, task.init(generator(3)))
+        logits = task.surrogate.logits(params, task.prepare(state))
         assert value == accuracy(logits[data.test_mask], data.y[data.test_mask])
 
 
@@ -104,14 +104,13 @@ def test_the_matrix_is_that_of_the_attacks_one_by_one(tmp_path: Path) -> None:
     def refuse(*args: object) -> None:
         raise AssertionError("what is finished was made again")
 
-    resumed = pytest.MonkeyPatch()
-    resumed.setattr(gp.MetaAttack, "propose", refuse)
-    resumed.setattr(gp.RandomAttack, "propose", refuse)
-    resumed.setattr(gp.Unrolled, "train", refuse)
-    again = gp.transfer_matrix(
-        data, surrogates, [VICTIM, OTHER], ATTACK, 6, range(3), checkpoints=tmp_path
-    )
-    resumed.undo()
+    with pytest.MonkeyPatch.context() as resumed:
+        resumed.setattr(gp.MetaAttack, "propose", refuse)
+        resumed.setattr(gp.RandomAttack, "propose", refuse)
+        resumed.setattr(gp.RecommenderVictim, "fit", refuse)
+        again = gp.transfer_matrix(
+            data, surrogates, [VICTIM, OTHER], ATTACK, 6, range(3), checkpoints=tmp_path
+        )
     pd.testing.assert_frame_equal(again, frame)
 
 
@@ -189,9 +188,11 @@ def test_mistakes_are_named_before_any_work(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_presets_are_the_papers_attacks() -> None:
-    assert gp.metattack().gradient == gp.Unrolled(steps=100, lr=0.1, momentum=0.9)
+    assert gp.metattack().training == gp.Training(steps=100, lr=0.1, momentum=0.9)
+    assert gp.metattack().hypergradient == gp.Unrolled()
     assert len(gp.metattack()(gp.NodeClassification(citation_graph()), 2)) == 2
-    assert len(gp.metattack(gp.Approximate(steps=5))(gp.NodeClassification(citation_graph()), 2))
+    short = gp.metattack(gp.Training(steps=5), hypergradient=gp.Approximate())
+    assert len(short(gp.NodeClassification(citation_graph()), 2)) == 2
     task = gp.Recommendation(interaction_graph(), gp.CF(dim=2))
     for attack in (
         gp.meta_attack(flips_per_step=2),
@@ -202,7 +203,8 @@ def test_presets_are_the_papers_attacks() -> None:
         gp.similar_users_attack(3, "kmeans"),
     ):
         assert attack(task, 3).flips["added"].all()
-    assert isinstance(gp.meta_approx().gradient, gp.Approximate)
+    assert gp.meta_approx().hypergradient == gp.Approximate()
+    assert gp.meta_approx().training == gp.meta_attack().training
 
 
 def test_algorithm_4_reports_surrogate_and_target() -> None:

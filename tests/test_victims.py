@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import citation_graph
-from torch import nn
+from conftest import citation_graph, interaction_graph
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn import GCN, GCNConv, SGConv
 from torch_geometric.utils import to_dense_adj
@@ -14,12 +16,14 @@ from torch_geometric.utils import to_dense_adj
 import graphpoison as gp
 from graphpoison._random import isolated_rng
 from graphpoison.victims import NODE_VICTIMS, node_victim
-from graphpoison.victims.gnnguard import GNNGuard, defence_weights, guarded
-from graphpoison.victims.purify import drop_dissimilar, low_rank
-from graphpoison.victims.rgcn import RGCN, propagated
-from graphpoison.victims.soft_median import soft_median, weighted_median
-from graphpoison.victims.sparse_input import SparseInput
-from graphpoison.victims.standard import SGC, MeanSAGE
+from graphpoison.victims.defences.gnnguard import GNNGuard, defence_weights, guarded
+from graphpoison.victims.defences.jaccard import drop_dissimilar
+from graphpoison.victims.defences.rgcn import RGCN, propagated
+from graphpoison.victims.defences.soft_median import soft_median, weighted_median
+from graphpoison.victims.defences.svd import low_rank
+from graphpoison.victims.nodes.sage import MeanSAGE
+from graphpoison.victims.nodes.sgc import SGC
+from graphpoison.victims.nodes.sparse_input import SparseInput
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +34,27 @@ def topics() -> Data:
     )
 
 
+def fitted_logits(victim: gp.Victim, data: Data, seed: int) -> Tensor:
+    return victim.fit(gp.read_graph(data), seed).logits()
+
+
 # --- All of them ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NODE_VICTIMS)
 def test_every_victim_beats_the_largest_class(name: str, topics: Data) -> None:
     before = {key: value.clone() for key, value in topics.to_dict().items()}
+    graph = gp.read_graph(topics)
+    edges = graph.edge_index.clone()
     victim = replace(NODE_VICTIMS[name], epochs=60)
-    logits = victim.train(topics, seed=0)
+    logits = victim.fit(graph, seed=0).logits()
     assert logits.shape == (topics.num_nodes, 3)
     right = (logits.argmax(dim=1) == topics.y)[topics.test_mask].float().mean()
     guess = topics.y[topics.test_mask].bincount().max() / topics.test_mask.sum()
     assert right > guess + 0.15
     assert all(torch.equal(topics[key], value) for key, value in before.items())
+    assert torch.equal(graph.edge_index, edges)
+    assert graph.edge_weight is None
 
 
 @pytest.mark.parametrize("name", NODE_VICTIMS)
@@ -50,15 +62,15 @@ def test_every_victim_takes_weights_doubles_and_a_graph_without_edges(name: str)
     data = citation_graph(20, dtype=torch.float64)
     victim = replace(NODE_VICTIMS[name], epochs=3)
     state = torch.random.get_rng_state()
-    logits = victim.train(data, seed=3)
+    logits = fitted_logits(victim, data, seed=3)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert logits.dtype == torch.float64
-    assert torch.equal(victim.train(data, seed=3), logits)
-    assert not torch.equal(victim.train(data, seed=4), logits)
+    assert torch.equal(fitted_logits(victim, data, seed=3), logits)
+    assert not torch.equal(fitted_logits(victim, data, seed=4), logits)
     data.edge_weight = torch.ones(data.num_edges, dtype=torch.float64)
-    torch.testing.assert_close(victim.train(data, seed=3), logits)
+    torch.testing.assert_close(fitted_logits(victim, data, seed=3), logits)
     data.edge_index, data.edge_weight = data.edge_index[:, :0], None
-    assert bool(torch.isfinite(victim.train(data, seed=3)).all())
+    assert bool(torch.isfinite(fitted_logits(victim, data, seed=3)).all())
 
 
 def test_names_are_checked_and_caches_refused() -> None:
@@ -66,7 +78,7 @@ def test_names_are_checked_and_caches_refused() -> None:
         node_victim("gcn-jacard")
     cached = gp.ModuleVictim(lambda features, classes: GCNConv(features, classes, cached=True), "c")
     with pytest.raises(ValueError, match="cached=True"):
-        cached.train(citation_graph(dtype=torch.float32), seed=0)
+        fitted_logits(cached, citation_graph(dtype=torch.float32), seed=0)
 
 
 def test_a_penalty_is_part_of_the_loss() -> None:
@@ -81,7 +93,7 @@ def test_a_penalty_is_part_of_the_loss() -> None:
     del data.val_mask
     light = gp.ModuleVictim(lambda *size: Light(*size), "light", epochs=300, weight_decay=0)
     heavy = gp.ModuleVictim(lambda *size: Heavy(*size), "heavy", epochs=300, weight_decay=0)
-    spreads = [float(victim.train(data, 0).std(dim=0).max()) for victim in (light, heavy)]
+    spreads = [float(fitted_logits(victim, data, 0).std(dim=0).max()) for victim in (light, heavy)]
     assert spreads[1] < spreads[0] / 10
 
 
@@ -119,25 +131,31 @@ def test_the_narrow_forms_are_pygs_own_layers() -> None:
 # --- Purification -----------------------------------------------------------------------------
 
 
-def path(words: list[list[float]]) -> Data:
-    count = len(words)
-    first = torch.arange(count - 1)
+def unlabelled(x: Tensor, edge_index: Tensor) -> gp.NodeGraph:
+    """A graph in which all nodes are of one class."""
+    labels = torch.zeros(x.size(0), dtype=torch.long)
+    return gp.read_graph(Data(x=x, y=labels, edge_index=edge_index))
+
+
+def path(words: list[list[float]]) -> gp.NodeGraph:
+    first = torch.arange(len(words) - 1)
     edge_index = torch.cat([torch.stack([first, first + 1]), torch.stack([first + 1, first])], 1)
-    return Data(x=torch.tensor(words, dtype=torch.float), edge_index=edge_index, num_nodes=count)
+    return unlabelled(torch.tensor(words, dtype=torch.float), edge_index)
 
 
-def test_jaccard_drops_the_dissimilar_edge_and_its_attributes() -> None:
-    data = path([[1, 1, 0, 0], [0, 1, 1, 0], [1, 0, 0, 1], [0, 0, 0, 0]])  # 1/3, 0, 0/0
-    data.edge_attr = torch.arange(6)
-    purified = drop_dissimilar(data)
+def test_jaccard_drops_the_dissimilar_edge_and_its_weight() -> None:
+    plain = path([[1, 1, 0, 0], [0, 1, 1, 0], [1, 0, 0, 1], [0, 0, 0, 0]])  # 1/3, 0, 0/0
+    graph = plain.with_pairs(plain.pairs, torch.tensor([2.0, 3.0, 4.0]))
+    purified = drop_dissimilar(graph)
     assert purified.edge_index.tolist() == [[0, 1], [1, 0]]
-    assert purified.edge_attr.tolist() == [0, 3]
-    assert data.num_edges == 6
-    assert drop_dissimilar(data, threshold=0.34).num_edges == 0
-    assert drop_dissimilar(data, threshold=0.33).num_edges == 2
-    data.x = torch.ones(4, 2)
+    assert purified.edge_weight.tolist() == [2.0, 2.0]
+    assert graph.edge_index.size(1) == 6
+    assert graph.pair_weight.tolist() == [2.0, 3.0, 4.0]
+    assert drop_dissimilar(plain).edge_weight is None
+    assert drop_dissimilar(graph, threshold=0.34).edge_index.size(1) == 0
+    assert drop_dissimilar(graph, threshold=0.33).edge_index.size(1) == 2
     with pytest.raises(ValueError, match=r"data.x has no zeros"):
-        drop_dissimilar(data)
+        drop_dissimilar(replace(graph, x=torch.ones(4, 2)))
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -152,7 +170,7 @@ def test_low_rank_keeps_the_positive_entries_of_the_truncated_spectrum(
     left, values, right = torch.linalg.svd(dense)
     expected = (left[:, :rank] * values[:rank]) @ right[:rank]
     expected = ((expected + expected.t()) / 2).clamp(min=0).fill_diagonal_(0)
-    purified = low_rank(data, rank)
+    purified = low_rank(gp.read_graph(data), rank)
     found = to_dense_adj(purified.edge_index, edge_attr=purified.edge_weight, max_num_nodes=30)[0]
     torch.testing.assert_close(found, expected, atol=1e-8, rtol=1e-6)
 
@@ -160,7 +178,7 @@ def test_low_rank_keeps_the_positive_entries_of_the_truncated_spectrum(
 def test_low_rank_weakens_edges_between_communities() -> None:
     block = torch.block_diag(torch.ones(15, 15), torch.ones(15, 15)).fill_diagonal_(0)
     block[3, 20] = block[20, 3] = 1
-    purified = low_rank(Data(x=torch.ones(30, 1), edge_index=block.nonzero().t()), rank=2)
+    purified = low_rank(unlabelled(torch.ones(30, 1), block.nonzero().t()), rank=2)
     weight = to_dense_adj(purified.edge_index, edge_attr=purified.edge_weight, max_num_nodes=30)[0]
     assert weight[3, 20] < 0.3
     assert weight[:15, :15].sum() / (15 * 14) > 0.9
@@ -170,13 +188,12 @@ def test_low_rank_weakens_edges_between_communities() -> None:
 
 
 def test_gnnguard_gives_dissimilar_neighbours_weight_0() -> None:
-    data = path([[1, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0]])
-    guard = guarded(data)
+    guard = guarded(path([[1, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0]]))
     weight = torch.zeros(4, 4)
     weight[guard.edge_index[1], guard.edge_index[0]] = guard.edge_weight
     expected = torch.tensor([[0.5, 0.5, 0, 0], [0.5, 0.5, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
     torch.testing.assert_close(weight, expected)
-    guard = guarded(citation_graph(30, dtype=torch.float32))
+    guard = guarded(gp.read_graph(citation_graph(30, dtype=torch.float32)))
     sums = torch.zeros(30).index_add_(0, guard.edge_index[1], guard.edge_weight)
     torch.testing.assert_close(sums, torch.ones(30))
 
@@ -189,14 +206,15 @@ def test_gnnguard_divides_among_several_neighbours_by_similarity() -> None:
 
 
 def test_gnnguard_ignores_what_an_unlike_node_says() -> None:
-    data = path([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 1, 1]])
+    graph = path([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 1, 1]])
     with isolated_rng(0):
         module = GNNGuard(4, 2).eval()
     module.memory.data.fill_(100.0)  # the first layer's weights in both layers
     with torch.no_grad():
-        before = module(data.x, data.edge_index)
-        data.x[3, 3] = 0.0
-        after = module(data.x, data.edge_index)
+        before = module(graph.x, graph.edge_index)
+        changed = graph.x.clone()
+        changed[3, 3] = 0.0
+        after = module(changed, graph.edge_index)
     torch.testing.assert_close(after[:2], before[:2])
     assert not torch.allclose(after[2:], before[2:])
 
@@ -299,3 +317,87 @@ def test_rgcn_draws_samples_in_training_and_pulls_to_the_normal_distribution() -
     weights = sum(param.square().sum() for param in module.first.parameters())
     expected = 5e-4 * ((divergence + 0.5).mean(dim=1).sum() + weights)
     torch.testing.assert_close(module.penalty(), expected, rtol=0.02, atol=0)
+
+
+# --- Recommenders -----------------------------------------------------------------------------
+
+SCORED = [
+    gp.CF(dim=3),
+    gp.GMF(dim=3, layers=(4, 2), activation="tanh"),  # no unit of so few is dead
+    gp.NeuMF(dim=3, layers=(4, 2)),
+    gp.LightGCN(dim=3),
+]
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("model", SCORED, ids=repr)
+def test_scores_of_users_are_those_of_their_pairs(model: gp.Recommender, joined: bool) -> None:
+    graph = gp.read_graph(interaction_graph()).with_negatives()
+    if joined:
+        starts = torch.tensor([[0, 0, 1], [2, 5, 8]])
+        graph = graph.joined_by(gp.FakeUsers(2, starts))
+    training = gp.Training(steps=5, lr=0.1, optimizer="adam")
+    victim = gp.RecommenderVictim(model, "victim", training, dtype=torch.float64)
+    fitted = victim.fit(graph, 0)
+    users = torch.arange(graph.num_users)
+    dense = fitted.scores(users)
+    assert dense.dtype == torch.float64
+    assert dense.shape == graph.shape
+    assert not dense.requires_grad
+    assert dense.flatten().unique().numel() == dense.numel()
+    torch.testing.assert_close(fitted.scores(users[[4, 1, 4, 0]]), dense[[4, 1, 4, 0]])
+    assert fitted.scores(users[:0]).shape == (0, graph.num_items)
+    draw = torch.Generator().manual_seed(1)
+    unsorted = torch.stack([torch.randint(size, (50,), generator=draw) for size in graph.shape])
+    repeated = torch.tensor([[6, 0, 6, 0, 3], [8, 2, 8, 2, 0]])
+    descending = torch.cartesian_prod(users, torch.arange(graph.num_items)).flip(0).t()
+    for index in (unsorted, repeated, descending, unsorted[:, :1]):
+        expected = dense[index[0], index[1]]
+        torch.testing.assert_close(fitted.pairs(index), expected)
+        torch.testing.assert_close(gp.FittedRecommender.pairs(fitted, index), expected)
+    assert fitted.pairs(unsorted[:, :0]).shape == (0,)
+
+
+class DenseScores(gp.FittedRecommender):
+    """The scores of a matrix [U, I]; pairs by the default of the base class."""
+
+    def __init__(self, matrix: Tensor) -> None:
+        self.matrix = matrix
+        self.asked: list[Tensor] = []
+
+    def scores(self, users: Tensor) -> Tensor:
+        self.asked.append(users)
+        return self.matrix[users]
+
+
+@st.composite
+def scored_pairs(draw: st.DrawFn) -> tuple[int, int, Tensor]:
+    """Numbers of users and items, and pairs [2, K] in any order, with repetitions."""
+    users, items = draw(st.integers(1, 700)), draw(st.integers(1, 6))
+    pair = st.tuples(st.integers(0, users - 1), st.integers(0, items - 1))
+    pairs = draw(st.lists(pair, max_size=40))
+    if draw(st.booleans()):  # every user, so that there are several batches of them
+        pairs += [(user, user % items) for user in reversed(range(users))]
+    return users, items, torch.tensor(pairs, dtype=torch.long).view(-1, 2).t()
+
+
+@settings(deadline=None, max_examples=60)
+@given(case=scored_pairs(), dtype=st.sampled_from([torch.float32, torch.float64]))
+def test_pairs_by_default_are_entries_of_the_score_matrix(
+    case: tuple[int, int, Tensor], dtype: torch.dtype
+) -> None:
+    users, items, index = case
+    draw = torch.Generator().manual_seed(users)
+    fitted = DenseScores(torch.rand(users, items, generator=draw, dtype=dtype))
+    assert torch.equal(fitted.pairs(index), fitted.matrix[index[0], index[1]])
+    asked = torch.cat([index[0, :0], *fitted.asked])
+    assert asked.tolist() == sorted(set(index[0].tolist()))  # each user of a pair once
+
+
+def test_pairs_of_many_users_are_scored_a_batch_at_a_time() -> None:
+    fitted = DenseScores(torch.arange(3000.0).view(1000, 3))
+    draw = torch.Generator().manual_seed(0)
+    index = torch.stack([torch.randperm(1000, generator=draw), torch.arange(1000) % 3])
+    assert torch.equal(fitted.pairs(index), fitted.matrix[index[0], index[1]])
+    assert len(fitted.asked) > 1
+    assert max(map(len, fitted.asked)) < 1000

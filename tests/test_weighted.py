@@ -50,8 +50,12 @@ def test_metattack_on_weighted_edges_flip_by_flip(
         approximate=approximate,
         **SETTINGS,
     )
-    gradient = gp.Approximate(**SETTINGS) if approximate else gp.Unrolled(**SETTINGS)
-    found = gp.MetaAttack(gradient, constraints=[gp.NoSingletons()])(task, 10).flips
+    attack = gp.MetaAttack(
+        gp.Training(**SETTINGS),
+        constraints=[gp.NoSingletons()],
+        hypergradient=gp.Approximate() if approximate else gp.Unrolled(),
+    )
+    found = attack(task, 10).flips
     assert [*zip(found["source"], found["target"], found["added"], strict=True)] == [
         flip[:3] for flip in expected
     ]
@@ -86,7 +90,7 @@ def test_weights_count_as_edges_not_as_degrees() -> None:
 
 def test_weights_of_1_change_nothing() -> None:
     data = citation_graph()
-    attack = gp.MetaAttack(gp.Unrolled(**SETTINGS))
+    attack = gp.MetaAttack(gp.Training(**SETTINGS))
     plain = attack(gp.NodeClassification(data), 6)
     data.edge_weight = torch.ones(data.num_edges)
     assert attack(gp.NodeClassification(data), 6).flips.equals(plain.flips)

@@ -185,9 +185,9 @@ class AccuracyMeasure:
     def __init__(self, graph: NodeGraph) -> None:
         if graph.test_mask is None:
             raise ValueError("data.test_mask is missing: evaluate needs nodes to test on.")
-        self.graph, self.mask = graph, graph.mask("test_mask")
         for name in ("train_mask", *(["val_mask"] if graph.val_mask is not None else [])):
             graph.mask(name)
+        self.graph, self.mask = graph, graph.mask("test_mask")
 
     def __call__(
         self, clean: Any, after: Any, poisoned: Graph, attack: Perturbation

@@ -22,9 +22,10 @@ NEGATIVES = 0  # a stream of the seed
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
-    """The interactions of users with items; :func:`read_interactions` checks them.
+    """The interactions of users with items, checked by
+    :func:`~graphpoison.graphs.read_interactions`.
 
-    All pairs are LongTensors [2, *] (user, item), sorted, without repetition.
+    All pairs are LongTensors [2, K] (user, item), sorted, without repetition.
 
     Args:
         edge_index: training interactions.
@@ -61,7 +62,7 @@ class Interactions:
 
     @cached_property
     def training_pairs(self) -> PairState:
-        """The pairs that recommenders train on: interactions with weight 1, negatives with 0."""
+        """The pairs that recommenders train on, interactions with weight 1 and negatives with 0."""
         absent = self.edge_index[:, :0] if self.negatives is None else self.negatives
         return PairState.build(self.edge_index, absent, self.shape, bipartite=True)
 
@@ -118,7 +119,7 @@ def read_interactions(
             a pair is both positive and negative.
     """
     if isinstance(data, Interactions):
-        if edge_type is not None and tuple(edge_type) != data.edge_type:
+        if edge_type is not None and _three_names(edge_type) != data.edge_type:
             raise ValueError(f"edge_type={edge_type} was asked for, found {data.edge_type}.")
         return data
     plain = with_edge_index(data) if isinstance(data, HeteroData) else data
@@ -167,14 +168,20 @@ def bipartite_edge_type(data: HeteroData, edge_type: EdgeType | None = None) -> 
         if len(forward) != 1:
             raise ValueError(f"edge_type must be given: data has {forward}.")
         edge_type = forward[0]
-    if isinstance(edge_type, str) or len(edge_type) != 3:
-        raise ValueError(f"edge_type={edge_type!r} must be three names, such as {present[0]}.")
-    edge_type = (edge_type[0], edge_type[1], edge_type[2])
+    edge_type = _three_names(edge_type)
     if edge_type not in present:
         raise ValueError(f"edge_type={edge_type} is not in data, which has {present}.")
     if edge_type[0] == edge_type[2]:
         raise ValueError(f"edge_type={edge_type} is not bipartite: both ends are {edge_type[0]!r}.")
     return edge_type
+
+
+def _three_names(edge_type: object) -> EdgeType:
+    if not isinstance(edge_type, tuple | list) or len(edge_type) != 3:
+        raise ValueError(
+            f"edge_type={edge_type!r} must be three names, such as ('user', 'rates', 'item')."
+        )
+    return (edge_type[0], edge_type[1], edge_type[2])
 
 
 def num_nodes(data: HeteroData, node_type: str) -> int:

@@ -19,7 +19,8 @@ MASKS = ("train_mask", "val_mask", "test_mask")
 
 @dataclass(frozen=True, eq=False)
 class NodeGraph:
-    """An undirected graph with features and labels of its nodes; :func:`read_nodes` checks it.
+    """An undirected graph with features and labels of its nodes, checked by
+    :func:`~graphpoison.graphs.read_nodes`.
 
     Args:
         x: Tensor [N, F], features: dense, of floating point, finite.
@@ -58,12 +59,12 @@ class NodeGraph:
 
     @cached_property
     def pairs(self) -> Tensor:
-        """LongTensor [2, E], each edge once: source < target, sorted."""
+        """Each edge once, with source < target and sorted, LongTensor [2, E]."""
         return self.edge_index[:, self._forward]
 
     @cached_property
     def pair_weight(self) -> Tensor | None:
-        """Tensor [E], the weights of :attr:`pairs`; None where all are 1."""
+        """The weights [E] of :attr:`pairs`; None where all are 1."""
         return None if self.edge_weight is None else self.edge_weight[self._forward]
 
     @property
@@ -108,19 +109,26 @@ def read_nodes(data: Data | NodeGraph) -> NodeGraph:
     ``EdgeIndex`` are read too.
 
     Raises:
-        TypeError: ``data`` is no ``Data``, or lacks edges, ``x`` or ``y``.
-        ValueError: an edge has no counterpart in the other direction; an index is out of range; a
-            feature is not finite; labels are no integers [N]; a mask is no BoolTensor [N]; edge
-            weights are not above 0, differ between directions, or are normalised already.
+        TypeError: ``data`` is no ``Data``, or lacks edges, ``x`` or ``y``; features, labels, edge
+            weights or a mask are no Tensor.
+        ValueError: an edge has no counterpart in the other direction; an index is out of range;
+            features are not [N, F] or not finite; labels are no integers [N]; a mask is no
+            BoolTensor [N]; edge weights are not above 0, differ between directions, or are
+            normalised already.
     """
     if isinstance(data, NodeGraph):
         return data
-    plain = with_edge_index(data) if isinstance(data, Data) else data
-    pairs = undirected_pairs(plain)
-    for name in ("x", "y"):
-        if getattr(data, name, None) is None:
+    if not isinstance(data, Data):
+        raise TypeError(f"data must be a torch_geometric Data, found {type(data).__name__}.")
+    for name in ("x", "y", "edge_weight", *MASKS):
+        value = getattr(data, name, None)
+        if value is None and name in ("x", "y"):
             raise TypeError(f"data.{name} is missing.")
-    x = _features(data.x)
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(f"data.{name} must be a Tensor, found {type(value).__name__}.")
+    plain = with_edge_index(data)
+    pairs = undirected_pairs(plain)
+    x = _features(data.x, int(plain.num_nodes or 0))
     y = _labels(data.y, x.size(0))
     masks = {name: _mask(name, getattr(data, name, None), y) for name in MASKS}
     if masks["val_mask"] is not None and not bool(masks["val_mask"].any()):
@@ -129,7 +137,12 @@ def read_nodes(data: Data | NodeGraph) -> NodeGraph:
     return graph.with_pairs(pairs, pair_weights(plain))
 
 
-def _features(x: Tensor) -> Tensor:
+def _features(x: Tensor, count: int) -> Tensor:
+    if x.dim() != 2 or x.size(0) != count:
+        raise ValueError(
+            f"data.x must have a row for each of {count} nodes, [{count}, F], found shape "
+            f"{tuple(x.shape)}."
+        )
     x = x.to_dense() if x.layout != torch.strided else x
     x = x if x.is_floating_point() else x.float()
     wrong = x.numel() - int(x.isfinite().sum())
@@ -163,12 +176,10 @@ def undirected_pairs(data: Data) -> Tensor:
     Self-loops are left out (the models add their own) and repeated edges count once.
 
     Raises:
-        TypeError: ``data`` is no ``Data`` or has no ``edge_index``.
+        TypeError: ``data`` has no ``edge_index``.
         ValueError: an edge has no counterpart in the other direction, or an index is out of range;
             edge weights are those of a normalised adjacency.
     """
-    if not isinstance(data, Data):
-        raise TypeError(f"data must be a torch_geometric Data, found {type(data).__name__}.")
     if data.edge_index is None:
         raise TypeError("data has neither edge_index nor a sparse adj_t.")
     num_nodes = int(data.num_nodes or 0)

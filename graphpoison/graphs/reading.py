@@ -30,9 +30,11 @@ def read_graph(data: Data | HeteroData | Graph, edge_type: EdgeType | None = Non
     Raises:
         TypeError: ``data`` is another kind of object, or lacks features or labels.
         ValueError: the graph is directed, an index is out of range, features or labels are not
-            what they should be, or the edge type is absent or ambiguous.
+            what they should be, or the edge type is absent, ambiguous or of another graph.
     """
     if isinstance(data, NodeGraph | Data):
+        if edge_type is not None:
+            raise ValueError("edge_type is for graphs of interactions, found one of nodes.")
         return read_nodes(data)
     if isinstance(data, Interactions | HeteroData):
         return read_interactions(data, edge_type)

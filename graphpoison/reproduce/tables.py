@@ -99,7 +99,8 @@ def ratios(frame: pd.DataFrame) -> pd.DataFrame:
             wide = group.pivot(index="flips", columns="attack", values=source).dropna()
             lost = wide.iloc[-1] if row else wide.iloc[0] - wide.iloc[-1]
             meta, baseline = float(lost["meta-attack"]), float(lost["baseline"])
-            lines.append([row, metric, source, meta, baseline, meta / baseline])
+            ratio = meta / baseline if baseline else float("nan")
+            lines.append([row, metric, source, meta, baseline, ratio])
     columns = ["row", "metric", "source", "meta-attack", "baseline", "ratio"]
     return pd.DataFrame(lines, columns=columns)
 

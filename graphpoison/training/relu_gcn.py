@@ -10,9 +10,9 @@ are :math:`\mathrm{relu}(H)^\top R` for :math:`W_2` and :math:`X^\top \hat A^\to
     E_L \, (G \, r^\top + z \, Y^\top) \quad \text{and} \quad
     E_N \, (g \, c^\top + h \, W_1^\top) \, X^\top
 
-(c, r, z, g, h as in the code, N the neighbours of L), so that two matrices of sizes |L| x nodes and
-|N| x features hold it, however many steps there are. The second is also all that is needed for the
-gradient w.r.t. every entry of :math:`X`, which training meets as :math:`X W_1` and as the
+(c, r, z, g, h as in the code, N the neighbours of L), so that two matrices of sizes ``|L|`` x nodes
+and ``|N|`` x features hold it, however many steps there are. The second is also all that is needed
+for the gradient w.r.t. every entry of :math:`X`, which training meets as :math:`X W_1` and as the
 :math:`X^\top` of the gradient of :math:`W_1`:
 
 .. math::

@@ -28,8 +28,8 @@ class Victim(ABC):
         """The model after training from a fresh initialisation.
 
         Args:
-            graph: a :class:`~graphpoison.graphs.NodeGraph` or
-                :class:`~graphpoison.graphs.Interactions`, clean or poisoned; not to be changed.
+            graph: a :class:`~graphpoison.NodeGraph` or
+                :class:`~graphpoison.Interactions`, clean or poisoned; not to be changed.
             seed: of the initialisation and of all else that is random.
 
         Returns:

@@ -23,7 +23,7 @@ class SurrogateVictim(Victim):
         model: settings such as ``LinearGCN(hidden=32)``.
         name: what the table calls it.
         training: optimiser, learning rate and number of steps.
-        start: seed of its initial parameters, whatever the seed of :meth:`fit` is.
+        start: seed of its initial parameters, whatever the seed of ``fit`` is.
     """
 
     model: NodeClassifier[Any]
