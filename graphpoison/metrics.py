@@ -40,7 +40,8 @@ def confidence_halfwidth(values: ArrayLike, level: float = 0.95) -> float:
     sample = np.asarray(values, dtype=float)
     if sample.size < 2:
         return math.nan
-    return float(stats.t.ppf(0.5 + level / 2, sample.size - 1) * stats.sem(sample))
+    quantile = stats.t.ppf(0.5 + level / 2, sample.size - 1)
+    return float(quantile * sample.std(ddof=1) / math.sqrt(sample.size))
 
 
 HIGHER_IS_BETTER = {"accuracy": True, "auroc": True, "log_loss": False}

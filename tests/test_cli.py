@@ -373,10 +373,10 @@ def test_random_flips_that_fail_are_failed_work(
 
 
 def test_reverse_edges_are_not_counted_again() -> None:
-    data = interaction_graph()
+    data, kind = interaction_graph(), ("user", "rates", "item")
     assert sizes(gp.read_graph(data)) == "7 users, 9 items, 20 training interactions"
-    data["item", "rated_by", "user"].edge_index = data["user", "rates", "item"].edge_index.flip(0)
-    assert sizes(gp.read_graph(data)) == "7 users, 9 items, 20 training interactions"
+    data["item", "rated_by", "user"].edge_index = data[kind].edge_index.flip(0)
+    assert sizes(gp.read_graph(data, kind)) == "7 users, 9 items, 20 training interactions"
 
 
 def test_options_of_other_attacks_are_named(shop: str) -> None:

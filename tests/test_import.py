@@ -1,4 +1,4 @@
-"""``import graphpoison`` costs little beyond torch and PyG: other packages are imported when used."""
+"""``import graphpoison`` is cheap: packages that only some functions need are imported later."""
 
 import json
 import subprocess
