@@ -18,6 +18,13 @@ def choice(argument: str, value: object, valid: Iterable[str]) -> str:
     )
 
 
+def refuse_class(argument: str, value: object) -> None:
+    """Raise a TypeError if ``value`` is a class where an instance is wanted."""
+    if isinstance(value, type):
+        name = value.__name__
+        raise TypeError(f"{argument} is the class {name}; make one: {name}().")
+
+
 def nearest(value: object, options: Iterable[str]) -> str:
     """The end of a message, which asks whether one of ``options`` was meant; else nothing."""
     near = difflib.get_close_matches(str(value), list(options), n=1, cutoff=0.4)

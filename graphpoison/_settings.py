@@ -54,7 +54,7 @@ def describe(value: Any) -> Any:
 
 
 def known_fields(kind: type[Any], record: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``record``, perhaps of another version, says of the fields of dataclass ``kind``."""
+    """The entries of ``record``, perhaps of another version, for the fields of ``kind``."""
     return {field.name: record[field.name] for field in fields(kind) if field.name in record}
 
 

@@ -43,11 +43,12 @@ def poisoned(perturbation: "Perturbation", graph: Graph) -> Graph:
     Raises:
         TypeError: the graph is of the other kind than the one attacked.
         ValueError: the flips name nodes that the graph lacks, an added pair is there already, or a
-            removed one is not.
+            removed one is not; the interactions are of another edge type.
     """
     _refuse_other_kind(perturbation, isinstance(graph, NodeGraph), graph)
     if isinstance(graph, NodeGraph):
         return _poisoned_nodes(perturbation, graph)
+    graph = read_interactions(graph, _edge_type(perturbation))
     return _poisoned_interactions(perturbation, _joined(perturbation, graph))
 
 

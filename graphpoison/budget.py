@@ -22,7 +22,7 @@ def part_of(share: float | Fraction, base: int) -> int:
 class Budget:
     """At most ``flips`` flips, or a share of the clean edges or of the candidates.
 
-    Flips of features count as those of edges do; shares are of edges, or pairs of nodes, alone.
+    Flips of features count as flips of edges do; shares are of edges, or pairs of nodes, alone.
 
     Build with ``Budget(253)``, ``Budget.fraction(0.05)`` or
     ``Budget.fraction(0.08, of="candidates")``.
@@ -50,7 +50,7 @@ class Budget:
     def count(self, state: PairState, num_edges: int | None = None) -> int:
         """The number of flips that this is on ``state``, whether or not so many can be made.
 
-        ``num_edges`` are those of the clean graph, where some are not in ``state``.
+        ``num_edges`` is the number of edges of the clean graph, where some are not in ``state``.
         """
         if self.flips is not None:
             return self.flips

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Share of nodes whose largest logit [N, C] is that of their label [N]."""
+    """Share of nodes whose largest logit [N, C] belongs to their label [N]."""
     from sklearn.metrics import accuracy_score  # scikit-learn takes long to import
 
     return float(accuracy_score(labels.cpu(), logits.argmax(dim=1).cpu()))
@@ -17,7 +17,7 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
 def link_metrics(scores: Tensor, labels: Tensor) -> dict[str, float]:
     """Log loss (nats), accuracy at probability 1/2 and AUROC of scores [K] (logits) for 0/1 labels.
 
-    AUROC is NaN where only one label occurs, all are where there are no scores.
+    AUROC is NaN if only one label occurs. All three are NaN if there are no scores.
     """
     from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 

@@ -1,4 +1,4 @@
-"""What a result came about with: versions, device and time."""
+"""The provenance of a result: versions, device and time."""
 
 import platform
 import time

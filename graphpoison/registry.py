@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from torch_geometric.data import Data, HeteroData
+
 from ._checks import choice, positive_int
 from ._settings import known_fields
 from .attacks import (
@@ -21,7 +23,7 @@ from .attacks import (
     random_like,
 )
 from .constraints import Constraint
-from .graphs import Graph, Interactions
+from .graphs import Graph, Interactions, read_graph
 from .hypergradient import Approximate, Hypergradient, Implicit, Unrolled
 from .parsing import parse_constraint
 from .perturbation import Perturbation
@@ -143,13 +145,14 @@ class AttackSettings:
         return not interactions and self.attack not in _ADDING
 
 
-def build_task(graph: Graph, settings: AttackSettings) -> Task[Any]:
-    """What is attacked.
+def build_task(data: Data | HeteroData | Graph, settings: AttackSettings) -> Task[Any]:
+    """The task of ``settings`` on ``graph``.
 
     Raises:
         TypeError, ValueError: as :class:`.NodeClassification` or :class:`.Recommendation` raises; a
             setting is of the other kind of graph.
     """
+    graph = read_graph(data, settings.edge_type)
     interactions = isinstance(graph, Interactions)
     for name in _OF_NODES if interactions else _OF_INTERACTIONS:
         if getattr(settings, name) is not None:
@@ -164,14 +167,14 @@ def build_task(graph: Graph, settings: AttackSettings) -> Task[Any]:
     return NodeClassification(graph, settings.surrogate or "linear-gcn", **options)
 
 
-def build_attack(graph: Graph, settings: AttackSettings) -> Attack | Injection:
+def build_attack(data: Data | HeteroData | Graph, settings: AttackSettings) -> Attack | Injection:
     """The attack, with the users it signs up if there are any.
 
     Raises:
         TypeError, ValueError: a setting is out of range, missing, or not of this kind of graph or
             attack.
     """
-    interactions = isinstance(graph, Interactions)
+    interactions = isinstance(read_graph(data, settings.edge_type), Interactions)
     training = build_training(interactions, settings)
     attack = _attack(settings, training, interactions)
     if settings.features and not attack.flips_features:

@@ -172,15 +172,12 @@ def test_finished_flips_are_not_lost(shop: str) -> None:
 
 
 INTERRUPTED = """
-import importlib, signal, time
+import signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # in case the tests run in the background
-for name in ("graphpoison.attacks.base", "graphpoison.attacks.checkpoint"):
-    try:
-        importlib.import_module(name).SAVE_EVERY_SECONDS = 0.0
-    except ImportError:
-        pass
 from graphpoison import Perturbation
+from graphpoison.attacks import checkpoint
 from graphpoison.cli import app
+checkpoint.SAVE_EVERY_SECONDS = 0.0
 save = Perturbation.save
 def slowly(self, path):  # so that it is not done before somebody interrupts it
     save(self, path)

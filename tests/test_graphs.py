@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch_geometric import EdgeIndex
-from torch_geometric.data import Data, HeteroData
+from torch_geometric.data import Batch, Data, HeteroData
 from torch_geometric.transforms import ToSparseTensor
 
 import graphpoison as gp
@@ -366,6 +366,57 @@ def test_an_edge_type_that_is_missing_or_not_bipartite_is_named() -> None:
         gp.read_graph(data)
     with pytest.raises(ValueError, match=r"edge_type=\('user', 'knows', 'user'\) is not bipartite"):
         gp.read_graph(data, ("user", "knows", "user"))
+
+
+def test_flips_are_made_in_their_own_edge_type_alone() -> None:
+    data = interaction_graph()
+    found = ATTACK(gp.Recommendation(data), 2)
+    other = replace(gp.read_graph(data), edge_type=("user", "likes", "item"))
+    with pytest.raises(ValueError, match=r"edge_type=\('user', 'rates', 'item'\) was asked for"):
+        found.apply(other)
+
+
+def test_as_many_negatives_as_edges_stay_apart_in_a_sparse_graph() -> None:
+    data = HeteroData({"user": {"num_nodes": 5}, "item": {"num_nodes": 5}})
+    data[KIND].edge_index = torch.stack([torch.arange(5), torch.arange(5)])
+    data = ToSparseTensor()(data)
+    data[KIND].neg_edge_index = torch.tensor([[0, 1, 2, 3, 4, 0, 1], [1, 2, 3, 4, 0, 3, 4]])
+    found = gp.RandomAttack()(gp.Recommendation(data, gp.CF(dim=2)), 1)
+    poisoned = found.apply(data)
+    assert poisoned[KIND].neg_edge_index.size(1) == 6
+    assert gp.read_graph(poisoned).edge_index.size(1) == 6
+    assert_same(found.apply(gp.read_graph(data)), gp.read_graph(poisoned))
+
+
+def test_ids_in_a_tensor_are_read_as_numbers() -> None:
+    data = interaction_graph()
+    data["user"].raw_id = torch.arange(data["user"].num_nodes) + 100
+    assert gp.read_graph(data).user_ids[:2] == ("100", "101")
+
+
+def test_a_batch_of_several_graphs_is_not_evaluated() -> None:
+    data = citation_graph()
+    found = ATTACK(gp.NodeClassification(data), 2)
+    with pytest.raises(TypeError, match="data is a Batch of several graphs"):
+        gp.evaluate(Batch.from_data_list([data, data]), found, seeds=[0])
+
+
+@pytest.mark.parametrize("data", [citation_graph(), interaction_graph()])
+def test_flips_that_do_not_fit_are_refused_before_training(data: Data | HeteroData) -> None:
+    task = gp.NodeClassification if isinstance(data, Data) else gp.Recommendation
+    clean = gp.read_graph(data)
+    found = gp.RandomAttack()(task(clean), 3)
+    once = replace(found, flips=found.flips[:1], meta={**found.meta, "edges": "other"})
+    both = {"fits": found, "fits not": replace(found, meta=once.meta)}
+    with pytest.raises(ValueError, match="1 of 3 flips do not fit this graph"):
+        gp.evaluate(once.apply(clean), both, victims=[_Untrained()], seeds=[0])
+
+
+class _Untrained(gp.Victim):
+    name = "untrained"
+
+    def fit(self, graph: Any, seed: int) -> Any:
+        raise AssertionError("nothing is to be trained")
 
 
 @pytest.mark.parametrize(

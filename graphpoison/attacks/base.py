@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
-    """What an attack wants to do next: flips, best first, and the attack loss before them."""
+    """The next flips of an attack, best first, and the attack loss before them."""
 
     flips: Flips
     attack_loss: float = float("nan")
@@ -42,7 +42,7 @@ class Proposal:
 class Attack(ABC):
     """Chooses flips; hyperparameters are fields, the problem arrives at the call."""
 
-    constraints: Sequence[Constraint]
+    constraints: Sequence[Constraint] = ()
     flips_features: ClassVar[bool] = False
 
     @abstractmethod
@@ -104,6 +104,7 @@ class Attack(ABC):
                 f"{type(self).__name__} flips edges alone; leave feature_candidates out of the "
                 "task, or use MetaAttack or RandomAttack."
             )
+        check_constraints(self.constraints)
         limit = _budget(budget).resolve(task.state, task.clean_edges.size(1))
         seed = positive_int("seed", seed, minimum=0)
         device, start = task.state.weight.device, task.init(generator(seed))
@@ -128,7 +129,8 @@ class Attack(ABC):
             try:
                 while done < limit:
                     proposal = self.propose(bound, state, limit - done, seed, step)
-                    flips = accept_in_turn(proposal.flips, state, self.constraints, limit - done)
+                    proposed = self._checked(proposal, state)
+                    flips = accept_in_turn(proposed, state, self.constraints, limit - done)
                     if not len(flips):
                         logger.warning("no admissible flip left after %d of %d", done, limit)
                         break
@@ -146,6 +148,21 @@ class Attack(ABC):
                     result.save(checkpoint)
         _verify(result, task.state, state, limit, self.constraints)
         return result
+
+    def _checked(self, proposal: Proposal, state: PairState) -> Flips:
+        """The flips of ``proposal``, which must say rightly which of them add."""
+        name = type(self).__name__
+        flips = getattr(proposal, "flips", None)
+        if not isinstance(proposal, Proposal) or not isinstance(flips, Flips):
+            raise TypeError(f"{name}.propose must return a Proposal of Flips, found {proposal!r}.")
+        wrong = (flips.added != flips.adds(state)).nonzero().flatten()
+        if wrong.numel():
+            pair = tuple(flips.pairs[:, wrong[0]].tolist())
+            raise ValueError(
+                f"{name} proposes to {'add' if bool(flips.added[wrong[0]]) else 'remove'} {pair}, "
+                "which the graph contradicts; added must be True exactly where the weight is 0."
+            )
+        return flips
 
 
 def check_kinds(
@@ -165,7 +182,7 @@ def settings_of(by: object, task: Task[Any]) -> dict[str, Any]:
 
 
 def _meta(task: Task[Any], limit: int, seed: int, by: object, start: Params) -> dict[str, Any]:
-    """What decides the flips; ``start`` are the surrogate's parameters from ``seed``."""
+    """Everything that decides the flips; ``start`` are the surrogate's parameters from ``seed``."""
     latent = task.fake_users.latent if task.fake_users else ()
     return {
         "graphpoison": SERIES,
@@ -214,7 +231,7 @@ def accept_in_turn(
 
 
 def _predicate(constraint: Constraint, state: PairState, flip: Flips) -> Predicate | None:
-    """What ``constraint`` asks of the kind of the one ``flip``."""
+    """The predicate of ``constraint`` for the kind of the one ``flip``."""
     if flip.of_features is not None and bool(flip.of_features):
         return constraint.feature_flips(state)
     return constraint.additions(state) if bool(flip.added) else constraint.removals(state)

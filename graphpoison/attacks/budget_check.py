@@ -1,4 +1,4 @@
-"""How much there is for an attack to flip."""
+"""The number of flips that an attack can make."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from .random import kinds_of
 
 
 def check_budget(budget: Budget, task: Task[Any], attack: Attack | Injection, seed: int = 0) -> str:
-    """What ``budget`` comes to, in words: ``"5% of 5,069 edges = 253 flips"``.
+    """The number of flips of ``budget``, in words: ``"5% of 5,069 edges = 253 flips"``.
 
     Constraints are not looked at. Of an injection the graph is the one that fake users have joined
     with ``seed``: their first interactions count among the edges, and their pairs alone may flip.

@@ -22,8 +22,8 @@ class DegreeAttack(Attack):
     """Flip the pairs whose nodes have the largest, or smallest, sum of degrees.
 
     The degree baseline of Bojchevski and Günnemann (2019). On interactions with additions only it
-    has the most active users take up the most popular items. Degrees are those of the clean graph,
-    ties are broken at random; of an open graph's pairs all are looked at, a tile at a time.
+    has the most active users take up the most popular items. Degrees are taken from the clean
+    graph, ties are broken at random; implicit candidates are all looked at, a tile at a time.
 
     Args:
         constraints: conditions that hold after every flip.
@@ -73,7 +73,7 @@ def _untied(state: PairState, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def _sums(sources: Tensor, targets: Tensor, bipartite: bool) -> FactoredGradient:
-    """``sources[i] + targets[j]`` for every pair of an open graph."""
+    """``sources[i] + targets[j]`` for every pair."""
     if not bipartite:
         nothing = sources.new_empty(sources.numel(), 0)
         return FactoredGradient.symmetric(nothing, nothing, sources)

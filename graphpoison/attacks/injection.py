@@ -39,7 +39,7 @@ class Injection(ABC):
 
     @abstractmethod
     def fake_users(self, task: Recommendation, seed: int) -> FakeUsers:
-        """Who joins; ``task`` is that of the clean graph."""
+        """The users who join; ``task`` is the task of the clean graph."""
 
     @final
     def __call__(
@@ -71,7 +71,7 @@ class Injection(ABC):
     def _joined(
         self, checkpoint: str | os.PathLike[str] | None, task: Recommendation, seed: int
     ) -> FakeUsers | None:
-        """Those of a checkpoint of this run: to compute them anew may give others in rounding."""
+        """The fake users of a checkpoint of this run; anew, they could differ in rounding."""
         if checkpoint is None or not Path(checkpoint).exists():
             return None
         found = Perturbation.load(checkpoint)

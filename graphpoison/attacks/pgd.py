@@ -31,10 +31,10 @@ class PGDAttack(SurrogateAttack):
         \text{attack\_loss}(\theta, w(p_{t-1}))\big), \qquad
         p \in [0, 1]^K, \; \sum p \le \Delta
 
-    With ``retrain=False`` the surrogate's parameters :math:`\theta` are those of training on the
+    With ``retrain=False`` the surrogate's parameters :math:`\theta` result from training on the
     graph before the attack (the paper's PGD, equation 11); with ``retrain=True`` they are trained
-    anew on :math:`w(p_{t-1})` before every step (min-max, its Algorithm 2). The gradient is that at
-    fixed :math:`\theta`: what training passes on is left out, which is where a meta-gradient
+    anew on :math:`w(p_{t-1})` before every step (min-max, its Algorithm 2). The gradient is taken
+    at fixed :math:`\theta`: what training passes on is left out, which is where a meta-gradient
     differs.
 
     The final extents are rounded by drawing ``samples`` graphs from them, beside the one of the
@@ -42,7 +42,7 @@ class PGDAttack(SurrogateAttack):
     and one short of it filled up, larger extents first, as is one of which constraints forbid a
     part. Pairs of extent 0 are not flipped; budget that they leave over is spent from the poisoned
     graph in another run, if any pair raises the loss there. All flips of a run are of one step,
-    those of larger extent first.
+    larger extents first.
 
     Args:
         training: how the surrogate is trained.
@@ -51,8 +51,9 @@ class PGDAttack(SurrogateAttack):
         retrain: min-max rather than PGD.
         samples: number of random roundings.
         block_size: how many pairs are relaxed at most. Candidates that are listed are all taken if
-            they are no more, otherwise drawn; of an open graph the edges, and unlisted pairs drawn
-            at random. Memory and the time of a step grow with it; all pairs are N (N - 1) / 2.
+            they are no more, otherwise drawn; with implicit candidates the listed pairs, and
+            unlisted pairs drawn at random. Memory and the time of a step grow with it; all pairs
+            are N (N - 1) / 2.
         constraints: conditions that hold after every flip.
         allow_removals: whether edges may be removed.
         allow_additions: whether edges may be added.

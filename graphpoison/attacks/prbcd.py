@@ -202,7 +202,7 @@ class _Problem:
 
 
 class _Poisoning:
-    """What PyG's attacks ask of a model and of a graph, answered by a task.
+    """The methods that PyG's attacks call on a model and a graph, answered by a task.
 
     They take the graph for a directed one, each pair once, and what they compute as a prediction
     is the attack loss itself.

@@ -16,7 +16,8 @@ class Relaxation:
     r"""A block of pairs, each flipped to an extent :math:`p` between 0 and 1.
 
     An edge of weight :math:`w` has :math:`w (1 - p)`, any other pair :math:`p`, and the derivative
-    w.r.t. :math:`p` is its score. Of an open graph only pairs of extent above 0 are listed.
+    w.r.t. :math:`p` is its score. Of implicit candidates only pairs of extent
+    above 0 are listed.
 
     Args:
         state: the graph.

@@ -1,4 +1,4 @@
-"""What the attacker must leave alone to stay unnoticed."""
+"""Conditions on the poisoned graph that keep an attack unnoticed."""
 
 from .base import (
     Constraint,

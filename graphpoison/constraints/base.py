@@ -34,7 +34,7 @@ class Constraint(ABC):
 
     @abstractmethod
     def violation(self, clean: PairState, poisoned: PairState) -> str | None:
-        """What is wrong with ``poisoned``, or None."""
+        """A description of the violation in ``poisoned``, or None."""
 
 
 def check_constraints(constraints: object) -> None:
@@ -64,7 +64,8 @@ def combine(predicates: Iterable[Predicate | None]) -> Predicate | None:
 
 
 def on_features(constraints: Iterable[Constraint], state: PairState) -> tuple[Constraint, ...]:
-    """What ``constraints`` say of the features of ``state``, for ``state.features``."""
+    """The conditions of ``constraints`` on flips of features, as constraints on
+    ``state.features``."""
     predicates = [constraint.feature_flips(state) for constraint in constraints]
     return tuple(_Where(predicate) for predicate in predicates if predicate is not None)
 

@@ -109,7 +109,7 @@ class DegreeDistribution(Constraint):
         return self._terms(degrees).sum(dim=1)
 
     def _terms(self, degrees: Tensor) -> Tensor:
-        """What each degree adds to n and to S: [2, N]."""
+        """The terms of n and of S that belong to each degree: [2, N]."""
         counted = (degrees >= self.d_min).double()
         return torch.stack([counted, counted * degrees.clamp(min=1).double().log()])
 

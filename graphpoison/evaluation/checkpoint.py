@@ -1,4 +1,4 @@
-"""Finished units of an evaluation, what they depend on, and a file to go on from."""
+"""Finished units of an evaluation, their settings, and a file from which to resume."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ Rows = list[dict[str, Any]]
 Prefixes = Mapping[str, Sequence[Perturbation]]
 """Name of an attack -> its flips, cut at each number that is evaluated."""
 KEY = ["victim", "seed", "attack", "flips"]
-"""What a unit is: the name of a victim, its seed, the name of an attack and a number of flips."""
+"""The key of a unit: name of a victim, its seed, name of an attack and number of flips."""
 COLUMNS = {
     "attack": str,
     "victim": str,
@@ -48,7 +48,7 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Unit:
-    """What is trained and measured at once, or not at all."""
+    """A part of an evaluation that is trained and measured at once, or not at all."""
 
     key: Key
     measure: Callable[[], list[Measured]]
@@ -61,10 +61,10 @@ _HEADER = {"basis", "parts", "notes", "provenance", "rows"}
 class Checkpoint:
     """Rows by unit, and what they are rows of.
 
-    The file is CSV below one line of JSON. ``basis`` says what all units share; ``parts`` what
-    those have in common that share a name (of a victim, of an attack and number of flips). Files of
-    another basis are refused, and of other parts of the same name. Others of other names stay.
-    ``notes`` decide nothing, but a refusal says where they differ.
+    The file is CSV below one line of JSON. ``basis`` says what all units share. ``parts``
+    says, by name, what the units of one victim, or of one attack and number of flips, share. Files
+    of another basis are refused, and files with another part under the same name. Parts under
+    other names are kept. ``notes`` decide nothing, but a refusal says where notes differ.
 
     Args:
         path: the file; None keeps nothing.
@@ -88,7 +88,7 @@ class Checkpoint:
         parts: Mapping[str, Any],
         notes: Mapping[str, Any],
     ) -> "Checkpoint":
-        """What ``path`` holds already.
+        """The checkpoint that ``path`` holds already, or an empty one.
 
         Raises:
             ValueError: the file is damaged, or of another evaluation.
@@ -164,7 +164,7 @@ def _ends(name: str, attack: Perturbation, budgets: Sequence[int] | None) -> Ite
 
 
 def parts_of(victims: Sequence[Any], prefixes: Prefixes) -> dict[str, Any]:
-    """What units depend on that share a victim, or an attack and a number of flips."""
+    """The settings that units of one victim, or of one attack and number of flips, share."""
     flips = {
         f"the first {len(attack)} flips of {name!r}": _flips_digest(attack)
         for name, attacks in prefixes.items()

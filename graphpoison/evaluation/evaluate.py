@@ -7,21 +7,16 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 from tqdm.auto import tqdm
 
-from .._random import numpy_generator
 from .._settings import describe
 from ..apply import poisoned, refuse_another_graph
 from ..graphs import Graph, Interactions, NodeGraph, read_graph
-from ..graphs.codes import among
-from ..metrics import accuracy, link_metrics
 from ..perturbation import Perturbation
 from ..provenance import SERIES, Clock, environment, graph_digest
 from ..report import Report
 from ..victims import Victim, victims_of
-from ..victims.base import VICTIM_STREAM
 from .checkpoint import (
     Checkpoint,
     Measured,
@@ -32,7 +27,8 @@ from .checkpoint import (
     prefixes_of,
     refuse_same_names,
 )
-from .unseen_pairs import unseen_pairs
+from .fitted import Fitted, fitted
+from .measures import Measure, measure_of
 
 
 def evaluate(
@@ -53,8 +49,8 @@ def evaluate(
     users are excluded from every metric: the clean victim was not trained on them. With budget 0
     they have joined and no pair is flipped yet.
 
-    The graph is read by the first line. Poison reaches a victim by one route: the flips are applied
-    to the graph that was read, and ``victim.fit`` trains on the result.
+    ``data`` are read once. Poison reaches a victim by one route: the flips are applied to the graph
+    that was read, and ``victim.fit`` trains on the result.
 
     Args:
         data: the clean graph, of PyG or read by :func:`read_graph`.
@@ -63,30 +59,33 @@ def evaluate(
             defences ``"gcn-jaccard"``, ``"gcn-svd"``, ``"gnnguard"``, ``"soft-median-gcn"`` and
             ``"rgcn"``, a :class:`ModuleVictim` or a module factory
             ``f(num_features, num_classes)``; for ``HeteroData``: ``"cf"``, ``"gmf"``,
-            ``"mlp"``, ``"neumf"``, settings such as ``CF(dim=8)`` or a
-            :class:`RecommenderVictim`; for either, a :func:`surrogate_victim` or a
-            :class:`Victim` of one's own. By default ``["gcn"]`` / ``["cf"]``.
+            ``"mlp"``, ``"neumf"``, ``"lightgcn"``, settings such as ``CF(dim=8)``, a
+            :class:`RecommenderVictim`, or a module with
+            ``scores(pairs, edge_index, edge_weight)``; for either, a :func:`surrogate_victim` or
+            an object with the attributes of a :class:`Victim`. By default ``["gcn"]`` / ``["cf"]``.
         seeds: of the victims' initialisation and dropout.
-        budgets: numbers of flips to evaluate at (prefixes of the attack), that is, after which
-            meta-steps; all flips by default. An attack that ended before one of them, as no flip
-            was admissible any more, is evaluated where it ended.
+        budgets: numbers of flips: the victims are trained after the first of these flips, for each
+            number. All flips by default. An attack that ended before one of the numbers, because
+            no flip was admissible any more, is evaluated where it ended.
         include_perturbed: keep the perturbed pairs in a recommender's metrics, with the labels
             that the poisoned data give them (thesis, section 4.2); left out by default.
         progress: show a progress bar.
         checkpoint: a CSV file, below one line of JSON, that keeps each (victim, seed, attack,
-            budget) as soon as it is done. What it holds is not trained again, so that more seeds,
+            budget) as soon as it is done. Units in the file are not trained again: more seeds,
             budgets, victims and attacks can be asked for with the same file. A module factory of
             one's own is known by its source text.
 
     Returns:
-        A report whose ``meta`` says what it depends on: digits of the graph, attacks, victims,
+        A report whose ``meta`` says what it depends on: digest of the graph, attacks, victims,
         seeds, budgets, versions, device and time.
 
     Raises:
-        TypeError: graph and perturbation are of different kinds, or the graph lacks something.
+        TypeError: graph and perturbation are of different kinds, the graph lacks something, or a
+            victim has no name or no predictions.
         ValueError: no seeds, a budget beyond an attack's own, an unknown victim; ``data`` is
             poisoned already, or its features, labels or masks are not what they should be; the
-            checkpoint is damaged or of another evaluation, or two victims have one name in it.
+            checkpoint is damaged or of another evaluation, or two victims have one name in it; the
+            predictions of a victim are of another shape, or NaN.
         FloatingPointError: a victim's training is not finite.
     """
     attacks = (
@@ -102,12 +101,10 @@ def evaluate(
     prefixes = prefixes_of(attacks, budgets)
     chosen = victims_of(graph, victims)
     refuse_same_names(chosen)
-    measure: Measure
-    if isinstance(graph, Interactions):
-        graph = graph.with_negatives()
-        measure = RankingMeasure(graph, include_perturbed)
-    else:
-        measure = AccuracyMeasure(graph)
+    graph = graph.with_negatives() if isinstance(graph, Interactions) else graph
+    for attack in attacks.values():
+        poisoned(attack, graph)  # flips that do not fit are refused before any training
+    measure = measure_of(graph, include_perturbed)
     basis = _basis(graph, include_perturbed)
     notes = {f"attack {name!r}": describe(attack.meta) for name, attack in attacks.items()}
     kept = Checkpoint.open(checkpoint, basis, parts_of(chosen, prefixes), notes)
@@ -151,15 +148,15 @@ def _edge_type(data: object, attacks: Mapping[str, Perturbation]) -> Any:
 
 def _units(
     graph: Graph,
-    measure: "Measure",
+    measure: Measure,
     prefixes: Prefixes,
     victims: Sequence[Victim],
     seeds: list[int],
 ) -> Iterator[Unit]:
     """One unit for each victim, seed, attack and number of flips."""
     for victim in victims:
-        for seed in seeds[:1] if victim.deterministic else seeds:
-            clean = cache(partial(victim.fit, graph, seed))
+        for seed in seeds[:1] if getattr(victim, "deterministic", False) else seeds:
+            clean = cache(partial(fitted, victim, graph, seed))
             for name, attacks in prefixes.items():
                 for attack in attacks:
                     key = (victim.name, seed, name, len(attack))
@@ -167,85 +164,16 @@ def _units(
 
 
 def _measured(
-    measure: "Measure", victim: Victim, seed: int, clean: Callable[[], Any], attack: Perturbation
+    measure: Measure, victim: Victim, seed: int, clean: Callable[[], Fitted], attack: Perturbation
 ) -> list[Measured]:
     if not len(attack) and attack.fake_users is None:
         return measure(clean(), clean(), measure.graph, attack)
     graph = poisoned(attack, measure.graph)
-    return measure(clean(), victim.fit(graph, seed), graph, attack)
-
-
-class AccuracyMeasure:
-    """The accuracy of fitted node classifiers on the nodes of ``test_mask``.
-
-    Raises:
-        TypeError, ValueError: a mask is missing, sets no node, or a node without a label.
-    """
-
-    def __init__(self, graph: NodeGraph) -> None:
-        if graph.test_mask is None:
-            raise ValueError("data.test_mask is missing: evaluate needs nodes to test on.")
-        for name in ("train_mask", *(["val_mask"] if graph.val_mask is not None else [])):
-            graph.mask(name)
-        self.graph, self.mask = graph, graph.mask("test_mask")
-
-    def __call__(
-        self, clean: Any, after: Any, poisoned: Graph, attack: Perturbation
-    ) -> list[Measured]:
-        before, now = (
-            accuracy(fitted.logits()[self.mask], self.graph.y[self.mask])
-            for fitted in (clean, after)
-        )
-        return [Measured("accuracy", "test", before, now)]
-
-
-class RankingMeasure:
-    """Log loss, accuracy and AUROC of fitted recommenders on training and on unseen pairs.
-
-    Args:
-        graph: the clean graph, with its negatives.
-        include_perturbed: keep the perturbed pairs, with the labels of the poisoned graph.
-    """
-
-    def __init__(self, graph: Interactions, include_perturbed: bool) -> None:
-        self.graph, self.include_perturbed = graph, include_perturbed
-        self.unseen = unseen_pairs(graph, numpy_generator(0, VICTIM_STREAM))
-
-    def __call__(
-        self, clean: Any, after: Any, poisoned: Any, attack: Perturbation
-    ) -> list[Measured]:
-        found: list[Measured] = []
-        left_out = None if self.include_perturbed else attack.pairs.to(poisoned.edge_index.device)
-        for split, pairs, clean_labels, labels in self._splits(poisoned):
-            kept = torch.ones_like(pairs[0], dtype=torch.bool)
-            if left_out is not None:
-                kept = ~among(pairs, left_out, self.graph.num_items)
-            with torch.no_grad():
-                before = link_metrics(clean.pairs(pairs)[kept], clean_labels[kept])
-                now = link_metrics(after.pairs(pairs)[kept], labels[kept])
-            found += [Measured(name, split, before[name], now[name]) for name in before]
-        return found
-
-    def _splits(self, poisoned: Interactions) -> Iterator[tuple[str, Tensor, Tensor, Tensor]]:
-        """Name, pairs [2, K] of real users, and their labels in the clean and in the poisoned
-        graph."""
-        listed = poisoned.training_pairs.index
-        listed = listed[:, listed[0] < self.graph.num_users]
-        yield "train", listed, _labels(self.graph, listed), _labels(poisoned, listed)
-        if self.unseen is not None:
-            yield "unseen", self.unseen[0], self.unseen[1], self.unseen[1]
-
-
-Measure = AccuracyMeasure | RankingMeasure
-
-
-def _labels(graph: Interactions, pairs: Tensor) -> Tensor:
-    """1 [K] where ``pairs`` are training interactions, else 0."""
-    return among(pairs, graph.edge_index, graph.num_items).float()
+    return measure(clean(), fitted(victim, graph, seed), graph, attack)
 
 
 def _basis(graph: Graph, include_perturbed: bool) -> dict[str, Any]:
-    """What all units of an evaluation depend on, as plain values."""
+    """The settings that all units of an evaluation share, as plain values."""
     basis = {
         "graphpoison": SERIES,
         "graph": graph_digest(graph),

@@ -1,4 +1,4 @@
-"""What an attack made with one model does to another."""
+"""The effect of an attack made with one model on another model."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -68,7 +68,8 @@ def transfer_matrix(
 
     Raises:
         TypeError, ValueError: as the task, the attack and :func:`evaluate` raise; two surrogates
-            have one name, or one has that of the baseline; metric or split are not measured.
+            have one name, or a surrogate has the name of the baseline; metric or split are not
+            measured.
     """
     graph = read_graph(data, options.pop("edge_type", None))
     models, seeds = _named(surrogates), distinct_seeds(seeds)

@@ -72,12 +72,27 @@ def _like_sparse(data: Graph, before: list[EdgeStorage]) -> Graph:
         for name in ("edge_weight", "edge_attr")
         if any(name in store and name not in theirs for store, theirs in pairs)
     ]
-    sparse: Graph = ToSparseTensor(attr=values[0] if values else None, layout=layout)(data)
-    for store, (plain, theirs) in zip(sparse.edge_stores, pairs, strict=True):
+    bare = copy.copy(data)
+    lists = [_pop_other_lists(store) for store in bare.edge_stores]
+    sparse: Graph = ToSparseTensor(attr=values[0] if values else None, layout=layout)(bare)
+    for store, (plain, theirs), others in zip(sparse.edge_stores, pairs, lists, strict=True):
         if not _is_sparse(theirs):
             store.clear()
             store.update(plain)
+        store.update(others)
     return sparse
+
+
+def _pop_other_lists(store: EdgeStorage) -> dict[str, Tensor]:
+    """Take lists of other pairs, of just as many as there are edges, out of ``store``: PyG would
+    take them for attributes of the edges, and sort them."""
+    own = {"edge_index", *edge_attributes(store)}
+    others = {
+        key: value for key, value in store.items() if key not in own and store.is_edge_attr(key)
+    }
+    for key in others:
+        del store[key]
+    return others
 
 
 def _become(store: EdgeStorage, key: str, before: EdgeIndex) -> None:

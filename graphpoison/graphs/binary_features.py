@@ -11,11 +11,12 @@ from .pairs import PairState
 
 
 def binary_entries(x: Tensor, candidates: Literal["all"] | Tensor) -> PairState:
-    """The entries of ``x`` [N, F] as an open bipartite graph of nodes and features.
+    """The entries of ``x`` [N, F] as a bipartite graph of nodes and features; zeros are implicit
+    candidates.
 
     Args:
         x: features that are 0 or 1.
-        candidates: ``"all"`` entries may be flipped, or those of a BoolTensor [N, F].
+        candidates: ``"all"`` entries may be flipped, or the entries set in a BoolTensor [N, F].
 
     Raises:
         TypeError, ValueError: other features, or other candidates.

@@ -1,4 +1,4 @@
-"""What holds a graph together: its components and its bridges."""
+"""The components and the bridges of a graph."""
 
 from typing import TYPE_CHECKING
 

@@ -12,7 +12,7 @@ ONE_WHERE_NEW = ("edge_weight", "edge_label")
 def flip_edges(
     index: Tensor, attributes: dict[str, Tensor], pairs: Tensor, num_targets: int
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """``index`` [2, E] without those of ``pairs`` [2, K] that it holds, and with the others.
+    """``index`` [2, E] with ``pairs`` [2, K] flipped: pairs that it holds go, the others come.
 
     The result is sorted by (source, target). A new edge gets ``edge_weight`` 1 and 0 in every
     other attribute but ``edge_label``.
@@ -30,8 +30,8 @@ def flip_edges(
 
 
 def flip_negatives(negative: Tensor, pairs: Tensor, edges: Tensor, num_targets: int) -> Tensor:
-    """``negative`` [2, N] without those of ``pairs`` [2, K] that are ``edges`` now, and with the
-    others; sorted by (source, target)."""
+    """``negative`` [2, N] after a flip of ``pairs`` [2, K]: pairs that are ``edges`` now go, the
+    others come; sorted by (source, target)."""
     codes, flips, present = (encode(index, num_targets) for index in (negative, pairs, edges))
     kept = codes[~torch.isin(codes, flips)]
     return decode(torch.cat([kept, flips[~torch.isin(flips, present)]]).sort().values, num_targets)

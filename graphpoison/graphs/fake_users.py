@@ -17,9 +17,9 @@ class FakeUsers:
 
     Args:
         count: how many.
-        edges: LongTensor [2, K], the interactions they start with, the first of them being user 0.
+        edges: LongTensor [2, K], their first interactions; the first fake user is user 0.
         latent: fixed embeddings [count, D], one tensor for each table of user embeddings that the
-            model has; empty where they are trained as those of anybody else.
+            model has; empty where embeddings are trained as for any other user.
     """
 
     count: int
@@ -33,7 +33,7 @@ class FakeUsers:
         """A clean bipartite ``state`` with these users, whose pairs are the only candidates.
 
         Raises:
-            ValueError: the state is open: it lists no negatives, so that all pairs are candidates.
+            ValueError: ``state`` lists no negatives, and all pairs are implicit candidates.
         """
         if state.implicit_candidates:
             raise ValueError(
@@ -54,19 +54,19 @@ class FakeUsers:
         return grown.with_backend(state.pattern.backend)
 
     def numbered(self, shape: tuple[int, int]) -> Tensor:
-        """``edges`` with users numbered after those of a graph of ``shape``."""
+        """``edges`` with users numbered after the users of a graph of ``shape``."""
         edges = pair_index("edges", self.edges, (self.count, shape[1]))
         return torch.stack([edges[0] + shape[0], edges[1]])
 
     def pairs(self, shape: tuple[int, int], device: torch.device) -> Tensor:
-        """LongTensor [2, count x items]: all pairs of these users, numbered after those of a graph
-        of ``shape``."""
+        """LongTensor [2, count x items]: all pairs of these users, numbered after the users of a
+        graph of ``shape``."""
         start, items = shape
         codes = torch.arange(start * items, (start + self.count) * items, device=device)
         return decode(codes, items)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What ``of_arrays`` makes the same users from."""
+        """The arrays from which :meth:`of_arrays` makes the same users."""
         latent = {f"fake_latent_{number}": part for number, part in enumerate(self.latent)}
         found = {"fake_count": torch.tensor(self.count), "fake_edges": self.edges, **latent}
         return {name: tensor.cpu().numpy() for name, tensor in found.items()}

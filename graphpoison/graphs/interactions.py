@@ -79,7 +79,10 @@ class Interactions:
 
     def joined_by(self, users: FakeUsers) -> "Interactions":
         """The graph that ``users`` have joined: their first interactions are training
-        interactions; all their other pairs are negatives, where there are negatives.
+        interactions; all their other pairs are negatives, where the graph has negatives.
+
+        A graph without negatives stays without them, and a recommender draws its own, of fake and
+        real users alike; call :meth:`with_negatives` first to have the negatives of the attack.
 
         Raises:
             ValueError: fake users have joined already.
@@ -107,11 +110,11 @@ def read_interactions(
     """The interactions of ``data``: ``edge_index`` and, where present, ``neg_edge_index``,
     ``unseen_edge_index`` and ``unseen_neg_edge_index`` of ``edge_type``.
 
-    Where none of the three is present, ``edge_label_index`` and ``edge_label`` are read as
-    ``RandomLinkSplit`` leaves them: if all pairs with a label above 0 are edges, the pairs with
-    label 0 are training negatives; otherwise all are unseen pairs. Repeated interactions count
-    once. ``adj_t`` and ``EdgeIndex`` are read too. Interactions that have been read already are
-    returned as they are.
+    Where ``data`` have neither negatives nor unseen pairs, ``edge_label_index`` and ``edge_label``
+    are read as ``RandomLinkSplit`` leaves them: if all pairs with a label above 0 are edges, the
+    pairs with label 0 are training negatives; otherwise all are unseen pairs. Repeated interactions
+    count once. ``adj_t`` and ``EdgeIndex`` are read too. Interactions that have been read already
+    are returned as they are.
 
     Raises:
         TypeError: ``data`` is no ``HeteroData``.
@@ -186,7 +189,7 @@ def _three_names(edge_type: object) -> EdgeType:
 
 def num_nodes(data: HeteroData, node_type: str) -> int:
     """The number of nodes of a type, which must be known."""
-    number = data[node_type].num_nodes
+    number = data[node_type].num_nodes if node_type in data.node_types else None
     if number is None:
         raise ValueError(f"data[{node_type!r}].num_nodes is not set; set it to the node count.")
     return int(number)
@@ -194,6 +197,7 @@ def num_nodes(data: HeteroData, node_type: str) -> int:
 
 def _ids(data: HeteroData, node_type: str) -> tuple[str, ...] | None:
     known = data[node_type].get("raw_id")
+    known = known.tolist() if isinstance(known, Tensor) else known
     return None if known is None else tuple(map(str, known))
 
 

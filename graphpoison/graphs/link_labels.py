@@ -15,7 +15,7 @@ OWN_NAMES = ("neg_edge_index", "unseen_edge_index", "unseen_neg_edge_index")
 
 @dataclass(frozen=True, eq=False)
 class LinkLabels:
-    """What ``edge_label`` says of the pairs of ``edge_label_index``.
+    """The labels that ``edge_label`` gives to the pairs of ``edge_label_index``.
 
     Args:
         positive: LongTensor [2, P], the pairs whose label is above 0; all without ``edge_label``.
@@ -57,7 +57,7 @@ class LinkLabels:
     def flip(self, pairs: Tensor, edges: Tensor, num_targets: int) -> "LinkLabels":
         """The labels of training pairs of which ``pairs`` [2, K] were flipped, to ``edges``.
 
-        Pairs that became edges have label 1. Those that went have label 0 where there are
+        Pairs that became edges have label 1. Edges that were removed have label 0 where there are
         negatives at all, else none.
         """
         known, present = (among(pairs, others, num_targets) for others in (self.positive, edges))
@@ -71,7 +71,7 @@ class LinkLabels:
         return LinkLabels(positive, changed["edge_label"], negative, self.apart)
 
     def write(self, store: EdgeStorage) -> None:
-        """Put these labels in the place of those of ``store``."""
+        """Replace the labels of ``store`` by these labels."""
         zeros = self.values.new_zeros(self.negative.size(1))
         if not self.apart:
             store["edge_label_index"] = torch.cat([self.positive, self.negative], dim=1)

@@ -78,9 +78,10 @@ class NodeGraph:
             TypeError: there is no such mask.
             ValueError: the mask sets no node, or a node without a label.
         """
-        mask: Tensor | None = getattr(self, name)
+        mask: Tensor | None = getattr(self, name) if name in MASKS else None
         if mask is None:
-            raise TypeError(f"data.{name} is missing.")
+            there = [other for other in MASKS if getattr(self, other) is not None]
+            raise TypeError(f"data.{name} is missing; there are {there}.")
         if not bool(mask.any()):
             raise ValueError(f"data.{name} sets no node; it must set one at least.")
         if int(self.y[mask].min()) < 0:
@@ -123,7 +124,8 @@ def read_nodes(data: Data | NodeGraph) -> NodeGraph:
     for name in ("x", "y", "edge_weight", *MASKS):
         value = getattr(data, name, None)
         if value is None and name in ("x", "y"):
-            raise TypeError(f"data.{name} is missing.")
+            more = "; without features, set x = torch.zeros(num_nodes, 0)" if name == "x" else ""
+            raise TypeError(f"data.{name} is missing{more}.")
         if value is not None and not isinstance(value, Tensor):
             raise TypeError(f"data.{name} must be a Tensor, found {type(value).__name__}.")
     plain = with_edge_index(data)
@@ -178,7 +180,7 @@ def undirected_pairs(data: Data) -> Tensor:
     Raises:
         TypeError: ``data`` has no ``edge_index``.
         ValueError: an edge has no counterpart in the other direction, or an index is out of range;
-            edge weights are those of a normalised adjacency.
+            edge weights are the entries of a normalised adjacency.
     """
     if data.edge_index is None:
         raise TypeError("data has neither edge_index nor a sparse adj_t.")

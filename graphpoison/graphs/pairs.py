@@ -78,7 +78,9 @@ class PairState:
         )
 
     def with_backend(self, backend: str) -> "PairState":
-        """The same graph, multiplied by another backend."""
+        """The same graph, multiplied by ``backend``."""
+        if backend == self.pattern.backend:
+            return self  # with whatever its pattern has cached
         features = None if self.features is None else self.features.with_backend(backend)
         return replace(self, pattern=replace(self.pattern, backend=backend), features=features)
 
@@ -170,6 +172,13 @@ class PairState:
             return torch.full_like(codes, -1)
         position = torch.searchsorted(self.pattern.codes, codes).clamp(max=self.num_listed - 1)
         return torch.where(self.pattern.codes[position] == codes, position, -1)
+
+    def is_edge(self, pairs: Tensor) -> Tensor:
+        """Which of ``pairs`` [2, K] are edges now: BoolTensor [K]."""
+        position = self.locate(pairs)
+        if not self.num_listed:
+            return torch.zeros_like(position, dtype=torch.bool)
+        return (position >= 0) & (self.weight[position.clamp(min=0)] > 0)
 
     def flip(self, pairs: Tensor) -> "PairState":
         """The state after flipping ``pairs`` [2, K], which must be distinct.

@@ -58,7 +58,7 @@ class Propagation:
             \frac{\partial L}{\partial d_j}
         """
         if self.tape is None:
-            raise ValueError("this propagation kept no tape; its graph is not open.")
+            raise ValueError("this propagation kept no tape; its graph has no implicit candidates.")
         scale = self.degree.detach().rsqrt()
         thin, dense = reduce_factors(self.tape)
         thin = [*self.tape.sparse_terms, *thin]

@@ -1,8 +1,8 @@
-"""The door: a PyG graph is read here, by the first line of a public function, and nowhere else."""
+"""PyG graphs are read here, by the first lines of public functions, and nowhere else."""
 
 from typing import overload
 
-from torch_geometric.data import Data, HeteroData
+from torch_geometric.data import Batch, Data, HeteroData
 
 from .interactions import EdgeType, Interactions, read_interactions
 from .nodes import NodeGraph, read_nodes
@@ -28,10 +28,13 @@ def read_graph(data: Data | HeteroData | Graph, edge_type: EdgeType | None = Non
         edge_type: which interactions of a ``HeteroData`` with several edge types.
 
     Raises:
-        TypeError: ``data`` is another kind of object, or lacks features or labels.
+        TypeError: ``data`` is another kind of object, such as a ``Batch``, or lacks features or
+            labels.
         ValueError: the graph is directed, an index is out of range, features or labels are not
             what they should be, or the edge type is absent, ambiguous or of another graph.
     """
+    if isinstance(data, Batch):
+        raise TypeError("data is a Batch of several graphs; give one graph.")
     if isinstance(data, NodeGraph | Data):
         if edge_type is not None:
             raise ValueError("edge_type is for graphs of interactions, found one of nodes.")

@@ -46,7 +46,7 @@ def sample_pairs(
 def sample_unoccupied(occupied: Codes, total: int, count: int, rng: np.random.Generator) -> Codes:
     """``count`` sorted numbers below ``total``, uniform among those not in ``occupied`` (sorted).
 
-    What is drawn are ranks in the sorted list of free numbers, which is itself not made.
+    Ranks in the sorted list of free numbers are drawn; the list itself is not made.
     """
     ranks = np.sort(distinct_integers(total - occupied.size, count, rng))
     free_before = occupied - np.arange(occupied.size)  # in front of each occupied number

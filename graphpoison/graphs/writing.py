@@ -72,7 +72,7 @@ def join_users(data: HeteroData, edge_type: EdgeType, joining: FakeUsers) -> Het
 
 
 def reverse_edge_types(data: HeteroData, edge_type: EdgeType) -> list[EdgeType]:
-    """The edge types of ``data`` whose edges are exactly those of ``edge_type`` turned round."""
+    """The edge types of ``data`` that hold exactly the edges of ``edge_type`` turned round."""
     source, _, target = edge_type
     shape = (num_nodes(data, source), num_nodes(data, target))
     here = _codes(data[edge_type].edge_index, shape)
@@ -87,7 +87,7 @@ def reverse_edge_types(data: HeteroData, edge_type: EdgeType) -> list[EdgeType]:
 
 
 def training_labels(data: HeteroData, edge_type: EdgeType) -> LinkLabels | None:
-    """The labels of ``edge_type``, where they are those of training pairs."""
+    """The labels of ``edge_type``, where they label training pairs."""
     shape = (num_nodes(data, edge_type[0]), num_nodes(data, edge_type[2]))
     labels = LinkLabels.of(data[edge_type], shape)
     if labels is None or labels.held_out(data[edge_type].edge_index, shape[1]):

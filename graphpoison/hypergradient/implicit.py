@@ -37,8 +37,8 @@ class Implicit(Hypergradient):
     r"""Train the surrogate to convergence and differentiate its end, not its way there.
 
     The result's ``residual`` says how well the linear system was solved. A warning is logged where
-    it is larger than ``tolerance``, and where training has not come to rest: the gradient is then
-    that of no training run.
+    it is larger than ``tolerance``, and where training has not come to rest: the gradient then
+    belongs to no training run.
 
     Training needs enough steps for convergence, e.g. ``Training(steps=1000)``, and weight decay:
     without one the minimum of a classifier is often at infinity, and training does not come to

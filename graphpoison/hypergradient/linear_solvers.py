@@ -14,9 +14,9 @@ def conjugate_gradient(
 ) -> Tensor:
     """An approximate solution [P] by conjugate gradients (Hestenes and Stiefel 1952).
 
-    It ends after ``iterations`` products, once the residual's norm is ``tolerance`` times that of
-    ``right``, or where the matrix turns out not to be positive definite. A singular matrix will do
-    if ``right`` is in its range.
+    It ends after ``iterations`` products, once the residual's norm is ``tolerance`` times the norm
+    of ``right``, or where the matrix turns out not to be positive definite. A singular matrix will
+    do if ``right`` is in its range.
     """
     solution, residual = torch.zeros_like(right), right
     direction, square = residual, residual.dot(residual)
@@ -57,7 +57,7 @@ def neumann_series(
 
 
 def relative_residual(multiply: Multiply, solution: Tensor, right: Tensor) -> float:
-    """The norm of what is left over, as a share of that of ``right``; 0 where ``right`` is 0."""
+    """The norm of the residual, as a share of the norm of ``right``; 0 where ``right`` is 0."""
     scale = right.norm()
     if not scale > 0:
         return 0.0

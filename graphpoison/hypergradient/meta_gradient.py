@@ -28,16 +28,25 @@ class Flips:
     score: Tensor
     of_features: Tensor | None = None
 
+    def __post_init__(self) -> None:
+        count = self.added.numel()
+        if tuple(self.pairs.shape) != (2, count) or self.score.shape != (count,):
+            raise ValueError(
+                f"pairs must be [2, K], added and score [K], found shapes "
+                f"{tuple(self.pairs.shape)}, {tuple(self.added.shape)} and "
+                f"{tuple(self.score.shape)}."
+            )
+
     def __len__(self) -> int:
         return self.pairs.size(1)
 
     def take(self, keep: Tensor | slice) -> "Flips":
-        """Those at ``keep``, an index, mask or slice."""
+        """The flips at ``keep``, an index, mask or slice."""
         of_features = None if self.of_features is None else self.of_features[keep]
         return Flips(self.pairs[:, keep], self.added[keep], self.score[keep], of_features)
 
     def with_features(self, features: "Flips") -> "Flips":
-        """These flips of edges, then those ``features``."""
+        """These flips of edges, then the flips ``features``."""
         which = torch.arange(len(self) + len(features), device=self.score.device) >= len(self)
         return replace(self.then(features), of_features=which)
 
@@ -52,6 +61,14 @@ class Flips:
     def best(self, k: int) -> "Flips":
         """The ``k`` of the largest score; the first of equal ones."""
         return self.take(torch.argsort(self.score, descending=True, stable=True)[:k])
+
+    def adds(self, state: PairState) -> Tensor:
+        """Which flips make an edge or a feature of ``state`` appear, BoolTensor [K]."""
+        if self.of_features is None or state.features is None:
+            return ~state.is_edge(self.pairs)
+        return ~torch.where(
+            self.of_features, state.features.is_edge(self.pairs), state.is_edge(self.pairs)
+        )
 
     def made(self, state: PairState) -> PairState:
         """``state`` after these flips."""
@@ -69,7 +86,8 @@ class MetaGradient:
         loss: the attack loss after training, a float.
         params: the surrogate's parameters after training.
         state: the graph it was computed at.
-        gradient: Tensor [M] for the listed pairs, or factors for all pairs of an open graph.
+        gradient: Tensor [M] for the listed pairs, or factors for all pairs where the state has
+            implicit candidates.
         residual: of the linear system behind it, as a share of its right-hand side, for a
             hypergradient that solves one.
         features: factors for all entries [N, F] of binary features that may be flipped too.
@@ -85,7 +103,8 @@ class MetaGradient:
     @property
     def values(self) -> Tensor:
         """One entry for each listed pair, in the order of ``state.index``, or for all pairs (0, 1),
-        (0, 2), ... of an open graph (which takes N^2 / 2 numbers), Tensor [num_candidates]."""
+        (0, 2), ... where the state has implicit candidates (which takes N^2 / 2 numbers), Tensor
+        [num_pairs]."""
         if isinstance(self.gradient, FactoredGradient):
             return self.gradient.dense()
         return self.gradient

@@ -1,13 +1,14 @@
 r"""The exact meta-gradient, from stored iterates instead of a stored computation graph.
 
 Training is run forwards once, keeping only the iterates. Then, from the last step to the first, the
-graph of a single step is rebuilt and
+adjoint of each step is taken:
 
 .. math::
     \lambda_t = (\partial \Phi / \partial \theta)^\top \lambda_{t+1}, \qquad
     \frac{dL}{dw} \mathrel{+}= (\partial \Phi / \partial w)^\top \lambda_{t+1}
 
-is taken. The result is that of differentiating through the whole unrolled run (Zügner and
+The adjoint of the training gradient is a closed form where the model has one, else autograd on the
+graph of that one step. The result equals differentiation through the whole unrolled run (Zügner and
 Günnemann 2019, equation 4; thesis, section 3.6), while memory holds the iterates, or 2 sqrt(T) of
 them where T are many, and the graph of one step.
 """

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from .._checks import choice
+from .._checks import choice, refuse_class
 from .base import NodeClassifier, PairwiseRecommender, Recommender
 from .cf import CF
 from .gmf import GMF
@@ -37,6 +37,7 @@ def node_classifier(surrogate: str | nn.Module | NodeClassifier[Any]) -> NodeCla
         return surrogate
     if isinstance(surrogate, nn.Module):
         return ModuleClassifier(surrogate)
+    refuse_class("surrogate", surrogate)
     return NODE_CLASSIFIERS[choice("surrogate", surrogate, NODE_CLASSIFIERS)]()
 
 
@@ -51,7 +52,8 @@ def recommender(
     if isinstance(surrogate, Recommender):
         return surrogate
     if isinstance(surrogate, nn.Module):
-        return ModuleRecommender(surrogate)
+        return ModuleRecommender(surrogate, argument)
+    refuse_class(argument, surrogate)
     return RECOMMENDERS[choice(argument, surrogate, RECOMMENDERS)]()
 
 

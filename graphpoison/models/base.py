@@ -156,7 +156,8 @@ class Recommender(ABC):
         return criterion(prepared.pattern, scores, prepared.tensors[0])
 
     def attack_loss(self, criterion: Criterion, params: Params, prepared: PreparedPairs) -> Tensor:
-        """The value of :meth:`train_loss`, which need be differentiable once only."""
+        """The same value as :meth:`train_loss`, where one derivative is enough: the attack loss is
+        differentiated once, the training loss twice."""
         return self.train_loss(criterion, params, prepared)
 
     def log_loss(
@@ -247,7 +248,9 @@ class PairwiseRecommender(Recommender):
     ) -> TrainingField | None:
         if criterion.ranks:
             return None
-        same = self.score_params(params) is params
+        score_params = self.score_params(params)
+        self.scoring.split(score_params)  # which refuses tables that do not fit
+        same = score_params is params
         return PairwiseField(self._training_loss(prepared), None if same else self.score_params)
 
     @final

@@ -44,9 +44,9 @@ def user_tables(model: Recommender) -> tuple[int, ...]:
 class ExtraUsers(PairwiseRecommender):
     """``model`` with ``count`` users after the real ones.
 
-    Real users, items and all else start from what ``model`` draws without the others. These start
-    from fresh embeddings and are trained, or have the embeddings ``latent`` throughout, which are
-    then no parameters (thesis, section 3.12, method 2).
+    Real users, items and all other parameters start from the draws of ``model`` without extra
+    users. Extra users start from fresh embeddings and are trained, or have the embeddings
+    ``latent`` throughout, which are then no parameters (thesis, section 3.12, method 2).
 
     Args:
         model: the recommender.

@@ -8,7 +8,7 @@ Recommendation", equations 3, 4 and 7, over weighted interactions.
     \hat y_{ui} = \sigma(\langle \bar p_u, \bar q_i \rangle), \qquad
     \bar p_u = \frac{1}{K + 1} \sum_{k=0}^{K} p_u^{(k)}
 
-The scores are those of :class:`torch_geometric.nn.models.LightGCN` with ``edge_index`` in both
+The scores equal :class:`torch_geometric.nn.models.LightGCN` with ``edge_index`` in both
 directions. An edge weight acts twice: through the propagation, and as the label of its pair.
 """
 

@@ -165,12 +165,15 @@ class ModuleRecommender(Recommender):
     ``pairs`` [2, K] (user, item) are to be scored; ``edge_index`` [2, M] and ``edge_weight`` [M]
     are the weighted training graph, for models that propagate over it. A matrix factorisation
     may ignore both.
+
+    Args:
+        argument: what errors call the module.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, argument: str = "surrogate") -> None:
         if not callable(getattr(module, "scores", None)):
             raise TypeError(
-                f"surrogate {type(module).__name__} has no method "
+                f"{argument} {type(module).__name__} has no method "
                 "scores(pairs, edge_index, edge_weight)."
             )
         self._function = _Functional(module, "scores")

@@ -24,7 +24,7 @@ from .mlp import MLP, first_layer
 class NeuMF(PairwiseRecommender):
     """GMF and MLP side by side, added up at the output.
 
-    Parameters ``(P, Q, h [D])`` of the former, then those of the latter as in :class:`MLP`.
+    Parameters ``(P, Q, h [D])`` of GMF, then the parameters of :class:`MLP`.
 
     Args:
         dim: embedding dimensions D of the GMF part.

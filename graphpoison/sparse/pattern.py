@@ -46,7 +46,7 @@ class Pattern:
 
     @cached_property
     def memo(self) -> dict[Any, Any]:
-        """What others have derived from this pattern and want to keep with it."""
+        """Values derived from this pattern that other modules keep with it."""
         return {}
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Tasks: what is trained on the graph, and what the attacker wants of it."""
+"""Tasks: the training problem on a graph, and the objective of the attacker."""
 
 from .base import Task
 from .node_classification import NodeClassification

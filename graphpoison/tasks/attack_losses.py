@@ -1,4 +1,4 @@
-"""What the attacker maximises over nodes whose class he believes to know.
+"""The losses that an attacker maximises over nodes whose class the attacker believes to know.
 
 Each takes logits [n, C] and classes [n] and returns the mean over nodes, a scalar.
 """

@@ -1,4 +1,4 @@
-"""What a bilevel problem must offer to hypergradients and attacks, which know nothing else."""
+"""The interface of a bilevel problem: hypergradients and attacks know nothing else of a task."""
 
 from abc import ABC, abstractmethod
 from typing import Any, Generic, Self, TypeVar, final
@@ -42,12 +42,12 @@ class Task(ABC, Generic[P]):
         """One line that names surrogate and objective, for provenance and checkpoints."""
 
     def settings(self) -> dict[str, Any]:
-        """What was chosen, by name: part of what tells runs apart, and says where they differ."""
+        """The settings by name, which tell runs apart and say where they differ."""
         return {"task": self.describe()}
 
     @abstractmethod
     def inputs_digested(self) -> tuple[Tensor, ...]:
-        """What an attack depends on besides ``state``: part of the fingerprint of the data."""
+        """The inputs of an attack besides ``state``: part of the fingerprint of the data."""
 
     @abstractmethod
     def init(self, generator: torch.Generator) -> Params:
@@ -55,7 +55,7 @@ class Task(ABC, Generic[P]):
 
     @abstractmethod
     def prepare(self, state: PairState) -> P:
-        """What depends on the weights of ``state`` but not on the parameters; once a meta-step."""
+        """Everything that depends on the weights of ``state`` alone; computed once a meta-step."""
 
     @abstractmethod
     def train_loss(self, params: Params, prepared: P) -> Tensor:

@@ -56,8 +56,8 @@ class Recommendation(Task[PreparedPairs]):
             ``scores(pairs, edge_index, edge_weight)``.
         objective: see above.
         edge_type: which edges; may be left out where there is but one type.
-        candidates: ``"sampled"``: the training pairs, of which the negatives are those of ``data``
-            or as many as there are interactions, drawn from ``seed``; ``"all"``: every pair that
+        candidates: ``"sampled"``: the training pairs; negatives are taken from ``data``, or as
+            many as there are interactions are drawn from ``seed``; ``"all"``: every pair that
             is no interaction is a training negative and a candidate (listed one by one, unless
             the surrogate is CF or GMF without layers, the objective ``"train"`` and the loss
             ``"log"``: these take memory for the interactions alone); or the pairs [2, K] that may

@@ -1,7 +1,7 @@
 r"""The log loss of dot products over *every* user-item pair, to second order, in tiles.
 
 Pairs that are not listed have label 0. With U users and I items, scores S = A B^T and
-:math:`G = (\sigma(S) - W) / (U I)`, gradients and their derivatives are those of
+:math:`G = (\sigma(S) - W) / (U I)`, gradients and their derivatives are as in
 :mod:`~graphpoison.training.sparse_pair_loss`, with dense tiles of G in the place of sparse blocks.
 The cotangent of the label of *any* pair, :math:`-\dot s / (U I)`, has low rank in each step:
 
@@ -69,7 +69,7 @@ class AllPairsLoss(PairLoss):
         return self.pattern.row[entries] - rows.start, self.pattern.col[entries]
 
     def gradient(self) -> FactoredGradient:
-        """What was collected, as one gradient w.r.t. the labels of all pairs."""
+        """The collected factors, as one gradient w.r.t. the labels of all pairs."""
         left, right = zip(*self.factors, strict=True)
         return FactoredGradient(torch.cat(left, dim=1), torch.cat(right, dim=1), upper=False)
 
@@ -91,7 +91,7 @@ class AllPairsPoint(Linearisation):
         return on_left, on_right
 
     def vjp(self, cotangents: Params) -> tuple[Params, Cotangents]:
-        """Cotangents of A and B; those of the labels are collected by the tiles."""
+        """Cotangents of A and B; ``loss`` collects the cotangents of the labels."""
         left, right = self.left, self.right
         on_left, on_right = cotangents
         back_left, back_right = torch.zeros_like(left), torch.zeros_like(right)

@@ -30,7 +30,7 @@ class Criterion(ABC):
         """The loss of ``scores`` [M], a scalar, differentiable to any order."""
 
     def drawn(self, pattern: Pattern) -> tuple[Tensor, ...]:
-        """What the loss draws at random: part of the fingerprint of a run."""
+        """The random draws of the loss: part of the fingerprint of a run."""
         return ()
 
 

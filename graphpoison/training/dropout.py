@@ -50,10 +50,10 @@ class MaskedField(TrainingField):
 
 
 class DropoutField(MaskedField):
-    """Fresh masks at every step; those of step 0 until :meth:`at_step` names another.
+    """Fresh masks at every step; the masks of step 0 until :meth:`at_step` names another step.
 
     Args:
-        whole: as above.
+        whole: the field without masks, whose coordinates are the parameters.
         start: the parameters that training starts from.
         tables: which of them are masked.
         rate: the probability p, less than 1.

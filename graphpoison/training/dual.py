@@ -40,7 +40,7 @@ def split_tangent(columns: Tensor, dual: bool) -> tuple[Tensor, Tensor | None]:
 
 
 def split_cotangent(cotangent: Tensor, dual: bool) -> GradAndTangent:
-    """What the cotangent of such columns says."""
+    """Gradient and derivative from the cotangent of ``[value | tangent]``."""
     first, second = split_tangent(cotangent, dual)
     return GradAndTangent(first, None) if second is None else GradAndTangent(second, first)
 
@@ -54,7 +54,7 @@ def block_kernel(kernel: Tensor, tangent: Tensor | None) -> Tensor:
 
 
 def kernel_cotangent(cotangent: Tensor, dual: bool) -> GradAndTangent:
-    """What the cotangent of a big kernel says of the kernel [..., A, B]."""
+    """Gradient and derivative of the kernel [..., A, B], from the cotangent of a big kernel."""
     if not dual:
         return GradAndTangent(cotangent, None)
     rows, cols = cotangent.size(-2) // 2, cotangent.size(-1) // 2

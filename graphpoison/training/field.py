@@ -20,9 +20,9 @@ Cotangents = tuple[Tensor | None, ...]
 class TrainingField(ABC):
     r"""The gradient :math:`F(c) = \nabla \text{train\_loss}` in coordinates c, and its adjoint.
 
-    Coordinates are the parameters themselves, unless a field has fewer. Cotangents of what depends
-    on the edge weights are cotangents of ``tensors``, in its order; :meth:`tensors_vjp` turns them
-    into cotangents of the task's ``Prepared.tensors``.
+    Coordinates are the parameters themselves, unless a field has fewer. ``tensors`` are the inputs
+    of the field that depend on the edge weights. The adjoint gives their cotangents, in this
+    order; :meth:`tensors_vjp` turns them into cotangents of the task's ``Prepared.tensors``.
     """
 
     tensors: Params
@@ -66,7 +66,7 @@ class Linearisation(ABC):
 
     @abstractmethod
     def vjp(self, cotangents: Params) -> tuple[Params, Cotangents]:
-        """Cotangents of the coordinates and of ``tensors``, from those of the field."""
+        """Cotangents of the coordinates and of ``tensors``, from ``cotangents`` of the field."""
 
     def gradient_and_vjp(self, cotangents: Params) -> tuple[Params, Params, Cotangents]:
         """The field, and what :meth:`vjp` returns."""

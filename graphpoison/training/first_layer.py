@@ -1,4 +1,4 @@
-r"""What goes into a tower, from tables of users and items, a chunk of pairs of one user at a time.
+r"""The inputs of a tower, from tables of users and items, a chunk of pairs of one user at a time.
 
 .. math::
     \text{sum: } x_{ui} = A_u + B_i \qquad

@@ -63,7 +63,7 @@ class GramField(TrainingField):
         return torch.addmm(scale * self.origin, self.rows.t(), outer), second.t()
 
     def params_vjp(self, coordinates: Params, cotangents: Params) -> tuple[Params, Cotangents]:
-        """That of ``a`` is left at zero: all it could reach is the constant ``a`` starts from."""
+        """The cotangent of ``a`` stays zero: it could reach only the constant first ``a``."""
         _, outer, _ = self.split(coordinates)
         on_first, on_second = cotangents
         unused = outer.new_zeros(1, outer.size(1))

@@ -1,9 +1,9 @@
 r"""The log loss of pairs scored by a tower, to second order, some chunks of pairs at a time.
 
 The same as :mod:`~graphpoison.training.sparse_pair_loss` for scores of the form of
-:mod:`~graphpoison.training.pair_scores`. What a tower keeps for one pair is wider than the pair: a
-part at a time it stays in the cache, and memory holds one part's layers whatever the number of
-pairs.
+:mod:`~graphpoison.training.pair_scores`. The layers of a
+tower are wider than a pair. One part of the pairs at a time, the layers stay in the cache, and
+memory holds the layers of one part, whatever the number of pairs.
 """
 
 from dataclasses import dataclass
@@ -162,7 +162,7 @@ class _Pass:
         return curvature, residual
 
     def _dot_products(self) -> tuple[Tensor, ...]:
-        """Those of all pairs [M], and their tangents."""
+        """Dot products of all pairs [M], and their tangents."""
         if not self.dot:
             return ()
         (left, right), pattern, buffers = self.dot, self.loss.pattern, self.loss.buffers
@@ -194,7 +194,7 @@ class _Pass:
 class _Loss(torch.autograd.Function):
     @staticmethod
     def forward(ctx, pair_loss, labels, *score_params):  # type: ignore[no-untyped-def]
-        ctx.point = pair_loss.linearise(*(side.detach() for side in score_params))
+        ctx.point = pair_loss.linearise(*(param.detach() for param in score_params))
         scores = ctx.point.scores()
         ctx.save_for_backward(scores)
         return (softplus(scores, threshold=40.0) - labels * scores).mean()
@@ -203,5 +203,5 @@ class _Loss(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, on_loss):  # type: ignore[no-untyped-def]
         (scores,) = ctx.saved_tensors
-        on_sides = (on_loss * part for part in ctx.point.gradient)
-        return None, scores * (-on_loss / scores.numel()), *on_sides
+        on_params = (on_loss * part for part in ctx.point.gradient)
+        return None, scores * (-on_loss / scores.numel()), *on_params

@@ -42,7 +42,10 @@ class InnerOptimizer(ABC):
     def adjoint(
         self, params: Params, grads: Params, state: State, on_params: Params, on_state: State
     ) -> tuple[Params, Params, State]:
-        """Cotangents of parameters (the explicit part), gradient and state before the step.
+        """Cotangents of the step's inputs: parameters, gradient and state.
+
+        The cotangent of the parameters leaves out that the gradient depends on them too; the
+        field's ``vjp`` adds that part.
 
         Args:
             params, grads, state: what the step was given.

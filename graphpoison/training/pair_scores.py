@@ -36,8 +36,24 @@ class PairScores:
     activation: str = "relu"
 
     def split(self, score_params: Params) -> tuple[Params, Params]:
-        """``(L, R)`` and the rest."""
-        return (score_params[:2], score_params[2:]) if self.dot else ((), score_params)
+        """``(L, R)`` and the rest.
+
+        Raises:
+            ValueError: the terms do not go with the number of parameters, or ``L`` and ``R`` differ
+                in width.
+        """
+        tables, rest = (score_params[:2], score_params[2:]) if self.dot else ((), score_params)
+        if len(tables) not in (0, 2) or (self.tower is None and rest):
+            raise ValueError(
+                f"{self!r} does not score from {len(score_params)} parameters; without a tower, "
+                "score_params must be the tables of users and items."
+            )
+        if tables and tables[0].size(1) != tables[1].size(1):
+            raise ValueError(
+                "the tables of users and items must be equally wide, found "
+                f"{tables[0].size(1)} and {tables[1].size(1)} columns."
+            )
+        return tables, rest
 
     def __call__(self, score_params: Params, pairs: Pattern) -> Tensor:
         """Logits [K], by autograd: the definition, of which everything else is a faster form."""

@@ -53,7 +53,8 @@ def labelled_rows(inputs: NodeInputs, propagation: Propagation) -> Tensor:
 
 
 def rows_vjp(inputs: NodeInputs, propagation: Propagation, on_rows: Tensor) -> Tensor:
-    """The cotangent of the propagation's entries from that of ``M``; of all pairs, to its tape."""
+    """The cotangent of the propagation's entries from ``on_rows``, the cotangent of ``M``; the
+    cotangents of all pairs go to its tape."""
     pattern, values, x = propagation.pattern, propagation.values.detach(), inputs.features.x
     labelled = inputs.labelled
     with torch.no_grad():
@@ -89,7 +90,7 @@ def rows_vjp(inputs: NodeInputs, propagation: Propagation, on_rows: Tensor) -> T
 def entries_gradient(
     inputs: NodeInputs, propagation: Propagation, on_rows: Tensor
 ) -> FactoredGradient:
-    """The gradient w.r.t. all entries of the features: that from their tape, and from ``M``."""
+    """The gradient w.r.t. all entries of the features: from their tape, and from ``M``."""
     pattern, values, features = propagation.pattern, propagation.values.detach(), inputs.features
     assert features.tape is not None
     if not _few_labels(inputs):

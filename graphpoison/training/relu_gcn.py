@@ -4,7 +4,7 @@ With :math:`V = X W_1`, :math:`H = \hat A V`, :math:`Y = \mathrm{relu}(H) W_2` a
 :math:`Z = \hat A_L Y` of the labelled rows L alone, let :math:`G = (\mathrm{softmax}(Z) - T) / |L|`
 and :math:`R = \hat A_L^\top G`, which is zero except at neighbours of labelled nodes. The gradients
 are :math:`\mathrm{relu}(H)^\top R` for :math:`W_2` and :math:`X^\top \hat A^\top (R W_2^\top \circ
-[H > 0])` for :math:`W_1`. What their derivatives say of :math:`\hat A` is a sum over the steps of
+[H > 0])` for :math:`W_1`. The cotangent of :math:`\hat A` is a sum over the steps of
 
 .. math::
     E_L \, (G \, r^\top + z \, Y^\top) \quad \text{and} \quad
@@ -63,7 +63,7 @@ class ReLUGCNField(TrainingField):
         return ReLUGCNPoint(self, *coordinates)
 
     def tensors_vjp(self, cotangents: Cotangents) -> Cotangents:
-        """The cotangent of the propagation's entries; those of all pairs go to its tape."""
+        """The cotangent of the propagation's entries; cotangents of all pairs go to its tape."""
         top, near = self.on_top, self.on_near
         rows = near.new_zeros(self.features.x.size(0), near.size(1))
         rows[self.near] = near

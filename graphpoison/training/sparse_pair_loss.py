@@ -11,9 +11,9 @@ nothing but the same two products: with :math:`\dot s = \langle \dot A_u, B_i \r
 \dot B_i \rangle` and :math:`h = \sigma'(s) \dot s / M`, it is :math:`(H B + G \dot B, H^\top A +
 G^\top \dot A)`, and :math:`-\dot s / M` for the labels.
 
-Pairs are taken in blocks of rows, so that what there is one number of for each pair stays in the
-cache, and in buffers that are written anew at every step: mapping fresh memory of that size costs
-more than the arithmetic on it.
+Pairs are taken in blocks of rows, so that the arrays with one number for each pair stay in the
+cache. Every step writes into the same buffers: mapping fresh memory of that size costs more than
+the arithmetic on it.
 """
 
 from dataclasses import dataclass
@@ -96,7 +96,10 @@ class SparsePairLoss(PairLoss):
 
 
 class SparsePairPoint(Linearisation):
-    """The field at ``A = left`` [U, D], ``B = right`` [I, D]; valid until the next on ``loss``."""
+    """The field at ``A = left`` [U, D], ``B = right`` [I, D].
+
+    Points of one ``loss`` share its buffers: a point is valid until ``loss`` is linearised again.
+    """
 
     def __init__(self, loss: SparsePairLoss, left: Tensor, right: Tensor) -> None:
         self.loss, self.left, self.right = loss, left, right

@@ -6,8 +6,8 @@ from torch import Tensor
 class Workspace:
     """Matrices by name, whose memory is used again.
 
-    Mapping fresh memory of some megabytes costs more than the arithmetic on it. What a name gave is
-    overwritten when it is asked for again.
+    Mapping fresh memory of some megabytes costs more than the arithmetic on it. The matrix of
+    a name is overwritten when the name is asked for again.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,7 @@
-"""What a victim is: a model trained from scratch, as somebody who trusts the graph would."""
+"""The interface of a victim: a model trained from scratch by somebody who trusts the graph."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 
 VICTIM_STREAM = 2**31
 """Keeps a victim's initialisation apart from a surrogate's of the same seed."""
+USERS_AT_ONCE = 256
 
 
 class Victim(ABC):
@@ -56,19 +58,23 @@ class FittedRecommender(ABC):
     def pairs(self, index: Tensor) -> Tensor:
         """Scores [K] of the pairs (user, item) ``index`` [2, K]; by default from :meth:`scores`,
         a batch of users at a time."""
-        users, place = index[0].unique(return_inverse=True)
-        found: list[Tensor] = []
-        order = place.argsort(stable=True)
-        counts = torch.bincount(place, minlength=users.numel())
-        stops = counts.cumsum(0)
-        size = 256
-        for start in range(0, users.numel(), size):
-            stop = min(start + size, users.numel())
-            block = self.scores(users[start:stop])
-            low = int(stops[start] - counts[start])
-            chosen = order[low : int(stops[stop - 1])]
-            found.append(block[place[chosen] - start, index[1, chosen]])
-        if not found:
-            return torch.empty(0, device=index.device)
-        values = torch.cat(found)
-        return torch.empty_like(values).index_copy(0, order, values)
+        return scores_of_pairs(self.scores, index)
+
+
+def scores_of_pairs(scores: Callable[[Tensor], Tensor], index: Tensor) -> Tensor:
+    """Scores [K] of ``index`` [2, K], from ``scores(users)`` [U', I] of some users at a time."""
+    users, place = index[0].unique(return_inverse=True)
+    order = place.argsort(stable=True)
+    counts = torch.bincount(place, minlength=users.numel())
+    stops = counts.cumsum(0)
+    found: list[Tensor] = []
+    for start in range(0, users.numel(), USERS_AT_ONCE):
+        stop = min(start + USERS_AT_ONCE, users.numel())
+        block = scores(users[start:stop])
+        low = int(stops[start] - counts[start])
+        chosen = order[low : int(stops[stop - 1])]
+        found.append(block[place[chosen] - start, index[1, chosen]])
+    if not found:
+        return torch.empty(0, device=index.device)
+    values = torch.cat(found)
+    return torch.empty_like(values).index_copy(0, order, values)

@@ -1,12 +1,15 @@
 """Victims from names, from settings, from module factories, and from attacks."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from .._checks import choice
+from torch import nn
+
+from .._checks import choice, refuse_class
 from ..attacks import Attack, Injection, SurrogateAttack
 from ..graphs import NodeGraph
 from ..graphs.reading import Graph
-from ..models import Recommender, recommender
+from ..models import recommender
 from ..tasks import NodeClassification, Recommendation, Task
 from .base import Victim
 from .defences.gnnguard import GNNGuard, guarded
@@ -38,12 +41,13 @@ NODE_VICTIMS = {
         ModuleVictim(RGCN, "rgcn", weight_decay=0.0),
     )
 }
-"""Name -> victim; what a factory's docstring does not say, training included, is as for the GCN."""
+"""Name -> victim. Training is that of the GCN, except for the settings given here."""
 
 
 def victims_of(graph: Graph, victims: Any) -> list[Victim]:
     """The victims of ``evaluate``'s argument: ``["gcn"]`` or ``["cf"]`` by default."""
-    listed = [victims] if isinstance(victims, str) else list(victims or [])
+    alone = isinstance(victims, str) or _fits(victims) or not isinstance(victims, Iterable)
+    listed = [] if victims is None else [victims] if alone else list(victims)
     if isinstance(graph, NodeGraph):
         return [node_victim(victim) for victim in listed or ["gcn"]]
     return [recommender_victim(victim) for victim in listed or ["cf"]]
@@ -51,27 +55,44 @@ def victims_of(graph: Graph, victims: Any) -> list[Victim]:
 
 def node_victim(victim: str | Victim | ModuleFactory) -> Victim:
     """A victim from its name, one of :data:`NODE_VICTIMS`, or from a module factory."""
-    if isinstance(victim, Victim):
-        return _named(victim)
     if isinstance(victim, str):
         return NODE_VICTIMS[choice("victims", victim, NODE_VICTIMS)]
+    if isinstance(victim, nn.Module):
+        raise TypeError(
+            f"victims has a module {type(victim).__name__} that is made already; give a factory "
+            "f(num_features, num_classes) that makes one for each seed."
+        )
+    if _fits(victim):
+        return _checked(victim, RecommenderVictim, "a graph of nodes")
     if callable(victim):
         return ModuleVictim(victim, getattr(victim, "__name__", type(victim).__name__))
     raise TypeError(f"victims must be names, victims or module factories, found {victim!r}.")
 
 
-def recommender_victim(victim: str | Victim | Recommender) -> Victim:
-    """A victim from its name (``"cf"``, ``"neumf"``, ...) or from settings."""
-    if isinstance(victim, Victim):
-        return _named(victim)
+def recommender_victim(victim: Any) -> Victim:
+    """A victim from its name (``"cf"``, ``"neumf"``, ...), from settings, or from a module."""
+    if _fits(victim):
+        return _checked(victim, ModuleVictim | SurrogateVictim, "interactions")
     model = recommender(victim, "victim")
     return RecommenderVictim(model, victim if isinstance(victim, str) else repr(model))
 
 
-def _named(victim: Victim) -> Victim:
+def _fits(victim: Any) -> bool:
+    """Whether ``victim`` has the method of a victim and is no module, which may have a ``fit``."""
+    own = isinstance(victim, Victim) or not isinstance(victim, nn.Module)
+    return own and callable(getattr(victim, "fit", None))
+
+
+def _checked(victim: Any, wrong: Any, kind: str) -> Victim:
+    """``victim``, which need not derive from :class:`Victim`, but must not be ``wrong`` for the
+    ``kind`` of graph."""
+    refuse_class("victim", victim)
     if not isinstance(getattr(victim, "name", None), str):
         raise TypeError(f"victim {victim!r} has no name; set its attribute name to a string.")
-    return victim
+    if isinstance(victim, wrong):
+        raise TypeError(f"victim {victim.name!r} cannot be trained on {kind}.")
+    checked: Victim = victim
+    return checked
 
 
 def surrogate_victim(
@@ -79,9 +100,10 @@ def surrogate_victim(
 ) -> RecommenderVictim | SurrogateVictim:
     """The surrogate of ``attack(task, budget, seed)`` as a victim: P^S of the thesis's algorithms.
 
-    It has the surrogate's model, training, loss and initial parameters, so that it is one and the
-    same run for every seed of an evaluation, and appears there with the first. (Where the attack
-    has ``redraw``, these are the initial parameters of ``seed`` itself, not those of a meta-step.)
+    It has the surrogate's model, training, loss and initial parameters. All seeds of an evaluation
+    would give the same run, so the victim is trained for the first seed alone. An attack with
+    ``redraw`` draws initial parameters from ``seed`` and the meta-step; this victim's are drawn
+    from ``seed`` alone.
     A recommender is trained on the pairs that all victims are trained on, which are not the
     surrogate's where the task holds some out, takes ``candidates="all"`` for negatives, or draws
     negatives or the couples of ``"bpr"`` from another seed than 0.

@@ -47,7 +47,7 @@ def defence_weights(hidden: Tensor, edge_index: Tensor) -> Tensor:
 class GNNGuard(nn.Module):
     """Two layers, 16 hidden units, dropout 0.5, the weights of each layer as above.
 
-    Those of the second layer are mixed with the first's (layer-wise graph memory), with a trained
+    The weights of the second are mixed with the first's (layer-wise graph memory), with a trained
     coefficient between 0 and 1. ``edge_weight``, if given, are the weights of the first layer,
     with ``edge_index`` as :func:`guarded` has it.
     """

@@ -9,7 +9,7 @@ EPSILON = 1e-8
 
 
 class GaussianLayer(nn.Module):
-    r"""Means and variances of the neighbours, those of large variance damped.
+    r"""Means and variances of the neighbours; neighbours of large variance are damped.
 
     .. math::
         M = \tilde D^{-1/2} \tilde A \tilde D^{-1/2} (\mu \odot e^{-\sigma}), \qquad
@@ -55,7 +55,7 @@ class RGCN(nn.Module):
         return mean + torch.randn_like(mean) * (variance + EPSILON).sqrt()
 
     def penalty(self) -> Tensor:
-        """What is added to the loss of the last forward pass."""
+        """The penalty that is added to the loss of the last forward pass."""
         assert self._hidden is not None
         mean, variance = self._hidden
         divergence = (mean.square() + variance - (variance + EPSILON).log()).mean(dim=1).sum() / 2

@@ -58,6 +58,10 @@ class ModuleVictim(Victim):
         x, device = graph.x, graph.x.device
         with isolated_rng(seed, device):
             module = self.build(graph.num_features, graph.num_classes)
+            if not any(True for _ in module.parameters()):
+                raise ValueError(
+                    f"victim {self.name!r} has no parameters to train; write a Victim."
+                )
             module = module.to(device=device, dtype=x.dtype)
             refuse_cached(module)
             with SparseInput(x):

@@ -1,0 +1,110 @@
+"""A victim after training, asked for its predictions; an answer that is none is refused.
+
+A wrong shape or a NaN would else be measured as if it were a prediction.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..graphs import Graph, Interactions
+from ..victims import FittedRecommender, Victim
+from ..victims.base import scores_of_pairs
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """``model``, the victim called ``name`` as trained on ``graph``."""
+
+    name: str
+    model: Any
+    graph: Graph
+
+    def logits(self) -> Tensor:
+        """Logits [N, C] of all nodes, as the model gives them.
+
+        Raises:
+            TypeError, ValueError: they are no Tensor, of another shape, or NaN.
+        """
+        nodes = self.graph.shape[0]
+        found = self._tensor("logits()", self.model.logits())
+        if found.dim() != 2 or found.size(0) != nodes:
+            raise ValueError(
+                f"logits() of victim {self.name!r} must be [N, C] with a row for each of {nodes} "
+                f"nodes, found shape {tuple(found.shape)}."
+            )
+        wrong = int(found.isnan().any(dim=1).sum())
+        if wrong:
+            raise ValueError(f"logits() of victim {self.name!r} is NaN for {wrong} nodes.")
+        return found
+
+    def pairs(self, index: Tensor) -> Tensor:
+        """Scores [K] of the pairs (user, item) ``index`` [2, K], from the model's own ``pairs`` if
+        there is one, else from its ``scores``.
+
+        Raises:
+            TypeError, ValueError: they are no Tensor, of another shape, or not finite.
+        """
+        with torch.no_grad():
+            if getattr(type(self.model), "pairs", None) in (None, FittedRecommender.pairs):
+                found = scores_of_pairs(self.scores, index)
+            else:
+                found = self._tensor("pairs(index)", self.model.pairs(index))
+        if found.shape != index.shape[1:]:
+            raise ValueError(
+                f"pairs(index) of victim {self.name!r} must be [{index.size(1)}], a score for each "
+                f"pair, found shape {tuple(found.shape)}."
+            )
+        wrong = found.numel() - int(found.isfinite().sum())
+        if wrong:
+            raise ValueError(
+                f"victim {self.name!r} has {wrong} scores that are not finite among "
+                f"{found.numel()} pairs; score all items, those that a user has seen too."
+            )
+        return found
+
+    def scores(self, users: Tensor) -> Tensor:
+        """Scores [U', I] of ``users`` [U'] for all items."""
+        found = self._tensor("scores(users)", self.model.scores(users))
+        shape = users.numel(), self.graph.shape[1]
+        if tuple(found.shape) != shape:
+            raise ValueError(
+                f"scores(users) of victim {self.name!r} must be [{shape[0]}, {shape[1]}], a row "
+                f"for each user and a column for each item, found shape {tuple(found.shape)}."
+            )
+        return found
+
+    def _tensor(self, method: str, found: object) -> Tensor:
+        if not isinstance(found, Tensor):
+            raise TypeError(
+                f"{method} of victim {self.name!r} must return a Tensor, found "
+                f"{type(found).__name__}; torch.as_tensor makes one of an array."
+            )
+        return found
+
+
+def fitted(victim: Victim, graph: Graph, seed: int) -> Fitted:
+    """``victim`` trained on ``graph``.
+
+    Raises:
+        TypeError: ``victim.fit`` returns nothing that predicts.
+    """
+    try:
+        model = victim.fit(graph, seed)
+    except Exception as error:
+        error.add_note(
+            f"Victim {victim.name!r} was trained on {type(graph).__name__}, seed {seed}."
+        )
+        raise
+    of_pairs = isinstance(graph, Interactions)
+    methods = ("pairs", "scores") if of_pairs else ("logits",)
+    if not any(callable(getattr(model, name, None)) for name in methods):
+        wanted = "scores(users)" if of_pairs else "logits()"
+        base = "FittedRecommender" if of_pairs else "FittedNodes"
+        raise TypeError(
+            f"fit of victim {victim.name!r} must return an object with {wanted}, such as a "
+            f"graphpoison.{base}, found {type(model).__name__}."
+        )
+    return Fitted(victim.name, model, graph)
