@@ -48,7 +48,11 @@ def poisoned(perturbation: "Perturbation", graph: Graph) -> Graph:
     _refuse_other_kind(perturbation, isinstance(graph, NodeGraph), graph)
     if isinstance(graph, NodeGraph):
         return _poisoned_nodes(perturbation, graph)
-    graph = read_interactions(graph, _edge_type(perturbation))
+    if graph.edge_type != _edge_type(perturbation):
+        raise ValueError(
+            f"perturbation is of edge type {_edge_type(perturbation)}, found a graph of "
+            f"{graph.edge_type}."
+        )
     return _poisoned_interactions(perturbation, _joined(perturbation, graph))
 
 

@@ -23,11 +23,11 @@ _REMOVALS, _ADDITIONS = range(2)  # streams of the seed
 class DICE(Attack):
     """Delete internally, connect externally (Waniek et al. 2018).
 
-    Each flip is with probability ``removal_share`` the removal of an edge between two nodes of one
-    class, otherwise an edge between two nodes of different classes; which, is drawn uniformly.
+    With probability ``removal_share`` a flip removes an edge between two nodes of one class,
+    otherwise it adds an edge between two nodes of different classes; the pair is drawn uniformly.
     Where one kind has run out, the other takes its place, unless its share is 0. As in Zügner
-    and Günnemann (2019), the attacker knows all true labels, those of the test nodes too: more
-    than a meta-gradient attack is told.
+    and Günnemann (2019), the attacker knows all true labels, also the labels of the test nodes:
+    more than a meta-gradient attack is told.
 
     Args:
         constraints: conditions that hold after every flip.
@@ -77,7 +77,7 @@ class DICE(Attack):
 
 @dataclass(frozen=True, eq=False)
 class _ByClass(Constraint):
-    """Edges go within a class and come between classes, of nodes with ``labels`` [N]."""
+    """Removes edges within a class, adds edges between classes; the classes are ``labels`` [N]."""
 
     labels: Tensor
 
@@ -92,7 +92,7 @@ class _ByClass(Constraint):
 
 
 def _drawn(attack: RandomAttack, task: Task[Any], state: PairState, count: int, seed: int) -> Flips:
-    """``count`` flips, or as many as there are: draws until what constraints refuse is made up."""
+    """``count`` flips, or as many as there are: draws again for pairs that constraints refuse."""
     none = state.index[:, :0]
     found = Flips(none, none[0] > 0, state.weight[:0])
     for step in range(MAX_ROUNDS if count else 0):

@@ -29,7 +29,7 @@ with warnings.catch_warnings():  # that contrib is experimental
     from torch_geometric.contrib.nn import GRBCDAttack, PRBCDAttack
 
 LONGEST_GRADIENT = 0.5  # as in PyG's poisoning example
-LEAST_EXTENT = PRBCDAttack.coeffs["eps"]  # what PyG has instead of 0
+LEAST_EXTENT = PRBCDAttack.coeffs["eps"]  # PyG's substitute for 0
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class _RandomisedBlock(SurrogateAttack):
 
     @abstractmethod
     def _search(self, problem: "_Problem", block_size: int) -> Any:
-        """PyG's attack on ``problem``, with blocks of that size."""
+        """PyG's attack on ``problem``, with blocks of ``block_size`` pairs."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class PRBCD(_RandomisedBlock):
     As in PyG's poisoning example the gradient is one through training, clipped to a norm of 0.5,
     and the surrogate is retrained to see how good the flips of an epoch are. The loss is the
     task's. A pair's extent counts from the graph at the beginning; all flips are of one step,
-    those of larger extent first. A draw short of the budget, or of which constraints forbid a part,
-    is filled up by pairs of the same block, larger extents first; those of extent 0 are not
+    flips of larger extent first. A draw short of the budget, or of which constraints forbid a part,
+    is filled up by pairs of the same block, larger extents first; pairs of extent 0 are not
     flipped, and budget that they leave over is spent from the poisoned graph in another run.
 
     Args:
@@ -204,8 +204,8 @@ class _Problem:
 class _Poisoning:
     """The methods that PyG's attacks call on a model and a graph, answered by a task.
 
-    They take the graph for a directed one, each pair once, and what they compute as a prediction
-    is the attack loss itself.
+    PyG's attacks take the graph for a directed one, each pair once, and the prediction that they
+    compute is the attack loss itself.
     """
 
     coeffs: dict[str, Any]
@@ -252,7 +252,7 @@ class _Poisoning:
         self._filter_self_loops_in_block(with_weight=True)
 
     def _filter_self_loops_in_block(self, with_weight: bool) -> None:
-        """Drop what may not be flipped; PyG asks for this wherever it has drawn pairs."""
+        """Drop pairs that may not be flipped; PyG calls this method wherever it has drawn pairs."""
         kept = self.problem.pool.admits(self.block_edge_index)
         flipped = getattr(self, "flipped_edges", None)  # by the greedy one, so far
         if flipped is not None:
@@ -268,7 +268,7 @@ class _Projected(_Poisoning, PRBCDAttack):
     best_pert_edge_weight: Tensor
 
     def ranked(self, pairs: Tensor) -> Tensor:
-        """``pairs``, and as a reserve what else moved in the best block; larger extents first."""
+        """``pairs``, and as a reserve other moved pairs of the best block; larger extents first."""
         block = self.best_edge_index.to(pairs.device)
         extent = self.best_pert_edge_weight.to(pairs.device)
         drawn = torch.isin(self._codes(block), self._codes(pairs))

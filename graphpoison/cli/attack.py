@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_OUT = "flips.npz"
 COMMAND = "command"
-"""Where the flips' ``meta`` says how they were asked for, so that ``evaluate`` need not be told."""
+"""The key of the command's input and settings in the flips' ``meta``, which ``evaluate`` reads."""
 
 EPILOG = (
     "Example: graphpoison attack shop.csv --user-column customer --item-column article "

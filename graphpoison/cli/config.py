@@ -11,7 +11,7 @@ from .._io import atomic_write
 from .errors import DEBUG, WrongUsage
 
 OF_ONE_RUN = ("config", "save_to", "debug", "help", "resume", "overwrite")
-"""What is about the way a command is called, not about what it does."""
+"""Options that concern the way a command is called, not its work."""
 
 
 class _NoKeyTwice(yaml.SafeLoader):

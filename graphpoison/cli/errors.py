@@ -17,13 +17,13 @@ ALSO = {
     "constraints": "constraint",
     "victim": "victims",
 }
-"""What the library calls options whose names differ from its arguments'."""
+"""Argument of the library -> the option for it, where their names differ."""
 LIBRARY_ERRORS = (ValueError, TypeError, LookupError, OSError, ArithmeticError, RuntimeError)
 
 
 @contextmanager
 def usage() -> Iterator[None]:
-    """What the library refuses in here, before any work is done, is wrong usage."""
+    """Turn errors of the library in this block, before any work, into :class:`WrongUsage`."""
     try:
         yield
     except (typer.Exit, typer.Abort):
@@ -37,7 +37,7 @@ class WrongUsage(Exception):
 
 
 class Interrupted(Exception):
-    """Ctrl-C, with what there is to say about going on."""
+    """Ctrl-C, with a message on how to go on."""
 
 
 class OneLineErrors(TyperGroup):
@@ -75,7 +75,7 @@ def in_flags(text: str, command: Any) -> str:
         (rf"^({any_of})(?= must | and | has | needs | is )", ""),
         (rf"(?<![\w.-])({written})(?![\w=])", ""),
     ):
-        parts = re.split(pattern, text)  # what lies between, and every other one an argument
+        parts = re.split(pattern, text)  # every other part is an argument
         parts[1::2] = [flags[name] + end for name in parts[1::2]]
         text = "".join(parts)
     return text

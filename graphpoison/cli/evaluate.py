@@ -32,7 +32,7 @@ from .recorded import RANDOM, budgets_of, check_fit, load_flips, random_of, read
 
 VICTIMS = "Victims"
 OUTPUTS = ([".html", ".htm"], [".png", ".svg", ".pdf"], [".tex"], [".csv"])
-"""How the files may end that hold the page, the figure, the table for a paper and the table."""
+"""The suffixes of the page, of the figure, of the table for a paper and of the table."""
 EPILOG = "Example: graphpoison evaluate shop.csv flips.npz --random --html report.html"
 
 
@@ -197,7 +197,7 @@ def write_files(
     latex: Path | None,
     csv: Path | None,
 ) -> list[Path]:
-    """Write what is asked for; the files."""
+    """Write the files that are asked for, and return their paths."""
     if html is not None:
         report.to_html(html)
     if plot is not None:

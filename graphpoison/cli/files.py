@@ -16,7 +16,7 @@ from .errors import WrongUsage
 
 
 def check_writable(*paths: Path | None) -> None:
-    """Refuse at once what could not be written after hours of work."""
+    """Refuse at once a path that could not be written after hours of work."""
     for path in paths:
         if path is None:
             continue
@@ -31,7 +31,7 @@ def check_writable(*paths: Path | None) -> None:
 
 
 def check_apart(inputs: Sequence[str | Path | None], *outputs: Path | None) -> None:
-    """Refuse to write over what is read, or one output over another."""
+    """Refuse to write over an input, or one output over another."""
     read = {Path(path).resolve(): path for path in inputs if path is not None}
     written: set[Path] = set()
     for path in outputs:
@@ -57,7 +57,7 @@ def checkpoint_beside(path: Path, kind: str) -> Path:
 
 
 def fresh_or_resumed(path: Path, resume: bool, overwrite: bool) -> Path:
-    """Refuse to go on with, or to lose, what an interrupted run has left."""
+    """Refuse to go on with, or to lose, the file of an interrupted run, unless told to."""
     if path.exists() and overwrite and not resume:
         path.unlink()
     if path.exists() and not resume:
@@ -80,7 +80,7 @@ def checkpoint_of(out: Path, resume: bool, overwrite: bool) -> Path:
 
 
 def check_output(path: Path | None, kinds: Sequence[str], overwrite: bool) -> None:
-    """Refuse a name that says the file is something else, and to replace one."""
+    """Refuse a name that says the file is something else, and to replace a file."""
     if path is not None and path.suffix.lower() not in kinds:
         raise WrongUsage(f"{path} must end in {' or '.join(kinds)}.")
     check_new(path, overwrite)

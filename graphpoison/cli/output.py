@@ -1,4 +1,4 @@
-"""What commands print: tables for people, one JSON object for programs, logs on stderr."""
+"""The output of commands: tables for people, one JSON object for programs, logs on stderr."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ HARMLESS = ("Sparse CSR tensor support is in beta", "Sparse invariant checks are
 
 @contextmanager
 def logs() -> Iterator[None]:
-    """The library's messages on stderr, without PyTorch's remarks about what it thinks beta."""
+    """The library's messages on stderr, without PyTorch's remarks about its beta features."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("graphpoison")
@@ -42,7 +42,7 @@ def bars(progress: bool | None) -> bool:
 
 
 def show_json(content: Mapping[str, Any]) -> None:
-    """One object on stdout; what is not a number in JSON is null."""
+    """One object on stdout; a number that JSON lacks, e.g. NaN, is null."""
     typer.echo(json.dumps(_plain(content), allow_nan=False))
 
 
@@ -81,7 +81,7 @@ def _tells(column: pd.Series) -> bool:
 
 
 def show_counts(counts: Mapping[str, object], title: str) -> None:
-    """Names and what belongs to them, a line each."""
+    """Names and their values, a line each."""
     if sys.stdout.isatty():
         table = Table(title=title, show_header=False)
         for name, value in counts.items():
@@ -102,7 +102,7 @@ def _text(value: object) -> str:
 
 
 def _column(values: list[Any]) -> list[str]:
-    """Whole numbers as such, if all are; else as many decimals for each."""
+    """Whole numbers without decimals, if all are whole; else as many decimals for each."""
     numbers = [value for value in values if isinstance(value, float) and math.isfinite(value)]
     decimals = 0 if all(number.is_integer() for number in numbers) else 4
     return [

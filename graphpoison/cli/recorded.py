@@ -1,4 +1,4 @@
-"""What files of flips say of the attacks that made them."""
+"""The records, in files of flips, of the attacks that made them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -22,7 +22,7 @@ RANDOM = "random"
 
 
 def load_flips(paths: Sequence[Path]) -> dict[str, Perturbation]:
-    """The flips by the names of their files, a file of the default name by that of its attack."""
+    """The flips by the names of their files; in a file of the default name, by their attack's."""
     found = []
     for path in paths:
         if paths.count(path) > 1:
@@ -44,13 +44,13 @@ def load_flips(paths: Sequence[Path]) -> dict[str, Perturbation]:
 
 
 def _record(attack: Perturbation, part: str) -> Mapping[str, Any]:
-    """What ``graphpoison attack`` has noted; nothing if the flips were made otherwise."""
+    """The record of ``graphpoison attack``; empty if the flips were made otherwise."""
     found: Mapping[str, Any] = attack.meta.get(COMMAND, {}).get(part, {})
     return found
 
 
 def reading_of(given: Reading, attacks: Mapping[str, Perturbation]) -> Reading:
-    """``given``, and what it leaves open as the attacks have it."""
+    """``given``, with the values that it leaves open as the attacks have them."""
     records = [_record(attack, "reading") for attack in attacks.values()]
     recorded = [Reading(**known_fields(Reading, record)) for record in records]
     wanted = {name: value for name, value in asdict(given).items() if value is not None}

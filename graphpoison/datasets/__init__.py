@@ -122,10 +122,10 @@ def load(
     Raw files are looked for in ``root``, in the folder named by the environment variable
     ``GRAPHPOISON_DATA``, and in the user's cache, laid out as PyG's classes do
     (``Planetoid/Cora/raw``, ``CitationFull/cora_ml/raw``, ``MovieLens100K/raw``); failing these,
-    PyG downloads them into the cache. What PyG does not have (``polblogs``, ``steam``, ``anime``,
-    ``netflix``, ``gowalla``) is to be fetched by hand; the error says from where and to which
-    place. Nothing is written outside the cache. Planetoid's files are pickles: give only folders
-    that you trust.
+    PyG downloads them into the cache. The sets that PyG does not have (``polblogs``, ``steam``,
+    ``anime``, ``netflix``, ``gowalla``) are to be fetched by hand; the error says from where and to
+    which place. Nothing is written outside the cache. Planetoid's files are pickles: give only
+    folders that you trust.
 
     Args:
         name: one of :func:`names`.
@@ -154,8 +154,8 @@ def describe(
 ) -> Description:
     """How many users, items and interactions a data set has, beside the thesis's Table 4.19.
 
-    Counts come from the files, after the filters; negatives are those that :func:`load` draws
-    unless told otherwise. ``describe("steam", min_user=1, min_item=1)`` counts the whole file.
+    Counts come from the files, after the filters; negatives are as many as :func:`load` draws
+    by default. ``describe("steam", min_user=1, min_item=1)`` counts the whole file.
 
     Args:
         name: a recommendation data set among :func:`names`; not a synthetic one.

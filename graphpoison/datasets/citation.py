@@ -104,11 +104,11 @@ def largest_component(data: Data, seed: int) -> Data:
 def stratified_split(y: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """10/10/80 train, validation and test masks, stratified by class (Zügner and Günnemann 2019).
 
-    Draws what DeepRobust's ``nettack`` setting draws from the same labels and seed: the test nodes
-    are split off first, then the validation nodes, both by ``train_test_split`` on one stream of
-    random numbers. As there, the shares are floating point, so that train has one node less than
-    validation where rounding makes it so (247/249/1,988 on Cora) and at most two nodes are in no
-    mask.
+    Draws the nodes that DeepRobust's ``nettack`` setting draws from the same labels and seed: the
+    test nodes are split off first, then the validation nodes, both by ``train_test_split`` on one
+    stream of random numbers. As there, the shares are floating point, so that train has one node
+    less than validation where rounding makes it so (247/249/1,988 on Cora) and at most two nodes
+    are in no mask.
 
     Args:
         y: classes, int64 [n].

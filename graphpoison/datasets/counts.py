@@ -1,4 +1,4 @@
-"""What a data set holds, beside what the thesis says that it held."""
+"""The sizes of a data set, beside the sizes that the thesis states."""
 
 from dataclasses import asdict, dataclass
 
@@ -14,7 +14,7 @@ class Counts:
         items: distinct items.
         interactions: rows, repeated pairs included.
         negatives: unobserved pairs drawn.
-        pairs: distinct (user, item) pairs, which is what a graph can hold; None if not known.
+        pairs: distinct (user, item) pairs, as a graph can hold them; None if not known.
     """
 
     users: int
@@ -39,7 +39,7 @@ class Description:
 
     Args:
         name: as given to :func:`graphpoison.datasets.load`.
-        ours: what the files hold after the filters.
+        ours: the counts of the files after the filters.
         thesis: the column of Table 4.19, or None where it has none.
     """
 

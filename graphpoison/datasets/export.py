@@ -88,7 +88,7 @@ def _columns(kind: str, columns: tuple[str, str] | None) -> tuple[str, str]:
 
 
 def _ids(data: HeteroData, node_type: str) -> npt.NDArray[np.object_]:
-    """What is written for each node, all different."""
+    """The text that is written for each node, all different."""
     store = data[node_type]
     number = int(store.num_nodes)
     raw = store["raw_id"] if "raw_id" in store else range(number)

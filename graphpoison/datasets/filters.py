@@ -44,9 +44,9 @@ def k_core(
 ) -> pd.DataFrame:
     """Drop users and items with too few rows, until nothing changes.
 
-    Rows are counted, not distinct pairs: a game bought and played is two rows. What is left is the
-    largest set of rows in which every user has ``min_user`` and every item ``min_item``; it does
-    not depend on which is dropped first.
+    Rows are counted, not distinct pairs: a game bought and played is two rows. The rows left are
+    the largest set in which every user has ``min_user`` rows and every item ``min_item``; the set
+    does not depend on whether users or items are dropped first.
 
     Args:
         frame: one row per interaction.

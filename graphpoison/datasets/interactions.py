@@ -136,7 +136,7 @@ def _graph(
 def draw_negatives(
     positives: Codes, shape: tuple[int, int], count: int | None, rng: np.random.Generator
 ) -> Codes:
-    """``count`` sorted codes, uniform without replacement among those not in ``positives``.
+    """``count`` sorted codes, uniform without replacement among the codes not in ``positives``.
 
     Memory grows with the number of positives and negatives, never with users x items.
     """

@@ -16,9 +16,9 @@ def from_link_split(
 ) -> HeteroData:
     """``train_data`` with the labelled pairs of ``held_out`` as unseen pairs.
 
-    Labels give way to the names that this library has for them: those of ``train_data`` that are 0
-    become ``neg_edge_index``, those of ``held_out`` ``unseen_edge_index`` (above 0) and
-    ``unseen_neg_edge_index``. Everything else is that of ``train_data``.
+    Labels give way to the names that this library has for them: pairs of ``train_data`` with label
+    0 become ``neg_edge_index``, labelled pairs of ``held_out`` ``unseen_edge_index`` (label above
+    0) and ``unseen_neg_edge_index``. Everything else comes from ``train_data``.
 
     Args:
         train_data: the first of ``RandomLinkSplit``'s three, made with ``disjoint_train_ratio=0``.

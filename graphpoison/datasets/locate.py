@@ -27,7 +27,7 @@ class Source:
         folders: raw folders relative to a data folder, the one PyG's class makes first.
         files: names of files that must all be in one of ``folders``; several such sets where the
             data exist in several forms, the first complete one being read.
-        page: where the files are to be had, for those that have to be fetched by hand.
+        page: the place to get the files from, if they have to be fetched by hand.
         download: makes ``folders[0]`` under the folder it is given, by PyG's own class.
     """
 
@@ -153,7 +153,7 @@ def _download(source: Source, places: dict[str, Path | None]) -> tuple[Path, ...
 
 
 def _move(staging: Path, cache: Path, folder: Path) -> None:
-    """Replace what an incomplete earlier download may have left at ``cache / folder``."""
+    """Replace the files that an incomplete earlier download may have left at ``cache / folder``."""
     (cache / folder).parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(cache / folder, ignore_errors=True)
     shutil.move(staging / folder, cache / folder)

@@ -160,8 +160,8 @@ def anime(
         num_users: users to draw.
         min_user: series that a user needs before the draw.
         min_item: drawn users that a series needs.
-        min_rating: least rating of an interaction; None for all, also what was watched and not
-            rated.
+        min_rating: least rating of an interaction; None for all, also for series watched
+            and not rated.
     """
     rows = anime_rows(root, seed, num_users, min_user, min_item, min_rating)
     return from_interactions(

@@ -57,8 +57,8 @@ def open_graph(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: unknown name, column or suffix; a file that is not what its suffix says; a
-            setting of ``reading`` that such a source does not have.
+        ValueError: unknown name, column or suffix; a file of another kind than its suffix says;
+            a setting of ``reading`` that the kind of source does not have.
         TypeError: a setting that the data set does not have.
     """
     reading, path = reading or Reading(), Path(source)

@@ -37,7 +37,7 @@ def save_graph(data: Data | HeteroData, path: str | os.PathLike[str]) -> None:
 
 
 def load_graph(path: str | os.PathLike[str]) -> Data | HeteroData:
-    """Read what :func:`save_graph` wrote, tensors on the CPU; no code in the file is run.
+    """Read a graph that :func:`save_graph` wrote, tensors on the CPU; no code in the file is run.
 
     Raises:
         FileNotFoundError: there is no such file.

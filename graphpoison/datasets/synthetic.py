@@ -183,7 +183,7 @@ def _choices(
 def _draw(log_weights: Floats, counts: Codes, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """In each row, ``counts`` columns without replacement in proportion to their weights.
 
-    The largest of the log-weights with Gumbel noise are such a draw (Yellott 1977).
+    The columns with the largest sums of log-weight and Gumbel noise are this draw (Yellott 1977).
     """
     noisy = log_weights + rng.gumbel(size=log_weights.shape)
     rank = np.argsort(np.argsort(-noisy, axis=1), axis=1)

@@ -45,7 +45,7 @@ def read_interactions(
 
     Returns:
         Columns ``user`` and ``item``, then the others under their own names. Ids are int64 where
-        every one is written as such a number is, else strings as they stand in the file.
+        every id is written as an integer is, else strings as they stand in the file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -146,7 +146,7 @@ def _read_table(path: Path, separator: str, header: bool) -> pd.DataFrame:
                 index_col=False,
                 dtype=str,
                 keep_default_na=False,
-            ).fillna("")  # what a line cut short lacks, with a separator of several characters
+            ).fillna("")  # fields that a short line lacks, if the separator has several characters
     except (ValueError, pd.errors.ParserWarning) as error:
         raise ValueError(
             f"{path} is no table with {separator!r} between the fields: {error} Give separator=, "

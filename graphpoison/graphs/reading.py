@@ -1,4 +1,4 @@
-"""PyG graphs are read here, by the first lines of public functions, and nowhere else."""
+"""A PyG graph of either kind as a value, by the first line of a public function."""
 
 from typing import overload
 

@@ -1,4 +1,4 @@
-"""What an evaluation found: tables, pictures for papers, and one page that explains itself."""
+"""Results of an evaluation: tables, pictures for papers, and one page that explains itself."""
 
 from .latex import to_latex
 from .results import Report, plot_transfer

@@ -1,4 +1,4 @@
-"""What the flips did to nodes: how many met each, and degrees before and after."""
+"""The effect of the flips on nodes: flips at each node, and degrees before and after."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,16 +20,16 @@ class Change:
     """The edges of a clean graph and the flips, in arrays [2, *] of node numbers.
 
     Args:
-        kinds: what the two ends are, e.g. ``("user", "item")``; ``("node", "node")`` if the graph
-            is homogeneous, each edge being listed once.
+        kinds: the kinds of the two ends, e.g. ``("user", "item")``; ``("node", "node")`` if the
+            graph is homogeneous, each edge being listed once.
         kept: edges that stay; None where the graph is not known.
         joined: interactions that fake users started with.
         added, removed: edges that the flips made and took.
         features_set, features_cleared: node (of the first kind) and feature of every entry that
             became 1 or 0.
         sizes: number of nodes of either kind, fake users included.
-        num_fake: the last so many of the first kind are fake users.
-        ids: what the data call the nodes of either kind (``raw_id``), None where only by number.
+        num_fake: number of fake users, which are the last nodes of the first kind.
+        ids: the ids of the nodes of either kind (``raw_id``), None where the data only number them.
     """
 
     kinds: tuple[str, str]
@@ -59,13 +59,13 @@ class Side:
     """The nodes of one kind, all arrays [N].
 
     Args:
-        kind: what they are.
-        added, removed: flips of edges at each.
-        features: flips of features at each.
+        kind: the kind of the nodes.
+        added, removed: flips of edges at each node.
+        features: flips of features at each node.
         before: degrees in the clean graph, 0 for fake users; None where the graph is not known.
         after: degrees in the poisoned graph, or None.
         num_real: nodes with this number or a larger one are fake users.
-        ids: what the data call them, None where only by number.
+        ids: the ids of the nodes, None where the data only number them.
     """
 
     kind: str
@@ -79,7 +79,7 @@ class Side:
 
     @property
     def flips(self) -> np.ndarray:
-        """Flips of either kind at each."""
+        """Flips at each node, of edges and of features."""
         total: np.ndarray = self.added + self.removed + self.features
         return total
 

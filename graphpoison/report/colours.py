@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-# Okabe and Ito's, those that stand out from white and from black; random is grey.
+# Okabe and Ito's colours that stand out from white and from black; random is grey.
 COLOURS = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 RANDOM = "#8a8a8a"
 

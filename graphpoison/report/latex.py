@@ -24,8 +24,8 @@ def to_latex(
     comment above the table; of a transfer matrix, rows are surrogates and columns victims.
 
     Args:
-        frame: ``report.table``, rows chosen from it, or what :func:`graphpoison.transfer_matrix`
-            returned.
+        frame: ``report.table``, rows chosen from it, or the result of
+            :func:`graphpoison.transfer_matrix`.
         path: write the table there.
         digits: decimal places.
         caption, label: with either, the table floats.

@@ -163,7 +163,7 @@ def _marker(part: Neighbourhood, node: Node) -> str:
 
 
 def _legend(axes: Axes, part: Neighbourhood) -> None:
-    """Only what occurs."""
+    """A legend of the kinds of edges and nodes that occur."""
     lines = [
         (part.kept, KEPT_LINE, "edge kept"),
         (part.added, ADDED_LINE, "edge added"),
@@ -183,8 +183,8 @@ def _legend(axes: Axes, part: Neighbourhood) -> None:
 
 
 def _plain(name: str) -> str:
-    """``name`` as it is: matplotlib takes dollars for formulas, and leaves out of a legend what
-    begins with an underscore."""
+    """``name`` as it is: matplotlib takes dollars for formulas, and leaves names that begin
+    with an underscore out of a legend."""
     text = name.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 

@@ -1,4 +1,4 @@
-"""A readable part of a perturbed graph: the nodes hit most and those around them, laid out."""
+"""A readable part of a perturbed graph: the nodes hit most and their neighbours, laid out."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ MIN_NODES = 12
 
 @dataclass(frozen=True, eq=False)
 class Neighbourhood:
-    """What is drawn.
+    """The part of a perturbed graph that a picture shows.
 
     Args:
-        places: where each node is.
+        places: the position of each node.
         flips: how many flips each node has, of edges and of features, in the whole graph.
-        kept, added, removed: the edges between them.
-        fake: the fake users among them.
-        kinds: what the two sides are.
+        kept, added, removed: the edges between the nodes.
+        fake: the fake users among the nodes.
+        kinds: the kinds of the two sides.
     """
 
     places: dict[Node, tuple[float, float]]
@@ -41,11 +41,11 @@ class Neighbourhood:
 
 
 def neighbourhood(found: Change, nodes: int = 40, seed: int = 0) -> Neighbourhood:
-    """At most ``nodes`` nodes: those with most flips, each with the other ends of its flips that
-    have most themselves and with some of the edges that stay, until there are enough.
+    """At most ``nodes`` nodes: the nodes with most flips, each with the partners in its flips that
+    have most flips themselves and with some neighbours by edges that stay, until there are enough.
 
-    A bipartite graph stands in two columns, at most half of ``nodes`` in each. Others are laid out
-    by networkx (Fruchterman and Reingold, started from ``seed``, then Kamada and Kawai).
+    A bipartite graph stands in two columns, at most half of ``nodes`` in each. Other graphs are
+    laid out by networkx (Fruchterman and Reingold, started from ``seed``, then Kamada and Kawai).
 
     With more than :data:`MAX_FLIPS` flips between them, there are fewer nodes.
     """
@@ -110,7 +110,7 @@ def _neighbours(edges: np.ndarray, node: Node, bipartite: bool) -> list[Node]:
 
 
 def _between(edges: np.ndarray, chosen: dict[Node, None], bipartite: bool) -> np.ndarray:
-    """Those edges that have both ends among ``chosen``."""
+    """The edges that have both ends among ``chosen``."""
     ends = [[number for side, number in chosen if side == end] for end in (0, int(bipartite))]
     inside: np.ndarray = edges[:, np.isin(edges[0], ends[0]) & np.isin(edges[1], ends[1])]
     return inside

@@ -36,7 +36,7 @@ INKS = {
     matplotlib_figures.HIT: "--hit",
     matplotlib_figures.PLAIN: "--paper",
 }
-"""Colours of pictures that the page has its own, light and dark, for."""
+"""Colour of the pictures -> the page's variable, which has a light and a dark value."""
 
 
 def write_report(report: "Report", path: str | os.PathLike[str]) -> None:
@@ -83,7 +83,7 @@ def _write(context: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
 def _comparisons(
     runs: pd.DataFrame, found: list[tuple[str, str]], baseline: str | None
 ) -> dict[str, dict[str, go.Figure]]:
-    """Charts of the runs, each for all that was measured; those that would say nothing left out."""
+    """Charts of the runs for each metric and split; charts that would say nothing are left out."""
     several = sum(name != baseline for name in runs["attack"].unique()) > 1
     figures: dict[str, dict[str, go.Figure]] = {"pairs": {}, "curves": {}, "transfer": {}}
     for metric, split in found:
@@ -129,14 +129,14 @@ def _around(half: float) -> str:
 
 
 def _difference(mean: float, half: float) -> tuple[str, str, bool]:
-    """Mean, interval, and whether that leaves 0 out."""
+    """Mean, interval, and whether the interval leaves 0 out."""
     said = "" if np.isnan(half) else interval(mean, half)
     text = "" if np.isnan(mean) else fixed(mean)
     return text, said, beyond_zero(mean, half) != 0
 
 
 def _facts(report: "Report", changes: Mapping[str, Change]) -> dict[str, str]:
-    """Numbers that say what was attacked, and how often it was tried."""
+    """The sizes of the attacked graph, and the numbers of flips, attacks, victims and seeds."""
     facts = {}
     found = next(iter(changes.values()), None)
     if found is not None and found.kept is not None:
@@ -157,7 +157,7 @@ def _facts(report: "Report", changes: Mapping[str, Change]) -> dict[str, str]:
 
 
 def _attack(name: str, found: Change, number: int) -> dict[str, Any]:
-    """What there is to see of one attack's flips; no picture where it made none."""
+    """The counts, sides and picture of one attack's flips; no picture if it made no flips."""
     part = neighbourhood(found)
     return {
         "name": name,

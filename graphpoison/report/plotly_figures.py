@@ -23,7 +23,7 @@ def curves(runs: pd.DataFrame, baseline: str | None) -> go.Figure:
     """A metric against flips, a colour for each attack, dashes and markers for each victim.
 
     Args:
-        runs: those of one metric and split.
+        runs: the runs of one metric and split.
         baseline: the attack that is drawn in grey.
     """
     figure = go.Figure()
@@ -55,7 +55,7 @@ def pairs(runs: pd.DataFrame, baseline: str | None) -> go.Figure:
     """Clean (hollow) beside poisoned (filled), each with the 95% interval of its own mean.
 
     Args:
-        runs: those of one metric and split; each attack's last budget is shown.
+        runs: the runs of one metric and split; each attack's last budget is shown.
         baseline: the attack that is drawn in grey.
     """
     last = runs[runs["flips"] == runs.groupby("attack")["flips"].transform("max")]

@@ -29,7 +29,7 @@ class Report:
             with the columns ``clean`` and ``poisoned``.
         perturbations: the attacks by name, whole; none if they are not known.
         graph: the clean graph, where it is known, as :func:`graphpoison.read_graph` reads it.
-        meta: what the runs depend on besides: settings, seeds, versions, device and time.
+        meta: the further conditions of the runs: settings, seeds, versions, device and time.
     """
 
     runs: pd.DataFrame

@@ -13,7 +13,7 @@ KEYS = ["attack", "victim", "flips", "metric", "split"]
 NAMES = {"accuracy": "accuracy", "auroc": "AUROC", "log_loss": "log loss"}
 LABELS = {**NAMES, "log_loss": "log loss (nats)"}
 RANDOM = "random"
-"""What a transfer calls the columns, and the row, of its baseline."""
+"""The name of a transfer's row of the baseline; the names of its columns begin with it."""
 FIRST = [("auroc", "unseen"), ("accuracy", "test"), ("auroc", "train")]
 
 
@@ -37,7 +37,7 @@ def spreads(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def excesses(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """How much larger the drop is than that of ``baseline``, paired by seed.
+    """The drop minus the drop by ``baseline``, paired by seed.
 
     One row for each of :data:`KEYS` that ``baseline`` was measured at too, with the columns excess
     and excess_ci95; none for ``baseline`` itself.
@@ -123,7 +123,7 @@ def transfer_grid(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     A last row ``random`` where the frame has that column, and the drop by random flips with it.
 
     Args:
-        frame: what :func:`transfer` or :func:`graphpoison.transfer_matrix` returned.
+        frame: the result of :func:`transfer` or :func:`graphpoison.transfer_matrix`.
 
     Raises:
         ValueError: it is neither; a surrogate has the name of that row.

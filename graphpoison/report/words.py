@@ -37,10 +37,10 @@ def beyond_zero(mean: float, half: float) -> int:
 
 
 def headline(runs: pd.DataFrame, metric: str, split: str, baseline: str | None) -> Headline:
-    """What the first attack did to a victim, beside ``baseline`` at the same budget.
+    """The effect of the first attack on a victim, beside ``baseline`` at the same budget.
 
-    The victim is the first of those with most seeds, the budget the largest at which both were
-    measured: neither depends on the outcome.
+    The victim is the first victim with the most seeds, the budget the largest at which both
+    attacks were measured: neither choice depends on the outcome.
     """
     chosen = runs[(runs["metric"] == metric) & (runs["split"] == split)]
     attacks = [name for name in chosen["attack"].unique() if name != baseline]

@@ -1,8 +1,8 @@
 """The thesis's tables and figures, measured again: ``graphpoison reproduce 4.7``.
 
 :mod:`.thesis` has its figures, :mod:`.settings` the experiment behind each table. :mod:`.runner`
-runs one, and goes on after an interruption; :mod:`.tables`, :mod:`.figures` and :mod:`.pages` show
-what it found.
+runs an experiment, and goes on after an interruption; :mod:`.tables`, :mod:`.figures` and
+:mod:`.pages` show the results.
 """
 
 from .experiment import DataSet, Experiment, NodeExperiment, RecommenderExperiment, Trained, Users

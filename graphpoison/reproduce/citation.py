@@ -24,10 +24,10 @@ Maker = Callable[["CitationExperiment"], Attack]
 
 @dataclass(frozen=True)
 class Method:
-    """A line of the tables: an attack, and what it is after.
+    """A line of the tables: an attack and its task.
 
     Args:
-        attack: makes it.
+        attack: makes the attack.
         task: more arguments of :class:`graphpoison.NodeClassification`.
         whole: whether its first flips are no attack of a smaller budget, so that each budget needs
             an attack of its own.

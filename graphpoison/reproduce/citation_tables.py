@@ -1,4 +1,4 @@
-"""Tables of attacks on node classifiers: settings, the literature's figures, and what we found."""
+"""Tables of attacks on node classifiers: settings, the literature's figures, and our results."""
 
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ COLUMNS = {
     "ci95": "drop_ci95",
     "seeds": "runs",
 }
-"""Of a report's summary, and what they are called here."""
+"""Column of a report's summary -> its name in these tables."""
 
 Published = tuple[tuple[str, float, float, str], ...]
 """(attack, share of the edges in percent, accuracy, source)."""
@@ -45,10 +45,10 @@ Published = tuple[tuple[str, float, float, str], ...]
 
 @dataclass(frozen=True)
 class CitationTable:
-    """An experiment and what others report of it.
+    """An experiment and the figures that others report for it.
 
     Args:
-        caption: what it shows.
+        caption: the subject of the table.
         experiment: its settings.
         published: accuracies in the literature.
     """
@@ -139,10 +139,10 @@ CITATION_TABLES = {
 
 
 def levels(runs: pd.DataFrame) -> pd.DataFrame:
-    """The victims' accuracy, and what the attack took from it.
+    """The victims' accuracy, and its drop by the attack.
 
     Args:
-        runs: what :func:`graphpoison.reproduce.run` found.
+        runs: the result of :func:`graphpoison.reproduce.run`.
 
     Returns:
         Columns ``attack``, ``model``, ``share`` (of the edges, in percent), ``accuracy`` and
@@ -155,13 +155,13 @@ def levels(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def citation_section(table: CitationTable, frame: pd.DataFrame, name: str, command: str) -> str:
-    """What was run and what came out, in markdown.
+    """The section on a table in markdown: the command, the results and the settings.
 
     Args:
-        table: which one.
-        frame: what :func:`levels` found.
-        name: of the table.
-        command: what made it.
+        table: the table.
+        frame: the result of :func:`levels`.
+        name: the name of the table.
+        command: the command that made the table.
     """
     experiment = table.experiment
     about = (
@@ -178,7 +178,7 @@ def citation_section(table: CitationTable, frame: pd.DataFrame, name: str, comma
 
 
 def _grid(frame: pd.DataFrame, rows: str, columns: str) -> str:
-    """Accuracies with a line for each of one thing and a column for each of another."""
+    """Accuracies with a line for each value of ``rows`` and a column for each of ``columns``."""
     clean = frame.assign(cell=[f"{a:.4f} ± {h:.4f}" for a, h in _pairs(frame, "accuracy")])
     if columns == "attack":
         untouched = frame["accuracy"] + frame["drop"]

@@ -1,4 +1,4 @@
-"""What one experiment consists of: settings alone, nothing is computed here."""
+"""The settings of one experiment; this module computes nothing."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ Runner = Callable[..., Perturbation]
 
 @dataclass(frozen=True)
 class DataSet:
-    """What :func:`graphpoison.datasets.load` is called with."""
+    """The name and the options to call :func:`graphpoison.datasets.load` with."""
 
     name: str
     options: tuple[tuple[str, Any], ...] = ()
@@ -60,8 +60,8 @@ class Experiment(ABC):
     """Attacks on one data set, and models retrained at several numbers of perturbations.
 
     Args:
-        name: what its folder is called.
-        dataset: what is attacked.
+        name: the beginning of its folder's name.
+        dataset: the data set under attack.
         budgets: numbers of perturbations, or shares of the edges in percent.
         flips_per_step: flips made from one meta-gradient.
         attacks: names of attacks.
@@ -87,14 +87,14 @@ class Experiment(ABC):
 
     @abstractmethod
     def quick(self) -> Self:
-        """The same at the least expense."""
+        """The same experiment at the least expense."""
 
     @abstractmethod
     def attack_label(self, attack: str) -> str:
         """A name that experiments share where they make the same flips."""
 
     def unit(self, attack: str) -> str:
-        """A name of the runs of ``attack`` among those of this experiment."""
+        """The name of the runs of ``attack`` among the runs of this experiment."""
         return attack
 
     @abstractmethod
@@ -103,7 +103,7 @@ class Experiment(ABC):
 
     @abstractmethod
     def task(self, data: Any, attack: str) -> Task[Any]:
-        """What ``attack`` attacks."""
+        """The task that ``attack`` attacks."""
 
     @abstractmethod
     def runner(self, attack: str) -> Runner:
@@ -123,12 +123,12 @@ class RecommenderExperiment(Experiment):
     """Tables 4.2 to 4.18.
 
     Args:
-        surrogate: what the attacker trains.
-        target: what is attacked.
+        surrogate: the model that the attacker trains.
+        target: the model under attack.
         users: fake users that join, if any.
         dropout: of both models' embeddings in training.
         same_start: whether the target has the initial parameters that the attacker's surrogate has
-            at every step (thesis, section 3.8), rather than either fresh ones.
+            at every step (thesis, section 3.8); if not, both models have fresh ones.
         shown: which models are evaluated.
     """
 
@@ -156,7 +156,7 @@ class RecommenderExperiment(Experiment):
             target=self.surrogate,
             shown=(),
             perturbed=(),
-        )  # what the flips do not depend on is all the same
+        )  # settings that do not affect the flips are all the same
         return f"{attack}-{digits(shared)}"
 
     def flips(self, data: HeteroData) -> dict[int, float]:
@@ -209,7 +209,7 @@ class NodeExperiment(Experiment):
     """Table 4.1: ``meta-train`` and ``meta-self`` on a graph convolutional network.
 
     Args:
-        surrogate, training: what the attacker trains, and how.
+        surrogate, training: the model that the attacker trains, and its training.
     """
 
     surrogate: LinearGCN
@@ -244,5 +244,5 @@ def percents(data: Data, shares: Sequence[float]) -> dict[int, float]:
 
 
 def digits(settings: object) -> str:
-    """Eight hexadecimal digits of what ``settings`` print as."""
+    """Eight hexadecimal digits of a digest of the ``repr`` of ``settings``."""
     return digest(repr(settings), digits=8)

@@ -26,9 +26,9 @@ def draw_curves(frame: pd.DataFrame, panels: Sequence[Panel], path: Path) -> Fig
     ``panels`` (Figures 4.1 to 4.8).
 
     Args:
-        frame: what :func:`graphpoison.reproduce.compare` found.
-        panels: what to choose from ``frame``; all that is left is drawn, a line for each attack,
-            model and way of counting perturbed pairs.
+        frame: the result of :func:`graphpoison.reproduce.compare`.
+        panels: the values to choose from ``frame``; all chosen rows are drawn, a line for each
+            attack, model and way of counting perturbed pairs.
         path: the PNG to write.
     """
     figure = Figure(figsize=(0.8 + 4.6 * len(panels), 3.8), layout="constrained")

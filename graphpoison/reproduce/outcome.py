@@ -21,7 +21,7 @@ FULL_SEEDS, QUICK_SEEDS = 3, 2
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of curves: what tables it is drawn from, and its panels."""
+    """A figure of curves: the tables that it is drawn from, and its panels."""
 
     tables: tuple[str, ...]
     panels: tuple[Panel, ...]
@@ -53,7 +53,7 @@ SIZES = "4.19"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What :func:`reproduce` made.
+    """The result of :func:`reproduce`.
 
     Args:
         files: the files written.
@@ -72,7 +72,7 @@ def thesis_names() -> list[str]:
 
 
 def names() -> list[str]:
-    """What :func:`reproduce` can be asked for: those, and the tables of citation graphs."""
+    """The names that :func:`reproduce` accepts: the thesis's, and the tables of citation graphs."""
     return [*thesis_names(), *CITATION_TABLES]
 
 
@@ -84,14 +84,14 @@ def reproduce(
     root: str | Path | None = None,
     progress: bool = False,
 ) -> Outcome:
-    """Measure a table or a figure of the thesis, or attacks on a citation graph; what ``out`` holds
-    already is not run again.
+    """Measure a table or a figure of the thesis, or attacks on a citation graph; runs that ``out``
+    holds already are not repeated.
 
     Args:
         name: one of :func:`names`, e.g. ``"4.7"`` or ``"figure-4.6"``.
         out: folder for perturbations, runs, ``table-*.csv``, ``table-*.md`` and ``figure-*.png``.
         seeds: number of seeds; 3, or 2 with ``quick``, if left out. In the tables of citation
-            graphs that of attacks, each with 5 victims; 1 if left out.
+            graphs, number of attacks, each with 5 victims; 1 if left out.
         quick: at most five gradients for each attack at the same numbers of perturbations, but for
             Table 4.1 one for every ten flips; in the folder ``quick`` of ``out``.
         root: folder of data sets, see :func:`graphpoison.datasets.load`.
@@ -144,7 +144,7 @@ def _measured(
 
 
 def _curves(found: Sequence[Measured]) -> pd.DataFrame:
-    """Figures of several tables, without perturbed pairs and, where that was measured, with."""
+    """Figures of several tables, without perturbed pairs and, where measured, with these pairs."""
     parts = []
     for table, runs in found:
         parts.append(compare(table, runs).assign(pairs="without perturbed pairs"))

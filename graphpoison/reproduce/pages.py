@@ -15,12 +15,12 @@ SIDES = ["source", "meta-attack", "baseline", "ratio"]
 
 
 def section(table: Table, frame: pd.DataFrame, command: str) -> str:
-    """What was run, with which settings, what came out beside the thesis, and where it differs.
+    """The section on a table: command, results beside the thesis's, differences and settings.
 
     Args:
-        table: which one.
-        frame: what :func:`graphpoison.reproduce.compare` found.
-        command: what made it.
+        table: the table.
+        frame: the result of :func:`graphpoison.reproduce.compare`.
+        command: the command that made the table.
     """
     published = TABLES[table.number]
     names = row_names(table.number)
@@ -53,7 +53,7 @@ def sizes_section(frame: pd.DataFrame) -> str:
 
 
 def row_names(number: str) -> dict[int, str]:
-    """What the lines of a table of drops are about, e.g. ``"9: GMF to CF, layers_differ Yes"``."""
+    """Names of the lines of a table of drops, e.g. ``"9: GMF to CF, layers_differ Yes"``."""
     published = TABLES[number]
     if not published.drops:
         return {}
@@ -83,7 +83,7 @@ def _agreement(frame: pd.DataFrame) -> str:
 
 
 def _ratios(frame: pd.DataFrame, names: Mapping[int, str]) -> str:
-    """The target's unseen drop by meta-attack beside that by random flips, in words."""
+    """The target's unseen drop by meta-attack beside the drop by random flips, in words."""
     lines = ["Drop of the target on unseen pairs, meta-attack against baseline:", ""]
     for row, line in ratios(frame).groupby("row", sort=False):
         said = [

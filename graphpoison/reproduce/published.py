@@ -6,7 +6,7 @@ from io import StringIO
 import pandas as pd
 
 KEYS = ["row", "flips", "attack", "model", "split", "metric"]
-"""What tells one figure of a table from another."""
+"""The columns that tell one figure of a table from another."""
 
 Column = tuple[str, str, str, str]
 """Attack, model, split and metric of a column of figures."""
@@ -17,11 +17,11 @@ class Published:
     """A table as printed.
 
     Args:
-        caption: that of the thesis.
-        columns: what stands in each column of figures.
+        caption: the table's caption in the thesis.
+        columns: attack, model, split and metric of each column of figures.
         text: lines of numbers, the first of them the number of perturbations (in Table 4.1 a share
             of the edges in percent) or "drop".
-        scale: what turns a fraction into the units of the table, for any metric but log loss.
+        scale: factor from a fraction to the units of the table, for any metric but log loss.
         drops: whether figures are drops rather than levels.
         notes: with drops, the names of the columns that tell the lines apart, after the figures.
     """

@@ -25,13 +25,13 @@ def run(
     root: str | Path | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
-    """Every attack with every seed, and what it does to the models.
+    """Every attack with every seed, and its effect on the models.
 
-    A seed is that of the attack, of the surrogate's and of the target's initialisation; negatives
-    and split stay the same. ``out/flips`` holds the perturbations, where an interrupted attack goes
-    on; ``out/runs`` a file for each attack and seed, which is read back where it is there, beside a
-    JSON file of what it depended on: settings, seeds, versions, device, time. All are named after
-    all settings, so that runs of other settings are never mixed in.
+    A seed sets the attack, the surrogate's initialisation and the target's; negatives and split
+    stay the same. ``out/flips`` holds the perturbations, where an interrupted attack goes on;
+    ``out/runs`` a file for each attack and seed, which is read back where it is there, beside a
+    JSON file of the run's conditions: settings, seeds, versions, device, time. All files are named
+    after all settings, so that runs of other settings are never mixed in.
 
     Returns:
         One row for each of :data:`RUN_KEYS`, with columns ``clean`` and ``poisoned``; ``flips`` are
@@ -75,7 +75,7 @@ def _unit(
 def _measure(
     experiment: Experiment, out: Path, attack: str, seed: int, data: Any, progress: bool
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The figures of a unit, and what each evaluation of it depended on."""
+    """The figures of a unit, and the conditions of each of its evaluations."""
     task, runner = experiment.task(data, attack), experiment.runner(attack)
     budgets = experiment.flips(data)
     turns = experiment.turns(attack, list(budgets))

@@ -1,4 +1,4 @@
-"""The experiment behind every table: what the thesis says, and what it leaves out.
+"""The experiment behind every table: the settings that the thesis states, and our own.
 
 The thesis names the architectures, the data sets, the numbers of perturbations and, for node
 classification, T = 100. T, learning rate, optimiser, embedding sizes and initialisation of the
@@ -30,10 +30,10 @@ class Table:
     """A table of the thesis and the experiments whose figures it shows.
 
     Args:
-        number: that of the thesis.
+        number: the table's number in the thesis.
         experiments: one for each line where lines are different experiments; else one, and more at
             numbers of perturbations beyond the thesis's.
-        twins: names of columns that compare with another column's experiment, and that.
+        twins: pairs of a column's attack and the attack whose experiment the column compares with.
     """
 
     number: str
@@ -59,7 +59,7 @@ NETFLIX_SIZED = DataSet(
         ("num_negatives", 1_500_000),
     ),
 )
-"""Of the size that Table 4.19 gives for Netflix, whose data it stands in for."""
+"""A data set of the size that Table 4.19 gives for Netflix, in place of the Netflix data."""
 
 DROPOUT = 0.2
 TO_10K = (0, 2_000, 4_000, 6_000, 8_000, 10_000)

@@ -19,14 +19,14 @@ def compare(table: Table, runs: Sequence[pd.DataFrame], perturbed: bool = False)
     """The figures of a table, ours and the thesis's, in the thesis's units.
 
     Args:
-        table: which one.
-        runs: what :func:`graphpoison.reproduce.run` found for each of its experiments.
+        table: the table.
+        runs: the result of :func:`graphpoison.reproduce.run` for each of the table's experiments.
         perturbed: whether perturbed pairs are kept in the metrics.
 
     Returns:
         Columns :data:`COLUMNS`: the mean over seeds, half the width of its 95% t interval (NaN for
-        one seed), the thesis's figure (NaN where it has none), ours minus that, and the number of
-        seeds.
+        one seed), the thesis's figure (NaN where it has none), ours minus the thesis's, and the
+        number of seeds.
     """
     published = TABLES[table.number]
     wanted = {column[3] for column in published.columns}
@@ -50,7 +50,7 @@ def compare(table: Table, runs: Sequence[pd.DataFrame], perturbed: bool = False)
 def _since_joining(runs: pd.DataFrame) -> pd.DataFrame:
     """``runs`` with a ``clean`` that is the graph which fake users have joined without a flip.
 
-    As in Algorithm 5 they are there from the start, so that a drop is what the flips cost.
+    As in Algorithm 5 the fake users are there from the start: a drop is the cost of the flips.
     """
     keys = ["attack", "seed", "model", "split", "metric"]
     start = runs[runs["flips"] == 0].set_index(keys)["poisoned"].rename("clean")
@@ -71,7 +71,7 @@ def _summary(runs: pd.DataFrame, drops: bool, scale: float) -> pd.DataFrame:
 
 
 def _ordered(frame: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
-    """``frame`` in the order of ``like``, and after it what that does not have."""
+    """``frame`` in the order of ``like``; values that ``like`` lacks come after the others."""
     order = {
         key: list(dict.fromkeys([*like[key], *frame[key]]))
         for key in ("attack", "model", "split", "metric")
@@ -83,10 +83,10 @@ def _ordered(frame: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
 
 
 def ratios(frame: pd.DataFrame) -> pd.DataFrame:
-    """What the meta-attack costs the target on unseen pairs, beside what random flips cost it.
+    """The target's drops on unseen pairs by the meta-attack and by random flips.
 
     Args:
-        frame: what :func:`compare` found for one of Tables 4.7 to 4.18.
+        frame: the result of :func:`compare` for one of Tables 4.7 to 4.18.
 
     Returns:
         One line per row, metric and ``source`` ("ours" or "thesis"), at the most perturbations:
@@ -109,8 +109,8 @@ def markdown(frame: pd.DataFrame, names: Mapping[int, str]) -> str:
     """The figures of :func:`compare` as tables in markdown, one for each metric.
 
     A line for each row and number of perturbations, a column for each attack, model and split; in
-    each cell ours, half its interval and, in brackets, the thesis's figure. ``names`` are those of
-    the rows.
+    each cell ours, half its interval and, in brackets, the thesis's figure. ``names`` maps
+    rows to their names.
     """
     parts = []
     for metric, figures in frame.groupby("metric", sort=False):

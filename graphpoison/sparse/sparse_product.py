@@ -22,8 +22,8 @@ class SparseProduct:
     """``P[i, j] = wide[i] . thin[j] + thin[i] . wide[j]``.
 
     Args:
-        wide: Tensor [S, N], transposed, so that its columns are those of a tile.
-        pattern, values: where ``thin`` [N, S] is not zero, and what it is there.
+        wide: Tensor [S, N], transposed, so that its columns are the columns of a tile.
+        pattern, values: positions of the nonzero entries of ``thin`` [N, S], and their values.
     """
 
     wide: Tensor
@@ -68,8 +68,8 @@ class SparseRows:
     """``P[i, j] = thin[i] . wide[j]``, rows and columns being of different kinds.
 
     Args:
-        wide: Tensor [S, F], transposed, so that its columns are those of a tile.
-        pattern, values: where ``thin`` [N, S] is not zero, and what it is there.
+        wide: Tensor [S, F], transposed, so that its columns are the columns of a tile.
+        pattern, values: positions of the nonzero entries of ``thin`` [N, S], and their values.
     """
 
     wide: Tensor
@@ -112,7 +112,7 @@ def dots(pattern: Pattern, values: Tensor, wide: Tensor, pairs: Tensor) -> Tenso
 
 
 def _side_by_side(parts: Sequence[SparseFactor], num_rows: int) -> tuple[Pattern, Tensor]:
-    """The sparse sides of ``parts`` as one matrix: where it is not zero, and what it is there."""
+    """The sparse sides of ``parts`` as one matrix: its nonzero positions, and their values."""
     widths = [part.wide.size(1) for part in parts]
     row = torch.cat([part.row for part in parts])
     offsets = accumulate(widths[:-1], initial=0)

@@ -31,7 +31,8 @@ class Victim(ABC):
 
         Args:
             graph: a :class:`~graphpoison.NodeGraph` or
-                :class:`~graphpoison.Interactions`, clean or poisoned; not to be changed.
+                :class:`~graphpoison.Interactions`, clean or poisoned. Its tensors must not be
+                changed: some may be the tensors of the user's ``Data``.
             seed: of the initialisation and of all else that is random.
 
         Returns:
