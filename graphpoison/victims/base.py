@@ -36,7 +36,8 @@ class Victim(ABC):
             seed: of the initialisation and of all else that is random.
 
         Returns:
-            A :class:`FittedNodes` or :class:`FittedRecommender`, or any object with their methods.
+            A :class:`FittedNodes` or :class:`FittedRecommender`, or any object with ``logits()``,
+            or with one of ``scores(users)`` and ``pairs(index)``.
         """
 
 
