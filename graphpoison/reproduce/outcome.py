@@ -91,7 +91,7 @@ def reproduce(
         name: one of :func:`names`, e.g. ``"4.7"`` or ``"figure-4.6"``.
         out: folder for perturbations, runs, ``table-*.csv``, ``table-*.md`` and ``figure-*.png``.
         seeds: number of seeds; 3, or 2 with ``quick``, if left out. In the tables of citation
-            graphs, number of attacks, each with 5 victims; 1 if left out.
+            graphs, number of attacks of each kind; 1 if left out.
         quick: at most five gradients for each attack at the same numbers of perturbations, but for
             Table 4.1 one for every ten flips; in the folder ``quick`` of ``out``.
         root: folder of data sets, see :func:`graphpoison.datasets.load`.
