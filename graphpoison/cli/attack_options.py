@@ -45,7 +45,7 @@ AttackLoss = Annotated[
     str | None,
     typer.Option(
         rich_help_panel=PROBLEM,
-        help="What is maximised over unlabelled nodes: cross-entropy (default), tanh-margin, "
+        help="Loss over unlabelled nodes to maximise: cross-entropy (default), tanh-margin, "
         "probability or masked-cross-entropy.",
     ),
 ]
@@ -53,7 +53,7 @@ Labels = Annotated[
     str | None,
     typer.Option(
         rich_help_panel=PROBLEM,
-        help="What unlabelled nodes are taken for: pseudo (default) or oracle, the true labels.",
+        help="Labels of unlabelled nodes: pseudo (default) or oracle, the true labels.",
     ),
 ]
 Mix = Annotated[

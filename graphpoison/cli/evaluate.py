@@ -42,7 +42,7 @@ def evaluate_command(
     flips: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FLIPS.npz...", show_default=False, help="What 'graphpoison attack' wrote."
+            metavar="FLIPS.npz...", show_default=False, help="Files of 'graphpoison attack'."
         ),
     ],
     victims: Annotated[
@@ -57,7 +57,7 @@ def evaluate_command(
         str | None,
         typer.Option(
             rich_help_panel=VICTIMS,
-            help="What recommenders are trained by: log (default) or bpr, by pairs of items.",
+            help="Training loss of recommenders: log (default) or bpr, by pairs of items.",
         ),
     ] = None,
     seeds: Annotated[

@@ -1,8 +1,8 @@
-"""A pattern cut into chunks: up to so many entries of one row, each with a slot of its own.
+"""A pattern cut into chunks: a limited number of entries of one row, each with a slot of its own.
 
-What a model makes of a row's node is then multiplied with a chunk of columns as one small matrix
-product, many of them at once (``torch.bmm``), and needs not be gathered for every entry. Slots that
-a row does not fill point at some entry of the row and are to be given the weight 0.
+The vector of a row's node is then multiplied with a chunk of columns as one small matrix product,
+many products at once (``torch.bmm``); the vector is not gathered for every entry. Slots that a row
+does not fill point at some entry of the row and are to be given the weight 0.
 
 A row is cut as its number of units is written in binary, so that most entries are in wide chunks:
 170 entries are 6 units of 32, a chunk of 128 slots and one of 64.
