@@ -66,7 +66,7 @@ class FakeUsers:
         return decode(codes, items)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays from which :meth:`of_arrays` makes the same users."""
+        """The arrays from which ``of_arrays`` makes the same users."""
         latent = {f"fake_latent_{number}": part for number, part in enumerate(self.latent)}
         found = {"fake_count": torch.tensor(self.count), "fake_edges": self.edges, **latent}
         return {name: tensor.cpu().numpy() for name, tensor in found.items()}
