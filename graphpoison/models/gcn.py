@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from .._checks import positive_int
-from ..graphs import Propagation
+from ..graphs import PairState, Propagation, normalised_adjacency
 from ..sparse import FactoredGradient
-from ..training import NodeInputs, Params
+from ..training import NodeInputs, Params, PreparedNodes
 from .base import NodeClassifier
 from .initialisation import glorot
 
@@ -27,6 +27,13 @@ class TwoLayerGCN(NodeClassifier[Propagation]):
         first = glorot(x.size(1), self.hidden, generator, x.dtype)
         second = glorot(self.hidden, inputs.num_classes, generator, x.dtype)
         return first.to(x.device), second.to(x.device)
+
+    def prepare(
+        self, inputs: NodeInputs, state: PairState, weight: Tensor
+    ) -> PreparedNodes[Propagation]:
+        propagation = normalised_adjacency(state, weight)
+        tensors = (propagation.values, *inputs.features.values)
+        return PreparedNodes(weight, tensors, inputs, propagation)
 
 
 def propagation_gradient(propagation: Propagation, on_values: Tensor) -> Tensor | FactoredGradient:

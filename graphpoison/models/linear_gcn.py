@@ -7,11 +7,11 @@ training is :mod:`graphpoison.training.gram`; how its propagated rows depend on 
 :mod:`graphpoison.training.propagated_rows`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from ..graphs import PairState, Propagation, normalised_adjacency
+from ..graphs import PairState, Propagation
 from ..sparse import FactoredGradient
 from ..training import NodeInputs, Params, PreparedNodes
 from ..training.gram import GramField
@@ -30,10 +30,9 @@ class LinearGCN(TwoLayerGCN):
     def prepare(
         self, inputs: NodeInputs, state: PairState, weight: Tensor
     ) -> PreparedNodes[Propagation]:
-        propagation = normalised_adjacency(state, weight)
-        rows = labelled_rows(inputs, propagation)
-        tensors = (propagation.values, *inputs.features.values, rows)
-        return PreparedNodes(weight, tensors, inputs, propagation)
+        prepared = super().prepare(inputs, state, weight)
+        rows = labelled_rows(inputs, prepared.structure)
+        return replace(prepared, tensors=(*prepared.tensors, rows))
 
     def train_logits(self, params: Params, prepared: PreparedNodes[Propagation]) -> Tensor:
         first, second = params

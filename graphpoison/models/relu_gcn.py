@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..graphs import PairState, Propagation, normalised_adjacency
+from ..graphs import Propagation
 from ..sparse import FactoredGradient
-from ..training import NodeInputs, Params, PreparedNodes
+from ..training import Params, PreparedNodes
 from ..training.relu_gcn import ReLUGCNField
 from .gcn import TwoLayerGCN, propagation_gradient
 
@@ -23,13 +23,6 @@ class ReLUGCN(TwoLayerGCN):
     Args:
         hidden: width H of the hidden layer.
     """
-
-    def prepare(
-        self, inputs: NodeInputs, state: PairState, weight: Tensor
-    ) -> PreparedNodes[Propagation]:
-        propagation = normalised_adjacency(state, weight)
-        tensors = (propagation.values, *inputs.features.values)
-        return PreparedNodes(weight, tensors, inputs, propagation)
 
     def train_logits(self, params: Params, prepared: PreparedNodes[Propagation]) -> Tensor:
         return self.logits(params, prepared)[prepared.inputs.labelled]
