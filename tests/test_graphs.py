@@ -315,7 +315,7 @@ def test_poisoned_interactions_are_those_of_the_poisoned_data(
         assert_same(found.apply(poisoned), value)
 
 
-# --- What has been read, and what cannot be ---------------------------------------------------
+# --- Graphs that were read before, and data that cannot be read --------------------------------
 
 
 @pytest.mark.parametrize("data", [citation_graph(), interaction_graph()])

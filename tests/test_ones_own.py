@@ -1,6 +1,7 @@
 """Victims, attacks and models of the user's own: mistakes are refused by name, none is measured."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,12 @@ def test_pairs_of_ones_own_agree_with_scores() -> None:
     def pairs(index: Tensor) -> Tensor:
         return by_popularity(index[0]).gather(1, index[1:].T).squeeze(1)
 
+    class Instance(Answers):
+        def fit(self, graph: Any, seed: int) -> Any:
+            return SimpleNamespace(**self.methods)
+
     of_pairs = measured(RATINGS, Answers({"pairs": pairs}))
+    assert of_pairs == measured(RATINGS, Instance({"pairs": pairs}))
     assert of_pairs == measured(RATINGS, Answers({"scores": by_popularity}))
     assert of_pairs["train auroc"] > 0.5
 

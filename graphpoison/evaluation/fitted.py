@@ -48,10 +48,11 @@ class Fitted:
             TypeError, ValueError: they are no Tensor, of another shape, or not finite.
         """
         with torch.no_grad():
-            if getattr(type(self.model), "pairs", None) in (None, FittedRecommender.pairs):
+            own = getattr(self.model, "pairs", None)
+            if own is None or getattr(own, "__func__", None) is FittedRecommender.pairs:
                 found = scores_of_pairs(self.scores, index)
             else:
-                found = self._tensor("pairs(index)", self.model.pairs(index))
+                found = self._tensor("pairs(index)", own(index))
         if found.shape != index.shape[1:]:
             raise ValueError(
                 f"pairs(index) of victim {self.name!r} must be [{index.size(1)}], a score for each "
