@@ -13,6 +13,7 @@ from .attacks import (
     NewUsers,
     PGDAttack,
     RandomAttack,
+    RankingAttack,
     SimilarUsers,
     SurrogateAttack,
     random_like,
@@ -24,12 +25,21 @@ from .constraints import (
     DegreeDistribution,
     NodeBudget,
     NoSingletons,
+    OffLimits,
     cooccurring_features,
 )
 from .evaluation import evaluate, transfer_matrix
 from .graphs import FakeUsers, Interactions, NodeGraph, read_graph
-from .hypergradient import Approximate, Flips, Hypergradient, Implicit, MetaGradient, Unrolled
-from .models import CF, GMF, MLP, LightGCN, LinearGCN, NeuMF, Recommender, ReLUGCN
+from .hypergradient import (
+    Approximate,
+    ClosedForm,
+    Flips,
+    Hypergradient,
+    Implicit,
+    MetaGradient,
+    Unrolled,
+)
+from .models import CF, EASE, GMF, MLP, LightGCN, LinearGCN, NeuMF, Recommender, ReLUGCN
 from .perturbation import Perturbation
 from .presets import (
     baseline_attack,
@@ -41,7 +51,16 @@ from .presets import (
     surrogate_meta_attack,
 )
 from .report import Report
-from .tasks import NodeClassification, Recommendation, Task
+from .tasks import (
+    Bystanders,
+    Degrade,
+    Demote,
+    NodeClassification,
+    Objective,
+    Promote,
+    Recommendation,
+    Task,
+)
 from .training import Training
 from .transforms import ApplyPerturbation
 from .victims import (
@@ -57,6 +76,7 @@ from .victims import (
 __all__ = [
     "CF",
     "DICE",
+    "EASE",
     "GMF",
     "GRBCD",
     "MLP",
@@ -65,10 +85,14 @@ __all__ = [
     "Approximate",
     "Attack",
     "Budget",
+    "Bystanders",
+    "ClosedForm",
     "Connectivity",
     "Constraint",
+    "Degrade",
     "DegreeAttack",
     "DegreeDistribution",
+    "Demote",
     "FakeUsers",
     "FittedNodes",
     "FittedRecommender",
@@ -88,9 +112,13 @@ __all__ = [
     "NodeBudget",
     "NodeClassification",
     "NodeGraph",
+    "Objective",
+    "OffLimits",
     "PGDAttack",
     "Perturbation",
+    "Promote",
     "RandomAttack",
+    "RankingAttack",
     "ReLUGCN",
     "Recommendation",
     "Recommender",

@@ -71,3 +71,27 @@ def pair_index(argument: str, value: Any, sizes: Sequence[int]) -> Tensor:
                 f"graph has {size} (0 to {size - 1}); set num_nodes or mend the index."
             )
     return index
+
+
+def node_ids(argument: str, value: Any, count: int) -> Tensor:
+    """``value`` as sorted, distinct indices below ``count``: LongTensor [n].
+
+    A BoolTensor [count] stands for the indices where it is True.
+    """
+    found = torch.as_tensor(value)
+    if found.dtype == torch.bool and tuple(found.shape) == (count,):
+        found = found.nonzero().flatten()
+    if found.numel() and (found.is_floating_point() or found.dtype == torch.bool):
+        raise TypeError(
+            f"{argument} must be integer indices or a BoolTensor [{count}], found {found.dtype} of "
+            f"shape {tuple(found.shape)}."
+        )
+    if not found.numel():
+        raise ValueError(f"{argument} must name one index or more, found none.")
+    found = found.flatten().long()
+    if int(found.min()) < 0 or int(found.max()) >= count:
+        raise ValueError(
+            f"{argument} has indices from {int(found.min())} to {int(found.max())}, but the graph "
+            f"has {count} (0 to {count - 1})."
+        )
+    return found.unique()

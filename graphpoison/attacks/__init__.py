@@ -8,6 +8,7 @@ from .meta import MetaAttack
 from .pgd import PGDAttack
 from .prbcd import GRBCD, PRBCD
 from .random import RandomAttack, random_like
+from .ranking import RankingAttack
 from .surrogate import SurrogateAttack
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "NewUsers",
     "PGDAttack",
     "RandomAttack",
+    "RankingAttack",
     "SimilarUsers",
     "SurrogateAttack",
     "random_like",

@@ -114,7 +114,8 @@ class Attack(ABC):
         if before.provenance.get("finished"):
             _verify(before, task.state, state, limit, self.constraints)
             return replace(before, meta=meta, fake_users=task.fake_users)
-        clock = Clock(environment(device, start[0].dtype), before.provenance)
+        dtype = start[0].dtype if start else task.dtype
+        clock = Clock(environment(device, dtype), before.provenance)
         bound = self.setup(task, seed) if limit else task
         parts, done, saved = [before.flips], len(before), time.monotonic()
         step = int(before.flips["step"].max()) + 1 if done else 0
@@ -216,8 +217,13 @@ def accept_in_turn(
 ) -> Flips:
     """The first ``limit`` of ``flips`` that the constraints still allow once the ones before them
     are made."""
+    first = flips.take(slice(limit))
     if not constraints or len(flips) <= 1:
-        return flips.take(slice(limit))
+        return first
+    if all(constraint.monotone for constraint in constraints):
+        after = first.made(state)
+        if not any(constraint.violation(state, after) for constraint in constraints):
+            return first
     kept: list[int] = []
     for number in range(len(flips)):
         if len(kept) == limit:

@@ -12,7 +12,7 @@ from .base import (
 from .connectivity import Connectivity
 from .cooccurrence import cooccurring_features
 from .degree_distribution import DegreeDistribution
-from .nodes import NodeBudget, NoSingletons
+from .nodes import NodeBudget, NoSingletons, OffLimits
 
 __all__ = [
     "Connectivity",
@@ -20,6 +20,7 @@ __all__ = [
     "DegreeDistribution",
     "NoSingletons",
     "NodeBudget",
+    "OffLimits",
     "Predicate",
     "admissible",
     "check_constraints",

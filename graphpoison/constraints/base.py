@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -18,7 +19,13 @@ class Constraint(ABC):
     An attack asks which single flips keep the condition, given the graph as it is now, and asks
     :meth:`violation` again when it has ended. Most conditions are about edges alone, and let every
     node feature be flipped.
+
+    Attributes:
+        monotone: whether a violation lasts, whatever else is flipped. A batch of flips that meets
+            the condition at its end then met it all the way, and is checked once.
     """
+
+    monotone: ClassVar[bool] = False
 
     @abstractmethod
     def additions(self, state: PairState) -> Predicate | None:

@@ -1,11 +1,13 @@
-"""Conditions on single nodes: none loses its last edge, none is touched too often."""
+"""Conditions on single nodes: the last edge, the number of flips, nodes that are off limits."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from .._checks import in_range, positive_int
+from .._checks import choice, in_range, positive_int
 from ..graphs import PairState
 from .base import Constraint, Predicate
 
@@ -34,8 +36,10 @@ class NodeBudget(Constraint):
     """No node is an end of more than so many flips.
 
     Build with ``NodeBudget(3)``, or ``NodeBudget.fraction(0.5)`` for that share of the node's clean
-    degree, rounded down. On a bipartite graph it holds for the nodes of both sides. Where features
-    may be flipped, a flip of a node's feature counts as one at the node.
+    degree, rounded down. On a bipartite graph it holds for the nodes of both sides, or of the one
+    ``side`` alone: ``NodeBudget.fraction(0.25, side="source")`` lets a quarter of each user's
+    profile change. Where features may be flipped, a flip of a node's feature counts as one at the
+    node.
 
     Raises:
         ValueError: neither or both of ``flips`` and ``share``, or one out of range.
@@ -43,6 +47,9 @@ class NodeBudget(Constraint):
 
     flips: int | None = None
     share: float | None = None
+    side: Literal["both", "source", "target"] = "both"
+
+    monotone: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if (self.flips is None) == (self.share is None):
@@ -53,40 +60,110 @@ class NodeBudget(Constraint):
             positive_int("flips", self.flips, minimum=0)
         if self.share is not None:
             in_range("share", self.share, 0.0, float("inf"))
+        choice("side", self.side, ["both", "source", "target"])
 
     @classmethod
-    def fraction(cls, share: float) -> "NodeBudget":
+    def fraction(
+        cls, share: float, side: Literal["both", "source", "target"] = "both"
+    ) -> "NodeBudget":
         """``share`` of each node's clean degree; nodes whose share is below 1 stay untouched."""
-        return cls(share=share)
+        return cls(share=share, side=side)
 
     def additions(self, state: PairState) -> Predicate | None:
-        source_left, target_left = self._left(state)
+        source_left, target_left = self.left(state)
         return both_ends(source_left > 0, target_left > 0)
 
     def removals(self, state: PairState) -> Predicate | None:
         return self.additions(state)
 
     def feature_flips(self, state: PairState) -> Predicate | None:
-        left, _ = self._left(state)
+        left, _ = self.left(state)
         return lambda node, feature: (left[node] > 0) & (feature >= 0)
 
     def violation(self, clean: PairState, poisoned: PairState) -> str | None:
-        sides = self._left(poisoned)[: 2 if clean.bipartite else 1]
+        sides = self.left(poisoned)[: 2 if clean.bipartite else 1]
         over = sum(int((left < 0).sum()) for left in sides)
         return f"{over} nodes are in more flips than allowed" if over else None
 
-    def _left(self, state: PairState) -> tuple[Tensor, Tensor]:
-        """How many more flips each source and each target may be in."""
+    def left(self, state: PairState) -> tuple[Tensor, Tensor]:
+        """How many more flips each source and each target may be in; infinitely many on a side
+        that the condition leaves alone."""
         made = state.count_ends(state.index[:, state.flipped])
         if state.features is not None:
             entries = state.features.index[0, state.features.flipped]
             total = made[0] + torch.bincount(entries, minlength=state.shape[0])
             made = total, total
+        left = tuple(
+            self._allowed(degree) - count
+            for degree, count in zip(state.clean_degrees, made, strict=True)
+        )
+        if state.bipartite and self.side != "both":
+            free = 1 if self.side == "source" else 0
+            left = tuple(
+                torch.full_like(part, torch.inf) if side == free else part
+                for side, part in enumerate(left)
+            )
+        return left[0], left[1]
+
+    def _allowed(self, degree: Tensor) -> Tensor:
+        """The number of flips of nodes with a clean ``degree`` [N], float64."""
         if self.flips is not None:
-            return self.flips - made[0], self.flips - made[1]
+            return torch.full_like(degree, self.flips, dtype=torch.float64)
         assert self.share is not None
-        source, target = ((self.share * degree.double() + 1e-9) for degree in state.clean_degrees)
-        return source.floor() - made[0], target.floor() - made[1]
+        return (self.share * degree.double() + 1e-9).floor()
+
+
+@dataclass(frozen=True)
+class OffLimits(Constraint):
+    """No flip touches one of ``sources``: the users of a bipartite graph whom the attacker cannot
+    reach, or nodes of a homogeneous graph, at neither end of a flip.
+
+    Args:
+        sources: indices, a LongTensor or a sequence of integers.
+
+    Raises:
+        TypeError, ValueError: indices that are no integers, or below 0.
+    """
+
+    sources: Sequence[int] | Tensor
+
+    monotone: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        found = torch.as_tensor(self.sources)
+        if found.numel() and (found.is_floating_point() or found.dtype == torch.bool):
+            raise TypeError(f"sources must be integer indices, found {found.dtype}.")
+        if found.numel() and int(found.min()) < 0:
+            raise ValueError(f"sources must be indices from 0 on, found {int(found.min())}.")
+        object.__setattr__(self, "sources", tuple(found.flatten().long().unique().tolist()))
+
+    def additions(self, state: PairState) -> Predicate | None:
+        free = torch.ones(state.shape[0], dtype=torch.bool, device=state.weight.device)
+        free[self._index(state)] = False
+        if state.bipartite:
+            return lambda source, target: free[source] & (target >= 0)
+        return both_ends(free, free)
+
+    def removals(self, state: PairState) -> Predicate | None:
+        return self.additions(state)
+
+    def feature_flips(self, state: PairState) -> Predicate | None:
+        return self.additions(replace(state, bipartite=True))
+
+    def violation(self, clean: PairState, poisoned: PairState) -> str | None:
+        flipped, index = poisoned.index[:, poisoned.flipped], self._index(poisoned)
+        ends = flipped[:1] if clean.bipartite else flipped
+        touched = int(torch.isin(ends, index).any(dim=0).sum())
+        return f"{touched} flips touch nodes that are off limits" if touched else None
+
+    def _index(self, state: PairState) -> Tensor:
+        index = torch.tensor(self.sources, dtype=torch.long, device=state.weight.device)
+        if index.numel() and int(index.max()) >= state.shape[0]:
+            raise ValueError(
+                f"sources has index {int(index.max())}, but the graph has {state.shape[0]} "
+                f"(0 to {state.shape[0] - 1})."
+            )
+        return index
 
 
 def both_ends(source_allowed: Tensor, target_allowed: Tensor) -> Predicate:

@@ -29,13 +29,18 @@ class FakeUsers:
     def __post_init__(self) -> None:
         positive_int("count", self.count)
 
-    def extend(self, state: PairState) -> PairState:
+    def extend(self, state: PairState, listed: bool = True) -> PairState:
         """A clean bipartite ``state`` with these users, whose pairs are the only candidates.
 
+        Args:
+            state: the graph that they join.
+            listed: whether the pairs that ``state`` lists decide what is trained on.
+
         Raises:
-            ValueError: ``state`` lists no negatives, and all pairs are implicit candidates.
+            ValueError: so they do, but ``state`` lists no negatives: all pairs are implicit
+                candidates.
         """
-        if state.implicit_candidates:
+        if state.implicit_candidates and listed:
             raise ValueError(
                 "candidates='all' without a list of pairs leaves no way to keep the attacker to "
                 "the fake users; use candidates='sampled' (every pair of a fake user is a "

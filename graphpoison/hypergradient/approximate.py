@@ -49,7 +49,7 @@ class Approximate(Hypergradient):
     def __post_init__(self) -> None:
         choice("iterates", self.iterates, ["before", "after"])
 
-    def at(
+    def through(
         self, task: Task[Any], training: Training, state: PairState, params: Params
     ) -> MetaGradient:
         prepared = task.prepare(state)

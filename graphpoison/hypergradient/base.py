@@ -10,6 +10,7 @@ from .._random import generator
 from ..graphs import PairState
 from ..tasks import Task
 from ..training import Params, Prepared, Training
+from ..training.divergence import finite
 from ..training.field import Cotangents, as_leaves, vjp
 from .meta_gradient import MetaGradient
 
@@ -18,10 +19,27 @@ class Hypergradient(ABC):
     """A way to get ``d attack_loss(theta(w), w) / d w``; frozen settings, no state."""
 
     @abstractmethod
-    def at(
+    def through(
         self, task: Task[Any], training: Training, state: PairState, params: Params
     ) -> MetaGradient:
         """The meta-gradient at ``state``, through ``training`` from ``params``."""
+
+    @final
+    def at(
+        self, task: Task[Any], training: Training, state: PairState, params: Params
+    ) -> MetaGradient:
+        """The meta-gradient at ``state``: :meth:`through` training, or, of a surrogate in closed
+        form, which has no training, the derivative of the attack loss alone."""
+        if not task.is_closed_form:
+            return self.through(task, training, state, params)
+        prepared = task.prepare(state)
+        loss, _, on_prepared = direct_gradient(task, params, prepared)
+        if not finite((loss,), on_prepared):
+            raise FloatingPointError(
+                f"the gradient through the closed form is not finite (attack loss "
+                f"{float(loss):.3g}); use a larger penalty or dtype=torch.float64."
+            )
+        return meta_gradient(task, state, prepared, on_prepared, loss, params)
 
     def refuse(self, training: Training) -> None:  # noqa: B027 (most refuse nothing)
         """Raise a ValueError if ``training`` cannot be differentiated in this way."""

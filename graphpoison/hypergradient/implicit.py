@@ -74,7 +74,7 @@ class Implicit(Hypergradient):
         if self.solver == "neumann" and training.optimizer == "adam":
             raise ValueError("solver='neumann' takes lr as its step; use 'cg' with 'adam'.")
 
-    def at(
+    def through(
         self, task: Task[Any], training: Training, state: PairState, params: Params
     ) -> MetaGradient:
         self.refuse(training)

@@ -40,7 +40,7 @@ class Unrolled(Hypergradient):
         FloatingPointError: training or its derivative is not finite; names the step.
     """
 
-    def at(
+    def through(
         self, task: Task[Any], training: Training, state: PairState, params: Params
     ) -> MetaGradient:
         prepared = task.prepare(state)

@@ -10,6 +10,7 @@ from torch import nn
 from .._checks import choice, refuse_class
 from .base import NodeClassifier, PairwiseRecommender, Recommender
 from .cf import CF
+from .ease import EASE
 from .gmf import GMF
 from .lightgcn import LightGCN
 from .linear_gcn import LinearGCN
@@ -28,6 +29,7 @@ RECOMMENDERS: dict[str, type[Recommender]] = {
     "mlp": MLP,
     "neumf": NeuMF,
     "lightgcn": LightGCN,
+    "ease": EASE,
 }
 
 
@@ -59,6 +61,7 @@ def recommender(
 
 __all__ = [
     "CF",
+    "EASE",
     "GMF",
     "MLP",
     "LightGCN",

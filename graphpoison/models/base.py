@@ -121,6 +121,11 @@ class Recommender(ABC):
         """Whether all pairs can be training pairs without a list of them."""
         return False
 
+    @property
+    def is_closed_form(self) -> bool:
+        """Whether the trained scores are a function of the interactions, without steps."""
+        return False
+
     @abstractmethod
     def init(
         self, shape: tuple[int, int], generator: torch.Generator, dtype: torch.dtype
@@ -149,6 +154,20 @@ class Recommender(ABC):
     def pair_scores(self, params: Params, prepared: PreparedPairs, pairs: Pattern) -> Tensor:
         """Logits [K] of ``pairs``, trained on what was ``prepared``."""
         return self.scores(params, prepared.pattern, prepared.tensors[-1], pairs)
+
+    def user_scores(
+        self, params: Params, prepared: PreparedPairs, users: Tensor, hidden: Tensor
+    ) -> Tensor:
+        """Scores [n, I] of ``users`` [n] for all items, differentiable once.
+
+        ``hidden`` [2, H] are interactions that training must not see; a recommender that is trained
+        in steps has never seen them, since they are no pairs of its graph.
+        """
+        items = prepared.pattern.shape[1]
+        every = torch.arange(items, device=users.device)
+        index = torch.stack([users.repeat_interleave(items), every.repeat(users.numel())])
+        pairs = Pattern.of(index, prepared.pattern.shape)
+        return self.pair_scores(params, prepared, pairs).view(-1, items)
 
     def train_loss(self, criterion: Criterion, params: Params, prepared: PreparedPairs) -> Tensor:
         """The loss that training minimises, a scalar."""

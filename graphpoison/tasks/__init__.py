@@ -2,6 +2,16 @@
 
 from .base import Task
 from .node_classification import NodeClassification
+from .objectives import Bystanders, Degrade, Demote, Objective, Promote
 from .recommendation import Recommendation
 
-__all__ = ["NodeClassification", "Recommendation", "Task"]
+__all__ = [
+    "Bystanders",
+    "Degrade",
+    "Demote",
+    "NodeClassification",
+    "Objective",
+    "Promote",
+    "Recommendation",
+    "Task",
+]

@@ -27,6 +27,7 @@ class Task(ABC, Generic[P]):
     """
 
     state: PairState
+    dtype: torch.dtype
     edge_type: EdgeType | None
     fake_users: FakeUsers | None = None
     clean_stream: tuple[int, ...] = ()
@@ -36,6 +37,11 @@ class Task(ABC, Generic[P]):
     def clean_edges(self) -> Tensor:
         """LongTensor [2, E] of the edges of the graph attacked, those kept from training too."""
         return self.state.index[:, self.state.clean > 0]
+
+    @property
+    def is_closed_form(self) -> bool:
+        """Whether the surrogate's scores are a function of the graph, without training steps."""
+        return False
 
     @abstractmethod
     def describe(self) -> str:
@@ -106,5 +112,7 @@ class Task(ABC, Generic[P]):
         if not self.needs_pseudo_labels:
             return self
         start = self.init(generator(seed, *self.clean_stream))
+        if self.is_closed_form:
+            return self._pseudo_labelled(start, self.prepare(self.state))
         params = self.train(training, self.state, start)
         return self._pseudo_labelled(params, self.prepare(self.state))

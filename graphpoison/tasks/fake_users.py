@@ -19,7 +19,7 @@ def with_fake_users(task: Recommendation, users: FakeUsers) -> Recommendation:
         TypeError: fixed embeddings for a surrogate that is not made of tables.
     """
     grown = copy.copy(task)
-    grown.state = users.extend(task.state)
+    grown.state = users.extend(task.state, listed=not task.surrogate.is_closed_form)
     grown.fake_users = users
     grown.surrogate = with_extra_users(task.surrogate, users)
     if task.target_pairs is not None:

@@ -1,14 +1,15 @@
 """Link-prediction recommenders on a bipartite graph, attacked through its interactions."""
 
 import copy
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from .._checks import choice, in_range
-from .._random import derive_seed
+from .._checks import choice, in_range, refuse_class
+from .._random import derive_seed, generator
 from ..graphs import EdgeType, Interactions, PairState, read_interactions
 from ..models import Recommender, recommender
 from ..models.extra_users import ExtraUsers
@@ -17,7 +18,17 @@ from ..sparse.kernels import check_backend
 from ..training import Params, PreparedPairs, TrainingField
 from ..training.criteria import CRITERIA, criterion
 from .base import Task
-from .training_pairs import CLEAN, TRIPLES, hold_out, pair_state, unobserved
+from .objectives import Degrade, Objective, Targets
+from .training_pairs import (
+    CLEAN,
+    DRAWS,
+    TRIPLES,
+    hold_out,
+    matrix_state,
+    pair_state,
+    unobserved,
+    without,
+)
 
 OBJECTIVES = ("train", "self", "heldout")
 
@@ -37,7 +48,11 @@ class Recommendation(Task[PreparedPairs]):
 
     over couples of training pairs (u, i), (u, j), drawn once (:mod:`graphpoison.training.bpr`).
 
-    The attacker maximises
+    A surrogate in closed form (``"ease"``, ``"wmf"``) is trained on the whole interaction matrix
+    instead, and its scores are differentiated w.r.t. every entry.
+
+    The attacker maximises an :class:`~graphpoison.tasks.objectives.Objective` of the rankings, such
+    as :class:`~graphpoison.Degrade` or :class:`~graphpoison.Promote`, or one of the thesis's:
 
     - ``"train"``: the loss of training, labels and all (thesis, Algorithm 1);
     - ``"self"``: the log loss of as many pairs that nobody observed, with the probabilities that a
@@ -51,19 +66,24 @@ class Recommendation(Task[PreparedPairs]):
             ``neg_edge_index``, if present, the sampled non-interactions; in their place
             ``edge_label_index`` and ``edge_label``, as ``RandomLinkSplit`` leaves them, will do.
             Edge attributes such as ratings are not looked at: an interaction is an interaction.
-        surrogate: ``"cf"``, ``"gmf"``, ``"mlp"`` (CF with a feed-forward head), ``"neumf"``,
-            ``"lightgcn"``, settings such as ``CF(dim=8)``, or any module with
-            ``scores(pairs, edge_index, edge_weight)``.
-        objective: see above.
+        surrogate: ``"ease"``, ``"wmf"``, ``"cf"``, ``"gmf"``, ``"mlp"`` (CF with a feed-forward
+            head), ``"neumf"``, ``"lightgcn"``, settings such as ``CF(dim=8)``, or any module with
+            ``scores(pairs, edge_index, edge_weight)``. By default ``"ease"``, and ``"cf"`` for the
+            objectives of the thesis.
+        objective: see above. By default ``Degrade()`` for a surrogate in closed form, and
+            ``"train"`` for the others.
         edge_type: which edges; may be left out where there is but one type.
         candidates: ``"sampled"``: the training pairs; negatives are taken from ``data``, or as
             many as there are interactions are drawn from ``seed``; ``"all"``: every pair that
             is no interaction is a training negative and a candidate (listed one by one, unless
             the surrogate is CF or GMF without layers, the objective ``"train"`` and the loss
             ``"log"``: these take memory for the interactions alone); or the pairs [2, K] that may
-            be flipped, which then are training pairs too.
+            be flipped, which then are training pairs too. By default ``"all"`` for a surrogate in
+            closed form, where unseen interactions are no candidates and nothing is listed, and
+            ``"sampled"`` for the others.
         heldout_fraction: the share of training pairs that ``"heldout"`` keeps out.
-        seed: draws negatives, held-out pairs, unobserved pairs and the couples of ``"bpr"``.
+        seed: draws negatives, held-out and hidden pairs, unobserved pairs and the couples of
+            ``"bpr"``.
         dtype: of the surrogate's parameters.
         backend: how sparse matrices are multiplied, see :mod:`graphpoison.sparse.kernels`.
         loss: what training minimises, ``"log"`` or ``"bpr"``.
@@ -74,44 +94,91 @@ class Recommendation(Task[PreparedPairs]):
     """
 
     clean_stream = (CLEAN,)
+    objective: str | Objective
 
     def __init__(
         self,
         data: HeteroData | Interactions,
-        surrogate: str | nn.Module | Recommender = "cf",
-        objective: Literal["train", "self", "heldout"] = "train",
+        surrogate: str | nn.Module | Recommender | None = None,
+        objective: Literal["train", "self", "heldout"] | Objective | None = None,
         edge_type: EdgeType | None = None,
-        candidates: Literal["sampled", "all"] | Tensor = "sampled",
+        candidates: Literal["sampled", "all"] | Tensor | None = None,
         heldout_fraction: float = 0.2,
         seed: int = 0,
         dtype: torch.dtype = torch.float32,
         backend: str = "auto",
         loss: Literal["log", "bpr"] = "log",
     ) -> None:
-        self.surrogate = model = recommender(surrogate)
-        self.objective = choice("objective", objective, OBJECTIVES)
+        usual = "cf" if isinstance(objective, str) else "ease"
+        self.surrogate = model = recommender(usual if surrogate is None else surrogate)
+        self.objective = _objective(objective, model)
         choice("loss", loss, CRITERIA)
         self.loss = loss
         self.criterion = criterion(loss, derive_seed(seed, TRIPLES))
         self.dtype = dtype
         check_backend(backend)
-        graph = read_interactions(data, edge_type)
+        self.graph = graph = read_interactions(data, edge_type)
         self.edge_type = graph.edge_type
-        implicit = model.takes_all_pairs and objective == "train" and not self.criterion.ranks
-        state = pair_state(graph, candidates, seed, implicit)
+        self.seed = seed
+        self.heldout_fraction = in_range(
+            "heldout_fraction", heldout_fraction, 0.0, 0.9, open_low=True
+        )
         self.target_pairs: Pattern | None = None
         self.target_labels: Tensor | None = None
-        if objective == "heldout":
-            fraction = in_range("heldout_fraction", heldout_fraction, 0.0, 0.9, open_low=True)
-            state, self.target_pairs, self.target_labels = hold_out(state, fraction, seed)
-        elif objective == "self":
+        self.targets: Targets | None = None
+        if model.is_closed_form:
+            state = matrix_state(graph, "all" if candidates is None else candidates, seed)
+        else:
+            implicit = model.takes_all_pairs and objective == "train" and not self.criterion.ranks
+            wanted = "sampled" if candidates is None else candidates
+            state = pair_state(graph, wanted, seed, implicit)
+        if isinstance(self.objective, Objective):
+            self.targets = self.objective.targets(graph, generator(seed, DRAWS))
+            if not model.is_closed_form:
+                state = without(state, self.targets.hidden)
+        elif self.objective == "heldout":
+            parts = hold_out(state, self.heldout_fraction, seed)
+            state, self.target_pairs, self.target_labels = parts
+        elif self.objective == "self":
             self.target_pairs = unobserved(state, seed)
         self.state = state.with_backend(backend)
-        self.seed = seed
-        self.heldout_fraction = heldout_fraction
+
+    @property
+    def is_closed_form(self) -> bool:
+        return self.surrogate.is_closed_form
+
+    def redrawn(self, number: int) -> Self:
+        """The task with other hidden interactions, the draw ``number`` of the seed.
+
+        Raises:
+            ValueError: the surrogate is trained in steps: its graph rests on the first draw.
+        """
+        if not isinstance(self.objective, Objective) or not self.surrogate.is_closed_form:
+            raise ValueError(
+                f"{self.describe()} cannot hide other interactions; use a surrogate in closed form "
+                "and an objective such as Degrade()."
+            )
+        task = copy.copy(self)
+        relevant = self.targets.relevant if self.targets and self.objective.clean_lists else None
+        task.targets = self.objective.targets(self.graph, generator(self.seed, DRAWS, number))
+        if relevant is not None:
+            task.targets = replace(task.targets, relevant=relevant)
+        return task
+
+    def with_objective(self, objective: Objective) -> Self:
+        """The task with another objective of rankings, for a surrogate in closed form.
+
+        Raises:
+            ValueError: the surrogate is trained in steps.
+        """
+        task = copy.copy(self)
+        task.objective = objective
+        return task.redrawn(0)
 
     @property
     def clean_edges(self) -> Tensor:
+        if self.targets is not None and not self.surrogate.is_closed_form:
+            return torch.cat([super().clean_edges, self.targets.hidden], dim=1)
         if self.objective != "heldout":
             return super().clean_edges
         assert self.target_pairs is not None
@@ -132,6 +199,8 @@ class Recommendation(Task[PreparedPairs]):
 
     def inputs_digested(self) -> tuple[Tensor, ...]:
         targets = () if self.target_pairs is None else (self.target_pairs.codes,)
+        if self.targets is not None:
+            targets = (self.targets.users, self.targets.hidden)
         return *targets, *self.criterion.drawn(self.state.pattern)
 
     def init(self, generator: torch.Generator) -> Params:
@@ -152,6 +221,8 @@ class Recommendation(Task[PreparedPairs]):
         return self.surrogate.training_field(self.criterion, prepared, params)
 
     def attack_loss(self, params: Params, prepared: PreparedPairs) -> Tensor:
+        if self.targets is not None:
+            return self._ranking(params, prepared, self.targets)
         if self.target_pairs is None:
             return self.surrogate.attack_loss(self.criterion, params, prepared)
         if self.target_labels is None:
@@ -167,14 +238,64 @@ class Recommendation(Task[PreparedPairs]):
     ) -> Tensor | FactoredGradient:
         return self.surrogate.pair_gradient(prepared, cotangents)
 
+    def _ranking(self, params: Params, prepared: PreparedPairs, targets: Targets) -> Tensor:
+        """The objective of the rankings, a scalar."""
+        assert isinstance(self.objective, Objective)
+        if self.needs_pseudo_labels:
+            raise ValueError(
+                "an objective on the clean model's lists needs these lists: call "
+                "task.with_pseudo_labels(training, seed) (attacks do so themselves)."
+            )
+        hidden = targets.hidden if self.surrogate.is_closed_form else targets.hidden[:, :0]
+        scores = self.surrogate.user_scores(params, prepared, targets.users, hidden)
+        return self.objective.value(scores, targets)
+
     @property
     def needs_pseudo_labels(self) -> bool:
+        if isinstance(self.objective, Objective):
+            assert self.targets is not None
+            return self.objective.clean_lists and not self.targets.relevant.size(1)
         return self.objective == "self" and self.target_labels is None
 
     def _pseudo_labelled(self, params: Params, prepared: PreparedPairs) -> Self:
-        assert self.target_pairs is not None
         task = copy.copy(self)
         with torch.no_grad():
+            if isinstance(self.objective, Objective):
+                assert self.targets is not None
+                task.targets = self._clean_lists(params, prepared, self.objective, self.targets)
+                return task
+            assert self.target_pairs is not None
             scores = self.surrogate.pair_scores(params, prepared, self.target_pairs)
         task.target_labels = scores.sigmoid()
         return task
+
+    def _clean_lists(
+        self, params: Params, prepared: PreparedPairs, objective: Objective, targets: Targets
+    ) -> Targets:
+        """``targets`` with the lists of the clean surrogate as relevant pairs."""
+        scores = self.surrogate.user_scores(params, prepared, targets.users, targets.hidden)
+        scores = scores.masked_fill(targets.rows(targets.seen, scores.size(1)), -torch.inf)
+        items = scores.topk(objective.k, dim=1).indices
+        users = targets.users.repeat_interleave(objective.k)
+        return replace(targets, relevant=torch.stack([users, items.flatten()]))
+
+
+def _objective(objective: Any, model: Recommender) -> Any:
+    """The objective given, or the usual one of ``model``."""
+    if objective is None:
+        return Degrade() if model.is_closed_form else "train"
+    if isinstance(objective, Objective):
+        return objective
+    refuse_class("objective", objective)
+    if not isinstance(objective, str):
+        raise TypeError(
+            f"objective must be an Objective such as Degrade() or one of {list(OBJECTIVES)}, found "
+            f"{objective!r}."
+        )
+    choice("objective", objective, OBJECTIVES)
+    if model.is_closed_form:
+        raise ValueError(
+            f"objective={objective!r} is a log loss, but the scores of {model!r} are no log-odds; "
+            "give an objective of rankings such as Degrade() or Promote(items)."
+        )
+    return objective

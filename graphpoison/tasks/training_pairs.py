@@ -1,17 +1,20 @@
 """Which pairs a recommender trains on, and which are kept from it to judge it by."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from .._checks import choice, pair_index
 from .._random import generator, numpy_generator
 from ..graphs import Interactions, PairState
-from ..graphs.codes import decode, encode
+from ..graphs.codes import among, decode, encode
 from ..graphs.interactions import NEGATIVES
 from ..graphs.sampling import sample_pairs
 from ..sparse import Pattern
 
-_HELDOUT, _TARGETS, TRIPLES, CLEAN = range(NEGATIVES + 1, NEGATIVES + 5)  # streams of the seed
+# streams of the seed
+_HELDOUT, _TARGETS, TRIPLES, CLEAN, DRAWS = range(NEGATIVES + 1, NEGATIVES + 6)
 
 
 def pair_state(
@@ -38,6 +41,36 @@ def pair_state(
     absent = trained[~torch.isin(trained, encode(positive, shape[1]))]
     return PairState.build(
         positive, decode(absent, shape[1]), shape, bipartite=True, candidate_codes=chosen
+    )
+
+
+def matrix_state(graph: Interactions, candidates: str | Tensor, seed: int) -> PairState:
+    """The graph of a recommender that is trained on the whole interaction matrix.
+
+    With ``candidates="all"`` every pair may be flipped but unseen interactions, without being
+    listed.
+    """
+    if isinstance(candidates, str) and candidates == "all":
+        positive = graph.edge_index
+        state = pair_state(graph, candidates, seed, implicit=True)
+        if graph.unseen is None or not graph.unseen.size(1):
+            return state
+        allowed = torch.ones(graph.shape, dtype=torch.bool, device=positive.device)
+        allowed[tuple(graph.unseen)] = False
+        return replace(state, candidate_mask=allowed)
+    return pair_state(graph, candidates, seed, implicit=False)
+
+
+def without(state: PairState, hidden: Tensor) -> PairState:
+    """``state`` without the pairs ``hidden`` [2, H], which are neither trained on nor flipped."""
+    kept = ~among(state.index, hidden, state.shape[1])
+    edge = state.weight > 0
+    return PairState.build(
+        state.index[:, edge & kept],
+        state.index[:, ~edge & kept],
+        state.shape,
+        bipartite=True,
+        candidate_codes=state.pattern.codes[state.candidate & kept],
     )
 
 

@@ -1,0 +1,232 @@
+"""The goals of an attacker of rankings, as values: whom to harm, or which items to promote.
+
+An objective says which users count, which items are relevant for them, which interactions are
+hidden from the surrogate to be predicted, and what number the attacker maximises.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from .._checks import choice, in_range, node_ids, positive_int
+from ..graphs import Interactions
+from .ranking_losses import LOSSES, RankingLoss, unranked
+
+Loss = Literal["softmax-mass", "margin", "ndcg"]
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """The users that an objective counts, and the pairs that it is about.
+
+    Args:
+        users: LongTensor [n], the users that count.
+        relevant: LongTensor [2, R], pairs (user, item) whose ranking is measured.
+        hidden: LongTensor [2, H], interactions that the surrogate is not trained on.
+        seen: LongTensor [2, S], pairs of ``users`` that are not ranked.
+    """
+
+    users: Tensor
+    relevant: Tensor
+    hidden: Tensor
+    seen: Tensor
+
+    def rows(self, pairs: Tensor, num_items: int) -> Tensor:
+        """``pairs`` of the counted users as a BoolTensor [n, I]."""
+        place = pairs.new_full((int(torch.cat([self.users, pairs[0]]).max()) + 1,), -1)
+        place[self.users] = torch.arange(self.users.numel(), device=pairs.device)
+        row = place[pairs[0]]
+        found = torch.zeros(
+            self.users.numel(), num_items, dtype=torch.bool, device=self.users.device
+        )
+        found[row[row >= 0], pairs[1][row >= 0]] = True
+        return found
+
+
+class Objective(ABC):
+    """A number that the attacker maximises, computed from the scores of the users that count.
+
+    Attributes:
+        k: length of the recommended list.
+        off_limits: users [n] whose own interactions the attacker must not flip, or None.
+        clean_lists: whether the relevant items are the lists of the clean surrogate.
+    """
+
+    k: int
+    clean_lists: ClassVar[bool] = False
+
+    @property
+    def off_limits(self) -> Tensor | None:
+        return None
+
+    @abstractmethod
+    def targets(self, graph: Interactions, draw: torch.Generator) -> Targets:
+        """The users and pairs; ``draw`` chooses the hidden interactions, if there are any.
+
+        Raises:
+            ValueError: users or items that ``graph`` does not have; no pair is left to rank.
+        """
+
+    @abstractmethod
+    def value(self, scores: Tensor, targets: Targets) -> Tensor:
+        """The mean over the counted users, a scalar, from their ``scores`` [n, I]."""
+
+
+@dataclass(frozen=True)
+class Degrade(Objective):
+    """Lower the ranking of the items that users want.
+
+    Args:
+        users: whose rankings count, indices; None for all users.
+        loss: how a ranking is measured: ``"softmax-mass"``, ``"margin"`` or ``"ndcg"`` (see
+            :mod:`graphpoison.tasks.ranking_losses`), or a callable ``f(scores [n, I], relevant
+            [n, I]) -> [n]``, larger for a better ranking.
+        k: length of the recommended list.
+        on: which items are relevant: ``"heldout"``, a share of each user's interactions that is
+            hidden from the surrogate; ``"lists"``, the k items that the clean surrogate recommends.
+        fraction: the share that ``"heldout"`` hides, of each counted user.
+        temperature: of the losses by name, in units of the surrogate's scores.
+
+    Raises:
+        TypeError, ValueError: a setting out of range.
+    """
+
+    users: Sequence[int] | Tensor | None = None
+    loss: Loss | RankingLoss = "softmax-mass"
+    k: int = 10
+    on: Literal["heldout", "lists"] = "heldout"
+    fraction: float = 0.2
+    temperature: float = 0.02
+
+    def __post_init__(self) -> None:
+        if not callable(self.loss):
+            choice("loss", self.loss, LOSSES)
+        positive_int("k", self.k)
+        choice("on", self.on, ["heldout", "lists"])
+        in_range("fraction", self.fraction, 0.0, 0.9, open_low=True)
+        in_range("temperature", self.temperature, 0.0, float("inf"), open_low=True)
+        _as_tuple(self, "users")
+
+    @property
+    def clean_lists(self) -> bool:  # type: ignore[override]
+        return self.on == "lists"
+
+    def targets(self, graph: Interactions, draw: torch.Generator) -> Targets:
+        users, edges = _users(self.users, graph), graph.edge_index
+        own = edges[:, torch.isin(edges[0], users)]
+        none = own[:, :0]
+        if self.on == "lists":
+            return Targets(users, none, none, own)
+        hidden = torch.rand(own.size(1), generator=draw).to(edges.device) < self.fraction
+        if not bool(hidden.any()):
+            raise ValueError(
+                f"users have {own.size(1)} interactions, of which a share of {self.fraction} hides "
+                "none; count more users or raise fraction."
+            )
+        return Targets(users, own[:, hidden], own[:, hidden], own[:, ~hidden])
+
+    def value(self, scores: Tensor, targets: Targets) -> Tensor:
+        return -self.measured(scores, targets).mean()
+
+    def measured(self, scores: Tensor, targets: Targets) -> Tensor:
+        """How well the relevant items of each counted user are ranked, [n]."""
+        ranked, items = scores, scores.size(1)
+        ranked = ranked.masked_fill(targets.rows(targets.seen, items), unranked(scores.dtype))
+        return _loss(self)(ranked, targets.rows(targets.relevant, items))
+
+
+@dataclass(frozen=True)
+class Bystanders(Degrade):
+    """Lower the rankings of ``users`` without touching any of their interactions.
+
+    The users that count are off limits to the attacker. Everything else is as in :class:`Degrade`.
+    """
+
+    @property
+    def off_limits(self) -> Tensor | None:
+        if self.users is None:
+            raise ValueError("Bystanders needs users: indices of the users that are off limits.")
+        return torch.as_tensor(self.users, dtype=torch.long)
+
+
+@dataclass(frozen=True)
+class Promote(Objective):
+    """Raise ``items`` into the lists of the users who lack them.
+
+    Args:
+        items: indices of the items.
+        k: length of the recommended list.
+        users: the users that count; None for all users.
+        loss: as in :class:`Degrade`, with the promoted items as relevant ones.
+        temperature: as in :class:`Degrade`.
+
+    Raises:
+        TypeError, ValueError: no items, or a setting out of range.
+    """
+
+    items: Sequence[int] | Tensor
+    k: int = 10
+    users: Sequence[int] | Tensor | None = None
+    loss: Loss | RankingLoss = "margin"
+    temperature: float = 0.02
+
+    sign: ClassVar[float] = 1.0
+
+    def __post_init__(self) -> None:
+        if not callable(self.loss):
+            choice("loss", self.loss, LOSSES)
+        positive_int("k", self.k)
+        in_range("temperature", self.temperature, 0.0, float("inf"), open_low=True)
+        _as_tuple(self, "items")
+        _as_tuple(self, "users")
+        if not self.items:
+            raise ValueError("items must name one item or more, found none.")
+
+    def targets(self, graph: Interactions, draw: torch.Generator) -> Targets:
+        users, edges = _users(self.users, graph), graph.edge_index
+        items = node_ids("items", self.items, graph.num_items).to(edges.device)
+        own = edges[:, torch.isin(edges[0], users)]
+        pairs = torch.cartesian_prod(users, items).t()
+        codes, known = (part[0] * graph.num_items + part[1] for part in (pairs, own))
+        lacking = pairs[:, ~torch.isin(codes, known)]
+        if not lacking.size(1):
+            raise ValueError("every user that counts has all items already: nothing to rank.")
+        return Targets(users, lacking, own[:, :0], own)
+
+    def value(self, scores: Tensor, targets: Targets) -> Tensor:
+        ranked, items = scores, scores.size(1)
+        ranked = ranked.masked_fill(targets.rows(targets.seen, items), unranked(scores.dtype))
+        return self.sign * _loss(self)(ranked, targets.rows(targets.relevant, items)).mean()
+
+
+@dataclass(frozen=True)
+class Demote(Promote):
+    """Lower ``items`` out of the lists of the users who lack them: :class:`Promote` reversed."""
+
+    sign: ClassVar[float] = -1.0
+
+
+def _loss(objective: Degrade | Promote) -> RankingLoss:
+    if not callable(objective.loss):
+        return partial(LOSSES[objective.loss], k=objective.k, temperature=objective.temperature)
+    return objective.loss
+
+
+def _users(users: Sequence[int] | Tensor | None, graph: Interactions) -> Tensor:
+    """The real users that count, sorted: LongTensor [n]."""
+    if users is None:
+        return torch.arange(graph.num_real_users, device=graph.edge_index.device)
+    found = node_ids("users", users, graph.num_real_users)
+    return found.to(graph.edge_index.device)
+
+
+def _as_tuple(objective: Any, name: str) -> None:
+    """Keep indices as a tuple of integers: comparable, hashable and on record."""
+    value = getattr(objective, name)
+    if value is not None:
+        object.__setattr__(objective, name, tuple(torch.as_tensor(value).flatten().tolist()))
