@@ -1,0 +1,275 @@
+"""Fake profiles by the templates of the literature on shilling attacks.
+
+The literature is about ratings; here an interaction is an interaction, and a profile is a set of
+items: the target items, and filler items up to the length of the profile.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from .._checks import choice, positive_int
+from .._random import numpy_generator
+from ..graphs import FakeUsers, Interactions, read_interactions
+from ..models import CF
+from ..perturbation import Perturbation
+from ..tasks import Recommendation
+from .base import Attack
+from .injection import Injection
+from .random import RandomAttack
+from .weighted_pairs import Array, Floats
+
+CELLS_AT_ONCE = 2**22  # users x items
+POOL = 2  # popular items to draw from, for each that a profile has room for
+
+Items = Tensor | Iterable[int]
+
+
+@dataclass(frozen=True, eq=False)
+class Fillers:
+    """How many filler items of each of ``count`` profiles are drawn: ``size``, by ``rng``, among
+    items without ``targets`` [T]; the graph is ``users``, ``items`` [E], ``popularity`` [I]."""
+
+    users: Array
+    items: Array
+    popularity: Array
+    targets: Array
+    count: int
+    size: int
+    rng: np.random.Generator
+
+    def drawn(self, weight: Floats, size: int, barred: Array | None = None) -> Array:
+        """Items [count, size] without repetition in a row, in proportion to ``weight`` [I].
+
+        Targets and the ``barred`` items [count, B] are left out. Where fewer than ``size`` items of
+        a weight above 0 are left, items of weight 0 follow in random order. Keys are those of
+        Efraimidis and Spirakis (2006).
+        """
+        parts = []
+        at_once = max(1, CELLS_AT_ONCE // weight.size)
+        for start in range(0, self.count, at_once):
+            rows = min(at_once, self.count - start)
+            noise = -np.log(self.rng.random((rows, weight.size)))
+            with np.errstate(divide="ignore"):
+                keys = np.where(weight > 0, np.log(noise) - np.log(weight), LAST + noise)
+            keys[:, self.targets] = np.inf
+            if barred is not None:
+                np.put_along_axis(keys, barred[start : start + rows], np.inf, axis=1)
+            parts.append(np.argsort(keys, axis=1, kind="stable")[:, :size])
+        found: Array = np.concatenate(parts)
+        return found
+
+
+LAST = 1e9  # a key behind those of all items with a weight
+
+
+def _random(fill: Fillers) -> Array:
+    return fill.drawn(np.ones(fill.popularity.size), fill.size)
+
+
+def _popular(fill: Fillers) -> Array:
+    return fill.drawn(_most_popular(fill, POOL * fill.size), fill.size)
+
+
+def _average(fill: Fillers) -> Array:
+    return fill.drawn(fill.popularity.astype(np.float64), fill.size)
+
+
+def _bandwagon(fill: Fillers) -> Array:
+    popular = fill.drawn(_most_popular(fill, fill.size // 2), fill.size // 2)
+    rest = fill.drawn(np.ones(fill.popularity.size), fill.size - fill.size // 2, popular)
+    return np.concatenate([popular, rest], axis=1)
+
+
+def _segment(fill: Fillers) -> Array:
+    return fill.drawn(_similarity(fill), fill.size)
+
+
+def _copied(fill: Fillers) -> Array:
+    order = np.argsort(fill.users, kind="stable")
+    owners, starts, lengths = np.unique(fill.users[order], return_index=True, return_counts=True)
+    rounds = -(-fill.count // owners.size)
+    chosen = np.concatenate([fill.rng.permutation(owners.size) for _ in range(rounds)])
+    others = _average(fill)
+    rows = []
+    for user, spare in zip(chosen[: fill.count], others, strict=True):
+        items = fill.items[order[starts[user] : starts[user] + lengths[user]]]
+        own = fill.rng.permutation(items[~np.isin(items, fill.targets)])[: fill.size]
+        more = spare[~np.isin(spare, own)][: fill.size - own.size]
+        rows.append(np.concatenate([own, more]))
+    return np.stack(rows)
+
+
+TEMPLATES: dict[str, Callable[[Fillers], Array]] = {
+    "random": _random,
+    "popular": _popular,
+    "average": _average,
+    "bandwagon": _bandwagon,
+    "segment": _segment,
+    "copied": _copied,
+}
+"""Names of the templates, and how they draw filler items [count, size]."""
+
+
+def fake_profiles(
+    kind: str,
+    graph: HeteroData | Interactions,
+    num_users: int,
+    profile_length: int,
+    targets: Items,
+    seed: int = 0,
+) -> FakeUsers:
+    """Fake users who interact with ``targets`` and with filler items by the template ``kind``.
+
+    - ``"random"``: fillers are drawn uniformly (Lam and Riedl 2004).
+    - ``"average"``: fillers are drawn in proportion to popularity, so that the items of the
+      fillers are those of an average profile. The average attack of Lam and Riedl (2004) copies
+      the mean rating of each item; popularity takes its place where there are no ratings.
+    - ``"popular"``: fillers are drawn uniformly among the most popular items, twice as many
+      as a profile has room for (Tang, Wen and Wang 2020).
+    - ``"bandwagon"``: half of the fillers, rounded down, are the most popular items; the others are
+      drawn uniformly (Mobasher et al. 2007).
+    - ``"segment"``: fillers are drawn in proportion to the cosine similarity of their users with
+      the users of the targets, added up over the targets (Burke et al. 2005: items that the
+      audience of the targets likes). Other items follow at random where too few are similar.
+    - ``"copied"``: the fillers are items of one real user, another for each fake user as long as
+      there are others, drawn at random where they are too many. Where they are too few, items
+      drawn as in ``"average"`` follow.
+
+    Args:
+        kind: one of :data:`TEMPLATES`.
+        graph: the clean graph.
+        num_users: number of fake users.
+        profile_length: number of interactions of each, the targets counted.
+        targets: numbers of the items to promote, at least one.
+        seed: of all that is drawn.
+
+    Raises:
+        ValueError: an unknown kind; a target out of range or named twice, or no target; a profile
+            shorter than the targets or longer than the items; no interactions to go by.
+    """
+    interactions = read_interactions(graph)
+    make = TEMPLATES[choice("kind", kind, TEMPLATES)]
+    promoted = item_numbers("targets", targets, interactions.num_items)
+    count = positive_int("num_users", num_users)
+    length = positive_int("profile_length", profile_length)
+    if not len(promoted) <= length <= interactions.num_items:
+        raise ValueError(
+            f"profile_length={length} must be from {len(promoted)}, the number of targets, to "
+            f"{interactions.num_items}, the number of items."
+        )
+    users, items = interactions.edge_index.cpu().numpy()
+    if not users.size:
+        raise ValueError("graph has no interactions to go by.")
+    chosen = np.array(promoted, dtype=np.int64)
+    popularity = np.bincount(items, minlength=interactions.num_items)
+    size, rng = length - chosen.size, numpy_generator(seed, list(TEMPLATES).index(kind))
+    filler = make(Fillers(users, items, popularity, chosen, count, size, rng))
+    profiles = np.concatenate([np.tile(chosen, (count, 1)), filler], axis=1)
+    owners = np.repeat(np.arange(count), length)
+    edges = torch.from_numpy(np.stack([owners, np.sort(profiles, axis=1).reshape(-1)]))
+    return FakeUsers(count, edges.to(interactions.edge_index.device))
+
+
+@dataclass(frozen=True)
+class TemplateUsers(Injection):
+    """Users whose profiles follow a template join, see :func:`fake_profiles`.
+
+    Args:
+        num_users: how many.
+        kind: one of :data:`TEMPLATES`.
+        profile_length: interactions of each fake user, the targets counted.
+        targets: numbers of the items that are in all profiles, at least one.
+        attack: what flips pairs of the fake users further, where the budget is above 0.
+    """
+
+    num_users: int = 50
+    kind: str = "random"
+    profile_length: int = 50
+    targets: tuple[int, ...] = (0,)
+    attack: Attack = field(default_factory=RandomAttack)
+
+    def __post_init__(self) -> None:
+        self._check()
+        choice("kind", self.kind, TEMPLATES)
+        positive_int("profile_length", self.profile_length)
+
+    def fake_users(self, task: Recommendation, seed: int) -> FakeUsers:
+        graph = Interactions(task.clean_edges, *task.state.shape)
+        length, targets = self.profile_length, self.targets
+        return fake_profiles(self.kind, graph, self.num_users, length, targets, seed)
+
+
+def promotion_templates(
+    data: HeteroData | Interactions,
+    items: Items,
+    num_users: int,
+    profile_length: int,
+    seed: int = 0,
+    **options: Any,
+) -> dict[str, Perturbation]:
+    """A perturbation by each template of :data:`TEMPLATES`: fake users, and no flip.
+
+    Args:
+        data: the clean graph.
+        items: numbers of the items to promote, which are in every fake profile.
+        num_users: number of fake users.
+        profile_length: number of interactions of each, the promoted items counted.
+        seed: of all that is drawn, training negatives included where ``data`` have none.
+        **options: more arguments of :class:`Recommendation`, e.g. ``edge_type=``.
+
+    Returns:
+        Perturbations by the names of their templates, with ``meta["targets"]`` the list of the
+        promoted items and ``meta["heuristic"]`` True.
+
+    Raises:
+        ValueError: as :func:`fake_profiles`.
+    """
+    task = Recommendation(data, **{"surrogate": CF(dim=1), "seed": seed, **options})
+    targets = item_numbers("items", items, task.state.shape[1])
+    found = {}
+    for kind in TEMPLATES:
+        attack = TemplateUsers(num_users, kind, profile_length, targets)
+        made = attack(task, budget=0, seed=seed)
+        meta = {**made.meta, "targets": list(targets), "heuristic": True}
+        found[kind] = replace(made, meta=meta)
+    return found
+
+
+def item_numbers(argument: str, items: Items, num_items: int) -> tuple[int, ...]:
+    """Distinct numbers below ``num_items``, at least one, in the order given."""
+    given = items.flatten().tolist() if isinstance(items, Tensor) else list(items)
+    found = tuple(positive_int(argument, item, minimum=0) for item in given)
+    if not found or len(set(found)) < len(found):
+        raise ValueError(f"{argument} must be one or more distinct items, found {list(found)}.")
+    if max(found) >= num_items:
+        raise ValueError(
+            f"{argument} has item {max(found)}, but the graph has {num_items} (0 to "
+            f"{num_items - 1})."
+        )
+    return found
+
+
+def _most_popular(fill: Fillers, size: int) -> Floats:
+    """Weight 1 for the ``size`` most popular items that are no targets, 0 for others, [I]."""
+    popularity = fill.popularity.copy()
+    popularity[fill.targets] = -1
+    weight = np.zeros(popularity.size)
+    weight[np.argsort(-popularity, kind="stable")[:size]] = 1.0
+    return weight
+
+
+def _similarity(fill: Fillers) -> Floats:
+    """Cosine similarity of the users of each item with the users of each target, summed, [I]."""
+    total = np.zeros(fill.popularity.size)
+    norms = np.sqrt(np.maximum(fill.popularity, 1))
+    for target in fill.targets:
+        audience = np.unique(fill.users[fill.items == target])
+        shared = np.bincount(fill.items[np.isin(fill.users, audience)], minlength=total.size)
+        total += shared / norms / norms[target]
+    return total

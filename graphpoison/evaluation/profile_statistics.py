@@ -1,0 +1,156 @@
+"""Numbers that describe each user's profile, as filters of fake profiles use them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .._checks import positive_int
+from ..graphs import Interactions
+
+Floats = npt.NDArray[np.float64]
+
+GROUPS = 10  # of items by popularity, each with about as many interactions
+POPULAR_SHARE = 0.1  # of the items
+CELLS_AT_ONCE = 2**22  # users x users
+
+
+def profile_statistics(graph: Interactions, neighbours: int = 20) -> pd.DataFrame:
+    r"""One row for each user of ``graph``, computed from its interactions alone.
+
+    With :math:`n_i` the number of users of item i and :math:`I_u` the items of user u, the columns
+    are
+
+    - ``log_length``: :math:`\log(1 + |I_u|)`;
+    - ``mean_popularity``, ``std_popularity``: mean and standard deviation of :math:`n_i` over the
+      profile, as shares of all users;
+    - ``popular_share``: the share of the profile among the most popular tenth of the items;
+    - ``mean_rarity``: the mean of :math:`1 / n_i`, the weight of the RDMA of Chirita, Nejdl and
+      Zamfir (2005), whose deviations of ratings do not exist here;
+    - ``popularity_entropy``: entropy, in nats, of the profile over ten groups of items of about
+      equal popularity, which have about equal numbers of interactions;
+    - ``neighbour_similarity``: mean cosine similarity with the most similar other users, the degree
+      of similarity (DegSim) of Chirita, Nejdl and Zamfir (2005);
+    - ``nearest_similarity``: the cosine similarity with the most similar other user;
+    - ``coherence``: mean over couples of items of the profile of
+
+      .. math:: n_{ij}^{-u} / \sqrt{n_i n_j}
+
+      where :math:`n_{ij}^{-u}` is the number of users, u left out, who have both items.
+
+    Users without interactions have zeros; users with one item have coherence 0.
+
+    Args:
+        graph: the interactions.
+        neighbours: the number of similar users; all others where there are fewer.
+
+    Raises:
+        ValueError: no interactions.
+    """
+    positive_int("neighbours", neighbours)
+    matrix = interaction_matrix(graph)
+    if not matrix.nnz:
+        raise ValueError("graph has no interactions to describe profiles by.")
+    length = np.diff(matrix.indptr).astype(np.float64)
+    popularity = np.bincount(matrix.indices, minlength=graph.num_items).astype(np.float64)
+    mean = _Means(matrix, length)
+    share = popularity / graph.num_users
+    mean_share = mean.of_items(share)
+    nearest, similar, coherence = _overlaps(matrix, length, popularity, neighbours)
+    columns = {
+        "log_length": np.log1p(length),
+        "mean_popularity": mean_share,
+        "std_popularity": np.sqrt(np.maximum(mean.of_items(share**2) - mean_share**2, 0.0)),
+        "popular_share": mean.of_items(_most_popular(popularity)),
+        "mean_rarity": mean.of_items(1.0 / np.maximum(popularity, 1.0)),
+        "popularity_entropy": _entropy(mean.of_items(_groups(popularity))),
+        "neighbour_similarity": similar,
+        "nearest_similarity": nearest,
+        "coherence": coherence,
+    }
+    return pd.DataFrame(columns)
+
+
+def interaction_matrix(graph: Interactions) -> Any:
+    """The interactions as a SciPy CSR matrix of ones, float64 [U, I]."""
+    from scipy import sparse
+
+    users, items = graph.edge_index.cpu().numpy()
+    return sparse.csr_matrix((np.ones(users.size), (users, items)), shape=graph.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class _Means:
+    """Means over profiles."""
+
+    matrix: Any
+    length: Floats
+
+    def of_items(self, value: Floats) -> Floats:
+        """Means [U] or [U, C] of values [I] or [I, C] of items, 0 for empty profiles."""
+        total: Floats = self.matrix @ value
+        length = np.maximum(self.length, 1.0)
+        return total / (length if total.ndim == 1 else length[:, None])
+
+
+def _most_popular(popularity: Floats) -> Floats:
+    """1 for the most popular tenth of the items, at least one item, [I]."""
+    found = np.zeros(popularity.size)
+    count = max(1, round(POPULAR_SHARE * popularity.size))
+    found[np.argsort(-popularity, kind="stable")[:count]] = 1.0
+    return found
+
+
+def _groups(popularity: Floats) -> Floats:
+    """Which of the groups of popularity an item is in, one column of 0 and 1 for each [I, C]."""
+    order = np.argsort(-popularity, kind="stable")
+    before = np.empty(popularity.size)
+    before[order] = popularity[order].cumsum() - popularity[order]
+    group = (before * GROUPS / popularity.sum()).astype(np.int64).clip(max=GROUPS - 1)
+    found: Floats = np.eye(GROUPS)[group]
+    return found
+
+
+def _entropy(shares: Floats) -> Floats:
+    """Entropy in nats of each row, [U]."""
+    logs = np.log(np.where(shares > 0, shares, 1.0))
+    found: Floats = -(shares * logs).sum(axis=1)
+    return found
+
+
+def _overlaps(
+    matrix: Any, length: Floats, popularity: Floats, neighbours: int
+) -> tuple[Floats, Floats, Floats]:
+    r"""The last three columns, from the overlaps of users in blocks of rows.
+
+    The couples (i, j) of a profile, i = j included, have
+
+    .. math::
+        \sum_{i, j \in I_u} n_{ij}^{-u} / \sqrt{n_i n_j}
+        = \sum_{v \ne u} \Big( \sum_{i \in I_u \cap I_v} 1 / \sqrt{n_i} \Big)^2
+    """
+    from scipy import sparse
+
+    num_users = length.size
+    unit = sparse.diags(1.0 / np.sqrt(np.maximum(length, 1.0))) @ matrix
+    scaled = matrix @ sparse.diags(1.0 / np.sqrt(np.maximum(popularity, 1.0)))
+    unit_columns, columns = unit.T.tocsc(), matrix.T.tocsc()
+    count = min(neighbours, num_users - 1)
+    nearest, similar, joint = (np.zeros(num_users) for _ in range(3))
+    at_once = max(1, CELLS_AT_ONCE // num_users)
+    for start in range(0, num_users, at_once):
+        rows = slice(start, min(start + at_once, num_users))
+        own = np.arange(rows.stop - rows.start), np.arange(rows.start, rows.stop)
+        shared = (scaled[rows] @ columns).toarray()
+        shared[own] = 0.0
+        joint[rows] = (shared**2).sum(axis=1)
+        if count:
+            cosine = (unit[rows] @ unit_columns).toarray()
+            cosine[own] = -1.0
+            top = np.partition(cosine, num_users - count, axis=1)[:, num_users - count :]
+            nearest[rows], similar[rows] = top.max(axis=1), top.mean(axis=1)
+    alone = matrix @ ((popularity - 1.0) / np.maximum(popularity, 1.0))  # the couples i = j
+    couples = length * (length - 1.0)
+    return nearest, similar, np.where(couples > 0, joint - alone, 0.0) / np.maximum(couples, 1.0)
