@@ -39,7 +39,7 @@ from .hypergradient import (
     MetaGradient,
     Unrolled,
 )
-from .models import CF, EASE, GMF, MLP, LightGCN, LinearGCN, NeuMF, Recommender, ReLUGCN
+from .models import CF, EASE, GMF, MLP, LightGCN, LinearGCN, WMF, NeuMF, Recommender, ReLUGCN
 from .perturbation import Perturbation
 from .presets import (
     baseline_attack,
@@ -81,6 +81,7 @@ __all__ = [
     "GRBCD",
     "MLP",
     "PRBCD",
+    "WMF",
     "ApplyPerturbation",
     "Approximate",
     "Attack",

@@ -94,4 +94,5 @@ def node_ids(argument: str, value: Any, count: int) -> Tensor:
             f"{argument} has indices from {int(found.min())} to {int(found.max())}, but the graph "
             f"has {count} (0 to {count - 1})."
         )
-    return found.unique()
+    distinct: Tensor = found.unique()
+    return distinct

@@ -18,6 +18,7 @@ from .mlp import MLP
 from .module import ModuleClassifier, ModuleRecommender
 from .neumf import NeuMF
 from .relu_gcn import ReLUGCN
+from .wmf import WMF
 
 NODE_CLASSIFIERS: dict[str, type[NodeClassifier[Any]]] = {
     "linear-gcn": LinearGCN,
@@ -30,6 +31,7 @@ RECOMMENDERS: dict[str, type[Recommender]] = {
     "neumf": NeuMF,
     "lightgcn": LightGCN,
     "ease": EASE,
+    "wmf": WMF,
 }
 
 
@@ -64,6 +66,7 @@ __all__ = [
     "EASE",
     "GMF",
     "MLP",
+    "WMF",
     "LightGCN",
     "LinearGCN",
     "ModuleClassifier",

@@ -36,7 +36,7 @@ class EASE(ClosedFormRecommender):
     def item_weights(self, matrix: Tensor) -> Tensor:
         """B [I, I] after training on ``matrix`` [U, I]."""
         ridge = self.l2 * torch.eye(matrix.size(1), dtype=matrix.dtype, device=matrix.device)
-        inverse = torch.linalg.inv(matrix.t() @ matrix + ridge)
+        inverse: Tensor = torch.linalg.inv(matrix.t() @ matrix + ridge)
         weights = inverse / -inverse.diagonal()
         return weights - torch.diag(weights.diagonal())
 

@@ -7,7 +7,6 @@ hidden from the surrogate to be predicted, and what number the attacker maximise
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -212,9 +211,12 @@ class Demote(Promote):
 
 
 def _loss(objective: Degrade | Promote) -> RankingLoss:
-    if not callable(objective.loss):
-        return partial(LOSSES[objective.loss], k=objective.k, temperature=objective.temperature)
-    return objective.loss
+    chosen = objective.loss
+    if not isinstance(chosen, str):
+        return chosen
+    return lambda scores, relevant: LOSSES[chosen](
+        scores, relevant, objective.k, objective.temperature
+    )
 
 
 def _users(users: Sequence[int] | Tensor | None, graph: Interactions) -> Tensor:

@@ -198,7 +198,9 @@ class Recommendation(Task[PreparedPairs]):
         return {"surrogate": known, **{name: getattr(self, name) for name in names}}
 
     def inputs_digested(self) -> tuple[Tensor, ...]:
-        targets = () if self.target_pairs is None else (self.target_pairs.codes,)
+        targets: tuple[Tensor, ...] = ()
+        if self.target_pairs is not None:
+            targets = (self.target_pairs.codes,)
         if self.targets is not None:
             targets = (self.targets.users, self.targets.hidden)
         return *targets, *self.criterion.drawn(self.state.pattern)
