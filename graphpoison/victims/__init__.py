@@ -5,17 +5,43 @@
 """
 
 from .base import FittedNodes, FittedRecommender, Victim
-from .named import NODE_VICTIMS, node_victim, recommender_victim, surrogate_victim, victims_of
+from .named import (
+    NODE_VICTIMS,
+    RECOMMENDER_VICTIMS,
+    node_victim,
+    recommender_victim,
+    surrogate_victim,
+    victims_of,
+)
 from .nodes.module import ModuleFactory, ModuleVictim
 from .nodes.surrogate import SurrogateVictim
+from .recommenders.ease import EASE
+from .recommenders.foreign import MatrixVictim
+from .recommenders.implicit_models import ImplicitALS, ImplicitBPR, ImplicitVictim
+from .recommenders.item_knn import ItemKNN
+from .recommenders.lightgcn_bpr import LightGCNBPR
+from .recommenders.mf_bpr import MFBPR
+from .recommenders.mf_softmax import MFSoftmax
+from .recommenders.popularity import Popularity
 from .recommenders.trained import RecommenderVictim
 
 __all__ = [
+    "EASE",
+    "MFBPR",
     "NODE_VICTIMS",
+    "RECOMMENDER_VICTIMS",
     "FittedNodes",
     "FittedRecommender",
+    "ImplicitALS",
+    "ImplicitBPR",
+    "ImplicitVictim",
+    "ItemKNN",
+    "LightGCNBPR",
+    "MFSoftmax",
+    "MatrixVictim",
     "ModuleFactory",
     "ModuleVictim",
+    "Popularity",
     "RecommenderVictim",
     "SurrogateVictim",
     "Victim",

@@ -9,7 +9,7 @@ from .._checks import choice, refuse_class
 from ..attacks import Attack, Injection, SurrogateAttack
 from ..graphs import NodeGraph
 from ..graphs.reading import Graph
-from ..models import recommender
+from ..models import RECOMMENDERS, recommender
 from ..tasks import NodeClassification, Recommendation, Task
 from .base import Victim
 from .defences.gnnguard import GNNGuard, guarded
@@ -24,6 +24,14 @@ from .nodes.module import ModuleFactory, ModuleVictim
 from .nodes.sage import MeanSAGE
 from .nodes.sgc import SGC
 from .nodes.surrogate import SurrogateVictim
+from .recommenders.ease import EASE
+from .recommenders.foreign import MatrixVictim
+from .recommenders.implicit_models import ImplicitALS, ImplicitBPR, ImplicitVictim
+from .recommenders.item_knn import ItemKNN
+from .recommenders.lightgcn_bpr import LightGCNBPR
+from .recommenders.mf_bpr import MFBPR
+from .recommenders.mf_softmax import MFSoftmax
+from .recommenders.popularity import Popularity
 from .recommenders.trained import RecommenderVictim
 
 NODE_VICTIMS = {
@@ -42,6 +50,29 @@ NODE_VICTIMS = {
     )
 }
 """Name -> victim. Training is that of the GCN, except for the settings given here."""
+
+RECOMMENDER_VICTIMS: dict[str, Victim] = {
+    victim.name: victim
+    for victim in (
+        EASE(),
+        ItemKNN(),
+        Popularity(),
+        ImplicitALS(),
+        ImplicitBPR(),
+        LightGCNBPR(),
+        MFSoftmax(),
+        MFBPR(),
+    )
+}
+"""Name -> recommender that people run, trained as its authors do. The models that attacks take for
+surrogates are victims too, by their own names: :func:`recommender_victim`."""
+
+_ON_INTERACTIONS = (
+    RecommenderVictim,
+    ImplicitVictim,
+    MatrixVictim,
+    *map(type, RECOMMENDER_VICTIMS.values()),
+)
 
 
 def victims_of(graph: Graph, victims: Any) -> list[Victim]:
@@ -63,14 +94,19 @@ def node_victim(victim: str | Victim | ModuleFactory) -> Victim:
             "f(num_features, num_classes) that makes one for each seed."
         )
     if _fits(victim):
-        return _checked(victim, RecommenderVictim, "a graph of nodes")
+        return _checked(victim, _ON_INTERACTIONS, "a graph of nodes")
     if callable(victim):
         return ModuleVictim(victim, getattr(victim, "__name__", type(victim).__name__))
     raise TypeError(f"victims must be names, victims or module factories, found {victim!r}.")
 
 
 def recommender_victim(victim: Any) -> Victim:
-    """A victim from its name (``"cf"``, ``"neumf"``, ...), from settings, or from a module."""
+    """A victim from its name (of :data:`RECOMMENDER_VICTIMS`, or of a model: ``"cf"``, ``"neumf"``,
+    ...), from settings, or from a module."""
+    if isinstance(victim, str):
+        choice("victim", victim, [*RECOMMENDERS, *RECOMMENDER_VICTIMS])
+        if victim in RECOMMENDER_VICTIMS:
+            return RECOMMENDER_VICTIMS[victim]
     if _fits(victim):
         return _checked(victim, ModuleVictim | SurrogateVictim, "interactions")
     model = recommender(victim, "victim")
