@@ -243,6 +243,8 @@ def promotion_templates(
 
 def item_numbers(argument: str, items: Items, num_items: int) -> tuple[int, ...]:
     """Distinct numbers below ``num_items``, at least one, in the order given."""
+    if not isinstance(items, Tensor | Iterable) or isinstance(items, str):
+        raise TypeError(f"{argument} must be a list of numbers of items, found {items!r}.")
     given = items.flatten().tolist() if isinstance(items, Tensor) else list(items)
     found = tuple(positive_int(argument, item, minimum=0) for item in given)
     if not found or len(set(found)) < len(found):

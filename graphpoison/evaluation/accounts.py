@@ -14,8 +14,8 @@ from ..apply import poisoned
 from ..attacks.templates import item_numbers
 from ..graphs import Interactions, read_interactions
 from ..perturbation import Perturbation
-from ..victims.base import USERS_AT_ONCE
 from .fitted import fitted
+from .lists import Rows, read_victim
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +40,11 @@ def users_needed(
     least: int = 1,
     step: int = 1,
 ) -> UsersNeeded:
-    """The smallest number of fake users whose attack has a hit rate of at least ``share``.
+    r"""The smallest number of fake users whose attack has a hit rate of at least ``share``.
 
     The number is doubled from ``least`` until the hit rate is reached, then halved into: bisection
     between the last number that was not enough and the first that was. About
-    :math:`2 \\log_2(n / \\text{least})` attacks are made and measured for a result n.
+    :math:`\log_2(n / \text{least}) + \log_2 n` attacks are made and measured for a result n.
 
     Bisection takes for granted that the hit rate does not fall as users are added. Where it does,
     the result n is still enough and the largest smaller number tried, at most ``step`` below n, is
@@ -96,11 +96,12 @@ def promotion_hit_rate(
     k: int = 10,
     seed: int = 0,
 ) -> Callable[[Perturbation], float]:
-    """A measure of attacks: the share of real users to whom one of ``items`` is shown.
+    """A measure of attacks: the share of real users to whom a promoted item is shown.
 
-    The victim is trained on the poisoned graph and ranks all items but those that a user has in
-    that graph. A user counts where at least one of ``items`` is not among the user's clean
-    interactions, and is a hit where one of these is among the first ``k``.
+    The victim is trained on the poisoned graph and ranks all items but those that a user has in the
+    clean or in the poisoned graph. Of each promoted item, the users who lack the item in the clean
+    graph count, and are a hit where the item is among the first ``k``; several items are averaged.
+    This is the metric ``"t-hr@k"`` of :func:`graphpoison.evaluate`.
 
     Args:
         data: the clean graph.
@@ -111,33 +112,27 @@ def promotion_hit_rate(
         seed: of the victim's training.
 
     Raises:
-        ValueError: an item out of range or named twice; every user has all ``items`` already.
+        ValueError: an item out of range or named twice, or one that every user has already; ``k``
+            is more than the number of items.
     """
     clean = read_interactions(data).with_negatives()
-    promoted = torch.tensor(item_numbers("items", items, clean.num_items))
-    count = positive_int("k", k)
-    lacks = torch.ones(clean.num_users, promoted.numel(), dtype=torch.bool)
+    device = clean.edge_index.device
+    promoted = torch.tensor(item_numbers("items", items, clean.num_items), device=device)
+    if positive_int("k", k) > clean.num_items:
+        raise ValueError(f"k={k} is more than the {clean.num_items} items of the graph.")
+    users = torch.arange(clean.num_real_users, device=device)
+    lacks = torch.ones(users.numel(), promoted.numel(), dtype=torch.bool, device=device)
     for column, item in enumerate(promoted.tolist()):
-        lacks[clean.edge_index[0, clean.edge_index[1] == item].cpu(), column] = False
-    users = lacks.any(dim=1).nonzero().flatten()
-    if not users.numel():
-        raise ValueError("items are among the interactions of every user already.")
+        lacks[clean.edge_index[0, clean.edge_index[1] == item], column] = False
+    if not bool(lacks.any(dim=0).all()):
+        raise ValueError("items has an item that every user has already; it cannot be promoted.")
 
     def hit_rate(perturbation: Perturbation) -> float:
         graph = poisoned(perturbation, clean)
-        model, hits = fitted(victim, graph, seed), 0
-        for block in users.split(USERS_AT_ONCE):
-            with torch.no_grad():
-                scores = model.scores(block.to(graph.edge_index.device)).detach().cpu().clone()
-            place = torch.full((graph.num_users,), -1)
-            place[block] = torch.arange(block.numel())
-            rows = place[graph.edge_index[0].cpu()]
-            seen = rows >= 0
-            scores[rows[seen], graph.edge_index[1].cpu()[seen]] = -torch.inf
-            best = scores.topk(min(count, scores.size(1)), dim=1)
-            shown = torch.where(best.values > -torch.inf, best.indices, -1)
-            hit = (shown.unsqueeze(2) == promoted) & lacks[block].unsqueeze(1)
-            hits += int(hit.flatten(1).any(dim=1).sum())
-        return hits / users.numel()
+        seen = torch.cat([clean.edge_index, graph.edge_index], dim=1)
+        model = fitted(victim, graph, seed)
+        lists, _ = read_victim(model, users, Rows.of(seen, users.numel()), k)
+        hits = (lists.unsqueeze(2) == promoted).any(dim=1) & lacks
+        return float((hits.sum(dim=0).double() / lacks.sum(dim=0)).mean())
 
     return hit_rate
