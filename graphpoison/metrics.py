@@ -1,10 +1,71 @@
-"""Metrics of one trained model, and their paired comparison over seeds."""
+"""Metrics of one trained model, the names of all metrics, and their paired comparison."""
 
 import math
+import re
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
+
+from ._checks import nearest
+
+PAIR_METRICS = ("log_loss", "accuracy", "auroc")
+"""Metrics of scored pairs, in the order in which they are measured."""
+RELEVANCE_METRICS = ("ndcg", "recall", "hr", "precision", "mrr", "map")
+"""Metrics of the unseen items among the first k of a user's list."""
+LIST_METRICS = ("coverage", "popularity", "overlap")
+"""Metrics of the lists themselves."""
+TARGET_METRICS = ("t-hr", "t-ndcg", "any-t-hr")
+"""Metrics of the target items in the lists, which an attack that promotes items raises."""
+RANKING_METRICS = (*RELEVANCE_METRICS, *LIST_METRICS, *TARGET_METRICS)
+"""All metrics of the first k items of a user's list, written ``"ndcg@10"``."""
+HIGHER_IS_BETTER = {
+    **dict.fromkeys((*PAIR_METRICS, *RANKING_METRICS), True),
+    **dict.fromkeys(("log_loss", "popularity", *TARGET_METRICS), False),
+}
+"""Kind of a metric -> whether a fall is a gain of the attacker; otherwise a rise is."""
+
+
+@dataclass(frozen=True)
+class RankingMetric:
+    """A metric of the first ``k`` items of every user's list, e.g. kind ``"ndcg"`` and k 10."""
+
+    kind: str
+    k: int
+
+    @property
+    def name(self) -> str:
+        """As RecBole spells it, e.g. ``"ndcg@10"``."""
+        return f"{self.kind}@{self.k}"
+
+
+def kind_of(metric: str) -> str:
+    """The metric without the length of its lists: ``"ndcg"`` of ``"ndcg@10"``."""
+    return metric.partition("@")[0]
+
+
+def parse_metric(name: object) -> str | RankingMetric:
+    """A metric of pairs by its name, or the :class:`RankingMetric` that ``name`` spells.
+
+    Raises:
+        ValueError: ``name`` is no metric; the message lists the metrics there are.
+    """
+    if isinstance(name, str) and name in PAIR_METRICS:
+        return name
+    found = re.fullmatch(r"([a-z-]+)@([1-9][0-9]*)", name) if isinstance(name, str) else None
+    if found is not None and found[1] in RANKING_METRICS:
+        return RankingMetric(found[1], int(found[2]))
+    known = [*PAIR_METRICS, *(f"{kind}@k" for kind in RANKING_METRICS)]
+    raise ValueError(
+        f"metrics has {name!r}, which is not known; choose from {known}, with a whole number from "
+        f"1 for k, e.g. 'ndcg@10'.{nearest(_with_k(name), known)}"
+    )
+
+
+def _with_k(name: object) -> str:
+    kind, at, _ = str(name).partition("@")
+    return f"{kind}@k" if at else kind
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
@@ -44,11 +105,10 @@ def confidence_halfwidth(values: ArrayLike, level: float = 0.95) -> float:
     return float(quantile * sample.std(ddof=1) / math.sqrt(sample.size))
 
 
-HIGHER_IS_BETTER = {"accuracy": True, "auroc": True, "log_loss": False}
-
-
 def drop(metric: str, clean: ArrayLike, poisoned: ArrayLike) -> np.ndarray:
-    """How much worse each poisoned run is than the clean run of the same seed."""
-    sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
+    """The change of each run from the clean to the poisoned victim of the same seed, with the sign
+    that makes it positive where the attacker gained: ``clean - poisoned`` where
+    :data:`HIGHER_IS_BETTER`, ``poisoned - clean`` where not."""
+    sign = 1.0 if HIGHER_IS_BETTER[kind_of(metric)] else -1.0
     lost: np.ndarray = np.asarray(clean, dtype=float) - np.asarray(poisoned, dtype=float)
     return sign * lost

@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,18 +33,34 @@ COLUMNS = {
     "seed": int,
     "metric": str,
     "split": str,
+    "users": str,
     "clean": float,
     "poisoned": float,
+    "user_ci95": float,
+    "num_users": int,
 }
 
 
 class Measured(NamedTuple):
-    """A metric of the clean and of the poisoned victim."""
+    """A metric of the clean and of the poisoned victim.
+
+    Args:
+        metric: its name.
+        split: the part of the data that it is measured on.
+        clean, poisoned: its values.
+        users: the group of users that it is a mean over, or ``"all"``.
+        user_ci95: half the 95% interval of the mean difference over these users; NaN where the
+            metric has no value for each user.
+        num_users: the number of these users; 0 where the metric is no mean over users.
+    """
 
     metric: str
     split: str
     clean: float
     poisoned: float
+    users: str = "all"
+    user_ci95: float = math.nan
+    num_users: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 from tqdm.auto import tqdm
 
@@ -27,8 +28,10 @@ from .checkpoint import (
     prefixes_of,
     refuse_same_names,
 )
+from .chosen import chosen_metrics
 from .fitted import Fitted, fitted
-from .measures import Measure, measure_of
+from .measures import Measure
+from .popularity import weak_victims
 
 
 def evaluate(
@@ -40,14 +43,23 @@ def evaluate(
     include_perturbed: bool = False,
     progress: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
+    metrics: Sequence[str] | str | None = None,
+    targets: Sequence[int] | Tensor | None = None,
+    groups: Mapping[str, Sequence[int] | Tensor] | None = None,
 ) -> Report:
     """Retrain victims from fresh initialisations on the clean and on the poisoned graph.
 
     Each seed trains a victim on both, so that drops are paired. Node classifiers report accuracy
     on the nodes of ``test_mask``. Recommenders report log loss, accuracy and AUROC on the training
-    pairs and on the unseen pairs; clean and poisoned victim are scored on the same pairs. Fake
-    users are excluded from every metric: the clean victim was not trained on them. With budget 0
-    they have joined and no pair is flipped yet.
+    pairs and on the unseen pairs; clean and poisoned victim are scored on the same pairs. With
+    ``metrics`` they report the quality of the ranking of all items. Fake users are excluded from
+    every metric: the clean victim was not trained on them. With budget 0 they have joined and no
+    pair is flipped yet.
+
+    A ranking is of all items but the training interactions of the user in the clean or in the
+    poisoned graph, for both victims alike. Relevant are the unseen pairs of real users; users
+    without such pairs have no ndcg, recall, precision, hr, mrr and map. Of equal scores the item
+    with the smaller number comes first.
 
     ``data`` are read once. Poison reaches a victim by one route: the flips are applied to the graph
     that was read, and ``victim.fit`` trains on the result.
@@ -74,10 +86,21 @@ def evaluate(
             budget) as soon as it is done. Units in the file are not trained again: more seeds,
             budgets, victims and attacks can be asked for with the same file. A module factory of
             one's own is known by its source text.
+        metrics: for interactions: ``"log_loss"``, ``"accuracy"`` and ``"auroc"`` of pairs, which
+            are the default, and of the first k items of a ranking, for any k: ``"ndcg@10"``,
+            ``"recall@10"``, ``"precision@10"``, ``"hr@10"``, ``"mrr@10"``, ``"map@10"``,
+            ``"coverage@10"``, ``"popularity@10"``, ``"overlap@10"``, and of the targets
+            ``"t-hr@50"``, ``"t-ndcg@50"`` and ``"any-t-hr@50"``. For nodes: ``"accuracy"``.
+        targets: the items that the metrics ``t-...`` are about; by default the items that the
+            perturbations record as ``meta["targets"]``.
+        groups: numbers of real users by the name of a group. Each group has rows of its own for
+            the ranking metrics, as the touched users (with at least one flip) and the untouched
+            users have.
 
     Returns:
         A report whose ``meta`` says what it depends on: digest of the graph, attacks, victims,
-        seeds, budgets, versions, device and time.
+        seeds, budgets, versions, device and time. ``meta["warnings"]`` lists the victims that rank
+        hardly better than the popularity of items does.
 
     Raises:
         TypeError: graph and perturbation are of different kinds, the graph lacks something, or a
@@ -85,7 +108,9 @@ def evaluate(
         ValueError: no seeds, a budget beyond an attack's own, an unknown victim; ``data`` is
             poisoned already, or its features, labels or masks are not what they should be; the
             checkpoint is damaged or of another evaluation, or two victims have one name in it; the
-            predictions of a victim are of another shape, or NaN.
+            predictions of a victim are of another shape, or NaN; a metric is unknown, longer than
+            the number of items, or without the unseen pairs or targets that it needs; an attack
+            adds an unseen pair, and a ranking metric is asked for.
         FloatingPointError: a victim's training is not finite.
     """
     attacks = (
@@ -102,10 +127,13 @@ def evaluate(
     chosen = victims_of(graph, victims)
     refuse_same_names(chosen)
     graph = graph.with_negatives() if isinstance(graph, Interactions) else graph
-    for attack in attacks.values():
-        poisoned(attack, graph)  # flips that do not fit are refused before any training
-    measure = measure_of(graph, include_perturbed)
-    basis = _basis(graph, include_perturbed)
+    wanted = chosen_metrics(graph, attacks, metrics, targets, groups)
+    for name, attack in attacks.items():
+        after = poisoned(attack, graph)  # flips that do not fit are refused before any training
+        if wanted.rankings and isinstance(graph, Interactions) and isinstance(after, Interactions):
+            wanted.ranking(graph).refuse_test_pairs(name, after)
+    measure = wanted.measure(graph, include_perturbed)
+    basis = {**_basis(graph, include_perturbed), **wanted.describe()}
     notes = {f"attack {name!r}": describe(attack.meta) for name, attack in attacks.items()}
     kept = Checkpoint.open(checkpoint, basis, parts_of(chosen, prefixes), notes)
     clock = Clock(_environment(graph, chosen), kept.provenance)
@@ -115,8 +143,13 @@ def evaluate(
         for unit in tqdm(units, disable=not progress, unit="victim")
         for row in kept.rows(unit, clock.read)
     ]
+    runs = pd.DataFrame(rows)
+    warnings = []
+    if isinstance(graph, Interactions):
+        warnings = weak_victims(graph, wanted.rankings, runs)
     depends = {
         **basis,
+        "warnings": warnings,
         "attacks": {
             name: describe({**attack.meta, "provenance": attack.provenance})
             for name, attack in attacks.items()
@@ -126,7 +159,7 @@ def evaluate(
         "budgets": describe(None if budgets is None else [int(count) for count in budgets]),
         "provenance": clock.read(),
     }
-    return Report(pd.DataFrame(rows), attacks, graph, depends)
+    return Report(runs, attacks, graph, depends)
 
 
 def distinct_seeds(seeds: Sequence[int]) -> list[int]:

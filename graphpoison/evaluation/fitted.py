@@ -3,6 +3,7 @@
 A wrong shape or a NaN would else be measured as if it were a prediction.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,11 +49,10 @@ class Fitted:
             TypeError, ValueError: they are no Tensor, of another shape, or not finite.
         """
         with torch.no_grad():
-            own = getattr(self.model, "pairs", None)
-            if own is None or getattr(own, "__func__", None) is FittedRecommender.pairs:
-                found = scores_of_pairs(self.scores, index)
+            if self.scores_pairs:
+                found = self._tensor("pairs(index)", self.model.pairs(index))
             else:
-                found = self._tensor("pairs(index)", own(index))
+                found = scores_of_pairs(self.scores, index)
         if found.shape != index.shape[1:]:
             raise ValueError(
                 f"pairs(index) of victim {self.name!r} must be [{index.size(1)}], a score for each "
@@ -65,6 +65,33 @@ class Fitted:
                 f"{found.numel()} pairs; score all items, those that a user has seen too."
             )
         return found
+
+    @property
+    def scores_pairs(self) -> bool:
+        """Whether the model scores pairs by a method ``pairs`` of its own."""
+        own = getattr(self.model, "pairs", None)
+        return own is not None and getattr(own, "__func__", None) is not FittedRecommender.pairs
+
+    def blocks(self, users: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """``size`` of ``users`` [U'] at a time, with their scores for all items in floating point.
+
+        The scores come from the model's own ``scores`` if there is one, else from its ``pairs``.
+
+        Raises:
+            TypeError, ValueError: they are no Tensor, or of another shape.
+        """
+        for batch in users.split(size) if users.numel() else ():
+            with torch.no_grad():
+                found = self._block(batch)
+            yield batch, found if found.is_floating_point() else found.double()
+
+    def _block(self, users: Tensor) -> Tensor:
+        if callable(getattr(self.model, "scores", None)):
+            return self.scores(users)
+        items = self.graph.shape[1]
+        every = torch.arange(items, device=users.device)
+        grid = torch.stack([users.repeat_interleave(items), every.repeat(users.numel())])
+        return self.pairs(grid).view(users.numel(), items)
 
     def scores(self, users: Tensor) -> Tensor:
         """Scores [U', I] of ``users`` [U'] for all items."""

@@ -1,6 +1,8 @@
-"""Metrics of the clean and of the poisoned victim, both on the same nodes or pairs."""
+"""Metrics of the clean and of the poisoned victim, both on the same nodes, pairs or lists."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -8,11 +10,13 @@ from torch import Tensor
 from .._random import numpy_generator
 from ..graphs import Graph, Interactions, NodeGraph
 from ..graphs.codes import among
-from ..metrics import accuracy, link_metrics
+from ..metrics import PAIR_METRICS, accuracy, link_metrics
 from ..perturbation import Perturbation
 from ..victims.base import VICTIM_STREAM
 from .checkpoint import Measured
 from .fitted import Fitted
+from .lists import read_victim
+from .ranking import Lists, Ranking
 from .unseen_pairs import unseen_pairs
 
 
@@ -40,51 +44,92 @@ class AccuracyMeasure:
         return [Measured("accuracy", "test", before, now)]
 
 
-class PairMeasure:
+class Part(NamedTuple):
+    """Pairs [2, K] of real users, and their labels [K] in the clean and in the poisoned graph."""
+
+    split: str
+    pairs: Tensor
+    clean: Tensor
+    poisoned: Tensor
+
+
+class PairMetrics:
     """Log loss, accuracy and AUROC of fitted recommenders on training and on unseen pairs.
 
     Args:
         graph: the clean graph, with its negatives.
+        metrics: names from :data:`graphpoison.metrics.PAIR_METRICS`.
         include_perturbed: keep the perturbed pairs, with the labels of the poisoned graph.
     """
 
-    def __init__(self, graph: Interactions, include_perturbed: bool) -> None:
+    def __init__(
+        self, graph: Interactions, metrics: Sequence[str], include_perturbed: bool
+    ) -> None:
         self.graph, self.include_perturbed = graph, include_perturbed
-        self.unseen = unseen_pairs(graph, numpy_generator(0, VICTIM_STREAM))
+        self.metrics = [name for name in PAIR_METRICS if name in metrics]
+        self.unseen = unseen_pairs(graph, numpy_generator(0, VICTIM_STREAM)) if metrics else None
+
+    def parts(self, poisoned: Interactions) -> Iterator[Part]:
+        """The pairs that are scored, which are none without metrics."""
+        if not self.metrics:
+            return
+        listed = poisoned.training_pairs.index
+        listed = listed[:, listed[0] < self.graph.num_real_users]
+        yield Part("train", listed, _labels(self.graph, listed), _labels(poisoned, listed))
+        if self.unseen is not None:
+            yield Part("unseen", self.unseen[0], self.unseen[1], self.unseen[1])
+
+    def compare(
+        self, part: Part, before: Tensor, now: Tensor, attack: Perturbation
+    ) -> list[Measured]:
+        """The metrics of the scores [K] of both victims."""
+        kept = torch.ones_like(part.pairs[0], dtype=torch.bool)
+        if not self.include_perturbed:
+            left_out = attack.pairs.to(part.pairs.device)
+            kept = ~among(part.pairs, left_out, self.graph.num_items)
+        clean = link_metrics(before[kept], part.clean[kept])
+        poisoned = link_metrics(now[kept], part.poisoned[kept])
+        return [Measured(name, part.split, clean[name], poisoned[name]) for name in self.metrics]
+
+
+@dataclass(frozen=True, eq=False)
+class RecommenderMeasure:
+    """Metrics of pairs and, where there is a ``ranking``, of lists of fitted recommenders.
+
+    Each victim is asked once for the scores of a user, for all metrics.
+    """
+
+    graph: Interactions
+    pairs: PairMetrics
+    ranking: Ranking | None = None
 
     def __call__(
         self, clean: Fitted, after: Fitted, poisoned: Graph, attack: Perturbation
     ) -> list[Measured]:
         assert isinstance(poisoned, Interactions)
+        parts = list(self.pairs.parts(poisoned))
+        wanted = [part.pairs for part in parts]
+        before_lists, before = self._read(clean, wanted, poisoned)
+        now_lists, now = before_lists, before
+        if after is not clean:
+            now_lists, now = self._read(after, wanted, poisoned)
         found: list[Measured] = []
-        left_out = None if self.include_perturbed else attack.pairs.to(poisoned.edge_index.device)
-        for split, pairs, clean_labels, labels in self._splits(poisoned):
-            kept = torch.ones_like(pairs[0], dtype=torch.bool)
-            if left_out is not None:
-                kept = ~among(pairs, left_out, self.graph.num_items)
-            before = link_metrics(clean.pairs(pairs)[kept], clean_labels[kept])
-            now = link_metrics(after.pairs(pairs)[kept], labels[kept])
-            found += [Measured(name, split, before[name], now[name]) for name in before]
+        for part, first, second in zip(parts, before, now, strict=True):
+            found += self.pairs.compare(part, first, second, attack)
+        if self.ranking is not None:
+            found += self.ranking(Lists(before_lists, now_lists), attack)
         return found
 
-    def _splits(self, poisoned: Interactions) -> Iterator[tuple[str, Tensor, Tensor, Tensor]]:
-        """Name, pairs [2, K] of real users, and their labels in the clean and in the poisoned
-        graph."""
-        listed = poisoned.training_pairs.index
-        listed = listed[:, listed[0] < self.graph.num_real_users]
-        yield "train", listed, _labels(self.graph, listed), _labels(poisoned, listed)
-        if self.unseen is not None:
-            yield "unseen", self.unseen[0], self.unseen[1], self.unseen[1]
+    def _read(
+        self, fitted: Fitted, wanted: Sequence[Tensor], poisoned: Interactions
+    ) -> tuple[Tensor, list[Tensor]]:
+        if self.ranking is None:
+            return torch.empty(0, 0), [fitted.pairs(pairs) for pairs in wanted]
+        hidden, k = self.ranking.hidden(poisoned), self.ranking.k
+        return read_victim(fitted, self.ranking.users, hidden, k, wanted)
 
 
-Measure = AccuracyMeasure | PairMeasure
-
-
-def measure_of(graph: Graph, include_perturbed: bool) -> Measure:
-    """The metrics that victims on ``graph`` are measured by."""
-    if isinstance(graph, Interactions):
-        return PairMeasure(graph, include_perturbed)
-    return AccuracyMeasure(graph)
+Measure = AccuracyMeasure | RecommenderMeasure
 
 
 def _labels(graph: Interactions, pairs: Tensor) -> Tensor:

@@ -12,11 +12,12 @@ from .._checks import choice
 from ..attacks import Attack, Injection, random_like
 from ..budget import Budget
 from ..graphs import Graph, Interactions, read_graph
-from ..metrics import HIGHER_IS_BETTER
+from ..metrics import PAIR_METRICS, RankingMetric, parse_metric
 from ..perturbation import Perturbation
 from ..report.summary import RANDOM, transfer
 from ..tasks import NodeClassification, Recommendation, Task
 from .evaluate import distinct_seeds, evaluate
+from .ranking import SPLIT
 
 BASELINE = "baseline"
 
@@ -33,6 +34,7 @@ def transfer_matrix(
     baseline: Attack | Injection | None = None,
     checkpoints: str | os.PathLike[str] | None = None,
     progress: bool = False,
+    targets: Sequence[int] | None = None,
     **options: Any,
 ) -> pd.DataFrame:
     """Attack with every surrogate, retrain every victim (thesis, section 3.10 and Algorithm 4).
@@ -48,12 +50,14 @@ def transfer_matrix(
         budget: number of flips, or a :class:`Budget`.
         seeds: of attacks and victims.
         metric, split: what is compared; by default ``"accuracy"`` on the nodes of ``"test"``, or
-            ``"auroc"`` on the ``"unseen"`` pairs (``"train"`` where data have none).
+            ``"auroc"`` on the ``"unseen"`` pairs (``"train"`` where data have none). Ranking
+            metrics such as ``"ndcg@10"`` are of all users, see :func:`evaluate`.
         baseline: what the drops are compared with, on the first surrogate's task; by default what
             is :func:`random_like` the first surrogate's attack.
         checkpoints: a folder that keeps every attack and every victim's metrics, for a run to be
             resumed.
         progress: show progress bars.
+        targets: the items that metrics such as ``"t-hr@50"`` are about, see :func:`evaluate`.
         **options: more arguments of the tasks, e.g. ``objective="self"``. They say nothing about
             victims: with ``loss="bpr"`` the surrogates rank, while a victim by name still has the
             log loss; give ``RecommenderVictim(CF(), "cf", loss="bpr")``.
@@ -79,6 +83,7 @@ def transfer_matrix(
     problems = {name: _task(graph, model, options) for name, model in models.items()}
     first = next(iter(problems.values()))
     metric, split = _compared(graph, metric, split)
+    ranked = metric not in PAIR_METRICS
     baseline = baseline or random_like(attacks[next(iter(models))])
     reports = []
     for seed in seeds:
@@ -89,7 +94,16 @@ def transfer_matrix(
         file = _file(checkpoints, f"{BASELINE}-{seed}.npz")
         found[BASELINE] = baseline(first, budget, seed, progress, file)
         file = _file(checkpoints, f"runs-{seed}.csv")
-        report = evaluate(graph, found, victims, [seed], progress=progress, checkpoint=file)
+        report = evaluate(
+            graph,
+            found,
+            victims,
+            [seed],
+            progress=progress,
+            checkpoint=file,
+            metrics=[metric] if ranked else None,
+            targets=targets,
+        )
         reports.append(report)
     runs = pd.concat([report.runs for report in reports])
     frame = transfer(runs, metric, split, BASELINE)
@@ -123,10 +137,13 @@ def _task(graph: Graph, surrogate: Any, options: Mapping[str, Any]) -> Task[Any]
 
 def _compared(graph: Graph, metric: str | None, split: str | None) -> tuple[str, str]:
     """Metric and split, which must be among those that :func:`evaluate` measures."""
-    if isinstance(graph, Interactions):
-        there = graph.unseen is not None and graph.unseen.size(1) > 0
-        metrics, splits = [*HIGHER_IS_BETTER], ["unseen", "train"] if there else ["train"]
-    else:
+    if not isinstance(graph, Interactions):
         metrics, splits = ["accuracy"], ["test"]
-    usual = "auroc" if "auroc" in metrics else metrics[0]
-    return choice("metric", metric or usual, metrics), choice("split", split or splits[0], splits)
+        metric = choice("metric", metric or metrics[0], metrics)
+        return metric, choice("split", split or splits[0], splits)
+    metric = metric or "auroc"
+    there = graph.unseen is not None and graph.unseen.size(1) > 0
+    splits = ["unseen", "train"] if there else ["train"]
+    if isinstance(parse_metric(metric), RankingMetric):
+        splits = [SPLIT]
+    return metric, choice("split", split or splits[0], splits)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from .._checks import positive_int
 from .._io import atomic_write
-from .summary import KEYS, transfer_grid
+from .summary import ALL, KEYS, transfer_grid
 
 
 def to_latex(
@@ -53,6 +53,8 @@ def to_latex(
         for name, victim in zip(names, grid.columns, strict=True):
             cells[name] = _plus_minus(grid[victim], half[victim], digits)
     text = _tabular(cells, words, caption, label)
+    if constant.get("users") == ALL:
+        del constant["users"]
     if constant:
         said = "; ".join(f"{key}: {value}" for key, value in constant.items())
         text = f"% {' '.join(said.split())}\n{text}"

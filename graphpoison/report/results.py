@@ -25,8 +25,10 @@ class Report:
     """Victims on the clean and on the poisoned graph.
 
     Args:
-        runs: DataFrame, one row for each attack, victim, number of flips, seed, metric and split,
-            with the columns ``clean`` and ``poisoned``.
+        runs: DataFrame, one row for each attack, victim, number of flips, seed, metric, split and
+            group of users, with the columns ``clean`` and ``poisoned``. The columns ``users`` (the
+            name of the group), ``user_ci95`` (half the 95% interval of the mean difference over
+            these users) and ``num_users`` may be missing, where all runs are of all users.
         perturbations: the attacks by name, whole; none if they are not known.
         graph: the clean graph, where it is known, as :func:`graphpoison.read_graph` reads it.
         meta: the further conditions of the runs: settings, seeds, versions, device and time.
@@ -39,11 +41,15 @@ class Report:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Means over seeds, one row for each attack, victim, number of flips, metric and split:
-        clean, poisoned, drop, ci95, seeds.
+        """Means over seeds, one row for each attack, victim, number of flips, metric, split and
+        group of users: clean, poisoned, drop, ci95, relative, seeds.
 
-        ``drop`` is how much worse the poisoned victim is than the clean one of the same seed
-        (positive: the attack hurt), ``ci95`` half the width of the 95% t interval of its mean.
+        ``users`` is ``"all"``, ``"touched"`` (real users with at least one flip), ``"untouched"``
+        or the name of a group given to ``evaluate``. ``drop`` is the change between the clean
+        and the poisoned victim of the same seed, positive where the attacker gained: by a fall of
+        the metric, or by a rise of log loss, popularity and the metrics of targets.
+        ``ci95`` is half the width of the 95% t interval of its mean: over seeds, or over users
+        where there is one run. ``relative`` is the drop as a share of ``clean``.
         """
         return means(self.runs)
 

@@ -1,37 +1,77 @@
 """Runs, summarised: means with intervals, curves, the comparison with random, transfer."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from .._checks import choice
-from ..metrics import confidence_halfwidth, drop
+from ..metrics import RELEVANCE_METRICS, confidence_halfwidth, drop, kind_of
 from ..perturbation import Perturbation
 
-KEYS = ["attack", "victim", "flips", "metric", "split"]
+KEYS = ["attack", "victim", "flips", "metric", "split", "users"]
+ALL = "all"
+"""The name of the group of all users."""
 NAMES = {"accuracy": "accuracy", "auroc": "AUROC", "log_loss": "log loss"}
 LABELS = {**NAMES, "log_loss": "log loss (nats)"}
+WRITTEN = {
+    "ndcg": "NDCG",
+    "hr": "HR",
+    "mrr": "MRR",
+    "map": "MAP",
+    "t-hr": "target HR",
+    "t-ndcg": "target NDCG",
+    "any-t-hr": "any-target HR",
+}
 RANDOM = "random"
 """The name of a transfer's row of the baseline; the names of its columns begin with it."""
 FIRST = [("auroc", "unseen"), ("accuracy", "test"), ("auroc", "train")]
 
 
+def complete(runs: pd.DataFrame) -> pd.DataFrame:
+    """``runs`` with the columns ``users``, ``user_ci95`` and ``num_users``, which runs of all users
+    without intervals over users may lack."""
+    for name, value in (("users", ALL), ("user_ci95", math.nan), ("num_users", 0)):
+        if name not in runs:
+            runs = runs.assign(**{name: value})
+    return runs
+
+
+def of_all_users(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of all users, without the runs of groups of users."""
+    runs = complete(runs)
+    return runs[runs["users"] == ALL]
+
+
 def means(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row for each of :data:`KEYS`: clean, poisoned, drop, ci95 (of the drop), seeds."""
+    """One row for each of :data:`KEYS`: clean, poisoned, drop, ci95 (of the drop), relative (the
+    drop as a share of clean, NaN where clean is 0), seeds.
+
+    ``ci95`` is over seeds, or over users where there is one run.
+    """
     rows = []
-    for key, group in runs.groupby(KEYS, sort=False):
+    for key, group in complete(runs).groupby(KEYS, sort=False):
         lost = drop(str(key[3]), group["clean"].to_numpy(), group["poisoned"].to_numpy())
         mean = [group["clean"].mean(), group["poisoned"].mean(), lost.mean()]
-        rows.append([*key, *mean, confidence_halfwidth(lost), len(group)])
-    return pd.DataFrame(rows, columns=[*KEYS, "clean", "poisoned", "drop", "ci95", "seeds"])
+        share = lost.mean() / mean[0] if mean[0] else math.nan
+        rows.append(
+            [*key, *mean, _halfwidth(lost, group["user_ci95"].to_numpy()), share, len(group)]
+        )
+    columns = [*KEYS, "clean", "poisoned", "drop", "ci95", "relative", "seeds"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _halfwidth(lost: np.ndarray, of_users: np.ndarray) -> float:
+    """Half the interval of the mean drop: over seeds, or over the users of the only run."""
+    return float(of_users[0]) if len(lost) == 1 else confidence_halfwidth(lost)
 
 
 def spreads(runs: pd.DataFrame) -> pd.DataFrame:
     """One row for each of :data:`KEYS`: clean_ci95 and poisoned_ci95, of either mean by itself."""
     rows = [
         [*key, *(confidence_halfwidth(group[side]) for side in ("clean", "poisoned"))]
-        for key, group in runs.groupby(KEYS, sort=False)
+        for key, group in complete(runs).groupby(KEYS, sort=False)
     ]
     return pd.DataFrame(rows, columns=[*KEYS, "clean_ci95", "poisoned_ci95"])
 
@@ -40,12 +80,15 @@ def excesses(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """The drop minus the drop by ``baseline``, paired by seed.
 
     One row for each of :data:`KEYS` that ``baseline`` was measured at too, with the columns excess
-    and excess_ci95; none for ``baseline`` itself.
+    and excess_ci95; none for ``baseline`` itself. Where there is one run, the interval is
+    :math:`\\sqrt{a^2 + b^2}` of the intervals over users of both drops, as if the drops were
+    independent.
     """
-    shared = ["victim", "flips", "metric", "split", "seed"]
+    runs = complete(runs)
+    shared = ["victim", "flips", "metric", "split", "users", "seed"]
     beside = runs[runs["attack"] == baseline]
     both = runs[runs["attack"] != baseline].merge(
-        beside[[*shared, "clean", "poisoned"]], on=shared, suffixes=("", "_random")
+        beside[[*shared, "clean", "poisoned", "user_ci95"]], on=shared, suffixes=("", "_random")
     )
     rows = []
     for key, group in both.groupby(KEYS, sort=False):
@@ -53,7 +96,9 @@ def excesses(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
             drop(str(key[3]), group[f"clean{end}"], group[f"poisoned{end}"])
             for end in ("", "_random")
         )
-        rows.append([*key, (ours - random).mean(), confidence_halfwidth(ours - random)])
+        squares = group["user_ci95"] ** 2 + group["user_ci95_random"] ** 2
+        of_users = np.sqrt(squares.to_numpy())
+        rows.append([*key, (ours - random).mean(), _halfwidth(ours - random, of_users)])
     return pd.DataFrame(rows, columns=[*KEYS, "excess", "excess_ci95"])
 
 
@@ -79,7 +124,28 @@ def measured(runs: pd.DataFrame) -> list[tuple[str, str]]:
     pairs = [(str(metric), str(split)) for metric, split in found.to_numpy()]
     if not pairs:
         raise ValueError("runs hold no value of any metric: there is nothing to report.")
-    return sorted(pairs, key=lambda pair: FIRST.index(pair) if pair in FIRST else len(FIRST))
+    return sorted(pairs, key=_rank)
+
+
+def _rank(pair: tuple[str, str]) -> tuple[int, int]:
+    """Lists of relevant items first, with ndcg@10 before all; then :data:`FIRST`, then others."""
+    kind, relevant = kind_of(pair[0]), len(RELEVANCE_METRICS)
+    if kind in RELEVANCE_METRICS:
+        return RELEVANCE_METRICS.index(kind), int(pair[0] != f"{kind}@10")
+    return relevant + (FIRST.index(pair) if pair in FIRST else len(FIRST)), 0
+
+
+def named(metric: str) -> str:
+    """A metric as sentences have it: ``"AUROC"``, ``"NDCG@10"``."""
+    kind, at, k = metric.partition("@")
+    return f"{WRITTEN.get(kind, kind)}{at}{k}" if at else NAMES.get(metric, metric)
+
+
+def label(metric: str) -> str:
+    """A metric as axes have it, with its unit."""
+    if kind_of(metric) == "popularity":
+        return f"{metric} (interactions)"
+    return LABELS.get(metric, named(metric))
 
 
 def random_baseline(perturbations: Mapping[str, Perturbation]) -> str | None:
@@ -100,6 +166,7 @@ def transfer(
     :func:`graphpoison.transfer_matrix` gives it; the columns about random flips only with a
     ``baseline``.
     """
+    runs = of_all_users(runs)
     choice("metric", metric, runs["metric"].unique())
     runs = runs[runs["metric"] == metric]
     choice("split", split, runs["split"].unique())
