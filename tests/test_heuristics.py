@@ -22,6 +22,7 @@ from graphpoison.attacks.templates import (
 from graphpoison.attacks.weighted_pairs import weighted_additions, within
 from graphpoison.budget import part_of
 from graphpoison.graphs import PairState
+from graphpoison.tasks import Bystanders
 
 REMOVALS = [name for name, rule in RULES.items() if rule.removals and not rule.additions]
 ADDITIONS = [name for name, rule in RULES.items() if rule.additions and not rule.removals]
@@ -431,6 +432,13 @@ def test_the_usual_task_has_no_unseen_pair_added() -> None:
     assert added.size(1) == 7 * 9 - 20 - 6
     unseen = data["user", "rates", "item"].unseen_edge_index
     assert not set(map(tuple, added.t().tolist())) & set(map(tuple, unseen.t().tolist()))
+
+
+def test_users_off_limits_to_the_objective_are_in_no_flip() -> None:
+    task = gp.Recommendation(interaction_graph(), objective=Bystanders(users=[0, 3], fraction=0.5))
+    for found in heuristics(task, 15, off_limits=torch.tensor([5])).values():
+        assert len(found)
+        assert not found.flips["source"].isin([0, 3, 5]).any()
 
 
 def test_fifty_thousand_flips_take_seconds(real_data: Path) -> None:

@@ -125,7 +125,8 @@ class HeuristicAttack(Attack):
     r"""Flip interactions by one of the rules of :data:`RULES`.
 
     A user with :math:`n` clean interactions is in at most :math:`\lfloor s n \rfloor` flips, where
-    :math:`s` is ``max_profile_share``; additions and removals count alike.
+    :math:`s` is ``max_profile_share``; additions and removals count alike. Users whom the
+    objective of the task has off limits are in no flip.
 
     Args:
         rule: one of :data:`RULES`.
@@ -163,7 +164,7 @@ class HeuristicAttack(Attack):
         _check_task(task)
         rng, rule = numpy_generator(seed, step), RULES[self.rule]
         counts = _counts(task)
-        room = self._room(counts.lengths, state)
+        room = self._room(task, counts.lengths, state)
         removed = added = state.index[:, :0]
         half = limit // 2 if rule.additions else limit
         if rule.removals:
@@ -187,7 +188,7 @@ class HeuristicAttack(Attack):
             flips = flips.take(torch.from_numpy(rng.permutation(len(flips))).to(pairs.device))
         return Proposal(flips)
 
-    def _room(self, lengths: Array, state: PairState) -> Array:
+    def _room(self, task: Task[Any], lengths: Array, state: PairState) -> Array:
         """How many more flips each user may be in, [U]."""
         if self.max_profile_share is None:
             room = np.full(lengths.size, state.shape[1], dtype=np.int64)
@@ -195,9 +196,11 @@ class HeuristicAttack(Attack):
             share = Fraction(self.max_profile_share).limit_denominator(SIMPLEST)
             room = lengths * share.numerator // share.denominator
         room = room - _per_user(state.index[:, state.flipped], room.size)
-        if self.off_limits is not None:
-            _check_users(self.off_limits, room.size)
-            room[self.off_limits.cpu().numpy()] = 0
+        objective = getattr(task, "objective", None)
+        for barred in (self.off_limits, getattr(objective, "off_limits", None)):
+            if barred is not None:
+                _check_users(barred, room.size)
+                room[barred.cpu().numpy()] = 0
         return room
 
 
@@ -219,7 +222,8 @@ def heuristics(
         seed: of random choices and of ties.
         max_profile_share: the share of a user's clean interactions, rounded down, that bounds the
             flips of the user; None for no limit.
-        off_limits: LongTensor [K], users who are in no flip; None for nobody.
+        off_limits: LongTensor [K], users who are in no flip, beside the users whom the objective of
+            the task has off limits; None for nobody else.
         allow_additions: whether to try the rules that add interactions.
         allow_removals: whether to try the rules that remove interactions.
 
