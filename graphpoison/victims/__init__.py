@@ -22,7 +22,9 @@ from .recommenders.item_knn import ItemKNN
 from .recommenders.lightgcn_bpr import LightGCNBPR
 from .recommenders.mf_bpr import MFBPR
 from .recommenders.mf_softmax import MFSoftmax
+from .recommenders.mult_vae import MultVAE
 from .recommenders.popularity import Popularity
+from .recommenders.slim import SLIM
 from .recommenders.trained import RecommenderVictim
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "MFBPR",
     "NODE_VICTIMS",
     "RECOMMENDER_VICTIMS",
+    "SLIM",
     "FittedNodes",
     "FittedRecommender",
     "ImplicitALS",
@@ -41,6 +44,7 @@ __all__ = [
     "MatrixVictim",
     "ModuleFactory",
     "ModuleVictim",
+    "MultVAE",
     "Popularity",
     "RecommenderVictim",
     "SurrogateVictim",

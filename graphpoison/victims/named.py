@@ -31,7 +31,9 @@ from .recommenders.item_knn import ItemKNN
 from .recommenders.lightgcn_bpr import LightGCNBPR
 from .recommenders.mf_bpr import MFBPR
 from .recommenders.mf_softmax import MFSoftmax
+from .recommenders.mult_vae import MultVAE
 from .recommenders.popularity import Popularity
+from .recommenders.slim import SLIM
 from .recommenders.trained import RecommenderVictim
 
 NODE_VICTIMS = {
@@ -56,12 +58,14 @@ RECOMMENDER_VICTIMS: dict[str, Victim] = {
     for victim in (
         EASE(),
         ItemKNN(),
+        SLIM(),
         Popularity(),
         ImplicitALS(),
         ImplicitBPR(),
         LightGCNBPR(),
         MFSoftmax(),
         MFBPR(),
+        MultVAE(),
     )
 }
 """Name -> recommender that people run, trained as its authors do. The models that attacks take for

@@ -44,10 +44,10 @@ class LightGCNBPR(Victim):
 
     dim: int = 64
     layers: int = 3
-    epochs: int = 60
-    lr: float = 0.005
+    epochs: int = 100
+    lr: float = 0.01
     l2: float = 1e-3
-    batch_size: int = 2048
+    batch_size: int = 4096
     scale: float = 0.1
     name: str = "lightgcn-bpr"
     dtype: torch.dtype = torch.float32

@@ -36,10 +36,10 @@ class MFBPR(Victim):
     """
 
     dim: int = 64
-    epochs: int = 20
+    epochs: int = 40
     lr: float = 0.005
-    l2: float = 0.02
-    batch_size: int = 1024
+    l2: float = 0.01
+    batch_size: int = 4096
     scale: float = 0.1
     name: str = "mf-bpr"
     dtype: torch.dtype = torch.float32

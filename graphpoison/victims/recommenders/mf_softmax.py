@@ -39,7 +39,7 @@ class MFSoftmax(Victim):
     """
 
     dim: int = 64
-    epochs: int = 30
+    epochs: int = 20
     lr: float = 0.03
     weight_decay: float = 2e-4
     batch_size: int = 256

@@ -35,7 +35,7 @@ class SLIM(Victim):
         name: what the table calls it.
     """
 
-    alpha: float = 0.005
+    alpha: float = 0.02
     l1_ratio: float = 0.1
     max_iter: int = 100
     tol: float = 1e-3
@@ -75,6 +75,7 @@ class SLIM(Victim):
                     Xy=others,
                     positive=True,
                     check_input=False,
+                    random_state=0,  # of no effect, but the default draws from the global generator
                     max_iter=self.max_iter,
                     tol=self.tol,
                 )
