@@ -12,6 +12,7 @@ from .attacks import (
     MetaAttack,
     NewUsers,
     PGDAttack,
+    ProfileAttack,
     RandomAttack,
     RankingAttack,
     SimilarUsers,
@@ -39,7 +40,7 @@ from .hypergradient import (
     MetaGradient,
     Unrolled,
 )
-from .models import CF, EASE, GMF, MLP, LightGCN, LinearGCN, WMF, NeuMF, Recommender, ReLUGCN
+from .models import CF, EASE, GMF, MLP, WMF, LightGCN, LinearGCN, NeuMF, Recommender, ReLUGCN
 from .perturbation import Perturbation
 from .presets import (
     baseline_attack,
@@ -50,6 +51,7 @@ from .presets import (
     similar_users_attack,
     surrogate_meta_attack,
 )
+from .ranking_presets import promote, ranking_attack
 from .report import Report
 from .tasks import (
     Bystanders,
@@ -117,6 +119,7 @@ __all__ = [
     "OffLimits",
     "PGDAttack",
     "Perturbation",
+    "ProfileAttack",
     "Promote",
     "RandomAttack",
     "RankingAttack",
@@ -141,7 +144,9 @@ __all__ = [
     "meta_attack",
     "metattack",
     "new_users_attack",
+    "promote",
     "random_like",
+    "ranking_attack",
     "read_graph",
     "similar_users_attack",
     "surrogate_meta_attack",

@@ -96,3 +96,31 @@ def node_ids(argument: str, value: Any, count: int) -> Tensor:
         )
     distinct: Tensor = found.unique()
     return distinct
+
+
+class Indices(tuple[int, ...]):
+    """Indices as a setting: comparable and hashable, with a short repr."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        if len(self) <= 8:
+            return tuple.__repr__(self)
+        return f"({', '.join(map(str, self[:3]))}, ... {len(self)} indices)"
+
+
+def indices(argument: str, value: Any) -> Indices:
+    """``value`` as sorted, distinct indices from 0 on.
+
+    Raises:
+        TypeError, ValueError: no integers, or negative ones.
+    """
+    found = torch.as_tensor(value)
+    if found.numel() and (found.is_floating_point() or found.dtype == torch.bool):
+        raise TypeError(
+            f"{argument} must be integer indices, found {found.dtype}; of a mask give "
+            "mask.nonzero().flatten()."
+        )
+    if found.numel() and int(found.min()) < 0:
+        raise ValueError(f"{argument} must be indices from 0 on, found {int(found.min())}.")
+    return Indices(found.flatten().long().unique().tolist())

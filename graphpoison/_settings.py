@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 PACKAGE = __name__.partition(".")[0]
+LONG = 40  # longer tuples of integers are on record by their digest
 _PLAIN = (bool, int, float, str, type(None))
 
 
@@ -31,6 +32,8 @@ def describe(value: Any) -> Any:
         return describe(value.item())
     if isinstance(value, Mapping):
         return {str(key): describe(part) for key, part in value.items()}
+    if isinstance(value, tuple) and len(value) > LONG and all(type(v) is int for v in value):
+        return f"{len(value)} integers {digest(torch.tensor(value))}"
     if isinstance(value, Sequence):
         return [describe(part) for part in value]
     if isinstance(value, Tensor):

@@ -19,6 +19,7 @@ FLOORS: dict[str, float] = {
     "__main__": 13,
     "cli": 13,
     "presets": 12,
+    "ranking_presets": 12,
     "registry": 12,
     "reproduce": 12,
     "evaluation": 11,

@@ -7,6 +7,7 @@ from .injection import Injection, NewUsers, SimilarUsers
 from .meta import MetaAttack
 from .pgd import PGDAttack
 from .prbcd import GRBCD, PRBCD
+from .profiles import ProfileAttack
 from .random import RandomAttack, random_like
 from .ranking import RankingAttack
 from .surrogate import SurrogateAttack
@@ -21,6 +22,7 @@ __all__ = [
     "MetaAttack",
     "NewUsers",
     "PGDAttack",
+    "ProfileAttack",
     "RandomAttack",
     "RankingAttack",
     "SimilarUsers",

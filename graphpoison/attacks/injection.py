@@ -16,12 +16,13 @@ from ..budget import Budget
 from ..graphs import FakeUsers
 from ..models.extra_users import user_tables
 from ..perturbation import Perturbation
-from ..tasks import Recommendation, Task
+from ..tasks import Objective, Recommendation, Task
 from ..tasks.fake_users import with_fake_users
 from ..training import Training
 from ..training.settings import check_training
 from .base import Attack, settings_of
 from .meta import MetaAttack
+from .profiles import ProfileAttack
 from .surrogate import SurrogateAttack
 
 _COPIES, _CLUSTERS = 2**30, 2**30 + 1  # streams of the seed, beyond the steps of any attack
@@ -40,6 +41,10 @@ class Injection(ABC):
     @abstractmethod
     def fake_users(self, task: Recommendation, seed: int) -> FakeUsers:
         """The users who join; ``task`` is the task of the clean graph."""
+
+    def aimed(self, task: Recommendation) -> Recommendation:
+        """``task`` with the objective of this attack, where it has one of its own."""
+        return task
 
     @final
     def __call__(
@@ -62,7 +67,7 @@ class Injection(ABC):
         """
         if not isinstance(task, Recommendation):
             raise TypeError(f"task must be a Recommendation, found {type(task).__name__}.")
-        bound = self.attack.setup(task, seed)
+        bound = self.attack.setup(self.aimed(task), seed)
         assert isinstance(bound, Recommendation)
         joined = self._joined(checkpoint, task, seed) or self.fake_users(bound, seed)
         grown = with_fake_users(bound, joined)
@@ -101,17 +106,40 @@ def _additions() -> Attack:
 class NewUsers(Injection):
     """Users without any interaction join (thesis, section 3.11 and Algorithm 5).
 
+    ``NewUsers(47, objective=Promote(items), profile_length=85)`` optimises all profiles jointly
+    for an objective of rankings; a budget of ``num_users * profile_length`` flips fills them.
+
     Args:
         num_users: how many.
-        attack: what picks the flips; Algorithm 5 with a :class:`~graphpoison.MetaAttack`, its
-            baseline with a :class:`~graphpoison.RandomAttack`.
+        attack: the choice of flips; Algorithm 5 with a :class:`~graphpoison.MetaAttack`, its
+            baseline with a :class:`~graphpoison.RandomAttack`. By default
+            ``ProfileAttack(profile_length)`` where a length is given, else a meta-attack that adds.
+        objective: takes the place of the task's objective, for a surrogate in closed form.
+        profile_length: number of interactions of each fake user; only without ``attack``.
+
+    Raises:
+        TypeError, ValueError: a setting out of range; both ``attack`` and ``profile_length``.
     """
 
     num_users: int = 50
-    attack: Attack = field(default_factory=_additions)
+    attack: Attack = None  # type: ignore[assignment]  # replaced by __post_init__
+    objective: Objective | None = None
+    profile_length: int | None = None
 
     def __post_init__(self) -> None:
+        if self.attack is None:
+            length = self.profile_length
+            usual = _additions() if length is None else ProfileAttack(length)
+            object.__setattr__(self, "attack", usual)
+        elif self.profile_length is not None and not isinstance(self.attack, ProfileAttack):
+            raise ValueError(
+                f"profile_length={self.profile_length} belongs to ProfileAttack, found attack="
+                f"{self.attack!r}; leave one of them out."
+            )
         self._check()
+
+    def aimed(self, task: Recommendation) -> Recommendation:
+        return task if self.objective is None else task.with_objective(self.objective)
 
     def fake_users(self, task: Recommendation, seed: int) -> FakeUsers:
         none = torch.empty(2, 0, dtype=torch.long, device=task.state.weight.device)

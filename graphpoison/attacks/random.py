@@ -12,7 +12,7 @@ from ..graphs import PairState
 from ..graphs.sampling import distinct_integers
 from ..tasks import Task
 from .base import Attack, Proposal, check_kinds
-from .injection import Injection, SimilarUsers
+from .injection import Injection, NewUsers, SimilarUsers
 from .sampler import CandidateSampler
 
 MAX_ROUNDS = 100  # of drawing unlisted pairs until a constraint lets one pass
@@ -83,6 +83,8 @@ def random_like(attack: Attack | Injection) -> RandomAttack | Injection:
         changed: dict[str, Any] = {"attack": random_like(attack.attack)}
         if isinstance(attack, SimilarUsers) and attack.method == "kmeans":
             changed["training"] = attack.surrogate_training
+        if isinstance(attack, NewUsers):
+            changed["profile_length"] = None  # random flips have no profile to fill
         return replace(attack, **changed)  # type: ignore[type-var]
     if not isinstance(attack, Attack):
         raise TypeError(

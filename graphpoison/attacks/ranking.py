@@ -27,6 +27,7 @@ from ..hypergradient import Flips
 from ..hypergradient.base import direct_gradient
 from ..models.closed_form import PreparedMatrix
 from ..tasks import Degrade, Objective, Recommendation, Task
+from ..training import Training
 from .allocation import best_entries
 from .base import Attack, Proposal, check_kinds
 
@@ -75,17 +76,10 @@ class RankingAttack(Attack):
         check_kinds(self.constraints, self.allow_removals, self.allow_additions)
 
     def setup(self, task: Task[Any], seed: int) -> Task[Any]:
-        if not isinstance(task, Recommendation) or not task.is_closed_form:
-            raise ValueError(
-                f"{type(self).__name__} needs a surrogate in closed form, found {task.describe()}; "
-                "use Recommendation(data, surrogate='ease'), or MetaAttack for other surrogates."
-            )
-        assert isinstance(task.objective, Objective)
-        task = self._for_bystanders(task, task.objective)
-        params = task.init(torch.Generator().manual_seed(seed))
-        if task.needs_pseudo_labels:
-            return task._pseudo_labelled(params, task.prepare(task.state))
-        return task
+        bound = refuse_trained_in_steps(task, type(self).__name__)
+        assert isinstance(bound.objective, Objective)
+        bound = self._for_bystanders(bound, bound.objective)
+        return bound.with_pseudo_labels(Training(), seed)
 
     def _for_bystanders(self, task: Recommendation, objective: Objective) -> Recommendation:
         """``task`` with the users that are off limits as the users that count, where the objective
@@ -174,6 +168,16 @@ class RankingAttack(Attack):
                 "surrogate or dtype=torch.float64."
             )
         return float(loss), gradient
+
+
+def refuse_trained_in_steps(task: Task[Any], name: str) -> Recommendation:
+    """``task``, which must have a surrogate in closed form and an objective of rankings."""
+    if not isinstance(task, Recommendation) or not task.is_closed_form:
+        raise ValueError(
+            f"{name} needs a surrogate in closed form, found {task.describe()}; use "
+            "Recommendation(data, surrogate='ease'), or MetaAttack for other surrogates."
+        )
+    return task
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from .._checks import choice, in_range, positive_int
+from .._checks import choice, in_range, indices, positive_int
 from ..graphs import PairState
 from .base import Constraint, Predicate
 
@@ -130,12 +130,7 @@ class OffLimits(Constraint):
     monotone: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        found = torch.as_tensor(self.sources)
-        if found.numel() and (found.is_floating_point() or found.dtype == torch.bool):
-            raise TypeError(f"sources must be integer indices, found {found.dtype}.")
-        if found.numel() and int(found.min()) < 0:
-            raise ValueError(f"sources must be indices from 0 on, found {int(found.min())}.")
-        object.__setattr__(self, "sources", tuple(found.flatten().long().unique().tolist()))
+        object.__setattr__(self, "sources", indices("sources", self.sources))
 
     def additions(self, state: PairState) -> Predicate | None:
         free = torch.ones(state.shape[0], dtype=torch.bool, device=state.weight.device)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from .._checks import choice, in_range, node_ids, positive_int
+from .._checks import choice, in_range, indices, node_ids, positive_int
 from ..graphs import Interactions
 from .ranking_losses import LOSSES, RankingLoss, unranked
 
@@ -109,7 +109,7 @@ class Degrade(Objective):
         choice("on", self.on, ["heldout", "lists"])
         in_range("fraction", self.fraction, 0.0, 0.9, open_low=True)
         in_range("temperature", self.temperature, 0.0, float("inf"), open_low=True)
-        _as_tuple(self, "users")
+        _as_indices(self, "users")
 
     @property
     def clean_lists(self) -> bool:  # type: ignore[override]
@@ -181,8 +181,8 @@ class Promote(Objective):
             choice("loss", self.loss, LOSSES)
         positive_int("k", self.k)
         in_range("temperature", self.temperature, 0.0, float("inf"), open_low=True)
-        _as_tuple(self, "items")
-        _as_tuple(self, "users")
+        _as_indices(self, "items")
+        _as_indices(self, "users")
         if not self.items:
             raise ValueError("items must name one item or more, found none.")
 
@@ -227,8 +227,8 @@ def _users(users: Sequence[int] | Tensor | None, graph: Interactions) -> Tensor:
     return found.to(graph.edge_index.device)
 
 
-def _as_tuple(objective: Any, name: str) -> None:
+def _as_indices(objective: Any, name: str) -> None:
     """Keep indices as a tuple of integers: comparable, hashable and on record."""
     value = getattr(objective, name)
     if value is not None:
-        object.__setattr__(objective, name, tuple(torch.as_tensor(value).flatten().tolist()))
+        object.__setattr__(objective, name, indices(name, value))

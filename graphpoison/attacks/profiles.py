@@ -1,0 +1,127 @@
+r"""Profiles of fake users, optimised jointly through a surrogate in closed form.
+
+The profiles F [N, I] of N fake users are relaxed to [0, 1] and the objective is maximised over all
+F whose rows have the length of a profile, by the method of Frank and Wolfe (1956):
+
+.. math::
+    F_{t+1} = (1 - \gamma_t) \, F_t + \gamma_t \, \text{top}_L(m_t), \qquad
+    \gamma_t = \frac{2}{t + 3}
+
+with :math:`m_t` a moving average of the gradients and :math:`\text{top}_L` the L best items of each
+row. Items that the objective promotes are in every profile. At F = 0 the gradient is 0, and equal
+rows have equal gradients, so the search starts from profiles drawn at random by popularity.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .._checks import in_range, positive_int
+from .._random import generator
+from ..graphs import PairState
+from ..hypergradient import Flips
+from ..hypergradient.base import direct_gradient
+from ..models.closed_form import PreparedMatrix
+from ..tasks import Promote, Recommendation, Task
+from ..training import Training
+from .base import Attack, Proposal
+from .ranking import refuse_trained_in_steps
+
+
+@dataclass(frozen=True)
+class ProfileAttack(Attack):
+    """Choose the items of fake users: the attack of :class:`NewUsers` for objectives of rankings.
+
+    The flips are additions, ordered by fake user, so that the first ones make the profiles of the
+    first users. A budget of ``num_users * profile_length`` flips fills all profiles.
+
+    Args:
+        profile_length: number of interactions of each fake user, promoted items counted.
+        steps: number of gradients.
+        momentum: the weight of earlier gradients in the moving average, in [0, 1).
+
+    Raises:
+        TypeError, ValueError: a setting out of range; there are no fake users; more items are
+            promoted than a profile holds; the task has no surrogate in closed form, or no
+            objective of rankings.
+    """
+
+    profile_length: int
+    steps: int = 30
+    momentum: float = 0.5
+
+    allow_removals = False
+
+    def __post_init__(self) -> None:
+        positive_int("profile_length", self.profile_length)
+        positive_int("steps", self.steps)
+        in_range("momentum", self.momentum, 0.0, 0.999)
+
+    def setup(self, task: Task[Any], seed: int) -> Task[Any]:
+        bound = refuse_trained_in_steps(task, type(self).__name__)
+        return bound.with_pseudo_labels(Training(), seed)
+
+    def propose(
+        self, task: Task[Any], state: PairState, limit: int, seed: int, step: int
+    ) -> Proposal:
+        assert isinstance(task, Recommendation)
+        if task.fake_users is None:
+            raise ValueError(
+                "ProfileAttack chooses items of fake users, and this task has none; use "
+                "NewUsers(num_users, attack=ProfileAttack(...))."
+            )
+        first = state.shape[0] - task.fake_users.count
+        matrix = task.prepare(state).tensors[0].detach()
+        if bool((matrix[first:] > 0).any()):  # an earlier step has filled the profiles
+            return Proposal(Flips(*_none(matrix.device)))
+        pinned = self._pinned(task, state.shape[1]).to(matrix.device)
+        profiles = self._drawn(matrix[:first], task.fake_users.count, pinned, seed)
+        start, mean, loss = task.init(generator(seed)), None, float("nan")
+        for number in range(self.steps):
+            whole = torch.cat([matrix[:first], profiles])
+            prepared = PreparedMatrix(whole, (whole,), state.pattern, implicit_candidates=True)
+            value, _, cotangents = direct_gradient(task, start, prepared)
+            assert cotangents[0] is not None
+            loss, gradient = float(value), cotangents[0][first:]
+            mean = (
+                gradient if mean is None else self.momentum * mean + (1 - self.momentum) * gradient
+            )
+            rate = 2 / (number + 3)
+            vertex = self._rounded(mean, pinned)
+            profiles = (1 - rate) * profiles + rate * vertex
+        assert mean is not None
+        pairs = self._rounded(profiles, pinned).nonzero().t()[:, :limit]
+        scores = mean[tuple(pairs)]
+        pairs = torch.stack([pairs[0] + first, pairs[1]])
+        return Proposal(Flips(pairs, torch.ones_like(scores, dtype=torch.bool), scores), loss)
+
+    def _pinned(self, task: Recommendation, num_items: int) -> Tensor:
+        """The promoted items, BoolTensor [I]."""
+        found = torch.zeros(num_items, dtype=torch.bool)
+        if type(task.objective) is Promote:
+            found[torch.as_tensor(task.objective.items)] = True
+        if int(found.sum()) > self.profile_length or self.profile_length > num_items:
+            raise ValueError(
+                f"profile_length={self.profile_length} must lie between the {int(found.sum())} "
+                f"promoted items and the {num_items} items of the graph."
+            )
+        return found
+
+    def _drawn(self, matrix: Tensor, count: int, pinned: Tensor, seed: int) -> Tensor:
+        """Profiles [N, I] with the pinned items and others, drawn by popularity."""
+        noise = torch.rand(count, matrix.size(1), generator=generator(seed, 1), dtype=torch.float64)
+        popularity = matrix.sum(dim=0).double().cpu() + 1e-9
+        keys = popularity.log() - (-noise.log()).log()  # Gumbel-max: draws without repetition
+        return self._rounded(keys.to(matrix), pinned)
+
+    def _rounded(self, scores: Tensor, pinned: Tensor) -> Tensor:
+        """The ``profile_length`` best items of each row, the pinned ones first: 0 and 1 [N, I]."""
+        best = scores.masked_fill(pinned, torch.inf).topk(self.profile_length, dim=1).indices
+        return torch.zeros_like(scores).scatter_(1, best, 1.0)
+
+
+def _none(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    pairs = torch.empty(2, 0, dtype=torch.long, device=device)
+    return pairs, torch.empty(0, dtype=torch.bool, device=device), torch.empty(0, device=device)

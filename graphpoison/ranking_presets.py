@@ -1,0 +1,103 @@
+"""Attacks on rankings with the settings that the measurements found strongest."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from ._checks import in_range, node_ids
+from .attacks import NewUsers, RankingAttack
+from .constraints import Constraint, NodeBudget, OffLimits
+from .graphs import Interactions, read_interactions
+from .models import EASE
+from .models.closed_form import ClosedFormRecommender
+from .perturbation import Perturbation
+from .tasks import Promote, Recommendation
+
+PROMOTER = EASE(l2=100.0)
+"""The surrogate of :func:`promote`."""
+
+
+def ranking_attack(
+    max_profile_share: float | None = None,
+    off_limits: Sequence[int] | Tensor | None = None,
+    *,
+    max_item_share: float | None = None,
+    constraints: Sequence[Constraint] = (),
+    search: Literal["relaxed", "greedy", "lookahead"] = "relaxed",
+    steps: int = 40,
+    allow_removals: bool = True,
+    allow_additions: bool = True,
+) -> RankingAttack:
+    """The strongest attack on rankings found: Frank-Wolfe on the relaxed interactions.
+
+    Args:
+        max_profile_share: the share of each user's clean interactions that may be flipped,
+            additions included; None for any share.
+        off_limits: users whose interactions are never touched. They are the users that the attack
+            harms, unless the objective names others.
+        max_item_share: the same of each item's clean interactions.
+        constraints: more conditions.
+        search, steps, allow_removals, allow_additions: as in :class:`RankingAttack`.
+
+    Raises:
+        TypeError, ValueError: a setting out of range.
+    """
+    rules: list[Constraint] = []
+    for name, share, side in (
+        ("max_profile_share", max_profile_share, "source"),
+        ("max_item_share", max_item_share, "target"),
+    ):
+        if share is not None:
+            in_range(name, share, 0.0, float("inf"))
+            rules.append(NodeBudget(share=share, side=side))  # type: ignore[arg-type]
+    if off_limits is not None:
+        rules.append(OffLimits(off_limits))
+    return RankingAttack(
+        search=search,
+        steps=steps,
+        constraints=(*rules, *constraints),
+        allow_removals=allow_removals,
+        allow_additions=allow_additions,
+    )
+
+
+def promote(
+    data: HeteroData | Interactions,
+    items: Sequence[int] | Tensor,
+    num_users: int,
+    profile_length: int,
+    k: int = 10,
+    seed: int = 0,
+    *,
+    surrogate: ClosedFormRecommender | Literal["ease", "wmf"] = PROMOTER,
+    progress: bool = False,
+    **options: Any,
+) -> Perturbation:
+    """Fake users whose profiles raise ``items`` into the lists of k of the users who lack them.
+
+    Args:
+        data: the clean graph.
+        items: indices of the items to promote; every fake profile holds them.
+        num_users: number of fake users.
+        profile_length: number of interactions of each fake user, ``items`` counted.
+        k: length of the recommended list.
+        seed: of the profiles that the search starts from.
+        surrogate: a recommender in closed form.
+        progress: show a progress bar.
+        **options: more arguments of :class:`Promote`.
+
+    Returns:
+        The fake users and their interactions; ``meta["targets"]`` lists ``items``.
+
+    Raises:
+        TypeError, ValueError: ``items`` that the graph does not have, or a setting out of range.
+    """
+    graph = read_interactions(data)
+    chosen = node_ids("items", items, graph.num_items).tolist()
+    task = Recommendation(graph, surrogate, Promote(chosen, k, **options), seed=seed)
+    attack = NewUsers(num_users, profile_length=profile_length)
+    found = attack(task, num_users * profile_length, seed, progress)
+    return replace(found, meta={**found.meta, "targets": chosen})
