@@ -306,6 +306,121 @@ def test_the_excess_over_random_is_paired_by_seed() -> None:
         assert row.excess_ci95 == pytest.approx(halfwidth, rel=1e-5)
 
 
+def ranked_runs(
+    drops: dict[str, tuple[float, float]], metric: str = "ndcg@10", user_ci95: float = 0.01
+) -> pd.DataFrame:
+    """One run of each attack that lowers (raises, of targets) the metric of 20 touched users and
+    of 80 untouched ones by what is said."""
+    sign = -1 if metric.startswith(("t-", "any-t-")) else 1
+    rows = []
+    for attack, lost in drops.items():
+        groups = {"touched": (20, lost[0]), "untouched": (80, lost[1])}
+        groups["all"] = (100, 0.2 * lost[0] + 0.8 * lost[1])
+        for users, (number, value) in groups.items():
+            rows.append(
+                [attack, "ease", 4, 0, metric, "unseen", users, 0.4, 0.4 - sign * value, user_ci95,
+                 number]
+            )  # fmt: skip
+    columns = ["attack", "victim", "flips", "seed", "metric", "split", "users", "clean"]
+    return pd.DataFrame(rows, columns=[*columns, "poisoned", "user_ci95", "num_users"])
+
+
+def ranked_report(warnings: tuple[str, ...] = ()) -> Report:
+    """One run of a ranking metric beside the runs of a metric of pairs."""
+    task = gp.Recommendation(interaction_graph(), gp.CF(dim=2))
+    made = gp.RandomAttack()(task, 4)
+    known = {
+        "a": gp.Perturbation(made.flips, {**made.meta, "attack": "MetaAttack()"}),
+        "rare": gp.Perturbation(
+            made.flips, {**made.meta, "attack": "HeuristicAttack()", "heuristic": True}
+        ),
+        "random": made,
+    }
+    drops = {"rare": (0.3, 0.1), "a": (0.1, 0.05), "random": (0.0, 0.0)}
+    pairs = runs({"rare": [0.3], "a": [0.1], "random": [0.0]}, ("ease",), (4,))
+    values = pd.concat([pairs, ranked_runs(drops)]).fillna({"users": "all", "num_users": 0})
+    return Report(values, known, gp.read_graph(interaction_graph()), {"warnings": list(warnings)})
+
+
+def test_the_headline_of_one_run_rests_on_users() -> None:
+    values = ranked_runs({"rare": (0.3, 0.1), "a": (0.1, 0.05), "random": (0.0, 0.0)})
+    found = headline(values, "ndcg@10", "unseen", "random", ["rare", "random"])
+    assert found.verdict == "a hurt ease more than random flips did"
+    assert found.sentences == (
+        "With 4 flips by a, the NDCG@10 of ease on unseen data fell from 0.4000 to 0.3400.",
+        "That is a drop of 0.0600 (15.0% of the clean value) in one run, 95% interval over 100 "
+        "users 0.0500 to 0.0700.",
+        "The mean drop is 0.1000 for the 20 touched users and 0.0500 for the 80 untouched users: "
+        "touched users carry 33.3% of the drop, untouched users 66.7%.",
+        "Random flips at the same budget: a drop of 0.0000. The attack's is 0.0600 more, 95% "
+        "interval of the difference 0.0459 to 0.0741.",
+        "Baselines that a is not shown to beat: rare.",
+    )
+    beaten = headline(values[values["attack"] != "rare"], "ndcg@10", "unseen", None, ["random"])
+    assert beaten.sentences[-1] == "a beats 1 baseline: random."
+
+
+@pytest.mark.parametrize(
+    ("metric", "lost", "half", "verdict", "said"),
+    [
+        ("ndcg@10", (0.01, 0.01), 0.05, "No harm to ease by a is shown", "includes 0"),
+        ("ndcg@10", (-0.1, 0.05), 0.01, "a hurt ease", "0.0500 for the 80 untouched users."),
+        ("t-hr@50", (0.1, 0.05), 0.01, "a promoted the targets in ease", "rose from 0.4000"),
+        ("t-hr@50", (0.0, 0.0), 0.01, "No promotion of the targets in ease by a is shown", "a rise of 0.0000"),  # noqa: E501
+        ("any-t-hr@5", (0.1, 0.05), 0.01, "a promoted the targets in ease", "of the rise, untouched"),  # noqa: E501
+        ("t-hr@50", (-0.1, -0.1), 0.01, "The targets ranked lower in ease after a", "fell from"),
+        ("overlap@10", (0.1, 0.1), 0.01, "a changed the lists of ease", "the overlap@10 of ease"),
+        ("coverage@10", (0.1, 0.1), np.nan, "a on ease: one run, no interval", "no interval"),
+    ],
+)  # fmt: skip
+def test_the_headline_of_other_ranking_metrics(
+    metric: str, lost: tuple[float, float], half: float, verdict: str, said: str
+) -> None:
+    found = headline(ranked_runs({"a": lost}, metric, half), metric, "unseen", None)
+    assert found.verdict == verdict
+    assert said in " ".join(found.sentences)
+    carried = "touched users carry" in " ".join(found.sentences)
+    assert carried == (metric in ("any-t-hr@5", "overlap@10") or lost == (0.01, 0.01))
+
+
+def test_a_group_of_everybody_is_said_to_be() -> None:
+    values = ranked_runs({"a": (0.1, 0.1)})
+    found = headline(values[values["users"] != "touched"], "ndcg@10", "unseen", None)
+    assert "All 80 users that count are untouched." in found.sentences
+
+
+def test_a_page_shows_users_apart_and_warnings(tmp_path: Path) -> None:
+    said = "On the clean graph, victim ease is less than 10% better than a ranking by popularity."
+    page = outline(ranked_report((said,)), tmp_path)
+    assert page.text["h1"].strip() == "a hurt ease more than random flips did"
+    assert said in page.text["p"]
+    assert "Baselines that a is not shown to beat: rare." in page.text["p"]
+    keys = [found["value"] for tag, found in page.elements if tag == "option" and "value" in found]
+    assert keys[0] == "ndcg@10|unseen"
+    assert "users" in page.text["th"]
+    for name in ("touched", "untouched", "all"):
+        assert page.cells.count(name) >= 3
+    assert not {"None", "nan"} & set(page.cells)
+    plain = outline(recommender_report(), tmp_path)
+    assert "untouched" not in plain.cells
+
+
+def test_tables_and_pictures_of_users_apart(tmp_path: Path) -> None:
+    report = ranked_report()
+    lines = report.to_latex(digits=2).splitlines()
+    assert r"a & ndcg@10 & unseen & touched & 0.40 & 0.30 & 0.10 $\pm$ 0.01 & 1 \\" in lines
+    everyone = to_latex(report.table.query("metric == 'ndcg@10' and users == 'all'"))
+    assert everyone.splitlines()[0] == "% victim: ease; flips: 4; metric: ndcg@10; split: unseen"
+    for users, level in (("all", 0.34), ("touched", 0.3), ("untouched", 0.35)):
+        (axes,) = report.plot("ndcg@10", users=users, path=tmp_path / "plot.png").axes
+        line = next(line for line in axes.lines if line.get_label() == "a (ease)")
+        assert line.get_ydata() == pytest.approx([0.4, level])
+    assert axes.get_ylabel() == "NDCG@10"
+    with pytest.raises(ValueError, match=r"users='toched' is not known.*'touched'"):
+        report.plot("ndcg@10", users="toched")
+    assert report.transfer().loc[("a", "ease"), "drop"] == pytest.approx(0.06)
+
+
 # --- Who was hit -------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._settings import digest
 from ..graphs import Graph, Interactions, NodeGraph
 from ..metrics import (
     PAIR_METRICS,
@@ -43,7 +44,10 @@ class Chosen:
         return {
             "metrics": [*self.pairs, *(metric.name for metric in self.rankings)],
             "targets": list(self.targets),
-            "groups": {name: list(users) for name, users in self.groups},
+            "groups": {
+                name: f"{len(users)} users {digest(torch.tensor(users))}"
+                for name, users in self.groups
+            },
         }
 
     def measure(self, graph: Graph, include_perturbed: bool) -> Measure:

@@ -146,7 +146,7 @@ def evaluate(
     runs = pd.DataFrame(rows)
     warnings = []
     if isinstance(graph, Interactions):
-        warnings = weak_victims(graph, wanted.rankings, runs)
+        warnings = weak_victims(graph, wanted.rankings, chosen, runs)
     depends = {
         **basis,
         "warnings": warnings,

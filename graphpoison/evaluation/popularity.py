@@ -1,15 +1,15 @@
 """Victims that rank no better than the popularity of items does."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
-import torch
-from torch import Tensor
 
 from ..graphs import Interactions
 from ..metrics import RankingMetric
-from .fitted import Fitted
+from ..victims import Victim
+from ..victims.recommenders.popularity import Popularity
+from .fitted import fitted
 from .lists import read_victim
 from .ranking import Lists, Ranking
 
@@ -20,31 +20,25 @@ MARGIN = 1.1
 """A victim counts as better from this multiple of the popularity ranking's metric."""
 
 
-class Popularity:
-    """A recommender that ranks items by their number of training interactions, for every user."""
-
-    def __init__(self, graph: Interactions) -> None:
-        self.counts = torch.bincount(graph.edge_index[1], minlength=graph.num_items).double()
-
-    def scores(self, users: Tensor) -> Tensor:
-        """The numbers of interactions [U', I]."""
-        return self.counts.expand(users.numel(), -1)
-
-
 def weak_victims(
-    graph: Interactions, metrics: tuple[RankingMetric, ...], runs: pd.DataFrame
+    graph: Interactions,
+    metrics: tuple[RankingMetric, ...],
+    victims: Sequence[Victim],
+    runs: pd.DataFrame,
 ) -> list[str]:
     """A sentence for each victim whose clean ranking is less than 10% above a ranking by
     popularity in one of ``metrics``, also logged as a warning.
 
     Both are means over all users with unseen pairs. The popularity ranking leaves out the items
-    that the user has in the clean graph.
+    that the user has in the clean graph. Nothing is said of a victim that is this ranking.
     """
     compared = tuple(metric for metric in metrics if metric.kind in BETTER)
     if not compared:
         return []
     reference = _reference(graph, compared)
-    found = list(_sentences(reference, runs[runs["users"] == "all"]))
+    judged = [victim.name for victim in victims if not isinstance(victim, Popularity)]
+    rows = runs[(runs["users"] == "all") & runs["victim"].isin(judged)]
+    found = list(_sentences(reference, rows))
     for sentence in found:
         logger.warning("%s", sentence)
     return found
@@ -53,8 +47,8 @@ def weak_victims(
 def _reference(graph: Interactions, metrics: tuple[RankingMetric, ...]) -> dict[str, float]:
     """The metrics of the popularity ranking."""
     ranking = Ranking(graph, metrics, graph.edge_index.new_empty(0), {})
-    fitted = Fitted("popularity", Popularity(graph), graph)
-    lists, _ = read_victim(fitted, ranking.users, ranking.hidden(graph), ranking.k)
+    popular = fitted(Popularity(), graph, seed=0)
+    lists, _ = read_victim(popular, ranking.users, ranking.hidden(graph), ranking.k)
     return {row.metric: row.clean for row in ranking(Lists(lists, lists))}
 
 

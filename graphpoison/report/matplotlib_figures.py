@@ -17,7 +17,7 @@ from .._io import atomic_write
 from .changes import Side, histogram
 from .colours import attack_colours
 from .neighbourhood import Neighbourhood, Node
-from .summary import LABELS, curve, transfer_grid
+from .summary import curve, label, transfer_grid
 
 # Okabe and Ito's colours: told apart by colour-blind people, and by their lightness in grey.
 INK, PALE, ADDED, REMOVED = "#333333", "#b3b3b3", "#d55e00", "#0072b2"
@@ -41,15 +41,15 @@ def plot_curves(
         chosen = runs[(runs["metric"] == metric) & (runs["split"] == name)]
         for (attack, victim), group in chosen.groupby(["attack", "victim"], sort=False):
             flips, mean, half = curve(group)
-            label = _plain(f"{attack} ({victim})")
-            look: dict[str, Any] = {"color": colours[str(attack)], "label": label}
+            text = _plain(f"{attack} ({victim})")
+            look: dict[str, Any] = {"color": colours[str(attack)], "label": text}
             number = victims.index(victim)
             look |= {"ls": LINES[number % len(LINES)], "marker": MARKERS[number % len(MARKERS)]}
             panel.plot(flips, mean, **look)
             band = {"color": look["color"], "alpha": 0.2, "linewidth": 0}
             panel.fill_between(flips, mean - half, mean + half, **band)
         panel.set_xlabel("perturbations")
-        panel.set_ylabel(LABELS.get(metric, metric))
+        panel.set_ylabel(label(metric))
         panel.set_title(f"{name} data")
         panel.grid(alpha=0.3)
     _legend_below(figure, panels[0], runs["attack"].nunique())
@@ -174,8 +174,8 @@ def _legend(axes: Axes, part: Neighbourhood) -> None:
         "fake user" if node in part.fake else part.kinds[node[0]]: _marker(part, node)
         for node in part.places
     }
-    for label, marker in kinds.items() if len(kinds) > 1 else ():
-        handles.append(Line2D([], [], ls="", marker=marker, mfc=HIT, mec=INK, label=label))
+    for text, marker in kinds.items() if len(kinds) > 1 else ():
+        handles.append(Line2D([], [], ls="", marker=marker, mfc=HIT, mec=INK, label=text))
     axes.legend(
         handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, frameon=False,
         labelcolor=INK,

@@ -22,7 +22,19 @@ from ..perturbation import FEATURE, Perturbation
 from . import matplotlib_figures, plotly_figures
 from .changes import Change, Side, change, sides
 from .neighbourhood import neighbourhood
-from .summary import KEYS, NAMES, excesses, means, measured, random_baseline, spreads, transfer
+from .summary import (
+    ALL,
+    KEYS,
+    excesses,
+    heuristic_baselines,
+    means,
+    measured,
+    named,
+    of_all_users,
+    random_baseline,
+    spreads,
+    transfer,
+)
 from .words import beyond_zero, fixed, headline, interval
 
 if TYPE_CHECKING:
@@ -46,16 +58,19 @@ def write_report(report: "Report", path: str | os.PathLike[str]) -> None:
     baseline = random_baseline(report.perturbations)
     changes = {name: change(made, report.graph) for name, made in report.perturbations.items()}
     attacks = [_attack(name, made, number) for number, (name, made) in enumerate(changes.items())]
-    figures = _comparisons(runs, found, baseline)
+    figures = _comparisons(of_all_users(runs), found, baseline)
+    rows = list(_rows(runs, baseline))
     for number, attack in enumerate(attacks):
         for place, side in enumerate(attack["sides"]):
             if side["side"].before is not None:
                 figures[f"degrees-{number}-{place}"] = {"": plotly_figures.degrees(side["side"])}
     context = {
-        "finding": headline(runs, *found[0], baseline),
+        "finding": headline(runs, *found[0], baseline, heuristic_baselines(report.perturbations)),
+        "warnings": list(report.meta.get("warnings", ())),
         "facts": _facts(report, changes),
         "choices": {_key(*pair): _named(*pair) for pair in found},
-        "rows": list(_rows(runs, baseline)),
+        "rows": rows,
+        "groups": any(row["users"] != ALL for row in rows),
         "baseline": baseline,
         "attacks": attacks,
         "figures": figures,
@@ -102,7 +117,7 @@ def _key(metric: str, split: str) -> str:
 
 
 def _named(metric: str, split: str) -> str:
-    return f"{NAMES.get(metric, metric)}, {split} data"
+    return f"{named(metric)}, {split} data"
 
 
 def _rows(runs: pd.DataFrame, baseline: str | None) -> Iterator[dict[str, Any]]:

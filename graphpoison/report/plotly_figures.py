@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from ..metrics import confidence_halfwidth
 from .changes import Side, histogram
 from .colours import COLOURS, RANDOM, attack_colours
-from .summary import LABELS, curve, transfer_grid
+from .summary import curve, label, transfer_grid
 
 DASHES = ["solid", "dash", "dot", "dashdot"]
 MARKERS = ["circle", "square", "diamond", "triangle-up", "x", "cross"]
@@ -166,7 +166,7 @@ def _pale(colour: str) -> str:
 
 def _label(runs: pd.DataFrame) -> str:
     metric = str(runs["metric"].iloc[0])
-    return _text(f"{LABELS.get(metric, metric)}, {runs['split'].iloc[0]} data")
+    return _text(f"{label(metric)}, {runs['split'].iloc[0]} data")
 
 
 def _cell(value: float, width: float) -> str:

@@ -12,7 +12,7 @@ from ..graphs import Graph
 from ..perturbation import Perturbation
 from . import latex
 from .changes import Change, change, sides
-from .summary import means, measured, random_baseline, transfer
+from .summary import ALL, complete, means, measured, random_baseline, transfer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,7 +92,11 @@ class Report:
         return transfer(self.runs, metric, split, random_baseline(self.perturbations))
 
     def plot(
-        self, metric: str, split: str | Sequence[str] | None = None, path: File | None = None
+        self,
+        metric: str,
+        split: str | Sequence[str] | None = None,
+        path: File | None = None,
+        users: str = ALL,
     ) -> "Figure":
         """The metric against the number of perturbations, a line for each attack and victim.
 
@@ -102,16 +106,21 @@ class Report:
             metric: one that was measured.
             split: one panel for each; all that were measured by default.
             path: write the picture there (PNG, SVG or PDF by the suffix).
+            users: the group of users that the metric is measured on.
         """
-        choice("metric", metric, self.runs["metric"].unique())
-        found = list(self.runs.loc[self.runs["metric"] == metric, "split"].unique())
+        runs = complete(self.runs)
+        choice("metric", metric, runs["metric"].unique())
+        runs = runs[runs["metric"] == metric]
+        choice("users", users, runs["users"].unique())
+        runs = runs[runs["users"] == users]
+        found = list(runs["split"].unique())
         wanted = found if split is None else [split] if isinstance(split, str) else list(split)
         for name in wanted:
             choice("split", name, found)
         from .matplotlib_figures import plot_curves, save  # matplotlib takes long to import
 
         baseline = random_baseline(self.perturbations)
-        return save(plot_curves(self.runs, metric, wanted, baseline), path)
+        return save(plot_curves(runs, metric, wanted, baseline), path)
 
     def plot_degrees(self, attack: str | None = None, path: File | None = None) -> "Figure":
         """How many nodes have which degree, before and after; a panel each for users and items.

@@ -24,6 +24,9 @@ WRITTEN = {
     "t-ndcg": "target NDCG",
     "any-t-hr": "any-target HR",
 }
+RANDOM_RULE = "HeuristicAttack(rule='random "
+"""The beginning of what heuristics that draw flips at random are called in ``meta["attack"]``."""
+BOTH_KINDS = f"{RANDOM_RULE}flips'"
 RANDOM = "random"
 """The name of a transfer's row of the baseline; the names of its columns begin with it."""
 FIRST = [("auroc", "unseen"), ("accuracy", "test"), ("auroc", "train")]
@@ -150,13 +153,25 @@ def label(metric: str) -> str:
 
 def random_baseline(perturbations: Mapping[str, Perturbation]) -> str | None:
     """The attack whose flips were drawn at random, if there is one: the one that is called so, or
-    the first."""
-    names = [
-        name
-        for name, perturbation in perturbations.items()
-        if "RandomAttack" in str(perturbation.meta.get("attack"))
-    ]
+    the first by :class:`~graphpoison.RandomAttack`, or the first by a random heuristic."""
+    drawn = [name for name, made in perturbations.items() if "RandomAttack" in _attack(made)]
+    ruled = [name for name, made in perturbations.items() if RANDOM_RULE in _attack(made)]
+    both = sorted(ruled, key=lambda name: not _attack(perturbations[name]).startswith(BOTH_KINDS))
+    names = [*drawn, *both]
     return RANDOM if RANDOM in names else next(iter(names), None)
+
+
+def heuristic_baselines(perturbations: Mapping[str, Perturbation]) -> list[str]:
+    """The attacks without a model: made at random, or with ``meta["heuristic"]`` True."""
+    return [
+        name
+        for name, made in perturbations.items()
+        if made.meta.get("heuristic") is True or "RandomAttack" in _attack(made)
+    ]
+
+
+def _attack(made: Perturbation) -> str:
+    return str(made.meta.get("attack"))
 
 
 def transfer(
