@@ -73,7 +73,7 @@ def may_be_flipped(task: gp.Recommendation, pair: tuple[int, int]) -> bool:
     return state.implicit_candidates and inside
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     which=st.sampled_from(range(len(MAKERS))),
     seed=st.integers(0, 30),
