@@ -26,6 +26,7 @@ from graphpoison.victims import (
     RECOMMENDER_VICTIMS,
     SLIM,
     ImplicitALS,
+    ImplicitBPR,
     ImplicitVictim,
     ItemKNN,
     LightGCNBPR,
@@ -251,12 +252,12 @@ def softmax_loss(users: Tensor, items: Tensor, bias: Tensor, matrix: Tensor) -> 
     for user, item in matrix.nonzero().tolist():
         logits = torch.stack([users[user] @ q + b for q, b in zip(items, bias, strict=True)])
         total = total - logits[item] + logits.exp().sum().log()
-    return total / matrix.sum()
+    return total
 
 
 def test_mf_softmax_reaches_a_minimum_of_its_loss() -> None:
     matrix = random_matrix(8, 6, 0.4).double()
-    victim = MFSoftmax(dim=2, epochs=3000, lr=0.01, weight_decay=0.02, dtype=torch.float64)
+    victim = MFSoftmax(dim=2, epochs=3000, lr=0.01, l2=0.4, dtype=torch.float64)
     fitted: Any = victim.fit(dense_graph(matrix), 0)
     params = [
         fitted.users.clone().requires_grad_(),
@@ -265,8 +266,8 @@ def test_mf_softmax_reaches_a_minimum_of_its_loss() -> None:
     ]
     loss = softmax_loss(*params, matrix)
     for param, slope in zip(params, torch.autograd.grad(loss, params), strict=True):
-        torch.testing.assert_close(slope, -0.02 * param.detach(), atol=1e-4, rtol=1e-3)
-    assert float(loss.detach()) < math.log(6)
+        torch.testing.assert_close(slope, -0.8 * param.detach(), atol=1e-4, rtol=1e-3)
+    assert float(loss.detach() / matrix.sum()) < 0.9 * math.log(6)
 
 
 def test_triples_hold_each_interaction_once_and_only_free_items() -> None:
@@ -325,11 +326,11 @@ def blocks() -> tuple[Interactions, Tensor]:
         EASE(5.0),
         ItemKNN(10, 0.0),
         SLIM(0.01),
-        MFSoftmax(dim=4, epochs=40),
+        MFSoftmax(dim=4, epochs=60, l2=0.2),
         MFBPR(dim=4, epochs=60, lr=0.02, l2=0.001, batch_size=64),
         LightGCNBPR(dim=4, layers=2, epochs=40, lr=0.02, batch_size=64),
         MultVAE(hidden=16, dim=4, epochs=60, lr=0.01, batch_size=20),
-        RECOMMENDER_VICTIMS["implicit-bpr"],
+        ImplicitBPR(factors=4, learning_rate=0.05, iterations=200),
         ImplicitALS(factors=4, regularization=1.0),
     ],
     ids=lambda victim: victim.name,
@@ -469,7 +470,14 @@ def ndcg(scores: Tensor, seen: Tensor, liked: Tensor, depth: int = 10) -> float:
     return sum(total) / len(total)
 
 
-FLOORS = {"popularity": 0.19, "item-knn": 0.34, "ease": 0.42, "implicit-als": 0.41}
+FLOORS = {
+    "popularity": 0.19,
+    "item-knn": 0.36,
+    "ease": 0.42,
+    "implicit-als": 0.42,
+    "mf-softmax": 0.41,
+    "slim": 0.42,
+}
 """NDCG@10 on a fifth of the interactions of MovieLens-100K, which independent runs are above."""
 
 

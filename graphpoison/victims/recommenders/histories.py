@@ -1,4 +1,4 @@
-"""What users have interacted with, in the forms that trainers want: dense rows, a SciPy matrix."""
+"""Interactions in the forms that trainers want: dense rows of users, a SciPy matrix, counts."""
 
 from typing import Any
 

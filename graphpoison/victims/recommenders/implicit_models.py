@@ -91,6 +91,9 @@ class ImplicitALS(Victim):
 class ImplicitBPR(Victim):
     """``implicit.bpr.BayesianPersonalizedRanking``: pairs of items, one by one.
 
+    The package draws the item that a user does not have in proportion to the number of its users,
+    not uniformly as in the paper.
+
     Args:
         factors: dimensions, to which the model adds a bias of the items.
         learning_rate: the step of stochastic gradient descent.
@@ -102,10 +105,10 @@ class ImplicitBPR(Victim):
         ImportError: ``implicit`` is not installed.
     """
 
-    factors: int = 64
-    learning_rate: float = 0.01
+    factors: int = 128
+    learning_rate: float = 0.005
     regularization: float = 0.01
-    iterations: int = 100
+    iterations: int = 80
     name: str = "implicit-bpr"
 
     def __post_init__(self) -> None:

@@ -5,8 +5,7 @@ Feedback", has the sampled form:
 .. math::
     \min_{P, Q, b} \; - \sum_{(u, i)} \log \frac{\exp(\langle p_u, q_i \rangle + b_i)}
     {\sum_j \exp(\langle p_u, q_j \rangle + b_j)}
-
-with the L2 penalty as a part of Adam's gradients.
+    + \lambda \big( \lVert P \rVert^2 + \lVert Q \rVert^2 + \lVert b \rVert^2 \big)
 """
 
 from dataclasses import dataclass
@@ -23,15 +22,16 @@ from .histories import dense_rows, item_counts
 
 @dataclass(frozen=True)
 class MFSoftmax(Victim):
-    """Factors of users and items and a bias of the items, trained by Adam on batches of users.
+    r"""Factors of users and items and a bias of the items, trained by Adam on batches of users.
 
-    The loss of a batch is the mean over its interactions.
+    A batch has the penalty of its own users, and its share of the penalty of the items; its loss is
+    divided by the number of its interactions.
 
     Args:
         dim: dimensions of the factors.
         epochs: passes over the users.
         lr: learning rate.
-        weight_decay: the penalty, added to the gradients as ``weight_decay`` times the parameters.
+        l2: the weight :math:`\lambda` of the squared parameters.
         batch_size: users of a step.
         scale: standard deviation of the initial factors.
         name: what the table calls it.
@@ -39,9 +39,9 @@ class MFSoftmax(Victim):
     """
 
     dim: int = 64
-    epochs: int = 20
-    lr: float = 0.03
-    weight_decay: float = 2e-4
+    epochs: int = 30
+    lr: float = 0.02
+    l2: float = 6.0
     batch_size: int = 256
     scale: float = 0.1
     name: str = "mf-softmax"
@@ -52,7 +52,7 @@ class MFSoftmax(Victim):
         positive_int("epochs", self.epochs)
         positive_int("batch_size", self.batch_size)
         in_range("lr", self.lr, 0.0, float("inf"), open_low=True)
-        in_range("weight_decay", self.weight_decay, 0.0, float("inf"))
+        in_range("l2", self.l2, 0.0, float("inf"))
         in_range("scale", self.scale, 0.0, float("inf"), open_low=True)
 
     def fit(self, graph: Interactions, seed: int) -> Factors:
@@ -65,16 +65,17 @@ class MFSoftmax(Victim):
             for count in graph.shape
         )
         bias = torch.zeros_like(item_counts(graph, self.dtype), requires_grad=True)
-        optimizer = torch.optim.Adam(
-            [users, items, bias], lr=self.lr, weight_decay=self.weight_decay
-        )
+        optimizer = torch.optim.Adam([users, items, bias], lr=self.lr)
         for _ in range(self.epochs):
             order = torch.randperm(graph.num_users, generator=draw).to(device)
             for batch in order.split(self.batch_size):
                 target = dense_rows(graph, batch, self.dtype)
-                logits = users[batch] @ items.t() + bias
+                chosen = users[batch]
+                logits = chosen @ items.t() + bias
                 likelihood = (target * logits.log_softmax(dim=1)).sum()
-                loss = -likelihood / target.sum().clamp(min=1)
+                share = batch.numel() / graph.num_users
+                squares = (chosen**2).sum() + share * ((items**2).sum() + (bias**2).sum())
+                loss = (self.l2 * squares - likelihood) / target.sum().clamp(min=1)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

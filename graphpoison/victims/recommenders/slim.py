@@ -35,8 +35,8 @@ class SLIM(Victim):
         name: what the table calls it.
     """
 
-    alpha: float = 0.02
-    l1_ratio: float = 0.1
+    alpha: float = 0.2
+    l1_ratio: float = 0.02
     max_iter: int = 100
     tol: float = 1e-3
     name: str = "slim"
