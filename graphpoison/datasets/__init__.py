@@ -22,6 +22,7 @@ from .export import write_interactions
 from .filters import at_least, k_core, sample_users
 from .interactions import from_interactions
 from .link_split import from_link_split
+from .splits import validation_split
 from .storage import load_graph, save_graph
 from .synthetic import synthetic_citation, synthetic_interactions
 from .tables import read_interactions
@@ -40,6 +41,7 @@ __all__ = [
     "read_interactions",
     "sample_users",
     "save_graph",
+    "validation_split",
     "write_interactions",
 ]
 
@@ -132,9 +134,9 @@ def load(
         root: folder of data sets; the synthetic ones do not look at it.
         seed: of the split and, where there are any, of negatives and synthesis; None for the
             default above.
-        options: of the data set, e.g. ``test_fraction=`` of ``movielens-100k`` or the sizes of the
-            synthetic sets; see :mod:`.citation`, :mod:`.recommenders` and
-            :mod:`.synthetic`.
+        options: of the data set, e.g. ``test_fraction=`` and ``split=`` of ``movielens-100k`` (see
+            :func:`from_interactions`) or the sizes of the synthetic sets; see :mod:`.citation`,
+            :mod:`.recommenders` and :mod:`.synthetic`.
 
     Returns:
         A citation graph as ``Data`` (see :func:`.citation.largest_component`) or interactions as

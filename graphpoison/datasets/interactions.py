@@ -5,18 +5,27 @@ from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from torch_geometric.data import HeteroData
 
 from .._checks import choice, in_range, positive_int
-from ..graphs.sampling import Codes, sample_unoccupied
+from ..graphs.sampling import Codes
+from .splits import (
+    RATES,
+    EdgeType,
+    Split,
+    check_split,
+    draw_negatives,
+    first_times,
+    graph_of,
+    numbered_times,
+    split_at_random,
+    split_codes,
+)
 
 logger = logging.getLogger(__name__)
-
-EdgeType = tuple[str, str, str]
-RATES: EdgeType = ("user", "rates", "item")
-PARTS = ("edge_index", "neg_edge_index", "unseen_edge_index", "unseen_neg_edge_index")
 
 
 def from_interactions(
@@ -29,6 +38,8 @@ def from_interactions(
     edge_type: EdgeType = RATES,
     num_negatives: int | None = None,
     unseen: pd.DataFrame | None = None,
+    split: Split = "random",
+    time: str | None = None,
 ) -> HeteroData:
     """Bipartite data of the distinct (user, item) pairs in ``frame``.
 
@@ -37,32 +48,51 @@ def from_interactions(
     pairs that are in neither ``frame`` nor ``unseen``.
 
     Args:
-        frame: one row per interaction; other columns are not looked at.
+        frame: one row per interaction; columns other than ``user``, ``item`` and ``time`` are not
+            looked at.
         user: column of user ids, of any hashable type.
         item: column of item ids, of any hashable type.
         test_fraction: share of the positives, and of the negatives, that is unseen; in [0, 1).
-            At least one of each stays in training. Not looked at where ``unseen`` is given.
+            At least one of each stays in training. Not looked at where ``unseen`` is given, nor by
+            ``split="leave-one-out"``.
         seed: of the negatives and the split.
         edge_type: names of the user nodes, the relation and the item nodes.
         num_negatives: negatives to draw, train and unseen together; as many as positives if None.
         unseen: the unseen positives of a published split, in the columns of ``frame``; negatives
             are then split in the proportion of the positives.
+        split: which interactions are unseen. ``"random"``: a share of all interactions.
+            ``"per-user"``: ``round(test_fraction * n)`` of the n interactions of each user, at
+            random (RecBole: RS, group_by user). ``"leave-one-out"``: one interaction of each user
+            with two or more, the last one by ``time``, or else a random one (RecBole: LS).
+            ``"time"``: the last ``round(test_fraction * n)`` interactions of each user by ``time``
+            (RecBole: RS, group_by user, order TO). Each user keeps at least one training
+            interaction under the last three, and negatives are then split in the proportion of the
+            positives.
+        time: column of numbers, datetimes or dates as text (ISO 8601); for ``"time"``, and for
+            ``"leave-one-out"`` where wanted. Repeated interactions have the time of the first one.
+            Equal times of a user are put in order by ``seed``.
 
     Returns:
         ``HeteroData`` with ``num_nodes`` and ``raw_id`` (the original ids, list) of both node
         types and, of ``edge_type``, four disjoint int64 ``[2, *]`` sorted by (user, item):
-        ``edge_index``, ``neg_edge_index``, ``unseen_edge_index``, ``unseen_neg_edge_index``.
+        ``edge_index``, ``neg_edge_index``, ``unseen_edge_index``, ``unseen_neg_edge_index``. With
+        ``time``, ``time`` (int64 [E]) of ``edge_index`` too: integers as they are, datetimes in
+        nanoseconds since 1970, other numbers as places in their order.
 
     Raises:
         TypeError: a frame is no DataFrame, ``edge_type`` no triple of names, an id not hashable.
         ValueError: a column is missing or holds NaN, a frame is empty, ``test_fraction`` lies
             outside [0, 1), a pair is in both frames, ids are numbers in one and text in the other,
-            or the two node types of ``edge_type`` are the same.
+            or the two node types of ``edge_type`` are the same; ``split`` is unknown, or does not
+            go with ``time`` or ``unseen``; a time is neither a number nor a date.
     """
     _check_edge_type(edge_type)
+    check_split(split, time is not None)
     _check_frame("frame", frame, user, item)
     rows = frame[[user, item]]
     if unseen is not None:
+        if split != "random":
+            raise ValueError(f"split={split!r} and unseen are two splits: leave one of them out.")
         _check_frame("unseen", unseen, user, item)
         rows = _joined(rows, unseen[[user, item]])
     users, user_ids = _number("user", rows[user])
@@ -75,7 +105,10 @@ def from_interactions(
         logger.info("Dropped %d repeated interactions.", repeated)
     rng = np.random.default_rng(positive_int("seed", seed, minimum=0))
     if unseen is None:
-        data = assemble(known, shape, test_fraction, rng, edge_type, num_negatives)
+        times = None if time is None else _times(frame, time, codes, known)
+        data = assemble(
+            known, shape, test_fraction, rng, edge_type, num_negatives, split=split, times=times
+        )
     else:
         data = _assemble_split(known, held_out, shape, rng, edge_type, num_negatives)
     data[edge_type[0]].raw_id = user_ids
@@ -90,17 +123,25 @@ def assemble(
     rng: np.random.Generator,
     edge_type: EdgeType = RATES,
     num_negatives: int | None = None,
+    *,
+    split: Split = "random",
+    times: npt.NDArray[np.int64] | None = None,
 ) -> HeteroData:
     """Draw negatives for sorted, distinct pair codes ``user * shape[1] + item``, and split both.
 
-    Arguments otherwise, result and errors as in :func:`from_interactions`, without ``raw_id``.
+    ``times`` are int64 [E], in the order of ``positives``. Arguments otherwise, result and errors
+    as in :func:`from_interactions`, without ``raw_id``.
     """
     if in_range("test_fraction", test_fraction, 0.0, 1.0) == 1.0:
         raise ValueError("test_fraction must lie in [0, 1), found 1.0; keep a part for training.")
     negatives = draw_negatives(positives, shape, num_negatives, rng)
-    train, unseen = _split(positives, test_fraction, rng)
-    train_negatives, unseen_negatives = _split(negatives, test_fraction, rng)
-    return _graph((train, train_negatives, unseen, unseen_negatives), shape, edge_type)
+    train, unseen = split_codes(positives, shape[1], split, test_fraction, rng, times)
+    share = test_fraction if split == "random" else unseen.size / positives.size
+    data = graph_of((train, unseen), split_at_random(negatives, share, rng), shape, edge_type)
+    if times is not None:
+        kept = times[np.searchsorted(positives, train)]
+        data[edge_type].time = torch.from_numpy(kept)
+    return data
 
 
 def _assemble_split(
@@ -118,39 +159,16 @@ def _assemble_split(
             "pair is either for training or unseen: drop them from one."
         )
     negatives = draw_negatives(positives, shape, num_negatives, rng)
-    train_negatives, unseen_negatives = _split(negatives, unseen.size / positives.size, rng)
-    return _graph((train, train_negatives, unseen, unseen_negatives), shape, edge_type)
+    parts = split_at_random(negatives, unseen.size / positives.size, rng)
+    return graph_of((train, unseen), parts, shape, edge_type)
 
 
-def _graph(
-    parts: tuple[Codes, Codes, Codes, Codes], shape: tuple[int, int], edge_type: EdgeType
-) -> HeteroData:
-    data = HeteroData()
-    data[edge_type[0]].num_nodes, data[edge_type[2]].num_nodes = shape
-    store = data[edge_type]
-    for key, codes in zip(PARTS, parts, strict=True):
-        store[key] = torch.from_numpy(np.stack(np.divmod(codes, shape[1])))
-    return data
-
-
-def draw_negatives(
-    positives: Codes, shape: tuple[int, int], count: int | None, rng: np.random.Generator
-) -> Codes:
-    """``count`` sorted codes, uniform without replacement among the codes not in ``positives``.
-
-    Memory grows with the number of positives and negatives, never with users x items.
-    """
-    free = shape[0] * shape[1] - positives.size
-    wanted = positives.size if count is None else positive_int("num_negatives", count, minimum=0)
-    if wanted > free:
-        logger.warning("Only %d unobserved pairs for %d negatives; taking all.", free, wanted)
-    return sample_unoccupied(positives, shape[0] * shape[1], min(wanted, free), rng)
-
-
-def _split(codes: Codes, fraction: float, rng: np.random.Generator) -> tuple[Codes, Codes]:
-    num_unseen = min(round(fraction * codes.size), max(codes.size - 1, 0))
-    order = rng.permutation(codes.size)
-    return np.sort(codes[order[num_unseen:]]), np.sort(codes[order[:num_unseen]])
+def _times(frame: pd.DataFrame, time: str, codes: Codes, known: Codes) -> npt.NDArray[np.int64]:
+    """The times of the pairs ``known`` [E], of the rows ``codes`` of ``frame``."""
+    columns = list(frame.columns)
+    if columns.count(choice("time", time, columns)) > 1:
+        raise ValueError(f"frame has {columns.count(time)} columns time={time!r}.")
+    return first_times(codes, numbered_times(frame[time]), known)
 
 
 def _number(argument: str, ids: "pd.Series[Any]") -> tuple[Codes, list[Hashable]]:

@@ -3,9 +3,14 @@
 A function ``..._rows`` gives the interactions after the filters, with columns ``user`` and ``item``
 and whatever else the file has; the function without it makes the graph. Where to put files that
 cannot be downloaded is said by the error that their absence raises.
+
+``split`` is that of :func:`.from_interactions`: of MovieLens, ``"time"`` and ``"leave-one-out"`` go
+by the time of each rating. The files of the others, as they are read here, have no times:
+``"time"`` raises a ValueError, and ``"leave-one-out"`` is random.
 """
 
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 from torch_geometric import datasets as pyg_datasets
@@ -17,6 +22,7 @@ from .filters import at_least, k_core, sample_users
 from .interactions import from_interactions
 from .locate import Source, find_files, movielens_100k
 from .netflix_prize import read_netflix_prize
+from .splits import BY_TIME, Split
 from .tables import read_interactions
 
 Root = str | Path | None
@@ -56,16 +62,19 @@ GOWALLA = Source(
 
 
 def movielens(
-    root: Root = None, seed: int = 0, test_fraction: float = 0.2, num_negatives: int | None = None
+    root: Root = None,
+    seed: int = 0,
+    test_fraction: float = 0.2,
+    num_negatives: int | None = None,
+    split: Split = "random",
 ) -> HeteroData:
     """MovieLens 100K (Harper and Konstan 2015): 943 users, 1,682 items, 100,000 interactions.
 
     Every rating counts as an interaction, whatever its value. Returns and raises as
     :func:`.from_interactions` and :func:`graphpoison.datasets.load` say.
     """
-    return from_interactions(
-        movielens_rows(root), test_fraction=test_fraction, seed=seed, num_negatives=num_negatives
-    )
+    rows = movielens_rows(root)
+    return _graph("movielens-100k", rows, seed, test_fraction, num_negatives, split)
 
 
 def movielens_rows(root: Root = None) -> pd.DataFrame:
@@ -75,18 +84,19 @@ def movielens_rows(root: Root = None) -> pd.DataFrame:
 
 
 def movielens_1m(
-    root: Root = None, seed: int = 0, test_fraction: float = 0.2, num_negatives: int | None = None
+    root: Root = None,
+    seed: int = 0,
+    test_fraction: float = 0.2,
+    num_negatives: int | None = None,
+    split: Split = "random",
 ) -> HeteroData:
     """MovieLens 1M (Harper and Konstan 2015): 6,040 users, 3,706 items, 1,000,209 interactions.
 
-    Every rating counts, as in :func:`movielens`; returns and raises as that does.
+    Every rating counts, as in :func:`movielens`; returns and raises as that does. Times are in
+    ``ratings.dat`` alone, not in a table of the pairs.
     """
-    return from_interactions(
-        movielens_1m_rows(root),
-        test_fraction=test_fraction,
-        seed=seed,
-        num_negatives=num_negatives,
-    )
+    rows = movielens_1m_rows(root)
+    return _graph("movielens-1m", rows, seed, test_fraction, num_negatives, split)
 
 
 def movielens_1m_rows(root: Root = None) -> pd.DataFrame:
@@ -107,6 +117,7 @@ def steam(
     num_negatives: int | None = THESIS["steam"].negatives,
     min_user: int = 20,
     min_item: int = 20,
+    split: Split = "random",
 ) -> HeteroData:
     """Steam Video Games (thesis, section 4.7): 1,698 users, 1,397 games, 84,424 interactions.
 
@@ -120,11 +131,10 @@ def steam(
         num_negatives: as in :func:`.from_interactions`; by default as in Table 4.19.
         min_user: rows that a user needs, counted until nothing changes.
         min_item: rows that a game needs, likewise.
+        split: as in :func:`.from_interactions`.
     """
     rows = steam_rows(root, min_user, min_item)
-    return from_interactions(
-        rows, test_fraction=test_fraction, seed=seed, num_negatives=num_negatives
-    )
+    return _graph("steam", rows, seed, test_fraction, num_negatives, split)
 
 
 def steam_rows(root: Root = None, min_user: int = 20, min_item: int = 20) -> pd.DataFrame:
@@ -144,6 +154,7 @@ def anime(
     min_user: int = 30,
     min_item: int = 50,
     min_rating: int | None = None,
+    split: Split = "random",
 ) -> HeteroData:
     """Anime Recommendations Database (thesis, section 4.7), 2,000 users drawn.
 
@@ -162,11 +173,10 @@ def anime(
         min_item: drawn users that a series needs.
         min_rating: least rating of an interaction; None for all, also for series watched
             and not rated.
+        split: as in :func:`.from_interactions`.
     """
     rows = anime_rows(root, seed, num_users, min_user, min_item, min_rating)
-    return from_interactions(
-        rows, test_fraction=test_fraction, seed=seed, num_negatives=num_negatives
-    )
+    return _graph("anime", rows, seed, test_fraction, num_negatives, split)
 
 
 def anime_rows(
@@ -195,6 +205,7 @@ def netflix(
     min_user: int = 150,
     min_item: int = 150,
     min_rating: int = 4,
+    split: Split = "random",
 ) -> HeteroData:
     """The first part of the Netflix Prize data, four and five stars (thesis, section 4.7).
 
@@ -209,11 +220,10 @@ def netflix(
         min_user: ratings kept that a user needs, counted until nothing changes.
         min_item: ratings kept that a movie needs, likewise.
         min_rating: least number of stars of an interaction.
+        split: as in :func:`.from_interactions`.
     """
     rows = netflix_rows(root, min_user, min_item, min_rating)
-    return from_interactions(
-        rows, test_fraction=test_fraction, seed=seed, num_negatives=num_negatives
-    )
+    return _graph("netflix", rows, seed, test_fraction, num_negatives, split)
 
 
 def netflix_rows(
@@ -224,12 +234,27 @@ def netflix_rows(
     return k_core(read_netflix_prize(file, min_rating), min_user, min_item)
 
 
-def gowalla(root: Root = None, seed: int = 0, num_negatives: int | None = None) -> HeteroData:
+def gowalla(
+    root: Root = None,
+    seed: int = 0,
+    num_negatives: int | None = None,
+    split: Split | Literal["published"] = "published",
+    test_fraction: float = 0.2,
+) -> HeteroData:
     """Gowalla as split by LightGCN (He et al. 2020): 29,858 users, 40,981 items.
 
-    The published split is kept: 810,128 interactions to train on, 217,242 unseen. Returns and
-    raises as :func:`movielens` does.
+    By default the published split is kept: 810,128 interactions to train on, 217,242 unseen.
+    Returns and raises as :func:`movielens` does.
+
+    Args:
+        root: folder of data sets.
+        seed: of the negatives and, unless it is published, of the split.
+        num_negatives: as in :func:`.from_interactions`.
+        split: ``"published"``, or as in :func:`.from_interactions`.
+        test_fraction: as in :func:`.from_interactions`; not looked at by the published split.
     """
+    if split != "published":
+        return _graph("gowalla", gowalla_rows(root), seed, test_fraction, num_negatives, split)
     train, test = _gowalla_parts(root)
     return from_interactions(train, seed=seed, num_negatives=num_negatives, unseen=test)
 
@@ -241,3 +266,33 @@ def gowalla_rows(root: Root = None) -> pd.DataFrame:
 
 def _gowalla_parts(root: Root) -> list[pd.DataFrame]:
     return [read_interactions(file, lists=True) for file in find_files(GOWALLA, root)]
+
+
+def _graph(
+    name: str,
+    rows: pd.DataFrame,
+    seed: int,
+    test_fraction: float,
+    num_negatives: int | None,
+    split: Split,
+) -> HeteroData:
+    """The graph of ``rows``, split by their times where these are there and ``split`` takes them.
+
+    Raises:
+        ValueError: ``split="time"`` and the rows have no times.
+    """
+    timed = "time" in rows
+    if split == "time" and not timed:
+        raise ValueError(
+            f"split='time' needs times, and {name!r} has none in the file that was read; use "
+            "split='per-user' or split='leave-one-out', or make a graph of a table with times by "
+            "from_interactions(frame, split='time', time=...)."
+        )
+    return from_interactions(
+        rows,
+        test_fraction=test_fraction,
+        seed=seed,
+        num_negatives=num_negatives,
+        split=split,
+        time="time" if timed and split in BY_TIME else None,
+    )

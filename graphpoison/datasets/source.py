@@ -10,6 +10,7 @@ from .._checks import choice
 from . import load, names
 from .filters import at_least, refuse_text
 from .interactions import from_interactions
+from .splits import Split
 from .storage import load_graph
 from .tables import read_interactions, suffix
 
@@ -28,6 +29,9 @@ class Reading:
         min_rating: rows of a table below it are left out.
         test_fraction: share of the interactions that is unseen.
         seed: of negatives and split.
+        split: which interactions are unseen, as :func:`graphpoison.datasets.from_interactions`
+            takes it; by default ``"random"``, and the published split of ``gowalla``.
+        time: the column of a table that ``split`` goes by.
     """
 
     user: str | None = None
@@ -37,6 +41,8 @@ class Reading:
     min_rating: float | None = None
     test_fraction: float | None = None
     seed: int | None = None
+    split: Split | None = None
+    time: str | None = None
 
     def __post_init__(self) -> None:
         if (self.rating is None) != (self.min_rating is None):
@@ -76,8 +82,8 @@ def open_graph(
                 f".gz), a graph in {GRAPH}: rename it if it is one."
             )
     _refuse_columns(source, reading)
-    share = reading.test_fraction
-    options = {} if share is None else {"test_fraction": share}
+    wanted = {"test_fraction": reading.test_fraction, "split": reading.split}
+    options = {option: value for option, value in wanted.items() if value is not None}
     return load(choice("input", str(source), names()), root, reading.seed, **options)
 
 
@@ -86,8 +92,8 @@ def _of_table(path: Path, reading: Reading) -> HeteroData:
     frame = read_interactions(path, reading.user, reading.item, header=header)
     if frame.empty:
         raise ValueError(f"{path} has no rows; give at least one interaction.")
+    frame.columns = frame.columns.map(str)
     if reading.rating is not None and reading.min_rating is not None:
-        frame.columns = frame.columns.map(str)
         refuse_text(frame, reading.rating, argument="rating")
         rows, frame = len(frame), at_least(frame, reading.rating, reading.min_rating)
         if frame.empty:
@@ -95,13 +101,21 @@ def _of_table(path: Path, reading: Reading) -> HeteroData:
                 f"none of the {rows} rows of {path} has {reading.rating} >= {reading.min_rating}."
             )
     share = 0.2 if reading.test_fraction is None else reading.test_fraction
-    return from_interactions(frame, test_fraction=share, seed=reading.seed or 0)
+    return from_interactions(
+        frame,
+        test_fraction=share,
+        seed=reading.seed or 0,
+        split=reading.split or "random",
+        time=reading.time,
+    )
 
 
 def _of_graph(path: Path, reading: Reading) -> Data | HeteroData:
     _refuse_columns(path, reading)
-    if reading.test_fraction is not None or reading.seed is not None:
-        raise ValueError(f"{path} is a graph and has its split already: no test_fraction or seed.")
+    if any(value is not None for value in (reading.test_fraction, reading.seed, reading.split)):
+        raise ValueError(
+            f"{path} is a graph and has its split already: no test_fraction, seed or split."
+        )
     try:
         return load_graph(path)
     except ValueError as error:
@@ -117,6 +131,6 @@ def _of_graph(path: Path, reading: Reading) -> Data | HeteroData:
 
 
 def _refuse_columns(source: str | Path, reading: Reading) -> None:
-    columns = (reading.user, reading.item, reading.header, reading.rating)
+    columns = (reading.user, reading.item, reading.header, reading.rating, reading.time)
     if any(value is not None for value in columns):
         raise ValueError(f"{str(source)!r} is no table: it has no columns to choose.")
