@@ -386,6 +386,12 @@ def test_equal_scores_are_ranked_by_number(
         assert found == expected + [6] * (k - len(expected))
 
 
+def test_long_lists_of_equal_scores_are_ranked_by_number() -> None:
+    scores = torch.arange(2000).remainder(3).repeat(4, 1).double()
+    expected = sorted(range(2000), key=lambda item: (-(item % 3), item))[:900]
+    assert first_items(scores, 900).tolist() == [expected] * 4
+
+
 @given(
     pairs=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9))),
     users=st.lists(st.integers(0, 3), unique=True),
