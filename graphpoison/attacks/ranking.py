@@ -8,7 +8,7 @@ The interaction matrix is relaxed, :math:`X(p) = X_0 + (1 - 2 X_0) \odot p` with
     p_{t+1} = (1 - \gamma_t) \, p_t + \gamma_t v_t, \qquad \gamma_t = \frac{2}{t + 2}
 
 V are the matrices of 0 and 1 within the budget, the budgets of users and items, and the admissible
-pairs; :math:`m_t` is a moving average of the gradients. Each gradient is taken with other
+pairs; :math:`m_t` is a moving average of the gradients, each divided by its norm. Each gradient is taken with other
 interactions hidden from the surrogate, so that no flip is chosen for the sake of one draw. At the
 end the largest entries of p are flipped.
 """
@@ -109,7 +109,9 @@ class RankingAttack(Attack):
         mean, loss = None, float("nan")
         for number in range(self.steps):
             loss, gradient = self._gradient(task, game, point, seed, number)
-            fresh = game.sign * gradient
+            fresh = (
+                game.sign * gradient / gradient.norm().clamp(min=torch.finfo(gradient.dtype).tiny)
+            )
             mean = fresh if mean is None else self.momentum * mean + (1 - self.momentum) * fresh
             vertex = game.best(mean, limit)
             rate = 2 / (number + 2)

@@ -6,7 +6,7 @@ hidden from the surrogate to be predicted, and what number the attacker maximise
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .._checks import choice, in_range, indices, node_ids, positive_int
 from ..graphs import Interactions
-from .ranking_losses import LOSSES, RankingLoss, unranked
+from .ranking_losses import LOSSES, RankingLoss, named_loss, unranked
 
 Loss = Literal["softmax-mass", "margin", "ndcg"]
 
@@ -46,6 +46,14 @@ class Targets:
         found[row[row >= 0], pairs[1][row >= 0]] = True
         return found
 
+    def with_lists(self, scores: Tensor, k: int) -> "Targets":
+        """The same with the ``k`` best items of each counted user that the user has not seen as
+        relevant ones, by ``scores`` [n, I]."""
+        ranked = scores.masked_fill(self.rows(self.seen, scores.size(1)), -torch.inf)
+        items = ranked.topk(k, dim=1).indices
+        pairs = torch.stack([self.users.repeat_interleave(k), items.flatten()])
+        return replace(self, relevant=pairs)
+
 
 class Objective(ABC):
     """A number that the attacker maximises, computed from the scores of the users that count.
@@ -62,6 +70,10 @@ class Objective(ABC):
     @property
     def off_limits(self) -> Tensor | None:
         return None
+
+    def turn(self, number: int) -> "Objective":
+        """The objective of the gradient ``number`` of an attack; some take their losses in turn."""
+        return self
 
     @abstractmethod
     def targets(self, graph: Interactions, draw: torch.Generator) -> Targets:
@@ -84,32 +96,37 @@ class Degrade(Objective):
         users: whose rankings count, indices; None for all users.
         loss: how a ranking is measured: ``"softmax-mass"``, ``"margin"`` or ``"ndcg"`` (see
             :mod:`graphpoison.tasks.ranking_losses`), or a callable ``f(scores [n, I], relevant
-            [n, I]) -> [n]``, larger for a better ranking.
+            [n, I]) -> [n]``, larger for a better ranking. Of several losses the mean is taken, or,
+            by an attack that hides other interactions at each step, one after the other: the flips
+            then transfer better than the flips of any one loss.
         k: length of the recommended list.
         on: which items are relevant: ``"heldout"``, a share of each user's interactions that is
             hidden from the surrogate; ``"lists"``, the k items that the clean surrogate recommends.
         fraction: the share that ``"heldout"`` hides, of each counted user.
-        temperature: of the losses by name, in units of the surrogate's scores.
+        temperature: of the losses by name, in units of the surrogate's scores; None for the
+            temperature that :data:`~graphpoison.tasks.ranking_losses.TEMPERATURES` has for each.
 
     Raises:
         TypeError, ValueError: a setting out of range.
     """
 
     users: Sequence[int] | Tensor | None = None
-    loss: Loss | RankingLoss = "softmax-mass"
+    loss: Loss | RankingLoss | tuple[Loss | RankingLoss, ...] = ("softmax-mass", "margin")
     k: int = 10
     on: Literal["heldout", "lists"] = "heldout"
     fraction: float = 0.2
-    temperature: float = 0.02
+    temperature: float | None = None
 
     def __post_init__(self) -> None:
-        if not callable(self.loss):
-            choice("loss", self.loss, LOSSES)
-        positive_int("k", self.k)
+        _check_losses(self.loss, self.k, self.temperature)
         choice("on", self.on, ["heldout", "lists"])
         in_range("fraction", self.fraction, 0.0, 0.9, open_low=True)
-        in_range("temperature", self.temperature, 0.0, float("inf"), open_low=True)
         _as_indices(self, "users")
+
+    def turn(self, number: int) -> "Degrade":
+        if not isinstance(self.loss, tuple):
+            return self
+        return replace(self, loss=self.loss[number % len(self.loss)])
 
     @property
     def clean_lists(self) -> bool:  # type: ignore[override]
@@ -171,16 +188,13 @@ class Promote(Objective):
     items: Sequence[int] | Tensor
     k: int = 10
     users: Sequence[int] | Tensor | None = None
-    loss: Loss | RankingLoss = "margin"
-    temperature: float = 0.02
+    loss: Loss | RankingLoss | tuple[Loss | RankingLoss, ...] = "margin"
+    temperature: float | None = None
 
     sign: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
-        if not callable(self.loss):
-            choice("loss", self.loss, LOSSES)
-        positive_int("k", self.k)
-        in_range("temperature", self.temperature, 0.0, float("inf"), open_low=True)
+        _check_losses(self.loss, self.k, self.temperature)
         _as_indices(self, "items")
         _as_indices(self, "users")
         if not self.items:
@@ -210,13 +224,30 @@ class Demote(Promote):
     sign: ClassVar[float] = -1.0
 
 
+def _check_losses(loss: Any, k: int, temperature: float | None) -> None:
+    losses = loss if isinstance(loss, tuple) else (loss,)
+    if not losses:
+        raise ValueError(f"loss must be one of {list(LOSSES)}, a callable, or several, found none.")
+    for one in losses:
+        if not callable(one):
+            choice("loss", one, LOSSES)
+    positive_int("k", k)
+    if temperature is not None:
+        in_range("temperature", temperature, 0.0, float("inf"), open_low=True)
+
+
 def _loss(objective: Degrade | Promote) -> RankingLoss:
-    chosen = objective.loss
-    if not isinstance(chosen, str):
-        return chosen
-    return lambda scores, relevant: LOSSES[chosen](
-        scores, relevant, objective.k, objective.temperature
-    )
+    """The mean of the losses of ``objective``, as a function of scores and relevant items."""
+    losses = objective.loss if isinstance(objective.loss, tuple) else (objective.loss,)
+    found = [
+        named_loss(one, objective.k, objective.temperature) if isinstance(one, str) else one
+        for one in losses
+    ]
+
+    def mean(scores: Tensor, relevant: Tensor) -> Tensor:
+        return torch.stack([one(scores, relevant) for one in found]).mean(dim=0)
+
+    return mean
 
 
 def _users(users: Sequence[int] | Tensor | None, graph: Interactions) -> Tensor:

@@ -72,3 +72,12 @@ LOSSES: dict[str, Callable[[Tensor, Tensor, int, float], Tensor]] = {
     "margin": margin,
     "ndcg": smooth_ndcg,
 }
+
+TEMPERATURES = {"softmax-mass": 0.015, "margin": 0.03, "ndcg": 0.005}
+"""The temperature of each loss in units of the scores, chosen with EASE on MovieLens-100K."""
+
+
+def named_loss(name: str, k: int, temperature: float | None = None) -> RankingLoss:
+    """The loss of that name for lists of ``k`` items; ``temperature`` None for its usual one."""
+    chosen = TEMPERATURES[name] if temperature is None else temperature
+    return lambda scores, relevant: LOSSES[name](scores, relevant, k, chosen)

@@ -129,7 +129,9 @@ class Recommendation(Task[PreparedPairs]):
         if model.is_closed_form:
             state = matrix_state(graph, "all" if candidates is None else candidates, seed)
         else:
-            implicit = model.takes_all_pairs and objective == "train" and not self.criterion.ranks
+            implicit = (
+                model.takes_all_pairs and self.objective == "train" and not self.criterion.ranks
+            )
             wanted = "sampled" if candidates is None else candidates
             state = pair_state(graph, wanted, seed, implicit)
         if isinstance(self.objective, Objective):
@@ -159,6 +161,7 @@ class Recommendation(Task[PreparedPairs]):
                 "and an objective such as Degrade()."
             )
         task = copy.copy(self)
+        task.objective = self.objective.turn(number)
         relevant = self.targets.relevant if self.targets and self.objective.clean_lists else None
         task.targets = self.objective.targets(self.graph, generator(self.seed, DRAWS, number))
         if relevant is not None:
@@ -264,22 +267,14 @@ class Recommendation(Task[PreparedPairs]):
         with torch.no_grad():
             if isinstance(self.objective, Objective):
                 assert self.targets is not None
-                task.targets = self._clean_lists(params, prepared, self.objective, self.targets)
+                users, hidden = self.targets.users, self.targets.hidden
+                scores = self.surrogate.user_scores(params, prepared, users, hidden)
+                task.targets = self.targets.with_lists(scores, self.objective.k)
                 return task
             assert self.target_pairs is not None
             scores = self.surrogate.pair_scores(params, prepared, self.target_pairs)
         task.target_labels = scores.sigmoid()
         return task
-
-    def _clean_lists(
-        self, params: Params, prepared: PreparedPairs, objective: Objective, targets: Targets
-    ) -> Targets:
-        """``targets`` with the lists of the clean surrogate as relevant pairs."""
-        scores = self.surrogate.user_scores(params, prepared, targets.users, targets.hidden)
-        scores = scores.masked_fill(targets.rows(targets.seen, scores.size(1)), -torch.inf)
-        items = scores.topk(objective.k, dim=1).indices
-        users = targets.users.repeat_interleave(objective.k)
-        return replace(targets, relevant=torch.stack([users, items.flatten()]))
 
 
 def _objective(objective: Any, model: Recommender) -> Any:

@@ -13,9 +13,9 @@ At a minimum :math:`F = \nabla L = 0`, so that a function g of the scores has th
     \frac{dg}{dX} = - \left(\frac{\partial F}{\partial X}\right)^\top v, \qquad
     H v = \nabla_{(P, Q)} g
 
-with H the Hessian, which is applied by matrix products and inverted by conjugate gradients. Rotations
-of P and Q leave the scores as they are: H is singular along them, and the right-hand side has no
-part there.
+with H the Hessian, which is applied by matrix products and inverted by conjugate gradients.
+Rotations of P and Q leave the scores as they are: H is singular along them, and the right-hand side
+has no part there.
 """
 
 from collections.abc import Callable
@@ -52,7 +52,7 @@ class FactorisedScores(torch.autograd.Function):
     """Scores [U, I] at the end of :func:`alternate`, differentiable w.r.t. the matrix."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         matrix: Tensor,
         start: Tensor,
@@ -68,7 +68,7 @@ class FactorisedScores(torch.autograd.Function):
         return users @ items.t()
 
     @staticmethod
-    def backward(ctx: Any, on_scores: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, on_scores: Tensor) -> tuple[Tensor | None, ...]:
         matrix, users, items = ctx.saved_tensors
         l2, alpha, iterations, tolerance = ctx.settings
         weight = 1 + alpha * matrix
