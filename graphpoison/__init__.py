@@ -19,6 +19,8 @@ from .attacks import (
     SurrogateAttack,
     random_like,
 )
+from .attacks.heuristics import HeuristicAttack, heuristics
+from .attacks.templates import TemplateUsers, fake_profiles, promotion_templates
 from .budget import Budget
 from .constraints import (
     Connectivity,
@@ -30,6 +32,8 @@ from .constraints import (
     cooccurring_features,
 )
 from .evaluation import evaluate, transfer_matrix
+from .evaluation.accounts import UsersNeeded, promotion_hit_rate, users_needed
+from .evaluation.detectability import detectability
 from .graphs import FakeUsers, Interactions, NodeGraph, read_graph
 from .hypergradient import (
     Approximate,
@@ -68,6 +72,8 @@ from .transforms import ApplyPerturbation
 from .victims import (
     FittedNodes,
     FittedRecommender,
+    ImplicitVictim,
+    MatrixVictim,
     ModuleVictim,
     RecommenderVictim,
     SurrogateVictim,
@@ -100,12 +106,15 @@ __all__ = [
     "FittedNodes",
     "FittedRecommender",
     "Flips",
+    "HeuristicAttack",
     "Hypergradient",
     "Implicit",
+    "ImplicitVictim",
     "Injection",
     "Interactions",
     "LightGCN",
     "LinearGCN",
+    "MatrixVictim",
     "MetaAttack",
     "MetaGradient",
     "ModuleVictim",
@@ -132,19 +141,26 @@ __all__ = [
     "SurrogateAttack",
     "SurrogateVictim",
     "Task",
+    "TemplateUsers",
     "Training",
     "Unrolled",
+    "UsersNeeded",
     "Victim",
     "__version__",
     "baseline_attack",
     "cooccurring_features",
     "datasets",
+    "detectability",
     "evaluate",
+    "fake_profiles",
+    "heuristics",
     "meta_approx",
     "meta_attack",
     "metattack",
     "new_users_attack",
     "promote",
+    "promotion_hit_rate",
+    "promotion_templates",
     "random_like",
     "ranking_attack",
     "read_graph",
@@ -152,4 +168,5 @@ __all__ = [
     "surrogate_meta_attack",
     "surrogate_victim",
     "transfer_matrix",
+    "users_needed",
 ]

@@ -8,9 +8,9 @@ The interaction matrix is relaxed, :math:`X(p) = X_0 + (1 - 2 X_0) \odot p` with
     p_{t+1} = (1 - \gamma_t) \, p_t + \gamma_t v_t, \qquad \gamma_t = \frac{2}{t + 2}
 
 V are the matrices of 0 and 1 within the budget, the budgets of users and items, and the admissible
-pairs; :math:`m_t` is a moving average of the gradients, each divided by its norm. Each gradient is taken with other
-interactions hidden from the surrogate, so that no flip is chosen for the sake of one draw. At the
-end the largest entries of p are flipped.
+pairs; :math:`m_t` is a moving average of the gradients, each divided by its norm. Each gradient is
+taken with other interactions hidden from the surrogate, so that no flip is chosen for the sake of
+one draw. At the end the largest entries of p are flipped.
 """
 
 from collections.abc import Sequence
@@ -33,8 +33,6 @@ from .base import Attack, Proposal, check_kinds
 
 RESERVE = 3
 """How many times the budget is proposed where constraints may refuse some flips."""
-SIZES = (0.5, 1.0, 2.0)
-"""The steps that the look-ahead compares, as multiples of the usual one."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,8 @@ class RankingAttack(Attack):
         point = torch.zeros_like(game.matrix)
         mean, loss = None, float("nan")
         for number in range(self.steps):
-            loss, gradient = self._gradient(task, game, point, seed, number)
+            value, gradient = self._gradient(task, game, point, seed, number)
+            loss = value if mean is None else loss
             fresh = (
                 game.sign * gradient / gradient.norm().clamp(min=torch.finfo(gradient.dtype).tiny)
             )
@@ -131,36 +130,47 @@ class RankingAttack(Attack):
         loss = float("nan")
         gains = torch.zeros_like(point)
         for number in range(self.steps):
-            loss, gradient = self._gradient(task, game, point, seed, number)
-            fresh = torch.where(point > 0, -torch.inf, game.sign * gradient)
             count = (wanted - chosen.numel()) // (self.steps - number)
+            if not count:  # fewer flips than steps: the last steps make them
+                continue
+            value, gradient = self._gradient(task, game, point, seed, number)
+            loss = loss if chosen.numel() else value
+            fresh = torch.where(point > 0, -torch.inf, game.sign * gradient)
             options = [game.best(fresh, count, chosen)]
             if self.search == "lookahead":
                 for side in (game.sign > 0, game.sign < 0):
                     alone = torch.where(side, fresh, -torch.inf)
                     options.append(game.best(alone, count, chosen))
                 options = [option for option in options if option.numel() == count] or options[:1]
-                options.sort(key=lambda option: -self._value(task, game, point, option, number))
+                options.sort(
+                    key=lambda option: -self._value(task, game, point, option, seed, number)
+                )
             chosen = torch.cat([chosen, options[0]])
             point.view(-1)[options[0]] = 1
             gains.view(-1)[options[0]] = fresh.view(-1)[options[0]]
         return Proposal(game.flips(chosen, gains), loss)
 
     def _value(
-        self, task: Recommendation, game: "_Game", point: Tensor, option: Tensor, number: int
+        self,
+        task: Recommendation,
+        game: "_Game",
+        point: Tensor,
+        option: Tensor,
+        seed: int,
+        number: int,
     ) -> float:
         """The objective after the flips ``option`` too."""
         moved = point.clone()
         moved.view(-1)[option] = 1
         with torch.no_grad():
-            drawn = task.redrawn(number + 1) if self.redraw else task
+            drawn = task.redrawn(number + 1, seed) if self.redraw else task
             return float(drawn.attack_loss(game.start, game.prepared(moved)))
 
     def _gradient(
         self, task: Recommendation, game: "_Game", point: Tensor, seed: int, number: int
     ) -> tuple[float, Tensor]:
         """The objective at ``point`` [U, I] and its gradient w.r.t. the interaction matrix."""
-        drawn = task.redrawn(number + 1) if self.redraw else task
+        drawn = task.redrawn(number + 1, seed) if self.redraw else task
         loss, _, cotangents = direct_gradient(drawn, game.start, game.prepared(point))
         gradient = cotangents[0]
         assert gradient is not None

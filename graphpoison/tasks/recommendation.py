@@ -149,8 +149,8 @@ class Recommendation(Task[PreparedPairs]):
     def is_closed_form(self) -> bool:
         return self.surrogate.is_closed_form
 
-    def redrawn(self, number: int) -> Self:
-        """The task with other hidden interactions, the draw ``number`` of the seed.
+    def redrawn(self, number: int, stream: int = 0) -> Self:
+        """The task with other hidden interactions, the draw ``number`` of ``stream``.
 
         Raises:
             ValueError: the surrogate is trained in steps: its graph rests on the first draw.
@@ -162,8 +162,9 @@ class Recommendation(Task[PreparedPairs]):
             )
         task = copy.copy(self)
         task.objective = self.objective.turn(number)
+        draw = generator(self.seed, DRAWS, number, stream)
         relevant = self.targets.relevant if self.targets and self.objective.clean_lists else None
-        task.targets = self.objective.targets(self.graph, generator(self.seed, DRAWS, number))
+        task.targets = self.objective.targets(self.graph, draw)
         if relevant is not None:
             task.targets = replace(task.targets, relevant=relevant)
         return task
@@ -175,8 +176,9 @@ class Recommendation(Task[PreparedPairs]):
             ValueError: the surrogate is trained in steps.
         """
         task = copy.copy(self)
-        task.objective = objective
-        return task.redrawn(0)
+        task.objective, task.targets = objective, None
+        task.targets = task.redrawn(0).targets
+        return task
 
     @property
     def clean_edges(self) -> Tensor:
