@@ -83,7 +83,7 @@ class Ranking:
             raise ValueError(
                 f"{both.size(1)} unseen pairs are training interactions of the graph poisoned by "
                 f"{name!r}: {shown}{more}. Ranking metrics test on unseen pairs, so an attack must "
-                "not add them; give the attack other candidates, e.g. candidates='sampled'."
+                "not add them; make the attack on the data that hold these unseen pairs."
             )
 
     def __call__(self, lists: Lists, attack: Perturbation | None = None) -> list[Measured]:
