@@ -98,11 +98,12 @@ class Degrade(Objective):
             :mod:`graphpoison.tasks.ranking_losses`), or a callable ``f(scores [n, I], relevant
             [n, I]) -> [n]``, larger for a better ranking. Of several losses the mean is taken, or,
             by an attack that hides other interactions at each step, one after the other: the flips
-            then transfer better than the flips of any one loss.
+            then transfer better than the flips of any one loss. None for :attr:`usual_loss`.
         k: length of the recommended list.
         on: which items are relevant: ``"heldout"``, a share of each user's interactions that is
             hidden from the surrogate; ``"lists"``, the k items that the clean surrogate recommends.
-        fraction: the share that ``"heldout"`` hides, of each counted user.
+        fraction: the share that ``"heldout"`` hides, of each counted user; None for
+            :attr:`usual_fraction`.
         temperature: of the losses by name, in units of the surrogate's scores; None for the
             temperature that :data:`~graphpoison.tasks.ranking_losses.TEMPERATURES` has for each.
 
@@ -111,13 +112,20 @@ class Degrade(Objective):
     """
 
     users: Sequence[int] | Tensor | None = None
-    loss: Loss | RankingLoss | tuple[Loss | RankingLoss, ...] = ("softmax-mass", "margin")
+    loss: Loss | RankingLoss | tuple[Loss | RankingLoss, ...] | None = None
     k: int = 10
     on: Literal["heldout", "lists"] = "heldout"
-    fraction: float = 0.2
+    fraction: float | None = None
     temperature: float | None = None
 
+    usual_loss: ClassVar[tuple[Loss, ...]] = ("ndcg",)
+    usual_fraction: ClassVar[float] = 0.1
+
     def __post_init__(self) -> None:
+        if self.loss is None:
+            object.__setattr__(self, "loss", self.usual_loss)
+        if self.fraction is None:
+            object.__setattr__(self, "fraction", self.usual_fraction)
         _check_losses(self.loss, self.k, self.temperature)
         choice("on", self.on, ["heldout", "lists"])
         in_range("fraction", self.fraction, 0.0, 0.9, open_low=True)
@@ -138,6 +146,7 @@ class Degrade(Objective):
         none = own[:, :0]
         if self.on == "lists":
             return Targets(users, none, none, own)
+        assert self.fraction is not None
         hidden = torch.rand(own.size(1), generator=draw).to(edges.device) < self.fraction
         if not bool(hidden.any()):
             raise ValueError(
@@ -160,8 +169,12 @@ class Degrade(Objective):
 class Bystanders(Degrade):
     """Lower the rankings of ``users`` without touching any of their interactions.
 
-    The users that count are off limits to the attacker. Everything else is as in :class:`Degrade`.
+    The users that count are off limits to the attacker. Everything else is as in :class:`Degrade`,
+    but for the usual losses and the usual share of hidden interactions.
     """
+
+    usual_loss: ClassVar[tuple[Loss, ...]] = ("softmax-mass", "margin")
+    usual_fraction: ClassVar[float] = 0.2
 
     @property
     def off_limits(self) -> Tensor | None:
@@ -238,6 +251,7 @@ def _check_losses(loss: Any, k: int, temperature: float | None) -> None:
 
 def _loss(objective: Degrade | Promote) -> RankingLoss:
     """The mean of the losses of ``objective``, as a function of scores and relevant items."""
+    assert objective.loss is not None
     losses = objective.loss if isinstance(objective.loss, tuple) else (objective.loss,)
     found = [
         named_loss(one, objective.k, objective.temperature) if isinstance(one, str) else one
