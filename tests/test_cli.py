@@ -17,12 +17,16 @@ from conftest import citation_graph, interaction_graph
 from typer.testing import CliRunner, Result
 
 import graphpoison as gp
+from graphpoison.apply import edges_digest
+from graphpoison.attacks.heuristics import RULES
 from graphpoison.cli import app
 from graphpoison.cli.options import sizes
 from graphpoison.cli.output import show_table
+from graphpoison.ranking_presets import promote, ranking_attack
 from graphpoison.registry import ATTACKS
 
 SMALL = ["--steps", "3", "--no-progress"]
+PROMOTE = ["attack", "shop.csv", "--promote"]
 
 
 @pytest.fixture(autouse=True)
@@ -135,7 +139,7 @@ def test_flips_of_features_are_counted(graph: str) -> None:
     assert "features" not in done("attack", graph, "--budget", "1", *SMALL, "--overwrite")
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", [name for name in ATTACKS if name != "ranking"])
 def test_every_attack_by_its_name(name: str, graph: str) -> None:
     options = ["--objective", "train", "--epochs", "2", "--weight-decay", "0.01", *SMALL]
     summary = json.loads(
@@ -147,7 +151,7 @@ def test_every_attack_by_its_name(name: str, graph: str) -> None:
 def test_the_command_line_gives_what_the_library_gives(shop: str) -> None:
     done("attack", shop, "--surrogate", "gmf", "--flips-per-step", "2", "--budget", "5", *SMALL)
     frame = gp.datasets.read_interactions(shop, "customer", "article")
-    task = gp.Recommendation(gp.datasets.from_interactions(frame), "gmf")
+    task = gp.Recommendation(gp.datasets.from_interactions(frame, split="per-user"), "gmf")
     attack = gp.meta_attack(gp.Training(3, 0.05, optimizer="adam"), flips_per_step=2)
     found = gp.Perturbation.load("flips.npz")
     pd.testing.assert_frame_equal(found.flips, attack(task, 5).flips)
@@ -159,6 +163,141 @@ def test_fake_users(shop: str) -> None:
     assert summary["fake users"] == 2
     users = pd.read_csv("poisoned.inter", sep="\t")["user_id:token"]
     assert {"new-0", "new-1"} >= set(users) - {f"u{number}" for number in range(8)}
+
+
+# Rankings
+
+
+def shop_graph() -> gp.Interactions:
+    frame = gp.datasets.read_interactions("shop.csv")
+    return gp.read_graph(gp.datasets.from_interactions(frame, split="per-user"))
+
+
+def test_a_table_is_attacked_by_its_rankings(shop: str) -> None:
+    summary = json.loads(done("attack", shop, "--budget", "4", "--epochs", "3", "--json"))
+    assert summary["attack"] == "ranking"
+    assert summary["split"] == "per-user"
+    attack = ranking_attack(max_profile_share=0.25, steps=3)
+    expected = attack(gp.Recommendation(shop_graph(), "ease"), 4)
+    found = gp.Perturbation.load("flips.npz")
+    pd.testing.assert_frame_equal(found.flips, expected.flips)
+    per_user = found.flips["source"].value_counts()
+    assert per_user.max() == 1  # a quarter of 4 interactions
+
+
+def test_options_of_the_ranking_attack() -> None:
+    lines = [f"u{u:02},{i}" for u in range(30) for i in range(u % 3, 30, 2 + u % 3)]
+    Path("shop.csv").write_text("\n".join(["user,item", *lines]))
+    barred = list(range(0, 30, 2))
+    Path("beyond.txt").write_text("\n".join(f"u{user:02}" for user in barred) + "\n\n")
+    options = ["--surrogate", "wmf", "--max-profile-share", "none", "--off-limits", "beyond.txt"]
+    attack = ["attack", "shop.csv", "--budget", "6", "-k", "4", "--no-removals", *options]
+    summary = json.loads(done(*attack, "--json"))
+    assert summary["users off limits"] == 15
+    assert summary["removed"] == 0
+    found = gp.Perturbation.load("flips.npz")
+    assert not set(barred) & set(found.flips["source"])
+    settings = found.meta["command"]["settings"]
+    assert settings["off_limits"] == barred
+    assert found.meta["settings"]["task"]["objective"]["k"] == 4
+    evaluate = ["evaluate", "shop.csv", "flips.npz", "--random", "--heuristics", "--json"]
+    table = pd.DataFrame(json.loads(done(*evaluate))["table"])
+    assert set(table["users"]) == {"all", "touched", "untouched", "off limits"}
+    added = {name for name, rule in RULES.items() if rule.removals is None}
+    assert set(table["attack"]) == {"ranking", "random", *added}
+    assert set(table["victim"]) == {"ease"}
+    assert set(table["metric"]) == {"ndcg@10", "recall@20"}
+    assert set(table["seeds"]) == {1}
+
+
+def test_users_off_limits_are_drawn_from_the_seed(shop: str) -> None:
+    drawn = {}
+    for seed in ("0", "0", "1", "2"):
+        options = ["--off-limits", "50%", "--seed", seed, "--overwrite", "--epochs", "2"]
+        done("attack", shop, "--budget", "2", *options)
+        found = tuple(gp.Perturbation.load("flips.npz").meta["command"]["settings"]["off_limits"])
+        assert len(found) == 4
+        assert drawn.setdefault(seed, found) == found
+    assert len(set(drawn.values())) > 1
+
+
+def test_items_are_promoted_by_the_ids_of_the_data() -> None:
+    lines = [f"u{u},SKU-{i}" for u in range(30) for i in range(u % 3, 20, 3)]
+    Path("shop.csv").write_text("\n".join(["user,item", *lines]))
+    options = ["--promote", "SKU-17", "--promote", "SKU-2", "--fake-users", "10%"]
+    text = done("attack", "shop.csv", *options, "--export", "poisoned.csv")
+    assert "SKU-17, SKU-2" in text
+    graph = shop_graph()
+    assert graph.item_ids is not None
+    items = sorted(graph.item_ids.index(name) for name in ("SKU-17", "SKU-2"))
+    length = round(graph.edge_index.size(1) / 30)
+    assert f"3 fake users with {length} interactions each = {3 * length} flips" in text
+    found = gp.Perturbation.load("flips.npz")
+    pd.testing.assert_frame_equal(found.flips, promote(graph, items, 3, length).flips)
+    assert found.meta["targets"] == items
+    fake = pd.read_csv("poisoned.csv").query("user.str.startswith('new-')")
+    assert fake.groupby("user").size().tolist() == [length] * 3
+    assert set(fake.query("item == 'SKU-17'")["user"]) == {"new-0", "new-1", "new-2"}
+
+    shown = done("evaluate", "shop.csv", "flips.npz", "--random", "--heuristics")
+    assert "promoted: SKU-17, SKU-2" in shown
+    assert "t-hr@10" in shown
+    assert "touched" not in shown
+    for name in ("promotion", "random ", "bandwagon profiles", "segment profiles"):
+        assert name in shown
+    done("evaluate", "shop.csv", "flips.npz", "--html", "page.html")
+    assert "SKU-17" in Path("page.html").read_text(encoding="utf-8")
+    assert "is there already" in refused(
+        2, "attack", "shop.csv", *PROMOTE[2:], "SKU-2", "--fake-users", "1"
+    )
+
+
+def test_options_of_the_thesis_keep_its_attack(shop: str) -> None:
+    for options, name in (
+        ([], "ranking"),
+        (["--surrogate", "ease"], "ranking"),
+        (["--surrogate", "cf"], "meta"),
+        (["--steps", "2"], "meta"),
+        (["--objective", "train"], "meta"),
+        (["--flips-per-step", "2"], "meta"),
+        (["--new-users", "2"], "meta"),
+        (["--attack", "random"], "random"),
+    ):
+        summary = json.loads(
+            done("attack", shop, "--budget", "2", *options, "--overwrite", "--json")
+        )
+        assert summary["attack"] == name
+
+
+def test_a_table_is_split_as_told(shop: str) -> None:
+    frame = pd.read_csv(shop)
+    frame["day"] = [f"2024-01-{1 + (7 * row) % 28:02}" for row in range(len(frame))]
+    frame.to_csv("timed.csv", index=False)
+    columns = {"user": "customer", "item": "article"}
+    for options, split, column in (
+        ([], "per-user", None),
+        (["--split", "random"], "random", None),
+        (["--split", "leave-one-out"], "leave-one-out", None),
+        (["--split", "leave-one-out", "--time-column", "day"], "leave-one-out", "day"),
+        (["--time-column", "day"], "time", "day"),
+    ):
+        done("attack", "timed.csv", "--attack", "random", "--budget", "1", *options, "--overwrite")
+        data = gp.datasets.from_interactions(frame, **columns, split=split, time=column)
+        found = gp.Perturbation.load("flips.npz")
+        edges = gp.read_graph(data)
+        assert found.meta["edges"] == edges_digest(edges.edge_index, edges.shape)
+        assert "ndcg" in done("evaluate", "timed.csv", "flips.npz")
+    done("attack", "synthetic-interactions", "--attack", "random", "--budget", "1", "--overwrite")
+    assert gp.Perturbation.load("flips.npz").meta["command"]["reading"]["split"] is None
+
+
+def test_heuristics_need_interactions(shop: str, graph: str) -> None:
+    done("attack", graph, "--attack", "random", "--budget", "2")
+    assert "for graphs of interactions" in refused(
+        2, "evaluate", graph, "flips.npz", "--heuristics"
+    )
+    done("attack", shop, "--new-users", "2", "--budget", "3", *SMALL, "--overwrite")
+    assert "promote none" in refused(2, "evaluate", shop, "flips.npz", "--heuristics")
 
 
 # Files that are there already
@@ -176,6 +315,8 @@ import signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # in case the tests run in the background
 from graphpoison import Perturbation
 from graphpoison.attacks import checkpoint
+from graphpoison.apply import edges_digest
+from graphpoison.attacks.heuristics import RULES
 from graphpoison.cli import app
 checkpoint.SAVE_EVERY_SECONDS = 0.0
 save = Perturbation.save
@@ -256,7 +397,8 @@ def test_an_evaluation_reads_the_input_as_the_attack_did(shop: str) -> None:
         "--csv": "table.csv",
     }
     files = [part for pair in outputs.items() for part in pair]
-    options = ["--random", "--seeds", "2", "--budgets", "0,4", "--victims", "cf,gmf"]
+    options = ["--random", "--seeds", "2", "--budgets", "0,4", "--victim", "cf,gmf"]
+    options += ["--metric", "auroc", "--metric", "ndcg@5"]
     found = json.loads(done("evaluate", shop, "meta.npz", *options, *files, "--json"))
     assert found["files"] == list(outputs.values())
     assert all(Path(path).stat().st_size for path in found["files"])
@@ -266,9 +408,12 @@ def test_an_evaluation_reads_the_input_as_the_attack_did(shop: str) -> None:
     assert set(table["flips"]) == {0, 4}
 
     frame = gp.datasets.read_interactions(shop, "article", "customer")
-    data = gp.datasets.from_interactions(frame, test_fraction=0.5)
+    data = gp.datasets.from_interactions(frame, test_fraction=0.5, split="per-user")
     attack = gp.Perturbation.load("meta.npz")
-    ours = gp.evaluate(data, {"meta": attack}, ["cf", "gmf"], range(2), [0, 4]).table
+    metrics = ["auroc", "ndcg@5"]
+    ours = gp.evaluate(
+        data, {"meta": attack}, ["cf", "gmf"], range(2), [0, 4], metrics=metrics
+    ).table
     theirs = table[table["attack"] == "meta"].reset_index(drop=True)
     np.testing.assert_allclose(theirs["poisoned"], ours["poisoned"])
 
@@ -282,12 +427,12 @@ def test_flips_of_another_table_or_split_are_refused(shop: str) -> None:
         said = refused(2, "evaluate", *arguments)
         assert "flips" in said
         assert "another graph" in said or "do not fit" in said
-    assert "auroc" in done("evaluate", shop, *evaluate)
+    assert "ndcg@10" in done("evaluate", shop, *evaluate)
 
 
 def test_an_evaluation_prints_a_table(graph: str) -> None:
     done("attack", graph, "--attack", "degree", "--budget", "3", *SMALL)
-    text = done("evaluate", graph, "flips.npz", "--seeds", "2", "--victims", "sgc")
+    text = done("evaluate", graph, "flips.npz", "--seeds", "2", "--victim", "sgc")
     assert "poisoned" in text
     assert "graph.pt: means over 2 seeds" in text
     assert not Path("flips.checkpoint.csv").exists()
@@ -295,7 +440,7 @@ def test_an_evaluation_prints_a_table(graph: str) -> None:
 
 def test_an_evaluation_goes_on(graph: str, monkeypatch: pytest.MonkeyPatch) -> None:
     done("attack", graph, "--attack", "random", "--budget", "3", *SMALL)
-    options = ["evaluate", graph, "flips.npz", "--seeds", "3", "--victims", "sgc", "--json"]
+    options = ["evaluate", graph, "flips.npz", "--seeds", "3", "--victim", "sgc", "--json"]
     whole = done(*options)
     fit, trained = gp.ModuleVictim.fit, []
 
@@ -320,7 +465,7 @@ def test_random_flips_that_run_out_have_their_own_number(graph: str) -> None:
     done("attack", graph, "--attack", "degree", *limits)
     made, asked = gp.Perturbation.load("flips.npz"), citation_graph().num_edges // 2
     assert len(made) < asked == made.meta["budget"]
-    options = ["--random", "--budgets", "2,100%", "--seeds", "1", "--victims", "sgc", "--json"]
+    options = ["--random", "--budgets", "2,100%", "--seeds", "1", "--victim", "sgc", "--json"]
     result = call("evaluate", graph, "flips.npz", *options)
     table = pd.DataFrame(json.loads(result.stdout)["table"])
     assert table.query("attack == 'degree'")["flips"].tolist() == [2, len(made)]
@@ -332,14 +477,15 @@ def test_random_flips_that_run_out_have_their_own_number(graph: str) -> None:
 
 def test_victims_that_rank(shop: str, graph: str) -> None:
     done("attack", shop, "--loss", "bpr", "--budget", "3", *SMALL)
-    options = ["--seeds", "1", "--json"]
+    options = ["--seeds", "1", "--json", "--metric", "log_loss,accuracy,auroc"]
     found = {
         loss: json.loads(done("evaluate", shop, "flips.npz", "--loss", loss, *options))["table"]
         for loss in ("log", "bpr")
     }
     assert {row["victim"] for row in found["log"]} == {"cf"}
     assert {row["victim"] for row in found["bpr"]} == {"cf-bpr"}
-    data = gp.datasets.from_interactions(gp.datasets.read_interactions(shop))
+    frame = gp.datasets.read_interactions(shop)
+    data = gp.datasets.from_interactions(frame, split="per-user")
     victim = gp.RecommenderVictim(gp.CF(), "cf-bpr", loss="bpr")
     expected = gp.evaluate(data, gp.Perturbation.load("flips.npz"), [victim], [0]).table
     assert [row["poisoned"] for row in found["bpr"]] == pytest.approx(list(expected["poisoned"]))
@@ -354,7 +500,7 @@ def test_flips_of_a_later_version_are_read(graph: str) -> None:
     flips = gp.Perturbation.load("flips.npz")
     flips.meta["command"]["reading"]["of a later version"] = 1
     flips.save("flips.npz")
-    done("evaluate", graph, "flips.npz", "--seeds", "1", "--victims", "sgc")
+    done("evaluate", graph, "flips.npz", "--seeds", "1", "--victim", "sgc")
 
 
 def test_random_flips_that_fail_are_failed_work(
@@ -365,7 +511,7 @@ def test_random_flips_that_fail_are_failed_work(
 
     done("attack", graph, "--attack", "degree", "--budget", "2")
     monkeypatch.setattr(gp.RandomAttack, "propose", failing)
-    line = refused(1, "evaluate", graph, "flips.npz", "--random", "--victims", "sgc")
+    line = refused(1, "evaluate", graph, "flips.npz", "--random", "--victim", "sgc")
     assert "out of luck" in line
 
 
@@ -450,13 +596,14 @@ def test_a_bad_file_is_refused(text: str, message: str, shop: str) -> None:
         (["attack", "words.csv", "--rating-column", "star", "--min-rating", "2"], "'stars'?"),
         (["attack", "pickle.pt"], "needs pickle"),
         (["attack", "shop.csv", "--budgte", "3"], "--budget"),
-        (["attack", "shop.csv", "--budget", "1000"], "give a number from 1 to 32"),
+        (["attack", "shop.csv", "--budget", "1000"], "give a number from 1 to 112"),
+        (["attack", "shop.csv", "--budget", "1000", *SMALL], "give a number from 1 to 32"),
         (["attack", "shop.csv", "--budget", "some"], "--budget 'some'"),
         (["attack", "shop.csv", "--user-column", "custmer"], "--user-column 'custmer' is not"),
         (["attack", "shop.csv", "--user-column", "custmer"], "Did you mean 'customer'?"),
         (["attack", "shop.csv", "--lr", "-1"], "--lr must lie in"),
         (["attack", "shop.csv", "--min-rating", "2"], "--rating-column and --min-rating belong"),
-        (["evaluate", "shop.csv", "flips.npz", "--victims", "cg"], "--victims 'cg' is not known"),
+        (["evaluate", "shop.csv", "flips.npz", "--victim", "cg"], "--victim 'cg' is not known"),
         (["attack", "shop.csv", "--attack", "met"], "Did you mean 'meta'?"),
         (["attack", "shop.csv", "--surrogate", "gfm"], "Did you mean 'gmf'?"),
         (["attack", "shop.csv", "--objective", "trian"], "Did you mean 'train'?"),
@@ -467,6 +614,37 @@ def test_a_bad_file_is_refused(text: str, message: str, shop: str) -> None:
         (["attack", "shop.csv", "--similar-users", "2", "--method", "kmean"], "mean 'kmeans'?"),
         (["attack", "shop.csv", "--method", "kmean"], "mean 'kmeans'?"),
         (["attack", "graph.pt", "--features", "--attack", "pgd"], "'pgd' flips edges alone"),
+        (["attack", "graph.pt", "--attack", "ranking"], "is for graphs of interactions"),
+        (["attack", "graph.pt", "--promote", "3"], "--promote is for graphs of interactions"),
+        (["attack", "graph.pt", "--off-limits", "3"], "--off-limits is for graphs of"),
+        (["attack", "graph.pt", "-k", "3"], "--list-length is for graphs of"),
+        (["attack", "shop.csv", "--attack", "ranking", "--surrogate", "cf"], "closed form"),
+        (["attack", "shop.csv", "--promote", "3"], "--promote needs --fake-users: a number"),
+        (["attack", "shop.csv", "--fake-users", "3"], "--fake-users needs promote"),
+        (["attack", "shop.csv", "--profile-length", "3"], "--profile-length needs promote"),
+        ([*PROMOTE, "SKU-3", "--fake-users", "1"], "--promote 'SKU-3' is not in the data, whose"),
+        ([*PROMOTE, "1", "--fake-users", "9"], "--fake-users '9' of 8 is 9; give a number from"),
+        ([*PROMOTE, "1", "--fake-users", "1%"], "--fake-users '1%' of 8 is 0"),
+        ([*PROMOTE, "1", "--fake-users", "few"], "is neither a number"),
+        ([*PROMOTE, "1", "--promote", "1", "--fake-users", "1"], "--promote '1' is named twice"),
+        ([*PROMOTE, "1", "--fake-users", "1", "--budget", "3"], "--budget and promote exclude"),
+        ([*PROMOTE, "1", "--fake-users", "1", "--resume"], "keeps no checkpoint"),
+        ([*PROMOTE, "1", "--fake-users", "1", "--profile-length", "16"], "the 15 items of the"),
+        ([*PROMOTE, "1", "--fake-users", "1", "--new-users", "1"], "fake users of its own"),
+        ([*PROMOTE, "1", "--fake-users", "1", "--attack", "meta"], "is of --attack 'ranking'"),
+        ([*PROMOTE, "1", "--fake-users", "1", "--off-limits", "2"], "are about flips of real"),
+        (["attack", "shop.csv", "--off-limits", "u8"], "neither a file of user ids nor a number"),
+        (["attack", "shop.csv", "--off-limits", "bare.csv"], "--off-limits 'user,item' is not in"),
+        (["attack", "shop.csv", "--off-limits", "empty.csv"], "is a file without user ids"),
+        (["attack", "shop.csv", "--max-profile-share", "some"], "must be a share (25% or 0.25)"),
+        (["attack", "shop.csv", "--split", "time"], "--split 'time' needs the time"),
+        (["attack", "shop.csv", "--split", "per-usr"], "Did you mean 'per-user'?"),
+        (["attack", "shop.csv", "--time-column", "star"], "Did you mean 'stars'?"),
+        (["attack", "graph.pt", "--split", "per-user"], "has its split already"),
+        (["evaluate", "shop.csv", "flips.npz", "--metric", "ndgc@10"], "Did you mean 'ndcg@k'?"),
+        (["evaluate", "shop.csv", "flips.npz", "--metric", "t-hr@3"], "no attack records any"),
+        (["evaluate", "shop.csv", "flips.npz", "--metric", "ndcg@99"], "has 15 items"),
+        (["evaluate", "shop.csv", "flips.npz", "--victim", "ease", "--loss", "bpr"], "on pairs"),
         (["attack", "shop.csv", "--device", "gpu"], "use cpu or cuda"),
         (["attack", "shop.csv", "--device", "cuda:99"], "is not there"),
         (["attack", "shop.csv", "--export", "poisoned.xls"], "must end in"),
@@ -477,10 +655,10 @@ def test_a_bad_file_is_refused(text: str, message: str, shop: str) -> None:
         (["evaluate", "shop.csv", "absent.npz"], "there is no file 'absent.npz'"),
         (["evaluate", "shop.csv", "shop.csv"], "shop.csv holds no flips"),
         (["evaluate", "graph.pt", "flips.npz"], "does not fit this input"),
-        (["evaluate", "shop.csv", "flips.npz", "--victims", "neumff"], "Did you mean 'neumf'?"),
+        (["evaluate", "shop.csv", "flips.npz", "--victim", "neumff"], "Did you mean 'neumf'?"),
         (["evaluate", "shop.csv", "flips.npz", "--budgets", "1,5"], "but 2 were made"),
         (["evaluate", "shop.csv", "flips.npz", "--metric", "auc"], "Did you mean 'auroc'?"),
-        (["evaluate", "shop.csv", "flips.npz", "--victims", "cf,cf"], "has one name twice"),
+        (["evaluate", "shop.csv", "flips.npz", "--victim", "cf,cf"], "has one name twice"),
         (["attack", "notes.txt"], "a table must end in .csv"),
         (["attack", "bare.csv"], "bare.csv has no rows"),
         (["datasets", "steem"], "Did you mean 'steam'?"),
@@ -559,6 +737,7 @@ def test_the_demo(dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("graphpoison.cli.demo.SEEDS", 1)
     text = done("demo", "--dataset", dataset)
     assert "drop" in text
+    assert ("untouched" in text) == (dataset == "synthetic-interactions")
     page = Path("demo", f"{dataset}.html")
     assert f"The page is {page.resolve()}" in text
     assert "<html" in page.read_text(encoding="utf-8")

@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +16,7 @@ import graphpoison as gp
 from graphpoison.attacks.budget_check import check_budget
 from graphpoison.datasets.source import Reading, open_graph
 from graphpoison.parsing import parse_budget
+from graphpoison.ranking_presets import promote, ranking_attack
 from graphpoison.registry import ATTACKS, AttackSettings, build_attack, build_task, random_beside
 
 
@@ -22,9 +26,15 @@ def test_every_name_attacks_either_graph(name: str, graph: object) -> None:
     assert callable(graph)
     data = graph()
     known = gp.read_graph(data)
+    ranking = name == "ranking"
+    objective = None if ranking else "train"
     settings = AttackSettings(
-        name, objective="train", steps=3, epochs=2, block_size=1000, weight_decay=0.01
+        name, objective=objective, steps=3, epochs=2, block_size=1000, weight_decay=0.01
     )
+    if ranking and not isinstance(known, gp.Interactions):
+        with pytest.raises(ValueError, match="is for graphs of interactions"):
+            build_task(known, settings)
+        return
     attack = build_attack(known, settings)
     if name == "dice" and isinstance(known, gp.Interactions):
         with pytest.raises(TypeError, match="classes"):
@@ -38,9 +48,83 @@ def test_every_name_attacks_either_graph(name: str, graph: object) -> None:
 def test_settings_are_the_papers_own() -> None:
     nodes, interactions = gp.read_graph(citation_graph()), gp.read_graph(interaction_graph())
     assert build_attack(nodes, AttackSettings()) == gp.metattack()
-    assert build_attack(interactions, AttackSettings()) == gp.meta_attack()
+    assert build_attack(interactions, AttackSettings()) == ranking_attack(0.25)
+    assert build_attack(interactions, AttackSettings("meta")) == gp.meta_attack()
     assert build_attack(interactions, AttackSettings("random")) == gp.RandomAttack()
     assert build_attack(interactions, AttackSettings("meta-approx")) == gp.meta_approx()
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({}, "ranking"),
+        ({"surrogate": "wmf", "k": 5, "epochs": 3, "removals": False}, "ranking"),
+        ({"constraints": ("node-budget=2",), "off_limits": (1,)}, "ranking"),
+        ({"surrogate": "gmf"}, "meta"),
+        ({"objective": "train"}, "meta"),
+        ({"candidates": "sampled"}, "meta"),
+        ({"loss": "bpr"}, "meta"),
+        ({"lr": 0.1}, "meta"),
+        ({"redraw": False}, "meta"),
+        ({"new_users": 2}, "meta"),
+        ({"similar_users": 2}, "meta"),
+        ({"new_users": 2, "promote": (3,), "profile_length": 4}, "ranking"),
+    ],
+)
+def test_the_default_attack_follows_the_graph_and_the_settings(
+    options: dict[str, Any], name: str
+) -> None:
+    settings = AttackSettings(**options)
+    assert settings.resolved(interactions=True).attack == name
+    if settings.promote is None:
+        assert settings.resolved(interactions=False).attack == "meta"
+
+
+def test_limits_of_users_hold_for_every_attack() -> None:
+    graph = gp.read_graph(interaction_graph())
+    settings = AttackSettings("random", max_profile_share=0.5, off_limits=(0, 2))
+    rules = gp.NodeBudget.fraction(0.5, side="source"), gp.OffLimits((0, 2))
+    assert build_attack(graph, settings).constraints == rules
+    assert build_attack(graph, replace(settings, attack="ranking")).constraints == rules
+    free = AttackSettings("ranking", max_profile_share=math.inf)
+    assert build_attack(graph, free).constraints == ()
+    found = build_attack(graph, settings)(build_task(graph, settings), 6)
+    beside = random_beside(graph, found, settings)
+    assert not {0, 2} & set(beside.pairs[0].tolist())
+    record = json.loads(json.dumps(dataclasses.asdict(free)))
+    assert AttackSettings.of(record) == free
+
+
+def test_a_promotion_is_the_preset_and_has_random_profiles_beside() -> None:
+    graph = gp.read_graph(interaction_graph())
+    settings = AttackSettings(new_users=2, promote=(3,), profile_length=4)
+    found = build_attack(graph, settings)(build_task(graph, settings), 8)
+    expected = promote(graph, [3], 2, 4, k=9)
+    assert found.flips.equals(expected.flips)
+    assert found.meta["settings"] == expected.meta["settings"]
+    beside = random_beside(graph, found, settings)
+    assert len(beside) == 8
+    assert bool((beside.pairs[0] >= 7).all())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_profile_share": -0.1}, "max_profile_share must lie in"),
+        ({"k": 0}, "k must be at least 1"),
+        ({"profile_length": 3}, "profile_length needs promote"),
+        ({"promote": (1,), "new_users": 2}, "promote needs new_users and profile_length"),
+        ({"attack": "ranking", "new_users": 2}, "fake users to promote items"),
+        ({"new_users": 2, "off_limits": (1,)}, "are about flips of real users"),
+        (
+            {"attack": "meta", "promote": (1,), "new_users": 2, "profile_length": 3},
+            "promote is of attack='ranking', found attack='meta'",
+        ),
+    ],
+)
+def test_settings_of_rankings_that_do_not_fit(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        AttackSettings(**options)
 
 
 def test_removals_and_constraints_follow_the_graph_unless_given() -> None:
@@ -101,7 +185,7 @@ def test_what_is_no_budget(text: str) -> None:
 @pytest.mark.parametrize(("flips", "removals"), [(18, False), (38, True)])
 def test_a_budget_is_checked_against_what_may_be_flipped(flips: int, removals: bool) -> None:
     graph = gp.read_graph(interaction_graph(positives=20, negatives=18))
-    settings = AttackSettings(removals=removals)
+    settings = AttackSettings("meta", removals=removals)
     task, attack = build_task(graph, settings), build_attack(graph, settings)
     check_budget(gp.Budget(flips), task, attack)
     with pytest.raises(ValueError, match=f"give a number from 1 to {flips}"):
@@ -152,13 +236,15 @@ def test_attacks_on_edges_refuse_features(name: str) -> None:
 
 
 def test_settings_of_other_attacks_are_named() -> None:
-    assert AttackSettings().without_effect() == []
+    assert AttackSettings("meta").without_effect() == []
+    ranking = AttackSettings("ranking", epochs=3, k=5, steps=2, lr=0.1, block_size=5)
+    assert ranking.without_effect() == ["block_size", "steps", "lr"]
     assert AttackSettings("meta", epochs=3, method="kmeans").without_effect() == [
         "epochs",
         "method",
     ]
     assert AttackSettings("pgd", epochs=3, redraw=False).without_effect() == ["redraw"]
-    assert AttackSettings(similar_users=2, method="kmeans").without_effect() == []
+    assert AttackSettings("meta", similar_users=2, method="kmeans").without_effect() == []
     with pytest.raises(ValueError, match="method='nonsense' is not known"):
         AttackSettings(method="nonsense")
 

@@ -4,24 +4,18 @@ import logging
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from .._text import counted
-from ..attacks import Attack, Injection
-from ..attacks.budget_check import check_budget
-from ..budget import Budget
 from ..datasets.source import Reading
 from ..graphs import read_graph
-from ..parsing import parse_budget
-from ..perturbation import Perturbation
-from ..registry import ATTACKS, AttackSettings, build_attack, build_task
-from ..tasks import Task
+from ..registry import ATTACKS, AttackSettings
 from . import attack_options as chosen
 from . import options as shared
+from .chosen_ids import for_graph, share
 from .config import save_config
-from .errors import Interrupted, usage
+from .errors import usage
 from .files import (
     check_apart,
     check_export,
@@ -32,6 +26,7 @@ from .files import (
     write_poisoned,
 )
 from .output import bars, logs, show_counts, show_json
+from .plan import Plan
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +37,7 @@ COMMAND = "command"
 EPILOG = (
     "Example: graphpoison attack shop.csv --user-column customer --item-column article "
     "--budget 5% --out flips.npz --export poisoned.csv\n\n"
+    "Example: graphpoison attack shop.csv --promote SKU-17 --fake-users 1%\n\n"
     + "\n".join(f"{name + ':':14} {words}." for name, words in ATTACKS.items())
 )
 
@@ -49,8 +45,8 @@ EPILOG = (
 def attack(
     ctx: typer.Context,
     input: shared.Input,
-    attack: chosen.Attack = "meta",
-    budget: chosen.Budget = "5%",
+    attack: chosen.Attack = None,
+    budget: chosen.Budget = None,
     surrogate: chosen.Surrogate = None,
     objective: chosen.Objective = None,
     attack_loss: chosen.AttackLoss = None,
@@ -61,9 +57,15 @@ def attack(
     redraw: chosen.Redraw = True,
     epochs: chosen.Epochs = None,
     block_size: chosen.BlockSize = None,
+    max_profile_share: chosen.MaxProfileShare = None,
+    off_limits: chosen.OffLimits = None,
+    k: chosen.ListLength = None,
     constraint: chosen.Constraint = None,
     removals: chosen.Removals = None,
     candidates: chosen.Candidates = None,
+    promote: chosen.Promote = None,
+    fake_users: chosen.FakeUsers = None,
+    profile_length: chosen.ProfileLength = None,
     new_users: chosen.NewUsers = None,
     similar_users: chosen.SimilarUsers = None,
     method: chosen.Method = "sample",
@@ -81,6 +83,8 @@ def attack(
     edge_type: chosen.EdgeType = None,
     test_fraction: shared.TestFraction = None,
     data_seed: shared.DataSeed = None,
+    split: shared.Split = None,
+    time_column: shared.TimeColumn = None,
     root: shared.Root = None,
     seed: chosen.Seed = 0,
     device: shared.Device = "cpu",
@@ -122,8 +126,9 @@ def attack(
                 new_users=new_users,
                 similar_users=similar_users,
                 method=method,
+                max_profile_share=share("max_profile_share", max_profile_share),
+                k=k,
             )
-            limit = parse_budget(budget)
             reading = Reading(
                 user_column,
                 item_column,
@@ -132,11 +137,16 @@ def attack(
                 min_rating,
                 test_fraction,
                 data_seed,
+                split,
+                time_column,
             )
+            reading = shared.split_of_tables(input, reading)
             data = shared.open_input(input, reading, root, device)
             graph = read_graph(data, settings.edge_type)
-            task, attacker = build_task(graph, settings), build_attack(graph, settings)
-            spelt = check_budget(limit, task, attacker, seed)
+            settings = for_graph(
+                settings, graph, promote, fake_users, profile_length, off_limits, seed
+            )
+            plan = Plan.of(graph, settings, budget, seed, resume)
             check_export(export, data)
             check_writable(out, export, save_to)
             check_apart([input, config], checkpoint_beside(out, ".npz"), out, export, save_to)
@@ -144,12 +154,12 @@ def attack(
             check_new(save_to, overwrite or resume)
             checkpoint = checkpoint_of(out, resume, overwrite)
         for name in settings.without_effect():
-            logger.warning("%s has no effect on this attack (%s).", name, attack)
-        if limit.share is not None:
-            logger.info("budget: %s", spelt)
+            logger.warning("%s has no effect on this attack (%s).", name, plan.name)
+        if plan.spelt != counted(plan.budget.flips or 0, "flip"):
+            logger.info("budget: %s", plan.spelt)
         save_config(ctx, save_to)
         started = time.monotonic()
-        found = _run(task, attacker, limit, seed, bars(progress), checkpoint)
+        found = plan.run(seed, bars(progress), checkpoint)
         record = {"input": input, "reading": asdict(reading), "settings": asdict(settings)}
         found = replace(found, meta={**found.meta, COMMAND: record})
         found.save(out)
@@ -159,13 +169,16 @@ def attack(
             write_poisoned(found.apply(data), export, settings, reading)
         losses = found.flips["attack_loss"].tolist() or [None]
         made = {"added": found.added, "removed": found.removed}
-        if task.state.features is not None:
+        if plan.task.state.features is not None:
             made["features set"] = found.features_set
             made["features cleared"] = found.features_cleared
         summary = {
             "input": f"{input}: {shared.sizes(graph)}",
-            "attack": attack,
-            "budget": spelt,
+            "split": reading.split,
+            "attack": plan.name,
+            "promoted": plan.promoted,
+            "users off limits": None if settings.off_limits is None else len(settings.off_limits),
+            "budget": plan.spelt,
             "flips": len(found),
             **{name: pairs.size(1) for name, pairs in made.items()},
             "fake users": 0 if found.fake_users is None else found.fake_users.count,
@@ -178,31 +191,10 @@ def attack(
     if as_json:
         show_json(summary)
         return
+    if plan.promoted is not None:
+        summary["promoted"] = ", ".join(plan.promoted)
     shown = {name: value for name, value in summary.items() if value is not None}
-    show_counts(shown, f"{attack} on {input}")
-
-
-def _run(
-    task: Task[Any],
-    attack: Attack | Injection,
-    budget: Budget,
-    seed: int,
-    progress: bool,
-    checkpoint: Path,
-) -> Perturbation:
-    before = checkpoint.exists()
-    try:
-        return attack(task, budget, seed, progress, checkpoint)
-    except BaseException as error:
-        kept = len(Perturbation.load(checkpoint)) if checkpoint.exists() else 0
-        if not kept and not before:
-            checkpoint.unlink(missing_ok=True)
-        elif isinstance(error, KeyboardInterrupt):
-            raise Interrupted(
-                f"interrupted: {checkpoint} holds {counted(kept, 'flip')}; the same command with "
-                "--resume goes on."
-            ) from error
-        raise
+    show_counts(shown, f"{plan.name} on {input}")
 
 
 def _edge_type(text: str | None) -> tuple[str, str, str] | None:

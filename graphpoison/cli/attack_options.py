@@ -13,24 +13,54 @@ PROBLEM, TRAINING, FAKE = "Attack", "Training of the surrogate", "Fake users"
 BY_DEFAULT = "Default: {} for nodes, {} for interactions."
 
 Attack = Annotated[
-    str,
+    str | None,
     typer.Option(
-        rich_help_panel=PROBLEM, help=f"One of: {', '.join(ATTACKS)}; what they are stands below."
+        rich_help_panel=PROBLEM,
+        help=f"One of: {', '.join(ATTACKS)}; what they are stands below. "
+        + BY_DEFAULT.format("meta", "ranking")
+        + " An option of surrogates that are trained in steps makes it meta.",
     ),
 ]
 Budget = Annotated[
-    str,
+    str | None,
     typer.Option(
         rich_help_panel=PROBLEM,
-        help="A number of flips (500), or a share of the clean edges (5% or 0.05).",
+        help="A number of flips (500), or a share of the clean edges (5% or 0.05). Default: 5%.",
+    ),
+]
+MaxProfileShare = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=PROBLEM,
+        help="The share of each user's interactions that may be flipped (25% or 0.25), or none for "
+        "no limit. Default: 25% for ranking, no limit for others.",
+    ),
+]
+OffLimits = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=PROBLEM,
+        help="Users who are in no flip, and whom ranking harms all the same: a file of user ids, "
+        "one a line, or a number or share of users to draw (20%).",
+    ),
+]
+ListLength = Annotated[
+    int | None,
+    typer.Option(
+        "--list-length",
+        "-k",
+        min=1,
+        rich_help_panel=PROBLEM,
+        help="Items in the recommended lists that ranking is about. Default: 10.",
     ),
 ]
 Surrogate = Annotated[
     str | None,
     typer.Option(
         rich_help_panel=PROBLEM,
-        help="linear-gcn or relu-gcn for nodes; cf, gmf, mlp, neumf or lightgcn for "
-        "interactions. " + BY_DEFAULT.format("linear-gcn", "cf"),
+        help="linear-gcn or relu-gcn for nodes; for interactions ease or wmf (of ranking), cf, "
+        "gmf, mlp, neumf or lightgcn. "
+        + BY_DEFAULT.format("linear-gcn", "ease (ranking) or cf (others)"),
     ),
 ]
 Objective = Annotated[
@@ -90,13 +120,16 @@ Epochs = Annotated[
     typer.Option(
         min=1,
         rich_help_panel=PROBLEM,
-        help="Gradient steps of pgd and min-max (default 100), prbcd and grbcd (125).",
+        help="Gradient steps of ranking (default 40), pgd and min-max (100), prbcd and grbcd "
+        "(125).",
     ),
 ]
 BlockSize = Annotated[
     int | None,
     typer.Option(
-        min=1, rich_help_panel=PROBLEM, help="Pairs that these four look at. Default: 250000."
+        min=1,
+        rich_help_panel=PROBLEM,
+        help="Pairs that pgd, min-max, prbcd and grbcd look at. Default: 250000.",
     ),
 ]
 Constraint = Annotated[
@@ -113,7 +146,7 @@ Removals = Annotated[
         "--removals/--no-removals",
         rich_help_panel=PROBLEM,
         help="Whether edges may be removed. Default: from graphs of nodes, but for random and "
-        "degree.",
+        "degree, and from interactions by ranking alone.",
     ),
 ]
 Candidates = Annotated[
@@ -122,6 +155,29 @@ Candidates = Annotated[
         rich_help_panel=PROBLEM,
         help="Which pairs may be flipped: sampled (interactions and negatives) or all. "
         + BY_DEFAULT.format("all", "sampled"),
+    ),
+]
+Promote = Annotated[
+    list[str] | None,
+    typer.Option(
+        rich_help_panel=FAKE,
+        help="Id of an item that fake users promote into the lists of real users; may be given "
+        "several times.",
+    ),
+]
+FakeUsers = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=FAKE,
+        help="With --promote: how many fake users join, a number or a share of the users (1%).",
+    ),
+]
+ProfileLength = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        rich_help_panel=FAKE,
+        help="With --promote: interactions of each. Default: the mean of the users.",
     ),
 ]
 NewUsers = Annotated[

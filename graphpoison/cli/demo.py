@@ -6,14 +6,16 @@ from typing import Annotated
 import typer
 
 from .._checks import choice
+from .._text import counted
 from ..datasets import load
 from ..evaluation import evaluate
-from ..graphs import read_graph
+from ..graphs import Graph, Interactions, read_graph
 from ..registry import AttackSettings, build_attack, build_task, random_beside
 from . import options as shared
 from .errors import usage
 from .evaluate import RANDOM
 from .files import check_writable
+from .measured import chosen_victims, metrics_of
 from .output import bars, logs, show_json, show_table
 
 SMALL: dict[str, dict[str, int]] = {
@@ -42,20 +44,34 @@ def demo(
         check_writable(page)
     with logs():
         graph = read_graph(load(dataset, None, None, **SMALL[dataset]))
-        task = build_task(graph, AttackSettings())
-        per_step = max(1, task.state.num_edges // 500)
-        settings = AttackSettings(flips_per_step=per_step)
+        settings = _settings(graph)
+        task = build_task(graph, settings)
         budget = task.state.num_edges // 20
-        meta = build_attack(graph, settings)(task, budget, progress=bars(progress))
-        attacks = {"meta": meta, RANDOM: random_beside(graph, meta, settings)}
+        found = build_attack(graph, settings)(task, budget, progress=bars(progress))
+        attacks = {str(settings.attack): found, RANDOM: random_beside(graph, found, settings)}
         for name, attack in attacks.items():
             attack.save(out / f"{dataset}_{name}.npz")
-        budgets = [budget // 4, budget // 2, budget]
-        report = evaluate(graph, attacks, None, range(SEEDS), budgets, progress=bars(progress))
+        report = evaluate(
+            graph,
+            attacks,
+            chosen_victims(graph, None, None),
+            range(SEEDS),
+            [budget // 4, budget // 2, budget],
+            progress=bars(progress),
+            metrics=metrics_of(graph, None, attacks),
+        )
         report.to_html(page)
     if as_json:
         show_json({"table": report.table, "page": page})
         return
     table = report.table[report.table["flips"] == budget]
-    show_table(table, f"{dataset}, {budget} flips on {shared.sizes(graph)}; {SEEDS} seeds")
+    seeds = counted(report.runs["seed"].nunique(), "seed")
+    show_table(table, f"{dataset}, {budget} flips on {shared.sizes(graph)}; {seeds}")
     typer.echo(f"The page is {page.resolve()}: open it in a browser.")
+
+
+def _settings(graph: Graph) -> AttackSettings:
+    """The usual attack on rankings; of nodes, few meta-gradients."""
+    if isinstance(graph, Interactions):
+        return AttackSettings().resolved(interactions=True)
+    return AttackSettings("meta", flips_per_step=max(1, graph.pairs.size(1) // 500))

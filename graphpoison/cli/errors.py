@@ -15,7 +15,9 @@ ALSO = {
     "item": "item_column",
     "rating": "rating_column",
     "constraints": "constraint",
-    "victim": "victims",
+    "victims": "victim",
+    "metrics": "metric",
+    "time": "time_column",
 }
 """Argument of the library -> the option for it, where their names differ."""
 LIBRARY_ERRORS = (ValueError, TypeError, LookupError, OSError, ArithmeticError, RuntimeError)

@@ -1,21 +1,20 @@
 """``graphpoison evaluate``."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import pandas as pd
 import typer
 
-from .._checks import choice
 from .._io import atomic_write
 from .._text import counted
 from ..datasets.source import Reading
 from ..evaluation import evaluate
-from ..graphs import Graph, NodeGraph
-from ..models import RECOMMENDERS, recommender
+from ..evaluation.chosen import chosen_metrics
+from ..metrics import PAIR_METRICS, RANKING_METRICS
+from ..models import RECOMMENDERS
 from ..report import Report
-from ..report.summary import LABELS
-from ..training.criteria import CRITERIA
-from ..victims import NODE_VICTIMS, RecommenderVictim, node_victim, recommender_victim
+from ..victims import NODE_VICTIMS, RECOMMENDER_VICTIMS
 from . import options as shared
 from .config import save_config
 from .errors import Interrupted, usage
@@ -27,13 +26,29 @@ from .files import (
     checkpoint_beside,
     fresh_or_resumed,
 )
+from .measured import about_lists, chosen_victims, metrics_of
 from .output import bars, logs, show_json, show_table
-from .recorded import RANDOM, budgets_of, check_fit, load_flips, random_of, read_fitting, reading_of
+from .recorded import (
+    RANDOM,
+    budgets_of,
+    check_fit,
+    check_heuristics,
+    groups_of,
+    heuristics_of,
+    load_flips,
+    promoting,
+    random_of,
+    read_fitting,
+    reading_of,
+)
 
 VICTIMS = "Victims"
 OUTPUTS = ([".html", ".htm"], [".png", ".svg", ".pdf"], [".tex"], [".csv"])
 """The suffixes of the page, of the figure, of the table for a paper and of the table."""
-EPILOG = "Example: graphpoison evaluate shop.csv flips.npz --random --html report.html"
+EPILOG = (
+    "Example: graphpoison evaluate shop.csv flips.npz --victim ease --victim implicit-als "
+    "--heuristics --html report.html"
+)
 
 
 def evaluate_command(
@@ -45,19 +60,32 @@ def evaluate_command(
             metavar="FLIPS.npz...", show_default=False, help="Files of 'graphpoison attack'."
         ),
     ],
-    victims: Annotated[
-        str | None,
+    victim: Annotated[
+        list[str] | None,
         typer.Option(
             rich_help_panel=VICTIMS,
-            help=f"Names between commas. For nodes: {', '.join(NODE_VICTIMS)}; for interactions: "
-            f"{', '.join(RECOMMENDERS)}. Default: gcn, or cf.",
+            help="A name; may be given several times, or names between commas. For nodes: "
+            f"{', '.join(NODE_VICTIMS)}; for interactions: "
+            f"{', '.join(dict.fromkeys([*RECOMMENDER_VICTIMS, *RECOMMENDERS]))}. Default: gcn, or "
+            "ease.",
+        ),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            rich_help_panel=VICTIMS,
+            help="Of interactions; may be given several times, or with commas. Of lists of k "
+            f"items: {', '.join(f'{kind}@k' for kind in RANKING_METRICS)}; of pairs: "
+            f"{', '.join(PAIR_METRICS)}. Default: ndcg@10 and recall@20, and t-hr@10 and t-hr@50 "
+            "of promoted items. The figure shows the first one.",
         ),
     ] = None,
     loss: Annotated[
         str | None,
         typer.Option(
             rich_help_panel=VICTIMS,
-            help="Training loss of recommenders: log (default) or bpr, by pairs of items.",
+            help="Training loss of cf, gmf, mlp, neumf and lightgcn: log (default) or bpr, by "
+            "pairs of items.",
         ),
     ] = None,
     seeds: Annotated[
@@ -77,6 +105,15 @@ def evaluate_command(
             "--random", rich_help_panel=VICTIMS, help="Add a random attack with as many flips."
         ),
     ] = False,
+    heuristics: Annotated[
+        bool,
+        typer.Option(
+            "--heuristics",
+            rich_help_panel=VICTIMS,
+            help="Add the simple rules of recommenders, with as many flips; beside fake users that "
+            "promote items, fake profiles by the templates of the literature.",
+        ),
+    ] = False,
     include_perturbed: Annotated[
         bool,
         typer.Option(
@@ -92,6 +129,8 @@ def evaluate_command(
     min_rating: shared.MinRating = None,
     test_fraction: shared.TestFraction = None,
     data_seed: shared.DataSeed = None,
+    split: shared.Split = None,
+    time_column: shared.TimeColumn = None,
     root: shared.Root = None,
     device: shared.Device = "cpu",
     progress: shared.Progress = None,
@@ -105,13 +144,6 @@ def evaluate_command(
     plot: Annotated[
         Path | None,
         typer.Option(rich_help_panel=shared.OUTPUT, help="A figure: .png, .svg or .pdf."),
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            rich_help_panel=shared.OUTPUT,
-            help="Of the figure: accuracy, auroc or log_loss. Default: accuracy, or auroc.",
-        ),
     ] = None,
     latex: Annotated[
         Path | None, typer.Option(rich_help_panel=shared.OUTPUT, help="The table for a paper.")
@@ -129,7 +161,7 @@ def evaluate_command(
     with logs():
         with usage():
             attacks, outputs = load_flips(flips), (html, plot, latex, csv)
-            given = Reading(
+            read = Reading(
                 user_column,
                 item_column,
                 header,
@@ -137,15 +169,19 @@ def evaluate_command(
                 min_rating,
                 test_fraction,
                 data_seed,
+                split,
+                time_column,
             )
-            data = shared.open_input(input, reading_of(given, attacks), root, device)
+            data = shared.open_input(input, reading_of(input, read, attacks), root, device)
             graph = read_fitting(data, attacks)
-            chosen = _victims(graph, victims, loss)
+            chosen = chosen_victims(graph, victim, loss)
+            metrics = metrics_of(graph, metric, attacks)
+            groups = groups_of(attacks) if about_lists(metrics) else None
+            chosen_metrics(graph, attacks, metrics, groups=groups)  # refuses them before the work
             counts = budgets_of(budgets, attacks)
             check_fit(graph, attacks)
-            metric = metric or default_metric(graph)
-            known = ["accuracy"] if isinstance(graph, NodeGraph) else LABELS
-            choice("metric", metric, known)
+            if heuristics:
+                check_heuristics(graph, attacks)
             runs = checkpoint_beside(flips[0], ".csv")
             check_apart([input, *flips, config], runs, *outputs, save_to)
             for path, kinds in zip(outputs, OUTPUTS, strict=True):
@@ -155,8 +191,11 @@ def evaluate_command(
             fresh_or_resumed(runs, resume, overwrite)
             check_writable(runs)
         save_config(ctx, save_to)
+        given = dict(attacks)
         if random:
-            attacks[RANDOM] = random_of(graph, attacks)
+            attacks[RANDOM] = random_of(graph, given)
+        if heuristics:
+            attacks |= heuristics_of(graph, given)
         try:
             report = evaluate(
                 graph,
@@ -167,6 +206,8 @@ def evaluate_command(
                 include_perturbed,
                 bars(progress),
                 checkpoint=runs,
+                metrics=metrics,
+                groups=groups,
             )
         except KeyboardInterrupt as error:
             if not runs.exists():
@@ -175,18 +216,24 @@ def evaluate_command(
                 f"interrupted: {runs} holds the finished runs; the same command with --resume "
                 "goes on."
             ) from error
-        files = write_files(report, html, plot, metric, latex, csv)
+        files = write_files(report, html, plot, metrics[0], latex, csv)
         runs.unlink(missing_ok=True)
     if as_json:
-        show_json({"table": report.table, "files": files})
+        warnings = report.meta["warnings"]
+        show_json({"table": report.table, "warnings": warnings, "files": files})
         return
-    show_table(report.table, f"{input}: means over {counted(seeds, 'seed')}")
+    trained = counted(report.runs["seed"].nunique(), "seed")
+    title = f"{input}: means over {trained}" + promoting(graph, given)
+    show_table(_told_apart(report.table), title)
     for path in files:
         typer.echo(f"wrote {path}")
 
 
-def default_metric(graph: Graph) -> str:
-    return "accuracy" if isinstance(graph, NodeGraph) else "auroc"
+def _told_apart(table: pd.DataFrame) -> pd.DataFrame:
+    """``table`` without the untouched users where no user is touched: they are all users."""
+    if "touched" in set(table["users"]):
+        return table
+    return table[table["users"] != "untouched"]
 
 
 def write_files(
@@ -208,19 +255,3 @@ def write_files(
         with atomic_write(csv) as file:
             report.table.to_csv(file, index=False)
     return [path for path in (html, plot, latex, csv) if path is not None]
-
-
-def _victims(graph: Graph, names: str | None, loss: Any) -> list[Any] | None:
-    if loss is not None and isinstance(graph, NodeGraph):
-        raise ValueError("loss is for graphs of interactions, found one of nodes.")
-    if names is None and loss is None:
-        return None
-    listed = [name.strip() for name in (names or "cf").split(",")]
-    if len(set(listed)) < len(listed):
-        raise ValueError(f"victims={names!r} has one name twice.")
-    if isinstance(graph, NodeGraph):
-        return [node_victim(name) for name in listed]
-    if loss in (None, CRITERIA[0]):
-        return [recommender_victim(name) for name in listed]
-    models = [(name, recommender(name, "victim")) for name in listed]
-    return [RecommenderVictim(model, f"{name}-{loss}", loss=loss) for name, model in models]

@@ -1,13 +1,17 @@
 """Options that several commands share."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
 from torch_geometric.data import Data, HeteroData
 
-from ..datasets.source import Reading, open_graph
+from ..datasets import names
+from ..datasets.source import TABLES, Reading, open_graph
+from ..datasets.splits import SPLITS
+from ..datasets.tables import suffix
 from ..graphs import Graph, NodeGraph
 from .config import load_config, set_debug
 from .errors import WrongUsage
@@ -60,6 +64,18 @@ DataSeed = Annotated[
     typer.Option(
         min=0, rich_help_panel=INPUT, help="Of negatives and split. Default: the data set's."
     ),
+]
+Split = Annotated[
+    Any,
+    typer.Option(
+        rich_help_panel=INPUT,
+        help=f"Which interactions are kept unseen: {', '.join(SPLITS)}. Default: per-user for a "
+        "table, time if --time-column is given; the data set's own for a data set.",
+    ),
+]
+TimeColumn = Annotated[
+    str | None,
+    typer.Option(rich_help_panel=INPUT, help="Column of times, for time and leave-one-out."),
 ]
 Root = Annotated[
     Path | None,
@@ -120,6 +136,13 @@ Debug = Annotated[
         help="Show where an error came from.",
     ),
 ]
+
+
+def split_of_tables(source: str, reading: Reading) -> Reading:
+    """``reading``, with the usual split of the command line where ``source`` is a table."""
+    if reading.split is not None or source in names() or suffix(Path(source)) not in TABLES:
+        return reading
+    return replace(reading, split="per-user" if reading.time is None else "time")
 
 
 def open_input(source: str, reading: Reading, root: Path | None, device: str) -> Data | HeteroData:

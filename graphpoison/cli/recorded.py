@@ -5,18 +5,26 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch_geometric.data import Data, HeteroData
 
 from .._settings import known_fields
 from ..apply import poisoned, refuse_another_graph
+from ..attacks.heuristics import heuristics
+from ..attacks.templates import promotion_templates
 from ..budget import part_of
-from ..datasets.source import Reading
+from ..datasets.source import GRAPH, Reading
+from ..datasets.tables import suffix
 from ..evaluation.checkpoint import prefixes_of
-from ..graphs import Graph, read_graph
+from ..graphs import Graph, Interactions, read_graph
 from ..parsing import parse_budget
 from ..perturbation import Perturbation
-from ..registry import AttackSettings, random_beside
+from ..registry import AttackSettings, build_task, random_beside
+from ..tasks import Recommendation
 from .attack import COMMAND, DEFAULT_OUT
+from .chosen_ids import item_names
+from .measured import OFF_LIMITS, promoted
+from .plan import PROMOTION
 
 RANDOM = "random"
 
@@ -34,13 +42,18 @@ def load_flips(paths: Sequence[Path]) -> dict[str, Perturbation]:
         except Exception as error:
             raise ValueError(f"{path} holds no flips: {error}") from error
     names = [
-        str(_record(attack, "settings").get("attack", path.stem))
-        if path.name == DEFAULT_OUT
-        else path.stem
+        _name(attack, path.stem) if path.name == DEFAULT_OUT else path.stem
         for path, attack in zip(paths, found, strict=True)
     ]
     unique = len(set(names)) == len(names) and RANDOM not in names
     return dict(zip(names if unique else map(str, paths), found, strict=True))
+
+
+def _name(attack: Perturbation, usual: str) -> str:
+    """The name of the attack that made the flips, where that is known."""
+    if attack.meta.get("targets"):
+        return PROMOTION
+    return str(_record(attack, "settings").get("attack", usual))
 
 
 def _record(attack: Perturbation, part: str) -> Mapping[str, Any]:
@@ -49,8 +62,11 @@ def _record(attack: Perturbation, part: str) -> Mapping[str, Any]:
     return found
 
 
-def reading_of(given: Reading, attacks: Mapping[str, Perturbation]) -> Reading:
-    """``given``, with the values that it leaves open as the attacks have them."""
+def reading_of(source: str, given: Reading, attacks: Mapping[str, Perturbation]) -> Reading:
+    """``given``, with the values that it leaves open as the attacks have them, unless ``source`` is
+    a saved graph, which has its split already."""
+    if suffix(Path(source)) == GRAPH:
+        return given
     records = [_record(attack, "reading") for attack in attacks.values()]
     recorded = [Reading(**known_fields(Reading, record)) for record in records]
     wanted = {name: value for name, value in asdict(given).items() if value is not None}
@@ -102,7 +118,64 @@ def check_fit(graph: Graph, attacks: Mapping[str, Perturbation]) -> None:
 
 def random_of(graph: Graph, attacks: Mapping[str, Perturbation]) -> Perturbation:
     """Random flips beside the longest of ``attacks``."""
-    longest = max(attacks.values(), key=len)
+    longest = _longest(attacks)
     settings = AttackSettings.of(_record(longest, "settings"))
     edge_type = longest.meta.get("edge_type")
     return random_beside(graph, longest, replace(settings, edge_type=edge_type))
+
+
+def check_heuristics(graph: Graph, attacks: Mapping[str, Perturbation]) -> None:
+    """Raise a ValueError if there are no heuristics to stand beside ``attacks``."""
+    if not isinstance(graph, Interactions):
+        raise ValueError("heuristics are for graphs of interactions, found one of nodes.")
+    longest = _longest(attacks)
+    if longest.fake_users is not None and not longest.meta.get("targets"):
+        raise ValueError(
+            "heuristics of fake users promote items, and these flips promote none: leave the "
+            "option out, and compare with --random."
+        )
+
+
+def heuristics_of(graph: Graph, attacks: Mapping[str, Perturbation]) -> dict[str, Perturbation]:
+    """Flips by simple rules beside the longest of ``attacks``, within the same limits; beside fake
+    users that promote items, as many fake users by templates, with profiles of the same length."""
+    assert isinstance(graph, Interactions)
+    longest = _longest(attacks)
+    if longest.fake_users is not None:
+        count = longest.fake_users.count
+        length = (len(longest) + longest.fake_users.edges.size(1)) // count
+        made = promotion_templates(graph, longest.meta["targets"], count, length)
+        return {f"{kind} profiles": attack for kind, attack in made.items()}
+    settings = AttackSettings.of(_record(longest, "settings"))
+    task = build_task(graph, settings)
+    assert isinstance(task, Recommendation)
+    barred = settings.off_limits
+    return heuristics(
+        task,
+        len(longest),
+        max_profile_share=settings.share_of_profiles,
+        off_limits=None if barred is None else torch.tensor(barred, dtype=torch.long),
+        allow_additions=bool(longest.added.size(1)),
+        allow_removals=bool(longest.removed.size(1)),
+    )
+
+
+def groups_of(attacks: Mapping[str, Perturbation]) -> dict[str, list[int]]:
+    """The users that are off limits to every attack, if there are any."""
+    barred = [
+        set(_record(attack, "settings").get("off_limits") or ()) for attack in attacks.values()
+    ]
+    shared = sorted(set.intersection(*barred))
+    return {OFF_LIMITS: shared} if shared else {}
+
+
+def promoting(graph: Graph, attacks: Mapping[str, Perturbation]) -> str:
+    """The end of a title: the ids of the promoted items, if there are any."""
+    items = promoted(attacks)
+    if not items or not isinstance(graph, Interactions):
+        return ""
+    return f"; promoted: {', '.join(item_names(graph, items))}"
+
+
+def _longest(attacks: Mapping[str, Perturbation]) -> Perturbation:
+    return max(attacks.values(), key=len)

@@ -36,8 +36,8 @@ def check_split(split: str, timed: bool) -> None:
     choice("split", split, SPLITS)
     if split == "time" and not timed:
         raise ValueError(
-            "split='time' needs the time of each interaction: give time=, the column of times, or "
-            "use split='per-user'."
+            "split='time' needs the time of each interaction: name the column of times, or use "
+            "split='per-user'."
         )
     if timed and split not in BY_TIME:
         raise ValueError(

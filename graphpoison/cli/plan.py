@@ -1,0 +1,123 @@
+"""The work of ``graphpoison attack``: its task, its attack and its budget, checked before it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .._text import counted
+from ..attacks import Attack, Injection
+from ..attacks.budget_check import check_budget
+from ..budget import Budget
+from ..graphs import Graph, Interactions
+from ..parsing import parse_budget
+from ..perturbation import Perturbation
+from ..ranking_presets import promote
+from ..registry import AttackSettings, build_attack, build_task
+from ..tasks import Task
+from .chosen_ids import item_names
+from .errors import Interrupted
+
+BUDGET = "5%"
+PROMOTION = "promotion"
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """An attack that is ready to run.
+
+    Args:
+        graph: the clean graph.
+        settings: the settings, with the name of the attack.
+        task, attack: what they say.
+        budget: of flips.
+        spelt: the budget in words.
+    """
+
+    graph: Graph
+    settings: AttackSettings
+    task: Task[Any]
+    attack: Attack | Injection
+    budget: Budget
+    spelt: str
+
+    @classmethod
+    def of(
+        cls, graph: Graph, settings: AttackSettings, budget: str | None, seed: int, resume: bool
+    ) -> "Plan":
+        """The plan of checked options.
+
+        Raises:
+            TypeError, ValueError: a setting or the budget does not fit the graph or the attack.
+        """
+        task, attack = build_task(graph, settings), build_attack(graph, settings)
+        if settings.promote is None:
+            limit = parse_budget(BUDGET if budget is None else budget)
+            spelt = check_budget(limit, task, attack, seed)
+            return cls(graph, settings, task, attack, limit, spelt)
+        if budget is not None:
+            raise ValueError(
+                "budget and promote exclude each other: the flips of a promotion are the profiles "
+                "of its fake users; give fake_users and profile_length."
+            )
+        if resume:
+            raise ValueError("resume is not for promote, which keeps no checkpoint: leave it out.")
+        count, length = settings.new_users or 0, settings.profile_length or 0
+        fewest, most = len(settings.promote), task.state.shape[1]
+        if not fewest <= length <= most:
+            raise ValueError(
+                f"profile_length must lie between the {fewest} promoted items and the {most} items "
+                f"of the data, found {length}."
+            )
+        flips = count * length
+        said = f"{counted(count, 'fake user')} with {counted(length, 'interaction')} each"
+        return cls(graph, settings, task, attack, Budget(flips), f"{said} = {flips:,} flips")
+
+    @property
+    def name(self) -> str:
+        """The name of the attack, in tables."""
+        return PROMOTION if self.settings.promote is not None else str(self.settings.attack)
+
+    @property
+    def promoted(self) -> list[str] | None:
+        """The ids of the promoted items; None if none are."""
+        items = self.settings.promote
+        if items is None or not isinstance(self.graph, Interactions):
+            return None
+        return item_names(self.graph, items)
+
+    def run(self, seed: int, progress: bool, checkpoint: Path) -> Perturbation:
+        """The flips.
+
+        Raises:
+            Interrupted: Ctrl-C, where a checkpoint holds flips.
+        """
+        before = checkpoint.exists()
+        try:
+            if self.settings.promote is not None:
+                return self._promotion(seed, progress)
+            return self.attack(self.task, self.budget, seed, progress, checkpoint)
+        except BaseException as error:
+            kept = len(Perturbation.load(checkpoint)) if checkpoint.exists() else 0
+            if not kept and not before:
+                checkpoint.unlink(missing_ok=True)
+            elif isinstance(error, KeyboardInterrupt):
+                raise Interrupted(
+                    f"interrupted: {checkpoint} holds {counted(kept, 'flip')}; the same command "
+                    "with --resume goes on."
+                ) from error
+            raise
+
+    def _promotion(self, seed: int, progress: bool) -> Perturbation:
+        settings = self.settings
+        assert isinstance(self.graph, Interactions)
+        given: dict[str, Any] = {"surrogate": settings.surrogate, "k": settings.k}
+        options = {name: value for name, value in given.items() if value is not None}
+        return promote(
+            self.graph,
+            settings.promote or (),
+            settings.new_users or 0,
+            settings.profile_length or 0,
+            seed=seed,
+            progress=progress,
+            **options,
+        )
