@@ -83,7 +83,9 @@ def measure(study: str, name: str, split: int, victims: list[str]) -> pd.DataFra
     users = half_of(gp.read_graph(data).num_users, split)
     groups = {"bystanders": users} if STUDIES[study].off_limits else None
     cheap = [victim for victim in victims if victim not in ("lightgcn-bpr", "mf-softmax")]
-    reports = [gp.evaluate(data, found, cheap, range(SEEDS.get(name, 1)), metrics=NODES, groups=groups)]
+    reports = [
+        gp.evaluate(data, found, cheap, range(SEEDS.get(name, 1)), metrics=NODES, groups=groups)
+    ]
     slow = [victim for victim in victims if victim not in cheap]
     if slow:
         strong = strongest(reports[0].table, groups)
@@ -95,7 +97,9 @@ def measure(study: str, name: str, split: int, victims: list[str]) -> pd.DataFra
 
 def strongest(table: pd.DataFrame, groups: Any) -> list[str]:
     """The heuristics that hurt most on each victim, for the victims that take long to train."""
-    chosen = table[(table["metric"] == NODES[0]) & (table["users"] == ("bystanders" if groups else "all"))]
+    chosen = table[
+        (table["metric"] == NODES[0]) & (table["users"] == ("bystanders" if groups else "all"))
+    ]
     chosen = chosen[chosen["attack"] != "ours"]
     return list(dict.fromkeys(chosen.sort_values("relative").groupby("victim")["attack"].last()))
 
@@ -129,7 +133,9 @@ def main() -> None:
     parser.add_argument("study", choices=[*STUDIES, "promotion", "promotion-1%"])
     parser.add_argument("--data", default="movielens-100k")
     parser.add_argument("--splits", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--victims", nargs="+", default=["ease", "implicit-als", "item-knn", "mf-softmax"])
+    parser.add_argument(
+        "--victims", nargs="+", default=["ease", "implicit-als", "item-knn", "mf-softmax"]
+    )
     parser.add_argument("--sets", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("out"))
     chosen = parser.parse_args()
@@ -149,7 +155,9 @@ def main() -> None:
         before = pd.concat([before, run(split)])
         before.to_csv(path, index=False)
         rows = before[(before["split"] == split) & (before["users"].isin(["all", "bystanders"]))]
-        shown = rows.pivot_table(index="attack", columns=["metric", "users", "victim"], values="relative")
+        shown = rows.pivot_table(
+            index="attack", columns=["metric", "users", "victim"], values="relative"
+        )
         print(path, "split", split, (100 * shown).round(1).to_string(), sep="\n", flush=True)
 
 

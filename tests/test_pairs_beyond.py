@@ -183,7 +183,7 @@ def test_unseen_pairs_that_are_something_else_too_are_refused(others: str) -> No
 
 def test_where_every_pair_was_flipped_training_metrics_are_undefined() -> None:
     data = interaction_graph()
-    flips = gp.RandomAttack(allow_removals=True)(gp.Recommendation(data), 38)
+    flips = gp.RandomAttack(allow_removals=True)(gp.Recommendation(data, "cf"), 38)
     runs = gp.evaluate(data, flips, [gp.CF(dim=2)], seeds=[0]).runs
     assert runs[runs["split"] == "train"][["clean", "poisoned"]].isna().all(axis=None)
     assert runs[runs["split"] == "unseen"]["poisoned"].notna().all()

@@ -33,6 +33,10 @@ from .fitted import Fitted, fitted
 from .measures import Measure
 from .popularity import weak_victims
 
+DEFAULT_METRICS = ("ndcg@10", "recall@20")
+"""The metrics of recommenders where neither victims nor metrics are given."""
+FEWEST_ITEMS = 20  # of a graph that these are measured on
+
 
 def evaluate(
     data: Data | HeteroData | Graph,
@@ -70,11 +74,14 @@ def evaluate(
         victims: for ``Data``: ``"gcn"``, ``"gat"``, ``"sage"``, ``"appnp"``, ``"sgc"``, the
             defences ``"gcn-jaccard"``, ``"gcn-svd"``, ``"gnnguard"``, ``"soft-median-gcn"`` and
             ``"rgcn"``, a :class:`ModuleVictim` or a module factory
-            ``f(num_features, num_classes)``; for ``HeteroData``: ``"cf"``, ``"gmf"``,
+            ``f(num_features, num_classes)``; for ``HeteroData``: ``"ease"``,
+            ``"implicit-als"``, ``"lightgcn-bpr"`` and the other names of
+            :data:`~graphpoison.victims.RECOMMENDER_VICTIMS`, ``"cf"``, ``"gmf"``,
             ``"mlp"``, ``"neumf"``, ``"lightgcn"``, settings such as ``CF(dim=8)``, a
             :class:`RecommenderVictim`, or a module with
             ``scores(pairs, edge_index, edge_weight)``; for either, a :func:`surrogate_victim` or
-            an object with the attributes of a :class:`Victim`. By default ``["gcn"]`` / ``["cf"]``.
+            an object with the attributes of a :class:`Victim`. By default ``["gcn"]`` /
+            ``["ease"]``.
         seeds: of the victims' initialisation and dropout.
         budgets: numbers of flips: the victims are trained after the first of these flips, for each
             number. All flips by default. An attack that ended before one of the numbers, because
@@ -87,8 +94,10 @@ def evaluate(
             budgets, victims and attacks can be asked for with the same file. A module factory of
             one's own is known by its source text.
         metrics: for interactions: ``"log_loss"``, ``"accuracy"`` and ``"auroc"`` of pairs, which
-            are the default, and of the first k items of a ranking, for any k: ``"ndcg@10"``,
-            ``"recall@10"``, ``"precision@10"``, ``"hr@10"``, ``"mrr@10"``, ``"map@10"``,
+            are the default for victims that are named (``"ndcg@10"`` and ``"recall@20"`` are the
+            default where neither victims nor metrics are given), and of the first k items of a
+            ranking, for any k: ``"ndcg@10"``, ``"recall@10"``,
+            ``"precision@10"``, ``"hr@10"``, ``"mrr@10"``, ``"map@10"``,
             ``"coverage@10"``, ``"popularity@10"``, ``"overlap@10"``, and of the targets
             ``"t-hr@50"``, ``"t-ndcg@50"`` and ``"any-t-hr@50"``. For nodes: ``"accuracy"``.
         targets: the items that the metrics ``t-...`` are about; by default the items that the
@@ -127,6 +136,8 @@ def evaluate(
     chosen = victims_of(graph, victims)
     refuse_same_names(chosen)
     graph = graph.with_negatives() if isinstance(graph, Interactions) else graph
+    if victims is None and metrics is None and _ranks(graph):
+        metrics = DEFAULT_METRICS
     wanted = chosen_metrics(graph, attacks, metrics, targets, groups)
     for name, attack in attacks.items():
         after = poisoned(attack, graph)  # flips that do not fit are refused before any training
@@ -220,3 +231,10 @@ def _environment(graph: Graph, victims: Sequence[Victim]) -> dict[str, Any]:
     if isinstance(graph, NodeGraph):
         return environment(graph.x.device, graph.x.dtype)
     return environment(graph.edge_index.device, getattr(victims[0], "dtype", torch.float32))
+
+
+def _ranks(graph: Graph) -> bool:
+    """Whether ``graph`` has unseen interactions, and items enough for the default metrics."""
+    if not isinstance(graph, Interactions) or graph.unseen is None:
+        return False
+    return bool(graph.unseen.numel()) and graph.num_items >= FEWEST_ITEMS

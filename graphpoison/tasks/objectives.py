@@ -147,12 +147,10 @@ class Degrade(Objective):
         if self.on == "lists":
             return Targets(users, none, none, own)
         assert self.fraction is not None
-        hidden = torch.rand(own.size(1), generator=draw).to(edges.device) < self.fraction
-        if not bool(hidden.any()):
-            raise ValueError(
-                f"users have {own.size(1)} interactions, of which a share of {self.fraction} hides "
-                "none; count more users or raise fraction."
-            )
+        if not own.size(1):
+            raise ValueError("the users that count have no interactions; count other users.")
+        keys = torch.rand(own.size(1), generator=draw).to(edges.device)
+        hidden = (keys < self.fraction) | (keys == keys.min())  # one interaction or more
         return Targets(users, own[:, hidden], own[:, hidden], own[:, ~hidden])
 
     def value(self, scores: Tensor, targets: Targets) -> Tensor:

@@ -69,7 +69,7 @@ class Recommendation(Task[PreparedPairs]):
         surrogate: ``"ease"``, ``"wmf"``, ``"cf"``, ``"gmf"``, ``"mlp"`` (CF with a feed-forward
             head), ``"neumf"``, ``"lightgcn"``, settings such as ``CF(dim=8)``, or any module with
             ``scores(pairs, edge_index, edge_weight)``. By default ``"ease"``, and ``"cf"`` for the
-            objectives of the thesis.
+            objectives of the thesis and for ``loss="bpr"``.
         objective: see above. By default ``Degrade()`` for a surrogate in closed form, and
             ``"train"`` for the others.
         edge_type: which edges; may be left out where there is but one type.
@@ -109,10 +109,12 @@ class Recommendation(Task[PreparedPairs]):
         backend: str = "auto",
         loss: Literal["log", "bpr"] = "log",
     ) -> None:
-        usual = "cf" if isinstance(objective, str) else "ease"
+        usual = "cf" if isinstance(objective, str) or loss != "log" else "ease"
         self.surrogate = model = recommender(usual if surrogate is None else surrogate)
         self.objective = _objective(objective, model)
         choice("loss", loss, CRITERIA)
+        if loss != "log" and model.is_closed_form:
+            raise ValueError(f"loss={loss!r} is for training in steps; {model!r} takes none.")
         self.loss = loss
         self.criterion = criterion(loss, derive_seed(seed, TRIPLES))
         self.dtype = dtype
@@ -170,11 +172,7 @@ class Recommendation(Task[PreparedPairs]):
         return task
 
     def with_objective(self, objective: Objective) -> Self:
-        """The task with another objective of rankings, for a surrogate in closed form.
-
-        Raises:
-            ValueError: the surrogate is trained in steps.
-        """
+        """The task with another objective of rankings, for a surrogate in closed form."""
         task = copy.copy(self)
         task.objective, task.targets = objective, None
         task.targets = task.redrawn(0).targets

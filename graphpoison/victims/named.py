@@ -80,12 +80,12 @@ _ON_INTERACTIONS = (
 
 
 def victims_of(graph: Graph, victims: Any) -> list[Victim]:
-    """The victims of ``evaluate``'s argument: ``["gcn"]`` or ``["cf"]`` by default."""
+    """The victims of ``evaluate``'s argument: ``["gcn"]`` or ``["ease"]`` by default."""
     alone = isinstance(victims, str) or _fits(victims) or not isinstance(victims, Iterable)
     listed = [] if victims is None else [victims] if alone else list(victims)
     if isinstance(graph, NodeGraph):
         return [node_victim(victim) for victim in listed or ["gcn"]]
-    return [recommender_victim(victim) for victim in listed or ["cf"]]
+    return [recommender_victim(victim) for victim in listed or ["ease"]]
 
 
 def node_victim(victim: str | Victim | ModuleFactory) -> Victim:
