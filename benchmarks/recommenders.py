@@ -4,8 +4,8 @@
 
 measures one study and writes ``<study>-<data>.csv``: one row for each split, attack, victim, metric
 and group of users. Splits that the file holds already are not measured again. Splits are 80/20 for
-each user; nothing is chosen on the test part. The attack's settings are the defaults of the library,
-chosen on split 0 of MovieLens-100K.
+each user. The attack's settings are the defaults of the library, chosen on another split of
+MovieLens-100K alone.
 """
 
 import argparse
@@ -23,8 +23,9 @@ import graphpoison as gp
 
 CAP = 0.25
 HALF_SEED = 1000
-NODES = [f"ndcg@{10}", "recall@20"]
+METRICS = ["ndcg@10", "recall@20"]
 SEEDS = {"movielens-100k": 5}
+VICTIMS = ["ease", "implicit-als", "item-knn", "mf-softmax"]
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,13 @@ def measure(study: str, name: str, split: int, victims: list[str]) -> pd.DataFra
     groups = {"bystanders": users} if STUDIES[study].off_limits else None
     cheap = [victim for victim in victims if victim not in ("lightgcn-bpr", "mf-softmax")]
     reports = [
-        gp.evaluate(data, found, cheap, range(SEEDS.get(name, 1)), metrics=NODES, groups=groups)
+        gp.evaluate(data, found, cheap, range(SEEDS.get(name, 1)), metrics=METRICS, groups=groups)
     ]
     slow = [victim for victim in victims if victim not in cheap]
     if slow:
         strong = strongest(reports[0].table, groups)
         few = {key: found[key] for key in ("ours", "random removals", *strong) if key in found}
-        reports.append(gp.evaluate(data, few, slow, range(2), metrics=NODES, groups=groups))
+        reports.append(gp.evaluate(data, few, slow, range(2), metrics=METRICS, groups=groups))
     table = pd.concat([report.table for report in reports])
     return table.assign(split=split, data=name, seconds=table["attack"].map(seconds))
 
@@ -98,7 +99,7 @@ def measure(study: str, name: str, split: int, victims: list[str]) -> pd.DataFra
 def strongest(table: pd.DataFrame, groups: Any) -> list[str]:
     """The heuristics that hurt most on each victim, for the victims that take long to train."""
     chosen = table[
-        (table["metric"] == NODES[0]) & (table["users"] == ("bystanders" if groups else "all"))
+        (table["metric"] == METRICS[0]) & (table["users"] == ("bystanders" if groups else "all"))
     ]
     chosen = chosen[chosen["attack"] != "ours"]
     return list(dict.fromkeys(chosen.sort_values("relative").groupby("victim")["attack"].last()))
@@ -154,10 +155,9 @@ def main() -> None:
             continue
         before = pd.concat([before, run(split)])
         before.to_csv(path, index=False)
-        rows = before[(before["split"] == split) & (before["users"].isin(["all", "bystanders"]))]
-        shown = rows.pivot_table(
-            index="attack", columns=["metric", "users", "victim"], values="relative"
-        )
+        rows = before[(before["split"] == split) & (before["metric"].isin(["ndcg@10", "t-hr@50"]))]
+        value = "poisoned" if chosen.study.startswith("promotion") else "relative"
+        shown = rows.pivot_table(index="attack", columns=["users", "victim"], values=value)
         print(path, "split", split, (100 * shown).round(1).to_string(), sep="\n", flush=True)
 
 

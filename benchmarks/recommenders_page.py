@@ -1,0 +1,76 @@
+"""Tables of docs/results/recommenders.md from the files that recommenders.py has written.
+
+python benchmarks/recommenders_page.py out/
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from graphpoison.metrics import confidence_halfwidth
+
+TITLES = {
+    "bystanders": "Bystanders, 5% of the interactions flipped in the other half of the users",
+    "bystanders-additions": "Bystanders, additions only",
+    "capped": "5% of the interactions, at most a quarter of a profile, all users",
+    "uncapped": "5% of the interactions, no limit for a profile",
+    "additions": "5% additions only, at most a quarter of a profile",
+}
+
+
+def cell(values: pd.Series) -> str:
+    """Mean in percent, and half the 95% interval over splits where there are several."""
+    mean, half = 100 * values.mean(), 100 * confidence_halfwidth(values.to_numpy())
+    return f"{-mean:+.1f}" + ("" if half != half else f" ± {half:.1f}")
+
+
+def table(frame: pd.DataFrame, metric: str, users: str) -> str:
+    """Change of ``metric`` in percent: a row for each attack, a column for each victim."""
+    chosen = frame[(frame["metric"] == metric) & (frame["users"] == users)]
+    mean = chosen.groupby(["attack", "victim", "split"])["relative"].mean()
+    cells = mean.groupby(["attack", "victim"]).apply(cell).unstack()
+    order = mean.groupby("attack").mean().sort_values(ascending=False).index
+    order = ["ours", *(name for name in order if name != "ours")]
+    clean = chosen.groupby("victim")["clean"].mean().map("{:.3f}".format)
+    cells = pd.concat([clean.rename("clean").to_frame().T, cells.reindex(order)]).fillna("")
+    return markdown(cells)
+
+
+def markdown(cells: pd.DataFrame) -> str:
+    rows = [["attack", *cells.columns], ["---"] * (len(cells.columns) + 1)]
+    rows += [[str(name), *row] for name, row in zip(cells.index, cells.to_numpy(), strict=True)]
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
+
+
+def promotion(frame: pd.DataFrame) -> str:
+    """Share of users in percent with a target in their list, mean over targets and sets."""
+    mean = 100 * frame.groupby(["attack", "victim", "metric", "split", "set"])["poisoned"].mean()
+    groups = mean.groupby(["attack", "victim", "metric"])
+    cells = groups.apply(
+        lambda values: f"{values.mean():.2f} ± {confidence_halfwidth(values.to_numpy()):.2f}"
+    )
+    return markdown(cells.unstack(["victim", "metric"]).rename(columns=str))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    for path in sorted(parser.parse_args().folder.glob("*.csv")):
+        frame = pd.read_csv(path)
+        study = path.stem.partition("-movielens")[0].partition("-steam")[0]
+        print(f"\n## {path.stem}: splits {sorted(set(frame['split'].astype(int)))}\n")
+        if study.startswith("promotion"):
+            print(promotion(frame))
+            continue
+        print(TITLES[study] + "\n")
+        users = ["bystanders"] if "bystanders" in study else ["all", "touched", "untouched"]
+        for group in users:
+            print(f"\nNDCG@10, {group} users, change in %:\n")
+            print(table(frame, "ndcg@10", group))
+        seconds = frame.loc[frame["attack"] == "ours", "seconds"].mean()
+        print(f"\nThe attack took {seconds:.0f} s.")
+
+
+if __name__ == "__main__":
+    main()
