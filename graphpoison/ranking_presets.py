@@ -16,8 +16,6 @@ from .models.closed_form import ClosedFormRecommender
 from .perturbation import Perturbation
 from .tasks import Promote, Recommendation
 
-FLOOD = (3, 2)
-"""The cluster of rare items of :func:`ranking_attack`."""
 PROMOTER = EASE(l2=100.0)
 """The surrogate of :func:`promote`."""
 
@@ -30,12 +28,10 @@ def ranking_attack(
     constraints: Sequence[Constraint] = (),
     search: Literal["relaxed", "greedy", "lookahead"] = "relaxed",
     steps: int = 40,
-    flood: tuple[int, int] | None = FLOOD,
     allow_removals: bool = True,
     allow_additions: bool = True,
 ) -> RankingAttack:
-    """The strongest attack on rankings found: a flood of rare items where every user may be
-    touched, then Frank-Wolfe on the relaxed interactions.
+    """The strongest attack on rankings found: Frank-Wolfe on the relaxed interactions.
 
     Args:
         max_profile_share: the share of each user's clean interactions that may be flipped,
@@ -44,7 +40,7 @@ def ranking_attack(
             harms, unless the objective names others.
         max_item_share: the same of each item's clean interactions.
         constraints: more conditions.
-        search, steps, flood, allow_removals, allow_additions: as in :class:`RankingAttack`.
+        search, steps, allow_removals, allow_additions: as in :class:`RankingAttack`.
 
     Raises:
         TypeError, ValueError: a setting out of range.
@@ -62,7 +58,6 @@ def ranking_attack(
     return RankingAttack(
         search=search,
         steps=steps,
-        flood=flood,
         constraints=(*rules, *constraints),
         allow_removals=allow_removals,
         allow_additions=allow_additions,

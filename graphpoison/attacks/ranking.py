@@ -30,7 +30,6 @@ from ..tasks import Bystanders, Degrade, Objective, Recommendation, Task
 from ..training import Training
 from .allocation import best_entries
 from .base import Attack, Proposal, check_kinds
-from .flood import flooding
 
 RESERVE = 3
 """How many times the budget is proposed where constraints may refuse some flips."""
@@ -54,11 +53,6 @@ class RankingAttack(Attack):
         allow_removals: whether interactions may be removed.
         allow_additions: whether interactions may be added.
         redraw: whether each gradient hides other interactions from the surrogate.
-        flood: (K, m): before the search, users in random order gain m of the K rarest items, for
-            at most half of the budget; None for no flood. The gradient does not find this move: one
-            interaction with a rare item changes hardly any list, but a cluster of rare items that
-            many users share in part is recommended to the rest of them. A flood needs additions,
-            and is skipped where users that count are off limits.
 
     Raises:
         TypeError, ValueError: a setting out of range; the task has no surrogate in closed form, or
@@ -72,13 +66,8 @@ class RankingAttack(Attack):
     allow_removals: bool = True
     allow_additions: bool = True
     redraw: bool = True
-    flood: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        if self.flood is not None:
-            size, each = (positive_int("flood", number) for number in self.flood)
-            if each > size:
-                raise ValueError(f"flood={self.flood}: a user cannot gain {each} of {size} items.")
         choice("search", self.search, ["relaxed", "greedy", "lookahead"])
         positive_int("steps", self.steps)
         in_range("momentum", self.momentum, 0.0, 0.999)
@@ -105,16 +94,9 @@ class RankingAttack(Attack):
         self, task: Task[Any], state: PairState, limit: int, seed: int, step: int
     ) -> Proposal:
         assert isinstance(task, Recommendation)
-        assert isinstance(task.objective, Objective)
         rules = (*self.constraints, *_bystanders(task))
         game = _Game.of(task, state, rules, self.allow_removals, self.allow_additions)
-        off_limits = any(isinstance(rule, OffLimits) for rule in rules)
-        if self.flood is not None and self.allow_additions and not step and not off_limits:
-            codes = flooding(game.matrix, game.allowed, game.rows, *self.flood, limit // 2, seed)
-            if codes.numel():
-                return Proposal(game.flips(codes, torch.zeros_like(game.matrix)))
-        extra = all(constraint.monotone for constraint in rules)
-        wanted = limit if extra else RESERVE * limit
+        wanted = limit if all(rule.monotone for rule in rules) else RESERVE * limit
         if self.search == "relaxed":
             return self._relaxed(task, game, limit, wanted, seed)
         return self._stepwise(task, game, limit, wanted, seed)

@@ -157,7 +157,7 @@ def _columns(graph: nx.Graph) -> dict[Node, tuple[float, float]]:
             node: np.mean([height[other] for other in graph[node]] or [height[node]])
             for node in column
         }
-        spread = np.linspace(0.0, 1.0, len(column)) if len(column) > 1 else [0.5]
+        spread = np.linspace(0.0, 1.0, len(column)) if len(column) > 1 else [0.5] * len(column)
         for node, level in zip(sorted(column, key=lambda node: mean[node]), spread, strict=True):
             height[node] = float(level)
     return {node: (float(node[0]), -height[node]) for node in graph}
