@@ -53,10 +53,42 @@ def promotion(frame: pd.DataFrame) -> str:
     return markdown(cells.unstack(["victim", "metric"]).rename(columns=str))
 
 
+def picture(frame: pd.DataFrame, path: Path) -> None:
+    """Bars of the NDCG@10 that bystanders lose, for each victim."""
+    from matplotlib.figure import Figure
+
+    chosen = frame[(frame["metric"] == "ndcg@10") & (frame["users"] == "bystanders")]
+    mean = chosen.groupby(["attack", "victim", "split"])["relative"].mean()
+    victims = sorted(chosen["victim"].unique())
+    figure = Figure(figsize=(7.0, 3.2), layout="constrained")
+    axes = figure.subplots()
+    shown = {
+        "ours": "ranking_attack",
+        "popular removals": "best heuristic",
+        "random removals": "random removals",
+    }
+    colours = ("#c0392b", "#7f8c8d", "#bdc3c7")
+    for number, ((attack, label), colour) in enumerate(zip(shown.items(), colours, strict=True)):
+        values = [100 * mean[attack, victim] for victim in victims]
+        heights = [value.mean() for value in values]
+        halves = [confidence_halfwidth(value.to_numpy()) for value in values]
+        places = [place + 0.27 * (number - 1) for place in range(len(victims))]
+        axes.bar(places, heights, 0.25, yerr=halves, capsize=3, color=colour, label=label)
+    axes.set_xticks(range(len(victims)), victims)
+    axes.set_ylabel("NDCG@10 lost by bystanders, %")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    for path in sorted(parser.parse_args().folder.glob("*.csv")):
+    parser.add_argument("--picture", type=Path)
+    chosen = parser.parse_args()
+    if chosen.picture:
+        picture(pd.read_csv(chosen.folder / "bystanders-movielens-100k.csv"), chosen.picture)
+    for path in sorted(chosen.folder.glob("*.csv")):
         frame = pd.read_csv(path)
         study = path.stem.partition("-movielens")[0].partition("-steam")[0]
         print(f"\n## {path.stem}: splits {sorted(set(frame['split'].astype(int)))}\n")
