@@ -10,6 +10,8 @@ import pandas as pd
 
 from graphpoison.metrics import confidence_halfwidth
 
+SHOWN = 5
+"""The number of heuristics in a table, the most harmful first; random removals come last."""
 TITLES = {
     "bystanders": "Bystanders, 5% of the interactions flipped in the other half of the users",
     "bystanders-additions": "Bystanders, additions only",
@@ -31,7 +33,8 @@ def table(frame: pd.DataFrame, metric: str, users: str) -> str:
     mean = chosen.groupby(["attack", "victim", "split"])["relative"].mean()
     cells = mean.groupby(["attack", "victim"]).apply(cell).unstack()
     order = mean.groupby("attack").mean().sort_values(ascending=False).index
-    order = ["ours", *(name for name in order if name != "ours")]
+    order = ["ours", *[name for name in order if name != "ours"][:SHOWN], "random removals"]
+    order = [name for name in dict.fromkeys(order) if name in cells.index]
     clean = chosen.groupby("victim")["clean"].mean().map("{:.3f}".format)
     cells = pd.concat([clean.rename("clean").to_frame().T, cells.reindex(order)]).fillna("")
     return markdown(cells)
@@ -50,7 +53,9 @@ def promotion(frame: pd.DataFrame) -> str:
     cells = groups.apply(
         lambda values: f"{values.mean():.2f} ± {confidence_halfwidth(values.to_numpy()):.2f}"
     )
-    return markdown(cells.unstack(["victim", "metric"]).rename(columns=str))
+    table = cells.unstack(["victim", "metric"])
+    table.columns = pd.Index([" ".join(name) for name in table.columns])
+    return markdown(table)
 
 
 def picture(frame: pd.DataFrame, path: Path) -> None:

@@ -151,16 +151,34 @@ def test_clean_lists_are_what_the_clean_surrogate_recommends(toy: Any) -> None:
         (lambda toy: gp.Degrade(k=0), ValueError, "k must be at least 1"),
         (lambda toy: gp.Degrade(fraction=0.0), ValueError, "fraction must lie in"),
         (lambda toy: gp.Promote([]), ValueError, "items must name one item"),
-        (lambda toy: gp.Recommendation(toy, "ease", gp.Promote([999])), ValueError, "items has ind"),
-        (lambda toy: gp.Recommendation(toy, "ease", gp.Degrade(users=[-1])), ValueError, "users must be ind"),
-        (lambda toy: gp.Recommendation(toy, "ease", gp.Bystanders()).state and gp.RankingAttack()(
-            gp.Recommendation(toy, "ease", gp.Bystanders()), 3), ValueError, "Bystanders needs users"),
+        (
+            lambda toy: gp.Recommendation(toy, "ease", gp.Promote([999])),
+            ValueError,
+            "items has ind",
+        ),
+        (
+            lambda toy: gp.Recommendation(toy, "ease", gp.Degrade(users=[-1])),
+            ValueError,
+            "users must be ind",
+        ),
+        (
+            lambda toy: (
+                gp.Recommendation(toy, "ease", gp.Bystanders()).state
+                and gp.RankingAttack()(gp.Recommendation(toy, "ease", gp.Bystanders()), 3)
+            ),
+            ValueError,
+            "Bystanders needs users",
+        ),
         (lambda toy: gp.Recommendation(toy, "ease", "train"), ValueError, "no log-odds"),
         (lambda toy: gp.Recommendation(toy, "ease", gp.Degrade), TypeError, "make one"),
         (lambda toy: gp.Recommendation(toy, "ease", 3), TypeError, "objective must be"),
-        (lambda toy: gp.Recommendation(toy, "cf", gp.Degrade()).redrawn(1), ValueError, "cannot hide"),
+        (
+            lambda toy: gp.Recommendation(toy, "cf", gp.Degrade()).redrawn(1),
+            ValueError,
+            "cannot hide",
+        ),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_named(make: Any, error: Any, message: str, toy: Any) -> None:
     with pytest.raises(error, match=message):
         make(toy)
