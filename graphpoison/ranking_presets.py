@@ -17,7 +17,7 @@ from .perturbation import Perturbation
 from .tasks import Promote, Recommendation
 
 PROMOTER = EASE(l2=100.0)
-"""The surrogate of :func:`promote`."""
+"""The surrogate of :func:`graphpoison.promote`."""
 
 
 def ranking_attack(

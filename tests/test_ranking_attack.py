@@ -222,7 +222,7 @@ def test_users_off_limits_are_left_alone_and_are_the_users_that_count(search: An
 
 
 def test_another_objective_keeps_its_losses_and_its_lists() -> None:
-    """Losses are taken in turn, and lists are those of the clean surrogate, also where an attack
+    """Losses are taken in turn, and lists come from the clean surrogate, also where an attack
     has replaced the objective of the task."""
     task = small_task()
     both = task.with_objective(gp.Degrade(users=[1, 2], loss=("softmax-mass", "margin")))

@@ -122,14 +122,14 @@ RULES = {
 
 @dataclass(frozen=True, eq=False)
 class HeuristicAttack(Attack):
-    r"""Flip interactions by one of the rules of :data:`RULES`.
+    r"""Flip interactions by one of the rules of :data:`.RULES`.
 
     A user with :math:`n` clean interactions is in at most :math:`\lfloor s n \rfloor` flips, where
     :math:`s` is ``max_profile_share``; additions and removals count alike. Users whom the
     objective of the task has off limits are in no flip.
 
     Args:
-        rule: one of :data:`RULES`.
+        rule: one of :data:`.RULES`.
         max_profile_share: :math:`s`, at least 0; None for no limit.
         off_limits: LongTensor [K], users who are in no flip; None for nobody.
 
@@ -213,7 +213,7 @@ def heuristics(
     allow_additions: bool = True,
     allow_removals: bool = True,
 ) -> dict[str, Perturbation]:
-    """A perturbation by each rule of :data:`RULES`, as baselines for an attack at equal budget.
+    """A perturbation by each rule of :data:`.RULES`, as baselines for an attack at equal budget.
 
     Args:
         task: what is attacked; its surrogate is not looked at, its candidates are kept.

@@ -142,7 +142,7 @@ def fake_profiles(
       drawn as in ``"average"`` follow.
 
     Args:
-        kind: one of :data:`TEMPLATES`.
+        kind: one of :data:`.TEMPLATES`.
         graph: the clean graph.
         num_users: number of fake users.
         profile_length: number of interactions of each, the targets counted.
@@ -182,7 +182,7 @@ class TemplateUsers(Injection):
 
     Args:
         num_users: how many.
-        kind: one of :data:`TEMPLATES`.
+        kind: one of :data:`.TEMPLATES`.
         profile_length: interactions of each fake user, the targets counted.
         targets: numbers of the items that are in all profiles, at least one.
         attack: what flips pairs of the fake users further, where the budget is above 0.
@@ -213,7 +213,7 @@ def promotion_templates(
     seed: int = 0,
     **options: Any,
 ) -> dict[str, Perturbation]:
-    """A perturbation by each template of :data:`TEMPLATES`: fake users, and no flip.
+    """A perturbation by each template of :data:`.TEMPLATES`: fake users, and no flip.
 
     Args:
         data: the clean graph.

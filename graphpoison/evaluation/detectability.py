@@ -87,7 +87,7 @@ def detectability(
     The detectors of the library:
 
     - ``"isolation forest"``: scikit-learn's, on the standardised :func:`.profile_statistics`;
-    - ``"pca"``: the selection of Mehta and Nejdl (2009), see :func:`projections`; the smallest
+    - ``"pca"``: the selection of Mehta and Nejdl (2009), see :func:`.projections`; the smallest
       projections are the most suspicious;
     - ``"neighbour similarity"``: the mean similarity with the 20 most similar users, high for
       profiles made by one template (DegSim of Chirita, Nejdl and Zamfir 2005);
@@ -96,9 +96,9 @@ def detectability(
     Args:
         data: the clean graph.
         perturbation: the attack.
-        detectors: names among :data:`DETECTORS` and filters of one's own, which are functions from
+        detectors: names among :data:`.DETECTORS` and filters of one's own, which are functions from
             :class:`~graphpoison.Interactions` to scores [U], higher where a user is more
-            suspicious; or such functions by name. All of :data:`DETECTORS` by default.
+            suspicious; or such functions by name. All of :data:`.DETECTORS` by default.
         seed: of the isolation forest and of the iteration for the components.
 
     Returns:

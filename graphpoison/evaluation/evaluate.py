@@ -76,7 +76,7 @@ def evaluate(
             ``"rgcn"``, a :class:`ModuleVictim` or a module factory
             ``f(num_features, num_classes)``; for ``HeteroData``: ``"ease"``,
             ``"implicit-als"``, ``"lightgcn-bpr"`` and the other names of
-            :data:`~graphpoison.victims.RECOMMENDER_VICTIMS`, ``"cf"``, ``"gmf"``,
+            :data:`~graphpoison.victims.named.RECOMMENDER_VICTIMS`, ``"cf"``, ``"gmf"``,
             ``"mlp"``, ``"neumf"``, ``"lightgcn"``, settings such as ``CF(dim=8)``, a
             :class:`RecommenderVictim`, or a module with
             ``scores(pairs, edge_index, edge_weight)``; for either, a :func:`surrogate_victim` or

@@ -36,7 +36,7 @@ class ClosedFormRecommender(Recommender):
     def trained_scores(self, matrix: Tensor, params: Params, users: Tensor | None = None) -> Tensor:
         """Scores [n, I] of ``users`` [n], or of all, after training on ``matrix`` [U, I].
 
-        Differentiable once w.r.t. ``matrix``. ``params`` is the result of :meth:`init`.
+        Differentiable once w.r.t. ``matrix``. ``params`` is the result of ``init``.
         """
 
     @property

@@ -98,12 +98,12 @@ class Degrade(Objective):
             :mod:`graphpoison.tasks.ranking_losses`), or a callable ``f(scores [n, I], relevant
             [n, I]) -> [n]``, larger for a better ranking. Of several losses the mean is taken, or,
             by an attack that hides other interactions at each step, one after the other: the flips
-            then transfer better than the flips of any one loss. None for :attr:`usual_loss`.
+            then transfer better than the flips of any one loss. None for ``usual_loss``.
         k: length of the recommended list.
         on: which items are relevant: ``"heldout"``, a share of each user's interactions that is
             hidden from the surrogate; ``"lists"``, the k items that the clean surrogate recommends.
         fraction: the share that ``"heldout"`` hides, of each counted user; None for
-            :attr:`usual_fraction`.
+            ``usual_fraction``.
         temperature: of the losses by name, in units of the surrogate's scores; None for the
             temperature that :data:`~graphpoison.tasks.ranking_losses.TEMPERATURES` has for each.
 

@@ -69,7 +69,7 @@ RECOMMENDER_VICTIMS: dict[str, Victim] = {
     )
 }
 """Name -> recommender that people run, trained as its authors do. The models that attacks take for
-surrogates are victims too, by their own names: :func:`recommender_victim`."""
+surrogates are victims too, by their own names: ``recommender_victim``."""
 
 _ON_INTERACTIONS = (
     RecommenderVictim,
