@@ -88,7 +88,7 @@ def test_the_degree_attack_takes_extreme_sums_of_degrees(
     if bipartite:
         data = interaction_graph()
         task: gp.Task = gp.Recommendation(
-            data, candidates="all" if candidates == "all" else "sampled"
+            data, "cf", candidates="all" if candidates == "all" else "sampled"
         )
     else:
         upper = torch.triu_indices(30, 30, offset=1)
@@ -190,7 +190,7 @@ def test_a_relaxation_has_the_derivative_of_finite_differences() -> None:
     for task in (
         node_task(),
         gp.NodeClassification(weighted),
-        gp.Recommendation(interaction_graph(), dtype=torch.float64),
+        gp.Recommendation(interaction_graph(), "cf", dtype=torch.float64),
     ):
         state = task.state
         extra = torch.tensor([[0, 4], [29, 20]])
