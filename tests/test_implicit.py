@@ -14,7 +14,7 @@ from torch_geometric.utils import to_dense_adj
 
 import graphpoison as gp
 from graphpoison._random import generator
-from graphpoison.hypergradient.linear_solvers import (
+from graphpoison.training.linear_solvers import (
     conjugate_gradient,
     neumann_series,
     relative_residual,

@@ -25,7 +25,7 @@ def best_entries(scores: Tensor, rows: Tensor, cols: Tensor, count: int) -> Tens
     while True:
         top = flat.topk(looked)
         codes = top.indices[top.values > -torch.inf]
-        taken = _within(codes // width, rows)
+        taken = within(codes // width, rows)
         if bool((cols < torch.inf).any()):
             taken = _in_turn(codes, width, rows, cols)
         found = codes[taken][:count]
@@ -34,7 +34,7 @@ def best_entries(scores: Tensor, rows: Tensor, cols: Tensor, count: int) -> Tens
         looked = min(ROUNDS * looked, flat.numel())
 
 
-def _within(group: Tensor, budget: Tensor) -> Tensor:
+def within(group: Tensor, budget: Tensor) -> Tensor:
     """Which of the entries in ``group`` [K] are among the first of their group, as many as its
     ``budget`` allows: BoolTensor [K]."""
     order = torch.argsort(group, stable=True)

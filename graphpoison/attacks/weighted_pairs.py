@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..graphs import PairState
 from ..graphs.codes import decode, encode
+from . import allocation
 
 Array = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -57,12 +58,9 @@ def addable(state: PairState, pairs: Tensor) -> Tensor:
 
 def within(users: Array, room: Array) -> npt.NDArray[np.bool_]:
     """Which of ``users`` [K] stand for at most the ``room[user]``-th time, [K]."""
-    order = np.argsort(users, kind="stable")
-    ordered = users[order]
-    rank = np.empty_like(order)
-    rank[order] = np.arange(users.size) - np.searchsorted(ordered, ordered)
-    kept: npt.NDArray[np.bool_] = rank < room[users]
-    return kept
+    kept = allocation.within(torch.from_numpy(users), torch.from_numpy(room))
+    found: npt.NDArray[np.bool_] = kept.numpy()
+    return found
 
 
 def _by_rejection(

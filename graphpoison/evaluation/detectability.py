@@ -17,7 +17,8 @@ from .._random import derive_seed, numpy_generator
 from ..apply import poisoned
 from ..graphs import Interactions, read_interactions
 from ..perturbation import Perturbation
-from .profile_statistics import interaction_matrix, profile_statistics
+from ..victims.recommenders.histories import interaction_matrix
+from .profile_statistics import profile_statistics
 
 Floats = npt.NDArray[np.float64]
 Detector = Callable[[Interactions], Any]
@@ -29,7 +30,7 @@ _FOREST, _PCA = range(2)  # streams of the seed
 
 @dataclass(frozen=True, eq=False)
 class Analyst:
-    """What the library's detectors see: the poisoned ``graph``, and a ``seed``."""
+    """The input of the library's detectors: the poisoned ``graph``, and a ``seed``."""
 
     graph: Interactions
     seed: int
@@ -166,7 +167,7 @@ def projections(graph: Interactions, components: int = COMPONENTS, seed: int = 0
         raise ValueError(f"graph has {graph.shape[0]} users and {graph.shape[1]} items; 2 needed.")
     from scipy.sparse.linalg import LinearOperator, svds
 
-    matrix = interaction_matrix(graph)
+    matrix = interaction_matrix(graph, "float64")
     mean = np.asarray(matrix.mean(axis=1)).reshape(-1)
     deviation = np.sqrt(mean * (1.0 - mean))
     scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)

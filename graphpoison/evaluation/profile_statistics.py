@@ -9,6 +9,7 @@ import pandas as pd
 
 from .._checks import positive_int
 from ..graphs import Interactions
+from ..victims.recommenders.histories import interaction_matrix
 
 Floats = npt.NDArray[np.float64]
 
@@ -50,7 +51,7 @@ def profile_statistics(graph: Interactions, neighbours: int = 20) -> pd.DataFram
         ValueError: no interactions.
     """
     positive_int("neighbours", neighbours)
-    matrix = interaction_matrix(graph)
+    matrix = interaction_matrix(graph, "float64")
     if not matrix.nnz:
         raise ValueError("graph has no interactions to describe profiles by.")
     length = np.diff(matrix.indptr).astype(np.float64)
@@ -71,14 +72,6 @@ def profile_statistics(graph: Interactions, neighbours: int = 20) -> pd.DataFram
         "coherence": coherence,
     }
     return pd.DataFrame(columns)
-
-
-def interaction_matrix(graph: Interactions) -> Any:
-    """The interactions as a SciPy CSR matrix of ones, float64 [U, I]."""
-    from scipy import sparse
-
-    users, items = graph.edge_index.cpu().numpy()
-    return sparse.csr_matrix((np.ones(users.size), (users, items)), shape=graph.shape)
 
 
 @dataclass(frozen=True, eq=False)

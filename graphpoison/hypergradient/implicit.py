@@ -25,8 +25,8 @@ from ..tasks import Task
 from ..training import Params, Training, TrainingField
 from ..training.divergence import finite
 from ..training.field import accumulate
+from ..training.linear_solvers import conjugate_gradient, neumann_series, relative_residual
 from .base import Hypergradient, direct_gradient, meta_gradient
-from .linear_solvers import conjugate_gradient, neumann_series, relative_residual
 from .meta_gradient import MetaGradient
 
 logger = logging.getLogger(__name__)

@@ -154,13 +154,7 @@ class Degrade(Objective):
         return Targets(users, own[:, hidden], own[:, hidden], own[:, ~hidden])
 
     def value(self, scores: Tensor, targets: Targets) -> Tensor:
-        return -self.measured(scores, targets).mean()
-
-    def measured(self, scores: Tensor, targets: Targets) -> Tensor:
-        """How well the relevant items of each counted user are ranked, [n]."""
-        ranked, items = scores, scores.size(1)
-        ranked = ranked.masked_fill(targets.rows(targets.seen, items), unranked(scores.dtype))
-        return _loss(self)(ranked, targets.rows(targets.relevant, items))
+        return -_measured(self, scores, targets).mean()
 
 
 @dataclass(frozen=True)
@@ -223,9 +217,7 @@ class Promote(Objective):
         return Targets(users, lacking, own[:, :0], own)
 
     def value(self, scores: Tensor, targets: Targets) -> Tensor:
-        ranked, items = scores, scores.size(1)
-        ranked = ranked.masked_fill(targets.rows(targets.seen, items), unranked(scores.dtype))
-        return self.sign * _loss(self)(ranked, targets.rows(targets.relevant, items)).mean()
+        return self.sign * _measured(self, scores, targets).mean()
 
 
 @dataclass(frozen=True)
@@ -260,6 +252,14 @@ def _loss(objective: Degrade | Promote) -> RankingLoss:
         return torch.stack([one(scores, relevant) for one in found]).mean(dim=0)
 
     return mean
+
+
+def _measured(objective: Degrade | Promote, scores: Tensor, targets: Targets) -> Tensor:
+    """How well the relevant items of each counted user are ranked, [n]."""
+    seen, relevant = (
+        targets.rows(pairs, scores.size(1)) for pairs in (targets.seen, targets.relevant)
+    )
+    return _loss(objective)(scores.masked_fill(seen, unranked(scores.dtype)), relevant)
 
 
 def _users(users: Sequence[int] | Tensor | None, graph: Interactions) -> Tensor:

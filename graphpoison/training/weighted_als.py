@@ -18,11 +18,12 @@ Rotations of P and Q leave the scores as they are: H is singular along them, and
 has no part there.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from .linear_solvers import conjugate_gradient
 
 Factors = tuple[Tensor, Tensor]
 
@@ -75,42 +76,22 @@ class FactorisedScores(torch.autograd.Function):
         residual = users @ items.t() - matrix
         error = weight * residual
 
-        def hessian(direction: Factors) -> Factors:
-            change = weight * (direction[0] @ items.t() + users @ direction[1].t())
-            return (
-                change @ items + error @ direction[1] + l2 * direction[0],
-                change.t() @ users + error.t() @ direction[0] + l2 * direction[1],
+        sizes = users.numel(), items.numel()
+
+        def hessian(direction: Tensor) -> Tensor:
+            on_users, on_items = (
+                part.view_as(like)
+                for part, like in zip(direction.split(sizes), (users, items), strict=True)
+            )
+            change = weight * (on_users @ items.t() + users @ on_items.t())
+            return torch.cat(
+                [
+                    (change @ items + error @ on_items + l2 * on_users).flatten(),
+                    (change.t() @ users + error.t() @ on_users + l2 * on_items).flatten(),
+                ]
             )
 
-        right = on_scores @ items, on_scores.t() @ users
-        solution = conjugate_gradient(hessian, right, iterations, tolerance)
-        change = solution[0] @ items.t() + users @ solution[1].t()
+        right = torch.cat([(on_scores @ items).flatten(), (on_scores.t() @ users).flatten()])
+        found = conjugate_gradient(hessian, right, iterations, tolerance).split(sizes)
+        change = found[0].view_as(users) @ items.t() + users @ found[1].view_as(items).t()
         return -change * (alpha * residual - weight), *[None] * 6
-
-
-def conjugate_gradient(
-    multiply: Callable[[Factors], Factors], right: Factors, iterations: int, tolerance: float
-) -> Factors:
-    """The solution of ``multiply(x) = right`` for pairs of factors."""
-    found = torch.zeros_like(right[0]), torch.zeros_like(right[1])
-    residual, direction = right, right
-    square = _dot(residual, residual)
-    target = tolerance**2 * square
-    for _ in range(iterations):
-        if not bool(square > target):
-            break
-        product = multiply(direction)
-        step = square / _dot(direction, product)
-        found = _add(found, step, direction)
-        residual = _add(residual, -step, product)
-        before, square = square, _dot(residual, residual)
-        direction = _add(residual, square / before, direction)
-    return found
-
-
-def _dot(one: Factors, other: Factors) -> Tensor:
-    return (one[0] * other[0]).sum() + (one[1] * other[1]).sum()
-
-
-def _add(one: Factors, scale: Tensor, other: Factors) -> Factors:
-    return one[0] + scale * other[0], one[1] + scale * other[1]

@@ -20,6 +20,7 @@ from torch.nn.functional import logsigmoid
 from ..._checks import in_range, positive_int
 from ..._random import generator
 from ...graphs import Interactions, normalised_interactions
+from ...models.initialisation import embeddings
 from ...sparse import Pattern, spmm
 from ..base import VICTIM_STREAM, Victim
 from .bpr import Triples
@@ -69,10 +70,8 @@ class LightGCNBPR(Victim):
         ones = torch.ones(pattern.num_entries, dtype=self.dtype, device=device)
         entries = normalised_interactions(pattern, ones)
         users, items = (
-            (self.scale * torch.randn(count, self.dim, generator=draw, dtype=self.dtype))
-            .to(device)
-            .requires_grad_()
-            for count in graph.shape
+            table.to(graph.edge_index.device).requires_grad_()
+            for table in embeddings(graph.shape, self.dim, self.scale, draw, self.dtype)
         )
         optimizer = torch.optim.Adam([users, items], lr=self.lr)
         for _ in range(self.epochs):

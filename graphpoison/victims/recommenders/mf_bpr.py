@@ -15,6 +15,7 @@ from torch.nn.functional import logsigmoid
 from ..._checks import in_range, positive_int
 from ..._random import generator
 from ...graphs import Interactions
+from ...models.initialisation import embeddings
 from ..base import VICTIM_STREAM, Victim
 from .bpr import Triples
 from .fitted import Factors
@@ -56,10 +57,8 @@ class MFBPR(Victim):
         draw = generator(seed, VICTIM_STREAM)
         triples = Triples(graph, draw)
         users, items = (
-            (self.scale * torch.randn(count, self.dim, generator=draw, dtype=self.dtype))
-            .to(graph.edge_index.device)
-            .requires_grad_()
-            for count in graph.shape
+            table.to(graph.edge_index.device).requires_grad_()
+            for table in embeddings(graph.shape, self.dim, self.scale, draw, self.dtype)
         )
         bias = torch.zeros_like(items[:, 0], requires_grad=True)
         optimizer = torch.optim.Adam([users, items, bias], lr=self.lr)

@@ -15,6 +15,7 @@ import torch
 from ..._checks import in_range, positive_int
 from ..._random import generator
 from ...graphs import Interactions
+from ...models.initialisation import embeddings
 from ..base import VICTIM_STREAM, Victim
 from .fitted import Factors
 from .histories import dense_rows, item_counts
@@ -59,10 +60,8 @@ class MFSoftmax(Victim):
         draw = generator(seed, VICTIM_STREAM)
         device = graph.edge_index.device
         users, items = (
-            (self.scale * torch.randn(count, self.dim, generator=draw, dtype=self.dtype))
-            .to(device)
-            .requires_grad_()
-            for count in graph.shape
+            table.to(graph.edge_index.device).requires_grad_()
+            for table in embeddings(graph.shape, self.dim, self.scale, draw, self.dtype)
         )
         bias = torch.zeros_like(item_counts(graph, self.dtype), requires_grad=True)
         optimizer = torch.optim.Adam([users, items, bias], lr=self.lr)
