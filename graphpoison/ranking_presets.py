@@ -11,13 +11,9 @@ from ._checks import in_range, node_ids
 from .attacks import NewUsers, RankingAttack
 from .constraints import Constraint, NodeBudget, OffLimits
 from .graphs import Interactions, read_interactions
-from .models import EASE
 from .models.closed_form import ClosedFormRecommender
 from .perturbation import Perturbation
 from .tasks import Promote, Recommendation
-
-PROMOTER = EASE(l2=100.0)
-"""The surrogate of :func:`graphpoison.promote`."""
 
 
 def ranking_attack(
@@ -32,6 +28,8 @@ def ranking_attack(
     allow_additions: bool = True,
 ) -> RankingAttack:
     """The strongest attack on rankings found: Frank-Wolfe on the relaxed interactions.
+
+    The surrogate is the task's. ``"ease"`` without a penalty takes the objective's usual one.
 
     Args:
         max_profile_share: the share of each user's clean interactions that may be flipped,
@@ -72,7 +70,7 @@ def promote(
     k: int = 10,
     seed: int = 0,
     *,
-    surrogate: ClosedFormRecommender | Literal["ease", "wmf"] = PROMOTER,
+    surrogate: ClosedFormRecommender | Literal["ease", "wmf"] = "ease",
     progress: bool = False,
     **options: Any,
 ) -> Perturbation:

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 import graphpoison as gp
 from graphpoison.apply import edges_digest
-from graphpoison.attacks.heuristics import RULES
+from graphpoison.attacks.rules import RULES
 from graphpoison.cli import app
 from graphpoison.cli.options import sizes
 from graphpoison.cli.output import show_table
@@ -316,7 +316,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # in case the tests ru
 from graphpoison import Perturbation
 from graphpoison.attacks import checkpoint
 from graphpoison.apply import edges_digest
-from graphpoison.attacks.heuristics import RULES
+from graphpoison.attacks.rules import RULES
 from graphpoison.cli import app
 checkpoint.SAVE_EVERY_SECONDS = 0.0
 save = Perturbation.save

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import graphpoison as gp
 from graphpoison._random import numpy_generator
-from graphpoison.attacks.heuristics import RULES, HeuristicAttack, heuristics
+from graphpoison.attacks.heuristics import HeuristicAttack, heuristics
+from graphpoison.attacks.rules import RULES
 from graphpoison.attacks.templates import (
     TEMPLATES,
     TemplateUsers,

@@ -5,6 +5,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch_geometric.data import HeteroData
 
 import graphpoison as gp
 from graphpoison.attacks.allocation import best_entries
+from graphpoison.attacks.interaction_game import InteractionGame
 from graphpoison.models.closed_form import PreparedMatrix
 from graphpoison.victims import EASE as TrainedEASE
 
@@ -119,12 +121,15 @@ def test_best_entries_look_further_where_budgets_leave_too_few() -> None:
 
 
 def value_after(task: gp.Recommendation, flips: Iterable[Sequence[int]]) -> float:
-    """The objective of the surrogate trained on the matrix with ``flips`` made."""
+    """The objective of the surrogate trained on the matrix with ``flips`` made, where no list holds
+    an item that its user has by now."""
     matrix = dense(task)
+    clean = matrix.clone()
     for user, item in flips:
         matrix[user, item] = 1 - matrix[user, item]
     prepared = PreparedMatrix(matrix, (matrix,), task.state.pattern)
-    return float(task.attack_loss((), prepared))
+    added = ((matrix > 0) & (clean == 0)).nonzero().t()
+    return float(task.with_seen(added).attack_loss((), prepared))
 
 
 def dense(task: gp.Recommendation) -> Tensor:
@@ -142,14 +147,15 @@ def tiny_task(seed: int) -> gp.Recommendation:
         seed=seed,
         test_fraction=0.1,
     )
-    objective = gp.Degrade(loss="ndcg", k=2, fraction=0.4, temperature=0.05)
+    objective = gp.Degrade(loss="ndcg", k=2, on="heldout", fraction=0.4, temperature=0.05)
     return gp.Recommendation(data, gp.EASE(10.0), objective, dtype=torch.float64, seed=seed)
 
 
 @pytest.mark.parametrize("search", SEARCHES)
 def test_the_search_comes_close_to_the_best_two_flips(search: Any) -> None:
+    """Of an addition the gradient sees all but one effect: that its user has the item by now."""
     reached = []
-    for seed in range(6):
+    for seed in (0, 1, 3, 4, 5, 6):  # with seed 2 no two flips do any harm
         task = tiny_task(seed)
         unseen = pairs_of(task.graph.unseen)
         allowed = [pair for pair in itertools.product(range(5), range(6)) if pair not in unseen]
@@ -158,8 +164,8 @@ def test_the_search_comes_close_to_the_best_two_flips(search: Any) -> None:
         found = gp.RankingAttack(search, redraw=False)(task, 2)
         gain = value_after(task, found.pairs.t().tolist()) - clean
         reached.append(gain / (best - clean))
-    assert min(reached) > 0.9
-    assert sum(reached) / len(reached) > 0.95
+    assert min(reached) > 0.6
+    assert sum(reached) / len(reached) > 0.85
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -173,13 +179,45 @@ def test_the_first_step_of_the_look_ahead_is_never_worse_than_greedy(seed: int) 
 
 def test_the_first_gradient_is_that_of_the_clean_graph() -> None:
     task = small_task()
-    found = gp.RankingAttack(steps=3, redraw=False)(task, 5)
+    found = gp.RankingAttack(start=None, steps=3, redraw=False)(task, 5)
     assert found.flips["attack_loss"].tolist() == pytest.approx([value_after(task, [])] * 5)
 
 
 @pytest.mark.parametrize("search", ["greedy", "lookahead"])
 def test_more_steps_than_flips_make_a_flip_each(search: Any) -> None:
     assert len(gp.RankingAttack(search, steps=9)(small_task(), 4)) == 4
+
+
+def test_the_search_for_lists_starts_from_the_rule_of_the_objective() -> None:
+    """A few steps stay near the heuristic: the search adds most pairs that the rule does."""
+    task = gp.Recommendation(small_data(), "ease", gp.Degrade(k=3))
+    usual = gp.RankingAttack(steps=1)(task, 20)
+    named = gp.RankingAttack(start="rare items become popular", steps=1)(task, 20)
+    empty = gp.RankingAttack(start=None, steps=1)(task, 20)
+    assert pairs_of(usual.pairs) == pairs_of(named.pairs) != pairs_of(empty.pairs)
+    removals = gp.RankingAttack(steps=1, allow_additions=False)(task, 20)
+    none = gp.RankingAttack(start=None, steps=1, allow_additions=False)(task, 20)
+    assert pairs_of(removals.pairs) == pairs_of(none.pairs)
+    bystanders = gp.ranking_attack(off_limits=[0, 1, 2], steps=1)
+    assert bystanders(task, 20).pairs.equal(replace(bystanders, start=None)(task, 20).pairs)
+
+
+def test_additions_are_drawn_with_their_share_and_not_ranked() -> None:
+    task = small_task()
+    game = InteractionGame.of(task, task.state, (), removals=True, additions=True)
+    point = torch.full_like(game.matrix, 0.25)
+    absent = int((game.matrix == 0).sum())
+    drawn = [game.drawn_additions(point, seed=0, number=number) for number in range(40)]
+    assert all(bool((game.matrix[tuple(pairs)] == 0).all()) for pairs in drawn)
+    mean = sum(pairs.size(1) for pairs in drawn) / 40
+    assert mean == pytest.approx(0.25 * absent, rel=0.1)
+    assert torch.equal(drawn[0], game.drawn_additions(point, seed=0, number=0))
+    seen = task.with_seen(drawn[0])
+    assert seen.targets is not None
+    rows = seen.targets.rows(seen.targets.seen, game.matrix.size(1))
+    assert bool(rows[tuple(drawn[0])].all())
+    assert task.targets is not None
+    assert task.targets.seen.size(1) + drawn[0].size(1) == seen.targets.seen.size(1)
 
 
 # Conditions
@@ -228,9 +266,11 @@ def test_another_objective_keeps_its_losses_and_its_lists() -> None:
     both = task.with_objective(gp.Degrade(users=[1, 2], loss=("softmax-mass", "margin")))
     turns = [both.redrawn(number).objective for number in (0, 1, 2)]
     assert [turn.loss for turn in turns] == ["softmax-mass", "margin", "softmax-mass"]
-    lists = task.with_objective(gp.Degrade(on="lists"))
-    assert lists.needs_pseudo_labels
-    assert not lists.with_pseudo_labels(gp.Training(), seed=0).needs_pseudo_labels
+    lists = task.with_objective(gp.Degrade(on="lists", k=3))
+    assert lists.targets is not None
+    assert torch.equal(lists.targets.relevant[0].bincount(), torch.full((20,), 3))
+    assert lists.redrawn(4).targets is not None
+    assert torch.equal(lists.redrawn(4).targets.relevant, lists.targets.relevant)
 
 
 @pytest.mark.parametrize("rule", [gp.NoSingletons(), gp.DegreeDistribution(cutoff=0.05)])
@@ -419,7 +459,7 @@ def test_a_gradient_that_is_not_finite_is_named() -> None:
     def broken(scores: Tensor, relevant: Tensor) -> Tensor:
         return (scores * relevant).sum(dim=1).clamp(max=0).sqrt()
 
-    task = gp.Recommendation(small_data(), gp.EASE(20.0), gp.Degrade(loss=broken))
+    task = gp.Recommendation(small_data(), gp.EASE(20.0), gp.Degrade(loss=broken, on="heldout"))
     with pytest.raises(FloatingPointError, match="step 0 is not finite"):
         gp.RankingAttack(steps=2)(task, 5)
 
@@ -441,7 +481,8 @@ def small_task(
     seed: int = 0, interactions: int = 240, dtype: torch.dtype = torch.float32
 ) -> gp.Recommendation:
     data = small_data(seed, interactions)
-    return gp.Recommendation(data, gp.EASE(20.0), gp.Degrade(k=5, temperature=0.1), dtype=dtype)
+    objective = gp.Degrade(k=5, on="heldout", temperature=0.1)
+    return gp.Recommendation(data, gp.EASE(20.0), objective, dtype=dtype)
 
 
 def pairs_of(index: Tensor | None) -> set[Pair]:

@@ -1,6 +1,5 @@
 """Baselines that need no model: flips of a recommender's interactions by simple rules."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -13,111 +12,11 @@ from .._checks import choice, in_range
 from .._random import numpy_generator
 from ..budget import SIMPLEST, Budget
 from ..graphs import PairState
-from ..hypergradient import Flips
 from ..perturbation import Perturbation
 from ..tasks import Recommendation, Task
 from .base import Attack, Proposal, check_kinds
-from .weighted_pairs import Array, Floats, weighted_additions, within
-
-Keys = list[Array | Floats]
-Weights = tuple[Floats, Floats]
-LAST_RESORT = 1e-9  # the weight of items that are to be added where no others are left
-
-
-@dataclass(frozen=True, eq=False)
-class Counts:
-    """Numbers of clean interactions: ``lengths`` [U] of users' profiles, ``popularity`` [I] of
-    items."""
-
-    lengths: Array
-    popularity: Array
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How a heuristic chooses flips.
-
-    Args:
-        removals: (counts, users [K], items [K]) -> keys [K] of interactions, the most significant
-            key first; the smallest key is removed first, equal ones in random order.
-        additions: (counts, number of additions) -> weights of users [U] and of items [I]; the
-            probability of a pair is in proportion to the product of both. With removals too, half
-            of the flips are additions.
-    """
-
-    removals: Callable[[Counts, Array, Array], Keys] | None = None
-    additions: Callable[[Counts, int], Weights] | None = None
-
-
-def _any_edge(counts: Counts, users: Array, items: Array) -> Keys:
-    return []
-
-
-def _items_first(sign: int) -> Callable[[Counts, Array, Array], Keys]:
-    """Whole items in turn; popular ones first with ``sign`` -1, rare ones with 1."""
-    return lambda counts, users, items: [sign * counts.popularity[items], items]
-
-
-def _users_first(sign: int) -> Callable[[Counts, Array, Array], Keys]:
-    """Whole users in turn, short profiles first with ``sign`` 1, long ones with -1; of each the
-    most popular items first."""
-    return lambda counts, users, items: [
-        sign * counts.lengths[users],
-        users,
-        -counts.popularity[items],
-    ]
-
-
-def _popular_of_short(counts: Counts, users: Array, items: Array) -> Keys:
-    """The largest ratio of popularity to profile length first."""
-    ratio: Floats = counts.popularity[items] / np.maximum(counts.lengths[users], 1)
-    return [-ratio]
-
-
-def _weights(user_power: float, item_power: float) -> Callable[[Counts, int], Weights]:
-    """Powers of profile length and of popularity."""
-    return lambda counts, number: (
-        _power(counts.lengths, user_power),
-        _power(counts.popularity, item_power),
-    )
-
-
-def _rare_made_popular(user_power: float) -> Callable[[Counts, int], Weights]:
-    """The rarest items, as many as the additions can make as popular as the most popular item is;
-    other items only where no pair of these is left."""
-
-    def weights(counts: Counts, number: int) -> Weights:
-        order = np.argsort(counts.popularity, kind="stable")
-        item_weight = np.full(order.size, LAST_RESORT)
-        item_weight[order[: max(1, number // counts.popularity.max())]] = 1.0
-        return _power(counts.lengths, user_power), item_weight
-
-    return weights
-
-
-def _power(counts: Array, exponent: float) -> Floats:
-    """``counts`` to the power ``exponent``, a count of 0 as 1 unless the exponent is above 0."""
-    base = counts.astype(np.float64)
-    raised: Floats = (base if exponent > 0 else np.maximum(base, 1.0)) ** exponent
-    return raised
-
-
-RULES = {
-    "random removals": Rule(removals=_any_edge),
-    "random additions": Rule(additions=_weights(0, 0)),
-    "random flips": Rule(_any_edge, _weights(0, 0)),
-    "popular removals": Rule(removals=_items_first(-1)),
-    "unpopular removals": Rule(removals=_items_first(1)),
-    "short profiles lose popular items": Rule(removals=_users_first(1)),
-    "long profiles lose popular items": Rule(removals=_users_first(-1)),
-    "popular items leave short profiles": Rule(removals=_popular_of_short),
-    "popular additions": Rule(additions=_weights(0, 1)),
-    "unpopular additions": Rule(additions=_weights(0, -1)),
-    "short profiles gain popular items": Rule(additions=_weights(-1, 1)),
-    "rare items become popular": Rule(additions=_rare_made_popular(0)),
-    "rare items become popular in short profiles": Rule(additions=_rare_made_popular(-1)),
-}
-"""Names of the heuristics, and how they choose."""
+from .rules import RULES, clean_counts, flips_by, per_user
+from .weighted_pairs import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,30 +61,9 @@ class HeuristicAttack(Attack):
         self, task: Task[Any], state: PairState, limit: int, seed: int, step: int
     ) -> Proposal:
         _check_task(task)
-        rng, rule = numpy_generator(seed, step), RULES[self.rule]
-        counts = _counts(task)
+        counts = clean_counts(task)
         room = self._room(task, counts.lengths, state)
-        removed = added = state.index[:, :0]
-        half = limit // 2 if rule.additions else limit
-        if rule.removals:
-            removed = _removals(rule.removals, counts, state, room, half, rng)
-            room = room - _per_user(removed, room.size)
-        if rule.additions:
-            left = limit - removed.size(1)
-            weights = rule.additions(counts, left)
-            added = weighted_additions(state, *weights, room, left, rng)
-            room = room - _per_user(added, room.size)
-        if rule.removals and rule.additions and removed.size(1) + added.size(1) < limit:
-            rest = state.flip(removed)  # what additions have left of the limit goes to removals
-            left = limit - removed.size(1) - added.size(1)
-            more = _removals(rule.removals, counts, rest, room, left, rng)
-            removed = torch.cat([removed, more], dim=1)
-        pairs = torch.cat([removed, added], dim=1)
-        is_added = torch.arange(pairs.size(1), device=pairs.device) >= removed.size(1)
-        score = torch.full(is_added.shape, torch.nan, device=pairs.device)
-        flips = Flips(pairs, is_added, score)
-        if rule.removals and rule.additions:
-            flips = flips.take(torch.from_numpy(rng.permutation(len(flips))).to(pairs.device))
+        flips = flips_by(self.rule, counts, state, room, limit, numpy_generator(seed, step))
         return Proposal(flips)
 
     def _room(self, task: Task[Any], lengths: Array, state: PairState) -> Array:
@@ -195,7 +73,7 @@ class HeuristicAttack(Attack):
         else:
             share = Fraction(self.max_profile_share).limit_denominator(SIMPLEST)
             room = lengths * share.numerator // share.denominator
-        room = room - _per_user(state.index[:, state.flipped], room.size)
+        room = room - per_user(state.index[:, state.flipped], room.size)
         objective = getattr(task, "objective", None)
         for barred in (self.off_limits, getattr(objective, "off_limits", None)):
             if barred is not None:
@@ -244,34 +122,6 @@ def heuristics(
         made = HeuristicAttack(name, max_profile_share, off_limits)(task, budget, seed)
         found[name] = replace(made, meta={**made.meta, "heuristic": True})
     return found
-
-
-def _removals(
-    keys: Callable[[Counts, Array, Array], Keys],
-    counts: Counts,
-    state: PairState,
-    room: Array,
-    limit: int,
-    rng: np.random.Generator,
-) -> Tensor:
-    """The first ``limit`` candidate interactions [2, K] by ``keys`` that ``room`` [U] allows."""
-    allowed = state.candidate & ~state.flipped & (state.weight > 0)
-    pairs = state.index[:, allowed]
-    users, items = pairs.cpu().numpy()
-    ranked = [rng.random(users.size), *reversed(keys(counts, users, items))]
-    order = np.lexsort(ranked)
-    order = order[within(users[order], room)][:limit]
-    return pairs[:, torch.from_numpy(order).to(pairs.device)]
-
-
-def _counts(task: Task[Any]) -> Counts:
-    users, items = task.clean_edges.cpu().numpy()
-    shape = task.state.shape
-    return Counts(np.bincount(users, minlength=shape[0]), np.bincount(items, minlength=shape[1]))
-
-
-def _per_user(pairs: Tensor, num_users: int) -> Array:
-    return np.bincount(pairs[0].cpu().numpy(), minlength=num_users)
 
 
 def _check_task(task: object) -> None:

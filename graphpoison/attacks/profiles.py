@@ -1,15 +1,10 @@
 r"""Profiles of fake users, optimised jointly through a surrogate in closed form.
 
 The profiles F [N, I] of N fake users are relaxed to [0, 1] and the objective is maximised over all
-F whose rows have the length of a profile, by the method of Frank and Wolfe (1956):
-
-.. math::
-    F_{t+1} = (1 - \gamma_t) \, F_t + \gamma_t \, \text{top}_L(m_t), \qquad
-    \gamma_t = \frac{2}{t + 3}
-
-with :math:`m_t` a moving average of the gradients and :math:`\text{top}_L` the L best items of each
-row. Items that the objective promotes are in every profile. At F = 0 the gradient is 0, and equal
-rows have equal gradients, so the search starts from profiles drawn at random by popularity.
+F whose rows have the length of a profile, by the method of Frank and Wolfe
+(:mod:`graphpoison.attacks.frank_wolfe`). The vertices are the matrices with L items in each row.
+Items that the objective promotes are in every profile. At F = 0 the gradient is 0, and equal rows
+have equal gradients, so the search starts from profiles drawn at random by popularity.
 """
 
 from dataclasses import dataclass
@@ -25,9 +20,12 @@ from ..hypergradient import Flips
 from ..hypergradient.base import direct_gradient
 from ..models.closed_form import PreparedMatrix
 from ..tasks import Promote, Recommendation, Task
-from ..training import Training
 from .base import Attack, Proposal
+from .frank_wolfe import frank_wolfe
 from .ranking import refuse_trained_in_steps
+
+DELAY = 3
+"""The delay of Frank-Wolfe's step sizes: a third of the random start is left after one step."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +47,8 @@ class ProfileAttack(Attack):
     """
 
     profile_length: int
-    steps: int = 30
-    momentum: float = 0.5
+    steps: int = 60
+    momentum: float = 0.9
 
     allow_removals = False
 
@@ -60,8 +58,7 @@ class ProfileAttack(Attack):
         in_range("momentum", self.momentum, 0.0, 0.999)
 
     def setup(self, task: Task[Any], seed: int) -> Task[Any]:
-        bound = refuse_trained_in_steps(task, type(self).__name__)
-        return bound.with_pseudo_labels(Training(), seed)
+        return refuse_trained_in_steps(task, type(self).__name__)
 
     def propose(
         self, task: Task[Any], state: PairState, limit: int, seed: int, step: int
@@ -78,20 +75,18 @@ class ProfileAttack(Attack):
             return Proposal(Flips(*_none(matrix.device)))
         pinned = self._pinned(task, state.shape[1]).to(matrix.device)
         profiles = self._drawn(matrix[:first], task.fake_users.count, pinned, seed)
-        start, mean, loss = task.init(generator(seed)), None, float("nan")
-        for number in range(self.steps):
+        params = task.init(generator(seed))
+
+        def gain(profiles: Tensor, number: int) -> tuple[float, Tensor]:
             whole = torch.cat([matrix[:first], profiles])
             prepared = PreparedMatrix(whole, (whole,), state.pattern, implicit_candidates=True)
-            value, _, cotangents = direct_gradient(task, start, prepared)
+            loss, _, cotangents = direct_gradient(task, params, prepared)
             assert cotangents[0] is not None
-            loss, gradient = float(value), cotangents[0][first:]
-            mean = (
-                gradient if mean is None else self.momentum * mean + (1 - self.momentum) * gradient
-            )
-            rate = 2 / (number + 3)
-            vertex = self._rounded(mean, pinned)
-            profiles = (1 - rate) * profiles + rate * vertex
-        assert mean is not None
+            return float(loss), cotangents[0][first:]
+
+        profiles, mean, loss = frank_wolfe(
+            profiles, gain, lambda m: self._rounded(m, pinned), self.steps, self.momentum, DELAY
+        )
         pairs = self._rounded(profiles, pinned).nonzero().t()[:, :limit]
         scores = mean[tuple(pairs)]
         pairs = torch.stack([pairs[0] + first, pairs[1]])

@@ -1,38 +1,42 @@
 r"""Poisoning of rankings through a surrogate in closed form.
 
 The interaction matrix is relaxed, :math:`X(p) = X_0 + (1 - 2 X_0) \odot p` with :math:`p \in
-[0, 1]`, and the objective is maximised over all p that spend the budget (Frank and Wolfe 1956):
+[0, 1]`, and the objective is maximised over all p that spend the budget, by the method of Frank and
+Wolfe (:mod:`graphpoison.attacks.frank_wolfe`). The vertices are the matrices of 0 and 1 within the
+budget, the budgets of users and items, and the admissible pairs. At the end the largest entries of
+p are flipped.
 
-.. math::
-    v_t = \arg\max_{v \in V} \langle m_t, v \rangle, \qquad
-    p_{t+1} = (1 - \gamma_t) \, p_t + \gamma_t v_t, \qquad \gamma_t = \frac{2}{t + 2}
-
-V are the matrices of 0 and 1 within the budget, the budgets of users and items, and the admissible
-pairs; :math:`m_t` is a moving average of the gradients, each divided by its norm. Each gradient is
-taken with other interactions hidden from the surrogate, so that no flip is chosen for the sake of
-one draw. At the end the largest entries of p are flipped.
+- Objectives on hidden interactions hide others at each gradient, so that no flip is chosen for the
+  sake of one draw.
+- An item that the attacker adds to a profile is not recommended to its user any more. Each gradient
+  draws the additions with probability p and does not rank them.
+- A cluster of items that many users share in part is an effect of second order, with gradient 0 at
+  p = 0. The search for it starts from a heuristic, ``usual_start`` of the objective.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from .._checks import choice, in_range, positive_int
-from ..constraints import Constraint, NodeBudget, OffLimits, admissible, unlisted_additions
+from ..constraints import Constraint, OffLimits
 from ..graphs import PairState
-from ..hypergradient import Flips
 from ..hypergradient.base import direct_gradient
-from ..models.closed_form import PreparedMatrix
 from ..tasks import Bystanders, Degrade, Objective, Recommendation, Task
-from ..training import Training
-from .allocation import best_entries
 from .base import Attack, Proposal, check_kinds
+from .frank_wolfe import frank_wolfe
+from .interaction_game import InteractionGame
+from .rules import RULES
 
 RESERVE = 3
 """How many times the budget is proposed where constraints may refuse some flips."""
+
+FRESH, FROM_RULE = 2, 8
+"""The delay of Frank-Wolfe's step sizes from no flips, and from the flips of a heuristic."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,9 @@ class RankingAttack(Attack):
             best flips of an exact gradient, ``steps`` times; ``"lookahead"``: as greedy, but each
             step compares additions alone, removals alone and both by the objective itself, and
             makes the best of them.
+        start: the heuristic, one of :data:`~graphpoison.attacks.rules.RULES`, from whose flips
+            the relaxed search starts; None for no flips. ``"usual"`` is the rule that the objective
+            names, unless users are off limits or the rule's kind of flip is not allowed.
         steps: number of gradients.
         momentum: the weight of earlier gradients in the moving average, in [0, 1).
         constraints: conditions that hold after every flip. Budgets of users and items
@@ -60,6 +67,7 @@ class RankingAttack(Attack):
     """
 
     search: Literal["relaxed", "greedy", "lookahead"] = "relaxed"
+    start: str | None = "usual"
     steps: int = 40
     momentum: float = 0.8
     constraints: Sequence[Constraint] = ()
@@ -69,6 +77,8 @@ class RankingAttack(Attack):
 
     def __post_init__(self) -> None:
         choice("search", self.search, ["relaxed", "greedy", "lookahead"])
+        if self.start is not None:
+            choice("start", self.start, ["usual", *RULES])
         positive_int("steps", self.steps)
         in_range("momentum", self.momentum, 0.0, 0.999)
         check_kinds(self.constraints, self.allow_removals, self.allow_additions)
@@ -76,8 +86,7 @@ class RankingAttack(Attack):
     def setup(self, task: Task[Any], seed: int) -> Task[Any]:
         bound = refuse_trained_in_steps(task, type(self).__name__)
         assert isinstance(bound.objective, Objective)
-        bound = self._for_bystanders(bound, bound.objective)
-        return bound.with_pseudo_labels(Training(), seed)
+        return self._for_bystanders(bound, bound.objective)
 
     def _for_bystanders(self, task: Recommendation, objective: Objective) -> Recommendation:
         """``task`` with the users that are off limits as the users that count, where the objective
@@ -95,48 +104,55 @@ class RankingAttack(Attack):
     ) -> Proposal:
         assert isinstance(task, Recommendation)
         rules = (*self.constraints, *_bystanders(task))
-        game = _Game.of(task, state, rules, self.allow_removals, self.allow_additions)
+        game = InteractionGame.of(task, state, rules, self.allow_removals, self.allow_additions)
         wanted = limit if all(rule.monotone for rule in rules) else RESERVE * limit
         if self.search == "relaxed":
             return self._relaxed(task, game, limit, wanted, seed)
         return self._stepwise(task, game, limit, wanted, seed)
 
     def _relaxed(
-        self, task: Recommendation, game: "_Game", limit: int, wanted: int, seed: int
+        self, task: Recommendation, game: InteractionGame, limit: int, wanted: int, seed: int
     ) -> Proposal:
-        point = torch.zeros_like(game.matrix)
-        mean, loss = None, float("nan")
-        for number in range(self.steps):
-            value, gradient = self._gradient(task, game, point, seed, number)
-            loss = value if mean is None else loss
-            fresh = (
-                game.sign * gradient / gradient.norm().clamp(min=torch.finfo(gradient.dtype).tiny)
-            )
-            mean = fresh if mean is None else self.momentum * mean + (1 - self.momentum) * fresh
-            vertex = game.best(mean, limit)
-            rate = 2 / (number + 2)
-            point *= 1 - rate
-            point.view(-1)[vertex] += rate
-        assert mean is not None
+        start = torch.zeros_like(game.matrix)
+        rule = self._rule(task)
+        if rule is not None:
+            start = game.flipped_by(rule, task, limit, seed)
+        at = partial(self._gain, task, game, seed)
+        delay = FRESH if rule is None else FROM_RULE
+        point, mean, loss = frank_wolfe(
+            start, at, lambda m: game.vertex(m, limit), self.steps, self.momentum, delay
+        )
         chosen = torch.where(point > 0, point, -torch.inf)
         if wanted > limit:  # pairs that no vertex had, behind all others
             chosen = torch.where(point > 0, 1 + point, mean - mean.max())
         return Proposal(game.flips(game.best(chosen, wanted), mean), loss)
 
+    def _rule(self, task: Recommendation) -> str | None:
+        """The heuristic that the search starts from."""
+        assert isinstance(task.objective, Objective)
+        if self.start != "usual":
+            return self.start
+        rule = task.objective.usual_start
+        if rule is None or any(isinstance(one, OffLimits) for one in self.constraints):
+            return None
+        refused = (RULES[rule].additions and not self.allow_additions) or (
+            RULES[rule].removals and not self.allow_removals
+        )
+        return None if refused else rule
+
     def _stepwise(
-        self, task: Recommendation, game: "_Game", limit: int, wanted: int, seed: int
+        self, task: Recommendation, game: InteractionGame, limit: int, wanted: int, seed: int
     ) -> Proposal:
         point = torch.zeros_like(game.matrix)
         chosen = torch.empty(0, dtype=torch.long, device=point.device)
-        loss = float("nan")
-        gains = torch.zeros_like(point)
+        gains, loss = torch.zeros_like(point), float("nan")
         for number in range(self.steps):
             count = (wanted - chosen.numel()) // (self.steps - number)
             if not count:  # fewer flips than steps: the last steps make them
                 continue
-            value, gradient = self._gradient(task, game, point, seed, number)
+            value, gradient = self._gain(task, game, seed, point, number)
             loss = loss if chosen.numel() else value
-            fresh = torch.where(point > 0, -torch.inf, game.sign * gradient)
+            fresh = torch.where(point > 0, -torch.inf, gradient)
             options = [game.best(fresh, count, chosen)]
             if self.search == "lookahead":
                 for side in (game.sign > 0, game.sign < 0):
@@ -154,7 +170,7 @@ class RankingAttack(Attack):
     def _value(
         self,
         task: Recommendation,
-        game: "_Game",
+        game: InteractionGame,
         point: Tensor,
         option: Tensor,
         seed: int,
@@ -164,14 +180,14 @@ class RankingAttack(Attack):
         moved = point.clone()
         moved.view(-1)[option] = 1
         with torch.no_grad():
-            drawn = task.redrawn(number + 1, seed) if self.redraw else task
+            drawn = self._drawn(task, game, moved, seed, number)
             return float(drawn.attack_loss(game.start, game.prepared(moved)))
 
-    def _gradient(
-        self, task: Recommendation, game: "_Game", point: Tensor, seed: int, number: int
+    def _gain(
+        self, task: Recommendation, game: InteractionGame, seed: int, point: Tensor, number: int
     ) -> tuple[float, Tensor]:
-        """The objective at ``point`` [U, I] and its gradient w.r.t. the interaction matrix."""
-        drawn = task.redrawn(number + 1, seed) if self.redraw else task
+        """The objective at ``point`` [U, I] and its gradient w.r.t. ``point``."""
+        drawn = self._drawn(task, game, point, seed, number)
         loss, _, cotangents = direct_gradient(drawn, game.start, game.prepared(point))
         gradient = cotangents[0]
         assert gradient is not None
@@ -180,7 +196,15 @@ class RankingAttack(Attack):
                 f"the gradient of step {number} is not finite; use a larger penalty of the "
                 "surrogate or dtype=torch.float64."
             )
-        return float(loss), gradient
+        return float(loss), game.sign * gradient
+
+    def _drawn(
+        self, task: Recommendation, game: InteractionGame, point: Tensor, seed: int, number: int
+    ) -> Recommendation:
+        """``task`` with the hidden interactions of gradient ``number``, and with the additions of
+        ``point`` among the seen items: no list holds an item that its user has."""
+        seen = game.drawn_additions(point, seed, number)
+        return (task.redrawn(number + 1, seed) if self.redraw else task).with_seen(seen)
 
 
 def refuse_trained_in_steps(task: Task[Any], name: str) -> Recommendation:
@@ -191,80 +215,6 @@ def refuse_trained_in_steps(task: Task[Any], name: str) -> Recommendation:
             "Recommendation(data, surrogate='ease'), or MetaAttack for other surrogates."
         )
     return task
-
-
-@dataclass(frozen=True, eq=False)
-class _Game:
-    """The matrix, and which entries may be flipped.
-
-    Args:
-        matrix: Tensor [U, I], the interactions now.
-        sign: Tensor [U, I], the change of an entry by a flip: 1 or minus its weight.
-        allowed: BoolTensor [U, I], the entries that may be flipped now.
-        rows, cols: Tensors [U] and [I], how many more flips users and items may be in.
-        start: parameters that the surrogate starts from.
-        state: the graph.
-    """
-
-    matrix: Tensor
-    sign: Tensor
-    allowed: Tensor
-    rows: Tensor
-    cols: Tensor
-    start: tuple[Tensor, ...]
-    state: PairState
-
-    @classmethod
-    def of(
-        cls,
-        task: Recommendation,
-        state: PairState,
-        rules: Sequence[Constraint],
-        removals: bool,
-        additions: bool,
-    ) -> "_Game":
-        prepared = task.prepare(state)
-        matrix = prepared.tensors[0].detach()
-        allowed = torch.zeros(state.shape, dtype=torch.bool, device=matrix.device)
-        if state.implicit_candidates and additions:
-            allowed.fill_(True)
-            beyond = unlisted_additions(state, rules)
-            if beyond is not None:
-                users, items = (torch.arange(size, device=matrix.device) for size in state.shape)
-                allowed &= beyond(users.unsqueeze(1), items.unsqueeze(0))
-        allowed[tuple(state.index)] = admissible(state, rules, removals, additions)
-        budgets = [rule.left(state) for rule in rules if isinstance(rule, NodeBudget)]
-        rows, cols = (
-            torch.stack([*(left[side] for left in budgets), free]).amin(dim=0)
-            for side, free in enumerate(
-                torch.full((size,), torch.inf, dtype=torch.float64, device=matrix.device)
-                for size in state.shape
-            )
-        )
-        sign = torch.where(matrix > 0, -matrix, 1.0)
-        start = task.init(torch.Generator().manual_seed(task.seed))
-        return cls(matrix, sign, allowed, rows, cols, start, state)
-
-    def prepared(self, point: Tensor) -> PreparedMatrix:
-        """The matrix with the share ``point`` [U, I] of each flip made."""
-        moved = self.matrix + self.sign * point
-        return PreparedMatrix(moved, (moved,), self.state.pattern, implicit_candidates=True)
-
-    def best(self, scores: Tensor, count: int, made: Tensor | None = None) -> Tensor:
-        """Codes of the best admissible entries of ``scores`` within all budgets, besides the
-        entries ``made`` already."""
-        rows, cols = self.rows, self.cols
-        if made is not None:
-            width = self.matrix.size(1)
-            rows = rows - torch.bincount(made // width, minlength=rows.numel())
-            cols = cols - torch.bincount(made % width, minlength=cols.numel())
-        return best_entries(scores.masked_fill(~self.allowed, -torch.inf), rows, cols, count)
-
-    def flips(self, codes: Tensor, scores: Tensor) -> Flips:
-        """The flips of entries ``codes`` [K], with their ``scores`` [U, I]."""
-        width = self.matrix.size(1)
-        pairs = torch.stack([codes // width, codes % width])
-        return Flips(pairs, self.matrix[tuple(pairs)] == 0, scores.view(-1)[codes])
 
 
 def _bystanders(task: Recommendation) -> tuple[Constraint, ...]:

@@ -39,6 +39,10 @@ class ClosedFormRecommender(Recommender):
         Differentiable once w.r.t. ``matrix``. ``params`` is the result of ``init``.
         """
 
+    def settled(self, l2: float) -> "ClosedFormRecommender":
+        """The model with the penalty ``l2`` where it was given none."""
+        return self
+
     @property
     def embedding_params(self) -> tuple[int, ...]:
         return ()

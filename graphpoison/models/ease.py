@@ -21,20 +21,30 @@ class EASE(ClosedFormRecommender):
     """Item weights in closed form; time I^3, memory I^2 + U I.
 
     Args:
-        l2: the ridge penalty lambda. The default is larger than the best one for ranking: a
-            surrogate that is smoother than its victims transfers better.
+        l2: the ridge penalty lambda. None for the penalty that suits the objective of the task:
+            300 to degrade the lists of all users, 3000 for bystanders, 100 to promote items.
 
     Raises:
         ValueError: ``l2`` is not positive.
     """
 
-    l2: float = 3000.0
+    l2: float | None = None
 
     def __post_init__(self) -> None:
-        in_range("l2", self.l2, 0.0, float("inf"), open_low=True)
+        if self.l2 is not None:
+            in_range("l2", self.l2, 0.0, float("inf"), open_low=True)
+
+    def settled(self, l2: float) -> "EASE":
+        return EASE(l2) if self.l2 is None else self
 
     def item_weights(self, matrix: Tensor) -> Tensor:
-        """B [I, I] after training on ``matrix`` [U, I]."""
+        """B [I, I] after training on ``matrix`` [U, I].
+
+        Raises:
+            ValueError: ``l2`` is None.
+        """
+        if self.l2 is None:
+            raise ValueError("l2 is None and no task has chosen it; give EASE(l2=...).")
         ridge = self.l2 * torch.eye(matrix.size(1), dtype=matrix.dtype, device=matrix.device)
         inverse: Tensor = torch.linalg.inv(matrix.t() @ matrix + ridge)
         weights = inverse / -inverse.diagonal()

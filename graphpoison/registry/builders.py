@@ -24,7 +24,7 @@ from ..attacks import (
 from ..graphs import Graph, Interactions, read_graph
 from ..hypergradient import Approximate, Hypergradient, Implicit, Unrolled
 from ..perturbation import Perturbation
-from ..ranking_presets import PROMOTER, ranking_attack
+from ..ranking_presets import ranking_attack
 from ..tasks import Degrade, NodeClassification, Promote, Recommendation, Task
 from ..tasks.fake_users import with_fake_users
 from ..training import INTERACTIONS, NODES, Training
@@ -75,8 +75,7 @@ def _ranking_task(
 ) -> Recommendation:
     k = min(settings.k or LIST_LENGTH, graph.num_items)
     goal = Degrade(k=k) if settings.promote is None else Promote(settings.promote, k)
-    usual = "ease" if settings.promote is None else PROMOTER
-    task = Recommendation(graph, settings.surrogate or usual, **{"objective": goal, **options})
+    task = Recommendation(graph, settings.surrogate or "ease", **{"objective": goal, **options})
     if not task.is_closed_form:
         raise ValueError(
             f"attack='ranking' needs a surrogate in closed form, found surrogate="

@@ -46,13 +46,17 @@ class Targets:
         found[row[row >= 0], pairs[1][row >= 0]] = True
         return found
 
+    def also_seen(self, pairs: Tensor) -> "Targets":
+        """The same with ``pairs`` [2, K] not ranked either."""
+        return replace(self, seen=torch.cat([self.seen, pairs], dim=1))
+
     def with_lists(self, scores: Tensor, k: int) -> "Targets":
         """The same with the ``k`` best items of each counted user that the user has not seen as
         relevant ones, by ``scores`` [n, I]."""
         ranked = scores.masked_fill(self.rows(self.seen, scores.size(1)), -torch.inf)
-        items = ranked.topk(k, dim=1).indices
-        pairs = torch.stack([self.users.repeat_interleave(k), items.flatten()])
-        return replace(self, relevant=pairs)
+        best = ranked.topk(min(k, scores.size(1)), dim=1)
+        row, place = (best.values > -torch.inf).nonzero(as_tuple=True)
+        return replace(self, relevant=torch.stack([self.users[row], best.indices[row, place]]))
 
 
 class Objective(ABC):
@@ -62,10 +66,14 @@ class Objective(ABC):
         k: length of the recommended list.
         off_limits: users [n] whose own interactions the attacker must not flip, or None.
         clean_lists: whether the relevant items are the lists of the clean surrogate.
+        usual_l2: the penalty of an EASE that is given without one.
+        usual_start: the heuristic that the search for flips starts from, or None.
     """
 
     k: int
     clean_lists: ClassVar[bool] = False
+    usual_l2: ClassVar[float] = 300.0
+    usual_start: ClassVar[str | None] = None
 
     @property
     def off_limits(self) -> Tensor | None:
@@ -100,8 +108,9 @@ class Degrade(Objective):
             by an attack that hides other interactions at each step, one after the other: the flips
             then transfer better than the flips of any one loss. None for ``usual_loss``.
         k: length of the recommended list.
-        on: which items are relevant: ``"heldout"``, a share of each user's interactions that is
-            hidden from the surrogate; ``"lists"``, the k items that the clean surrogate recommends.
+        on: which items are relevant: ``"lists"``, the k items that the clean surrogate recommends;
+            ``"heldout"``, a share of each user's interactions that is hidden from the surrogate.
+            None for ``usual_on``.
         fraction: the share that ``"heldout"`` hides, of each counted user; None for
             ``usual_fraction``.
         temperature: of the losses by name, in units of the surrogate's scores; None for the
@@ -114,16 +123,20 @@ class Degrade(Objective):
     users: Sequence[int] | Tensor | None = None
     loss: Loss | RankingLoss | tuple[Loss | RankingLoss, ...] | None = None
     k: int = 10
-    on: Literal["heldout", "lists"] = "heldout"
+    on: Literal["heldout", "lists"] | None = None
     fraction: float | None = None
     temperature: float | None = None
 
     usual_loss: ClassVar[tuple[Loss, ...]] = ("ndcg",)
+    usual_on: ClassVar[Literal["heldout", "lists"]] = "lists"
     usual_fraction: ClassVar[float] = 0.1
+    usual_start: ClassVar[str | None] = "rare items become popular"
 
     def __post_init__(self) -> None:
         if self.loss is None:
             object.__setattr__(self, "loss", self.usual_loss)
+        if self.on is None:
+            object.__setattr__(self, "on", self.usual_on)
         if self.fraction is None:
             object.__setattr__(self, "fraction", self.usual_fraction)
         _check_losses(self.loss, self.k, self.temperature)
@@ -162,11 +175,15 @@ class Bystanders(Degrade):
     """Lower the rankings of ``users`` without touching any of their interactions.
 
     The users that count are off limits to the attacker. Everything else is as in :class:`Degrade`,
-    but for the usual losses and the usual share of hidden interactions.
+    but for the usual settings: other losses on hidden interactions, a larger penalty of the
+    surrogate, and a search that starts from no flips.
     """
 
     usual_loss: ClassVar[tuple[Loss, ...]] = ("softmax-mass", "margin")
-    usual_fraction: ClassVar[float] = 0.2
+    usual_on = "heldout"
+    usual_fraction = 0.2
+    usual_l2 = 3000.0
+    usual_start = None
 
     @property
     def off_limits(self) -> Tensor | None:
@@ -197,6 +214,7 @@ class Promote(Objective):
     temperature: float | None = None
 
     sign: ClassVar[float] = 1.0
+    usual_l2 = 100.0
 
     def __post_init__(self) -> None:
         _check_losses(self.loss, self.k, self.temperature)

@@ -73,7 +73,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor, int, float], Tensor]] = {
     "ndcg": smooth_ndcg,
 }
 
-TEMPERATURES = {"softmax-mass": 0.015, "margin": 0.03, "ndcg": 0.005}
+TEMPERATURES = {"softmax-mass": 0.015, "margin": 0.03, "ndcg": 0.01}
 """The temperature of each loss in units of the scores, chosen with EASE on MovieLens-100K."""
 
 

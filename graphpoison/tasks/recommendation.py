@@ -8,17 +8,18 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from .._checks import choice, in_range, refuse_class
+from .._checks import choice, in_range
 from .._random import derive_seed, generator
 from ..graphs import EdgeType, Interactions, PairState, read_interactions
 from ..models import Recommender, recommender
 from ..models.extra_users import ExtraUsers
 from ..sparse import FactoredGradient, Pattern
 from ..sparse.kernels import check_backend
-from ..training import Params, PreparedPairs, TrainingField
+from ..training import Params, PreparedPairs, Training, TrainingField
 from ..training.criteria import CRITERIA, criterion
 from .base import Task
-from .objectives import Degrade, Objective, Targets
+from .named_objectives import settled, usual_objective
+from .objectives import Objective, Targets
 from .training_pairs import (
     CLEAN,
     DRAWS,
@@ -29,8 +30,6 @@ from .training_pairs import (
     unobserved,
     without,
 )
-
-OBJECTIVES = ("train", "self", "heldout")
 
 
 class Recommendation(Task[PreparedPairs]):
@@ -110,8 +109,9 @@ class Recommendation(Task[PreparedPairs]):
         loss: Literal["log", "bpr"] = "log",
     ) -> None:
         usual = "cf" if isinstance(objective, str) or loss != "log" else "ease"
-        self.surrogate = model = recommender(usual if surrogate is None else surrogate)
-        self.objective = _objective(objective, model)
+        self._given = model = recommender(usual if surrogate is None else surrogate)
+        self.objective = chosen = usual_objective(objective, model)
+        self.surrogate = settled(model, chosen)
         choice("loss", loss, CRITERIA)
         if loss != "log" and model.is_closed_form:
             raise ValueError(f"loss={loss!r} is for training in steps; {model!r} takes none.")
@@ -146,6 +146,8 @@ class Recommendation(Task[PreparedPairs]):
         elif self.objective == "self":
             self.target_pairs = unobserved(state, seed)
         self.state = state.with_backend(backend)
+        if model.is_closed_form:
+            self.targets = self._with_lists().targets
 
     @property
     def is_closed_form(self) -> bool:
@@ -171,12 +173,24 @@ class Recommendation(Task[PreparedPairs]):
             task.targets = replace(task.targets, relevant=relevant)
         return task
 
+    def with_seen(self, pairs: Tensor) -> Self:
+        """The task with ``pairs`` [2, K] not ranked either."""
+        task = copy.copy(self)
+        assert task.targets is not None
+        task.targets = task.targets.also_seen(pairs)
+        return task
+
     def with_objective(self, objective: Objective) -> Self:
         """The task with another objective of rankings, for a surrogate in closed form."""
         task = copy.copy(self)
+        task.surrogate = settled(self._given, objective)
         task.objective, task.targets = objective, None
         task.targets = task.redrawn(0).targets
-        return task
+        return task._with_lists()
+
+    def _with_lists(self) -> Self:
+        """The task with the clean surrogate's lists, where the objective is about them."""
+        return self.with_pseudo_labels(Training(), self.seed)
 
     @property
     def clean_edges(self) -> Tensor:
@@ -275,24 +289,3 @@ class Recommendation(Task[PreparedPairs]):
             scores = self.surrogate.pair_scores(params, prepared, self.target_pairs)
         task.target_labels = scores.sigmoid()
         return task
-
-
-def _objective(objective: Any, model: Recommender) -> Any:
-    """The objective given, or the usual one of ``model``."""
-    if objective is None:
-        return Degrade() if model.is_closed_form else "train"
-    if isinstance(objective, Objective):
-        return objective
-    refuse_class("objective", objective)
-    if not isinstance(objective, str):
-        raise TypeError(
-            f"objective must be an Objective such as Degrade() or one of {list(OBJECTIVES)}, found "
-            f"{objective!r}."
-        )
-    choice("objective", objective, OBJECTIVES)
-    if model.is_closed_form:
-        raise ValueError(
-            f"objective={objective!r} is a log loss, but the scores of {model!r} are no log-odds; "
-            "give an objective of rankings such as Degrade() or Promote(items)."
-        )
-    return objective
