@@ -18,6 +18,13 @@ TITLES = {
     "capped": "5% of the interactions, at most a quarter of a profile, all users",
     "uncapped": "5% of the interactions, no limit for a profile",
     "additions": "5% additions only, at most a quarter of a profile",
+    "group": "A random quarter of the users is to be harmed; 1.25% of the interactions",
+}
+GROUPS = {"bystanders": ["bystanders"], "group": ["group", "others"]}
+SHARES = {
+    "promotion": "Users who lack a target and find it in their list, in %, with 5% fake users",
+    "promotion-1%": "The same with 1% fake users",
+    "demotion": "Users who lack a popular target and find it in their list, in %, 0.25% flips",
 }
 
 
@@ -46,16 +53,29 @@ def markdown(cells: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
 
 
-def promotion(frame: pd.DataFrame) -> str:
-    """Share of users in percent with a target in their list, mean over targets and sets."""
-    mean = 100 * frame.groupby(["attack", "victim", "metric", "split", "set"])["poisoned"].mean()
-    groups = mean.groupby(["attack", "victim", "metric"])
-    cells = groups.apply(
+def shares(frame: pd.DataFrame) -> str:
+    """Share of users in percent with a target in their list, mean over targets and sets, and half
+    the 95% interval over sets of all splits."""
+    frame = frame[frame["users"] == "all"]
+    clean = frame.assign(attack="clean", poisoned=frame["clean"])
+    every = pd.concat([clean, frame])
+    keys = ["attack", "victim", "metric", "split", "set"]
+    mean = 100 * every.groupby(keys)["poisoned"].mean()
+    cells = mean.groupby(keys[:3]).apply(
         lambda values: f"{values.mean():.2f} ± {confidence_halfwidth(values.to_numpy()):.2f}"
     )
     table = cells.unstack(["victim", "metric"])
     table.columns = pd.Index([" ".join(name) for name in table.columns])
-    return markdown(table)
+    first = [name for name in ("clean", "ours") if name in table.index]
+    return markdown(table.reindex([*first, *table.index.drop(first)]))
+
+
+def filters(frame: pd.DataFrame) -> str:
+    """AUROC of detectors, a row for each attack."""
+    frame = frame.dropna(subset="auroc")
+    rows = frame["study"] + ", " + frame["population"] + ": " + frame["attack"]
+    means = frame.groupby([rows.rename("attack"), "detector"], sort=False)["auroc"].mean()
+    return markdown(means.map("{:.2f}".format).unstack())
 
 
 def picture(frame: pd.DataFrame, path: Path) -> None:
@@ -97,11 +117,14 @@ def main() -> None:
         frame = pd.read_csv(path)
         study = path.stem.partition("-movielens")[0].partition("-steam")[0]
         print(f"\n## {path.stem}: splits {sorted(set(frame['split'].astype(int)))}\n")
-        if study.startswith("promotion"):
-            print(promotion(frame))
+        if study in SHARES:
+            print(f"{SHARES[study]}:\n\n{shares(frame)}")
+            continue
+        if study == "filters":
+            print(f"AUROC of users touched or made up against all others:\n\n{filters(frame)}")
             continue
         print(TITLES[study] + "\n")
-        users = ["bystanders"] if "bystanders" in study else ["all", "touched", "untouched"]
+        users = GROUPS.get(study.partition("-")[0], ["all", "touched", "untouched"])
         for group in users:
             print(f"\nNDCG@10, {group} users, change in %:\n")
             print(table(frame, "ndcg@10", group))

@@ -106,10 +106,15 @@ class InteractionGame:
         return pairs[:, keys < point[tuple(pairs)]]
 
     def flipped_by(self, rule: str, task: Recommendation, limit: int, seed: int) -> Tensor:
-        """The point [U, I] of the flips by the heuristic ``rule``, within all budgets."""
-        room = self.rows.clamp(max=self.matrix.size(1)).long().cpu().numpy()
+        """The point [U, I] of the flips by the heuristic ``rule`` of the users that count, within
+        all budgets."""
+        assert task.targets is not None
+        users = task.targets.users
+        room = torch.zeros_like(self.rows)
+        room[users] = self.rows[users].clamp(max=self.matrix.size(1))
+        counts = clean_counts(task, among=users)
         rng = numpy_generator(seed, MASKS)
-        flips = flips_by(rule, clean_counts(task), self.state, room, limit, rng)
+        flips = flips_by(rule, counts, self.state, room.long().cpu().numpy(), limit, rng)
         scores = torch.full_like(self.matrix, -torch.inf)
         scores[tuple(flips.pairs)] = 1.0
         return self.vertex(scores, limit)

@@ -48,9 +48,10 @@ class RankingAttack(Attack):
             best flips of an exact gradient, ``steps`` times; ``"lookahead"``: as greedy, but each
             step compares additions alone, removals alone and both by the objective itself, and
             makes the best of them.
-        start: the heuristic, one of :data:`~graphpoison.attacks.rules.RULES`, from whose flips
-            the relaxed search starts; None for no flips. ``"usual"`` is the rule that the objective
-            names, unless users are off limits or the rule's kind of flip is not allowed.
+        start: the heuristic, one of :data:`~graphpoison.attacks.rules.RULES`, from whose flips of
+            the users that count the relaxed search starts; None for no flips. ``"usual"`` is the
+            rule that the objective names, unless users are off limits or the rule's kind of flip is
+            not allowed.
         steps: number of gradients.
         momentum: the weight of earlier gradients in the moving average, in [0, 1).
         constraints: conditions that hold after every flip. Budgets of users and items

@@ -164,9 +164,12 @@ def _removals(
     return pairs[:, torch.from_numpy(order).to(pairs.device)]
 
 
-def clean_counts(task: Task[Any]) -> Counts:
-    """The counts of the clean graph of ``task``."""
-    users, items = task.clean_edges.cpu().numpy()
+def clean_counts(task: Task[Any], among: Tensor | None = None) -> Counts:
+    """The counts of the clean graph of ``task``, or of the interactions of the users ``among``."""
+    edges = task.clean_edges
+    if among is not None:
+        edges = edges[:, torch.isin(edges[0], among)]
+    users, items = edges.cpu().numpy()
     shape = task.state.shape
     return Counts(np.bincount(users, minlength=shape[0]), np.bincount(items, minlength=shape[1]))
 
