@@ -38,6 +38,7 @@ class Study:
         removals: whether interactions may be removed.
         group: whether a random quarter of the users is to be harmed, and not all.
         budget: the number of flips, a share of the interactions.
+        heldout: whether the attack aims at hidden interactions, and starts from no flips.
     """
 
     cap: float | None = CAP
@@ -45,6 +46,7 @@ class Study:
     removals: bool = True
     group: bool = False
     budget: float = 0.05
+    heldout: bool = False
 
 
 STUDIES = {
@@ -53,6 +55,7 @@ STUDIES = {
     "additions": Study(removals=False),
     "bystanders": Study(off_limits=True),
     "bystanders-additions": Study(off_limits=True, removals=False),
+    "heldout": Study(heldout=True),
     "group": Study(group=True, budget=0.0125),
 }
 
@@ -73,6 +76,10 @@ def attacks_of(study: Study, data: Any, split: int) -> tuple[dict[str, Any], dic
     group = part_of(graph.num_users, split, 4) if study.group else None
     task = gp.Recommendation(graph, "ease", gp.Degrade(group, k=10))
     attack = gp.ranking_attack(study.cap, users, allow_removals=study.removals)
+    if study.heldout:
+        aim = gp.Degrade(on="heldout", temperature=0.005)
+        task = gp.Recommendation(graph, gp.EASE(l2=3000.0), aim)
+        attack = gp.ranking_attack(study.cap, start=None)
     started = time.perf_counter()
     ours = attack(task, gp.Budget.fraction(study.budget), seed=split)
     seconds = {"ours": time.perf_counter() - started}

@@ -18,6 +18,7 @@ TITLES = {
     "capped": "5% of the interactions, at most a quarter of a profile, all users",
     "uncapped": "5% of the interactions, no limit for a profile",
     "additions": "5% additions only, at most a quarter of a profile",
+    "heldout": "The same on hidden interactions, with EASE(l2=3000) and from no flips",
     "group": "A random quarter of the users is to be harmed; 1.25% of the interactions",
 }
 GROUPS = {"bystanders": ["bystanders"], "group": ["group", "others"]}

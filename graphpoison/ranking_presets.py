@@ -23,6 +23,7 @@ def ranking_attack(
     max_item_share: float | None = None,
     constraints: Sequence[Constraint] = (),
     search: Literal["relaxed", "greedy", "lookahead"] = "relaxed",
+    start: str | None = "usual",
     steps: int = 40,
     allow_removals: bool = True,
     allow_additions: bool = True,
@@ -38,7 +39,7 @@ def ranking_attack(
             harms, unless the objective names others.
         max_item_share: the same of each item's clean interactions.
         constraints: more conditions.
-        search, steps, allow_removals, allow_additions: as in :class:`RankingAttack`.
+        search, start, steps, allow_removals, allow_additions: as in :class:`RankingAttack`.
 
     Raises:
         TypeError, ValueError: a setting out of range.
@@ -55,6 +56,7 @@ def ranking_attack(
         rules.append(OffLimits(off_limits))
     return RankingAttack(
         search=search,
+        start=start,
         steps=steps,
         constraints=(*rules, *constraints),
         allow_removals=allow_removals,

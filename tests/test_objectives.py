@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import graphpoison as gp
 from graphpoison._random import generator
-from graphpoison.tasks.objectives import Targets
 from graphpoison.tasks.ranking_losses import margin, smooth_ndcg, softmax_mass, unranked
+from graphpoison.tasks.targets import Targets
 
 K, TEMPERATURE = 3, 0.1
 

@@ -188,16 +188,28 @@ def test_more_steps_than_flips_make_a_flip_each(search: Any) -> None:
     assert len(gp.RankingAttack(search, steps=9)(small_task(), 4)) == 4
 
 
-def test_the_search_for_lists_starts_from_the_rule_of_the_objective() -> None:
-    """A few steps stay near the heuristic: the search adds most pairs that the rule does."""
+def test_half_of_the_flips_serve_the_objective_before() -> None:
     task = gp.Recommendation(small_data(), "ease", gp.Degrade(k=3))
-    usual = gp.RankingAttack(steps=1)(task, 20)
+    assert isinstance(task.objective, gp.Degrade)
+    before = task.objective.before
+    assert before is not None
+    found = gp.RankingAttack(steps=4)(task, 20)
+    assert found.flips["step"].tolist() == [0] * 10 + [1] * 10
+    first = gp.RankingAttack(start=None, steps=4)(task.with_objective(before), 10)
+    assert torch.equal(found.prefix(10).pairs, first.pairs)
+    assert task.with_objective(before).surrogate == gp.EASE(3000.0)
+    assert len(gp.RankingAttack(steps=4)(task, 1)) == 1
+
+
+def test_the_search_starts_from_a_heuristic_where_it_may() -> None:
+    task = gp.Recommendation(small_data(), "ease", gp.Degrade(k=3))
     named = gp.RankingAttack(start="rare items become popular", steps=1)(task, 20)
     empty = gp.RankingAttack(start=None, steps=1)(task, 20)
-    assert pairs_of(usual.pairs) == pairs_of(named.pairs) != pairs_of(empty.pairs)
-    removals = gp.RankingAttack(steps=1, allow_additions=False)(task, 20)
-    none = gp.RankingAttack(start=None, steps=1, allow_additions=False)(task, 20)
-    assert pairs_of(removals.pairs) == pairs_of(none.pairs)
+    assert named.flips["step"].eq(0).all()
+    assert pairs_of(named.pairs) != pairs_of(empty.pairs)
+    removals = gp.RankingAttack(steps=2, allow_additions=False)(task, 20)
+    assert removals.added.size(1) == 0
+    assert len(removals) == 20
     bystanders = gp.ranking_attack(off_limits=[0, 1, 2], steps=1)
     assert bystanders(task, 20).pairs.equal(replace(bystanders, start=None)(task, 20).pairs)
 

@@ -71,6 +71,11 @@ class InteractionGame:
         start = task.init(torch.Generator().manual_seed(task.seed))
         return cls(matrix, sign, allowed, rows, cols, start, state)
 
+    @property
+    def added(self) -> Tensor:
+        """The additions [2, K] of earlier steps."""
+        return self.state.index[:, self.state.flipped & (self.state.weight > 0)]
+
     def prepared(self, point: Tensor) -> PreparedMatrix:
         """The matrix with the share ``point`` [U, I] of each flip made."""
         moved = self.matrix + self.sign * point

@@ -11,7 +11,9 @@ p are flipped.
 - An item that the attacker adds to a profile is not recommended to its user any more. Each gradient
   draws the additions with probability p and does not rank them.
 - A cluster of items that many users share in part is an effect of second order, with gradient 0 at
-  p = 0. The search for it starts from a heuristic, ``usual_start`` of the objective.
+  p = 0. The search for it starts from a heuristic, ``usual_start`` of the objective. The first half
+  of the flips serves another objective, ``before``, on hidden interactions and without a start:
+  these flips harm users through the profiles of others, and the cluster needs but few more.
 """
 
 from collections.abc import Sequence
@@ -50,8 +52,8 @@ class RankingAttack(Attack):
             makes the best of them.
         start: the heuristic, one of :data:`~graphpoison.attacks.rules.RULES`, from whose flips of
             the users that count the relaxed search starts; None for no flips. ``"usual"`` is the
-            rule that the objective names, unless users are off limits or the rule's kind of flip is
-            not allowed.
+            plan of the objective, unless users are off limits: half of the flips for its
+            ``before``, the other half from its ``usual_start``.
         steps: number of gradients.
         momentum: the weight of earlier gradients in the moving average, in [0, 1).
         constraints: conditions that hold after every flip. Budgets of users and items
@@ -104,6 +106,9 @@ class RankingAttack(Attack):
         self, task: Task[Any], state: PairState, limit: int, seed: int, step: int
     ) -> Proposal:
         assert isinstance(task, Recommendation)
+        before = self._before(task)
+        if step == 0 and limit > 1 and before is not None:
+            task, limit = task.with_objective(before), limit // 2
         rules = (*self.constraints, *_bystanders(task))
         game = InteractionGame.of(task, state, rules, self.allow_removals, self.allow_additions)
         wanted = limit if all(rule.monotone for rule in rules) else RESERVE * limit
@@ -128,13 +133,23 @@ class RankingAttack(Attack):
             chosen = torch.where(point > 0, 1 + point, mean - mean.max())
         return Proposal(game.flips(game.best(chosen, wanted), mean), loss)
 
+    def _planned(self) -> bool:
+        """Whether the search follows the plan of the objective."""
+        off_limits = any(isinstance(rule, OffLimits) for rule in self.constraints)
+        return self.start == "usual" and self.search == "relaxed" and not off_limits
+
+    def _before(self, task: Recommendation) -> Objective | None:
+        """The objective of the first half of the flips, where it is another one."""
+        assert isinstance(task.objective, Objective)
+        return task.objective.before if self._planned() else None
+
     def _rule(self, task: Recommendation) -> str | None:
         """The heuristic that the search starts from."""
         assert isinstance(task.objective, Objective)
         if self.start != "usual":
             return self.start
-        rule = task.objective.usual_start
-        if rule is None or any(isinstance(one, OffLimits) for one in self.constraints):
+        rule = task.objective.usual_start if self._planned() else None
+        if rule is None:
             return None
         refused = (RULES[rule].additions and not self.allow_additions) or (
             RULES[rule].removals and not self.allow_removals
@@ -204,7 +219,7 @@ class RankingAttack(Attack):
     ) -> Recommendation:
         """``task`` with the hidden interactions of gradient ``number``, and with the additions of
         ``point`` among the seen items: no list holds an item that its user has."""
-        seen = game.drawn_additions(point, seed, number)
+        seen = torch.cat([game.added, game.drawn_additions(point, seed, number)], dim=1)
         return (task.redrawn(number + 1, seed) if self.redraw else task).with_seen(seen)
 
 

@@ -15,48 +15,12 @@ from torch import Tensor
 from .._checks import choice, in_range, indices, node_ids, positive_int
 from ..graphs import Interactions
 from .ranking_losses import LOSSES, RankingLoss, named_loss, unranked
+from .targets import Targets
 
 Loss = Literal["softmax-mass", "margin", "ndcg"]
 
-
-@dataclass(frozen=True, eq=False)
-class Targets:
-    """The users that an objective counts, and the pairs that it is about.
-
-    Args:
-        users: LongTensor [n], the users that count.
-        relevant: LongTensor [2, R], pairs (user, item) whose ranking is measured.
-        hidden: LongTensor [2, H], interactions that the surrogate is not trained on.
-        seen: LongTensor [2, S], pairs of ``users`` that are not ranked.
-    """
-
-    users: Tensor
-    relevant: Tensor
-    hidden: Tensor
-    seen: Tensor
-
-    def rows(self, pairs: Tensor, num_items: int) -> Tensor:
-        """``pairs`` of the counted users as a BoolTensor [n, I]."""
-        place = pairs.new_full((int(torch.cat([self.users, pairs[0]]).max()) + 1,), -1)
-        place[self.users] = torch.arange(self.users.numel(), device=pairs.device)
-        row = place[pairs[0]]
-        found = torch.zeros(
-            self.users.numel(), num_items, dtype=torch.bool, device=self.users.device
-        )
-        found[row[row >= 0], pairs[1][row >= 0]] = True
-        return found
-
-    def also_seen(self, pairs: Tensor) -> "Targets":
-        """The same with ``pairs`` [2, K] not ranked either."""
-        return replace(self, seen=torch.cat([self.seen, pairs], dim=1))
-
-    def with_lists(self, scores: Tensor, k: int) -> "Targets":
-        """The same with the ``k`` best items of each counted user that the user has not seen as
-        relevant ones, by ``scores`` [n, I]."""
-        ranked = scores.masked_fill(self.rows(self.seen, scores.size(1)), -torch.inf)
-        best = ranked.topk(min(k, scores.size(1)), dim=1)
-        row, place = (best.values > -torch.inf).nonzero(as_tuple=True)
-        return replace(self, relevant=torch.stack([self.users[row], best.indices[row, place]]))
+SMOOTH_TEMPERATURE = 0.005
+"""The temperature of ``"ndcg"`` for ``Degrade.before``, whose surrogate has smaller scores."""
 
 
 class Objective(ABC):
@@ -68,12 +32,14 @@ class Objective(ABC):
         clean_lists: whether the relevant items are the lists of the clean surrogate.
         usual_l2: the penalty of an EASE that is given without one.
         usual_start: the heuristic that the search for flips starts from, or None.
+        before: the objective that the first half of the flips serves, or None.
     """
 
     k: int
     clean_lists: ClassVar[bool] = False
-    usual_l2: ClassVar[float] = 300.0
-    usual_start: ClassVar[str | None] = None
+    usual_l2: float
+    usual_start: str | None = None
+    before: "Objective | None" = None
 
     @property
     def off_limits(self) -> Tensor | None:
@@ -130,7 +96,6 @@ class Degrade(Objective):
     usual_loss: ClassVar[tuple[Loss, ...]] = ("ndcg",)
     usual_on: ClassVar[Literal["heldout", "lists"]] = "lists"
     usual_fraction: ClassVar[float] = 0.1
-    usual_start: ClassVar[str | None] = "rare items become popular"
 
     def __post_init__(self) -> None:
         if self.loss is None:
@@ -152,6 +117,20 @@ class Degrade(Objective):
     @property
     def clean_lists(self) -> bool:  # type: ignore[override]
         return self.on == "lists"
+
+    @property
+    def usual_l2(self) -> float:  # type: ignore[override]
+        return 300.0 if self.on == "lists" else 3000.0
+
+    @property
+    def usual_start(self) -> str | None:  # type: ignore[override]
+        return "rare items become popular" if self.on == "lists" else None
+
+    @property
+    def before(self) -> "Degrade | None":  # type: ignore[override]
+        if self.on != "lists":
+            return None
+        return replace(self, on="heldout", temperature=self.temperature or SMOOTH_TEMPERATURE)
 
     def targets(self, graph: Interactions, draw: torch.Generator) -> Targets:
         users, edges = _users(self.users, graph), graph.edge_index
@@ -175,15 +154,12 @@ class Bystanders(Degrade):
     """Lower the rankings of ``users`` without touching any of their interactions.
 
     The users that count are off limits to the attacker. Everything else is as in :class:`Degrade`,
-    but for the usual settings: other losses on hidden interactions, a larger penalty of the
-    surrogate, and a search that starts from no flips.
+    but for the usual settings: two losses in turn, on hidden interactions.
     """
 
     usual_loss: ClassVar[tuple[Loss, ...]] = ("softmax-mass", "margin")
     usual_on = "heldout"
     usual_fraction = 0.2
-    usual_l2 = 3000.0
-    usual_start = None
 
     @property
     def off_limits(self) -> Tensor | None:
@@ -214,7 +190,7 @@ class Promote(Objective):
     temperature: float | None = None
 
     sign: ClassVar[float] = 1.0
-    usual_l2 = 100.0
+    usual_l2: ClassVar[float] = 100.0  # type: ignore[misc]
 
     def __post_init__(self) -> None:
         _check_losses(self.loss, self.k, self.temperature)

@@ -19,7 +19,8 @@ from ..training import Params, PreparedPairs, Training, TrainingField
 from ..training.criteria import CRITERIA, criterion
 from .base import Task
 from .named_objectives import settled, usual_objective
-from .objectives import Objective, Targets
+from .objectives import Objective
+from .targets import Targets
 from .training_pairs import (
     CLEAN,
     DRAWS,

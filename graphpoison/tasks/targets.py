@@ -1,0 +1,46 @@
+"""The users that an objective of rankings counts, and the pairs that it is about."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """The users that an objective counts, and the pairs that it is about.
+
+    Args:
+        users: LongTensor [n], the users that count.
+        relevant: LongTensor [2, R], pairs (user, item) whose ranking is measured.
+        hidden: LongTensor [2, H], interactions that the surrogate is not trained on.
+        seen: LongTensor [2, S], pairs of ``users`` that are not ranked.
+    """
+
+    users: Tensor
+    relevant: Tensor
+    hidden: Tensor
+    seen: Tensor
+
+    def rows(self, pairs: Tensor, num_items: int) -> Tensor:
+        """``pairs`` of the counted users as a BoolTensor [n, I]."""
+        place = pairs.new_full((int(torch.cat([self.users, pairs[0]]).max()) + 1,), -1)
+        place[self.users] = torch.arange(self.users.numel(), device=pairs.device)
+        row = place[pairs[0]]
+        found = torch.zeros(
+            self.users.numel(), num_items, dtype=torch.bool, device=self.users.device
+        )
+        found[row[row >= 0], pairs[1][row >= 0]] = True
+        return found
+
+    def also_seen(self, pairs: Tensor) -> "Targets":
+        """The same with ``pairs`` [2, K] not ranked either."""
+        return replace(self, seen=torch.cat([self.seen, pairs], dim=1))
+
+    def with_lists(self, scores: Tensor, k: int) -> "Targets":
+        """The same with the ``k`` best items of each counted user that the user has not seen as
+        relevant ones, by ``scores`` [n, I]."""
+        ranked = scores.masked_fill(self.rows(self.seen, scores.size(1)), -torch.inf)
+        best = ranked.topk(min(k, scores.size(1)), dim=1)
+        row, place = (best.values > -torch.inf).nonzero(as_tuple=True)
+        return replace(self, relevant=torch.stack([self.users[row], best.indices[row, place]]))
