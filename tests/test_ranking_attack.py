@@ -199,6 +199,28 @@ def test_half_of_the_flips_serve_the_objective_before() -> None:
     assert torch.equal(found.prefix(10).pairs, first.pairs)
     assert task.with_objective(before).surrogate == gp.EASE(3000.0)
     assert len(gp.RankingAttack(steps=4)(task, 1)) == 1
+    kept = gp.RankingAttack(steps=4, constraints=[gp.NoSingletons()])(task, 20)
+    assert len(kept) == 20
+    assert kept.flips["step"].eq(0).sum() <= 10
+
+
+def test_users_off_limits_do_not_end_the_plan_for_others() -> None:
+    group = gp.Recommendation(small_data(), "ease", gp.Degrade(users=[0, 1, 2, 3], k=3))
+    found = gp.ranking_attack(off_limits=[3, 9], steps=4)(group, 12)
+    assert found.flips["step"].max() == 1
+    assert not found.flips["source"].isin([3, 9]).any()
+    barred = gp.ranking_attack(off_limits=[0, 1, 2, 3], steps=4)(group, 12)
+    assert barred.flips["step"].max() == 0
+
+
+@pytest.mark.parametrize("kept", [3, 10, 14])
+def test_a_run_of_two_halves_resumes(kept: int, tmp_path: Path) -> None:
+    task = gp.Recommendation(small_data(), "ease", gp.Degrade(k=3))
+    attack = gp.ranking_attack(0.25, steps=4)
+    whole = attack(task, 20)
+    whole.prefix(kept).save(tmp_path / "run.npz")
+    resumed = attack(task, 20, checkpoint=tmp_path / "run.npz")
+    pd.testing.assert_frame_equal(resumed.flips, whole.flips, check_exact=True)
 
 
 def test_the_search_starts_from_a_heuristic_where_it_may() -> None:

@@ -52,8 +52,8 @@ class RankingAttack(Attack):
             makes the best of them.
         start: the heuristic, one of :data:`~graphpoison.attacks.rules.RULES`, from whose flips of
             the users that count the relaxed search starts; None for no flips. ``"usual"`` is the
-            plan of the objective, unless users are off limits: half of the flips for its
-            ``before``, the other half from its ``usual_start``.
+            plan of the objective, where users that count may be touched: half of the flips
+            for its ``before``, the other half from its ``usual_start``.
         steps: number of gradients.
         momentum: the weight of earlier gradients in the moving average, in [0, 1).
         constraints: conditions that hold after every flip. Budgets of users and items
@@ -107,11 +107,14 @@ class RankingAttack(Attack):
     ) -> Proposal:
         assert isinstance(task, Recommendation)
         before = self._before(task)
-        if step == 0 and limit > 1 and before is not None:
+        first_half = step == 0 and limit > 1 and before is not None
+        if first_half:
+            assert before is not None
             task, limit = task.with_objective(before), limit // 2
         rules = (*self.constraints, *_bystanders(task))
         game = InteractionGame.of(task, state, rules, self.allow_removals, self.allow_additions)
-        wanted = limit if all(rule.monotone for rule in rules) else RESERVE * limit
+        refusing = not first_half and not all(rule.monotone for rule in rules)
+        wanted = RESERVE * limit if refusing else limit
         if self.search == "relaxed":
             return self._relaxed(task, game, limit, wanted, seed)
         return self._stepwise(task, game, limit, wanted, seed)
@@ -133,22 +136,28 @@ class RankingAttack(Attack):
             chosen = torch.where(point > 0, 1 + point, mean - mean.max())
         return Proposal(game.flips(game.best(chosen, wanted), mean), loss)
 
-    def _planned(self) -> bool:
-        """Whether the search follows the plan of the objective."""
-        off_limits = any(isinstance(rule, OffLimits) for rule in self.constraints)
-        return self.start == "usual" and self.search == "relaxed" and not off_limits
+    def _planned(self, task: Recommendation) -> bool:
+        """Whether the search follows the plan of the objective: some user that counts may be
+        touched."""
+        assert task.targets is not None
+        free = torch.ones_like(task.targets.users, dtype=torch.bool)
+        for rule in self.constraints:
+            if isinstance(rule, OffLimits):
+                barred = torch.as_tensor(rule.sources, device=free.device)
+                free &= ~torch.isin(task.targets.users, barred)
+        return self.start == "usual" and self.search == "relaxed" and bool(free.any())
 
     def _before(self, task: Recommendation) -> Objective | None:
         """The objective of the first half of the flips, where it is another one."""
         assert isinstance(task.objective, Objective)
-        return task.objective.before if self._planned() else None
+        return task.objective.before if self._planned(task) else None
 
     def _rule(self, task: Recommendation) -> str | None:
         """The heuristic that the search starts from."""
         assert isinstance(task.objective, Objective)
         if self.start != "usual":
             return self.start
-        rule = task.objective.usual_start if self._planned() else None
+        rule = task.objective.usual_start if self._planned(task) else None
         if rule is None:
             return None
         refused = (RULES[rule].additions and not self.allow_additions) or (

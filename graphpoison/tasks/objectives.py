@@ -37,7 +37,7 @@ class Objective(ABC):
 
     k: int
     clean_lists: ClassVar[bool] = False
-    usual_l2: float
+    usual_l2: float = 300.0
     usual_start: str | None = None
     before: "Objective | None" = None
 
@@ -65,6 +65,9 @@ class Objective(ABC):
 @dataclass(frozen=True)
 class Degrade(Objective):
     """Lower the ranking of the items that users want.
+
+    :class:`~graphpoison.RankingAttack` spends the first half of its flips on hidden interactions
+    (``before``) and the second half on lists.
 
     Args:
         users: whose rankings count, indices; None for all users.
