@@ -66,8 +66,8 @@ class Objective(ABC):
 class Degrade(Objective):
     """Lower the ranking of the items that users want.
 
-    :class:`~graphpoison.RankingAttack` spends the first half of its flips on hidden interactions
-    (``before``) and the second half on lists.
+    For all users, :class:`~graphpoison.RankingAttack` spends the first half of its flips on hidden
+    interactions (``before``) and the second half on lists.
 
     Args:
         users: whose rankings count, indices; None for all users.
@@ -131,7 +131,7 @@ class Degrade(Objective):
 
     @property
     def before(self) -> "Degrade | None":  # type: ignore[override]
-        if self.on != "lists":
+        if self.on != "lists" or self.users is not None:
             return None
         return replace(self, on="heldout", temperature=self.temperature or SMOOTH_TEMPERATURE)
 
