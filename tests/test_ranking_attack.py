@@ -202,6 +202,8 @@ def test_half_of_the_flips_serve_the_objective_before() -> None:
     kept = gp.RankingAttack(steps=4, constraints=[gp.NoSingletons()])(task, 20)
     assert len(kept) == 20
     assert kept.flips["step"].eq(0).sum() <= 10
+    added = gp.RankingAttack(steps=4, allow_removals=False)(task, 20)
+    assert added.flips["step"].eq(0).all()
 
 
 def test_users_off_limits_do_not_end_the_plan_for_others() -> None:

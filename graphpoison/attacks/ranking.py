@@ -53,7 +53,7 @@ class RankingAttack(Attack):
         start: the heuristic, one of :data:`~graphpoison.attacks.rules.RULES`, from whose flips of
             the users that count the relaxed search starts; None for no flips. ``"usual"`` is the
             plan of the objective, where users that count may be touched: half of the flips
-            for its ``before``, the other half from its ``usual_start``.
+            for its ``before`` (none without removals), the other half from its ``usual_start``.
         steps: number of gradients.
         momentum: the weight of earlier gradients in the moving average, in [0, 1).
         constraints: conditions that hold after every flip. Budgets of users and items
@@ -148,9 +148,11 @@ class RankingAttack(Attack):
         return self.start == "usual" and self.search == "relaxed" and bool(free.any())
 
     def _before(self, task: Recommendation) -> Objective | None:
-        """The objective of the first half of the flips, where it is another one."""
+        """The objective of the first half of the flips, where it is another one. Additions alone
+        have less to gain from it than from a cluster that has the whole budget."""
         assert isinstance(task.objective, Objective)
-        return task.objective.before if self._planned(task) else None
+        halves = self.allow_removals and self._planned(task)
+        return task.objective.before if halves else None
 
     def _rule(self, task: Recommendation) -> str | None:
         """The heuristic that the search starts from."""
