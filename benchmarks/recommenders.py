@@ -125,8 +125,8 @@ def measure(study: str, name: str, split: int, victims: list[str]) -> pd.DataFra
 def strongest(table: pd.DataFrame, users: str) -> list[str]:
     """The heuristics that hurt most on each victim, for the victims that take long to train."""
     chosen = table[(table["metric"] == METRICS[0]) & (table["users"] == users)]
-    chosen = chosen[chosen["attack"] != "ours"]
-    return list(dict.fromkeys(chosen.sort_values("relative").groupby("victim")["attack"].last()))
+    mean = chosen[chosen["attack"] != "ours"].groupby(["victim", "attack"])["relative"].mean()
+    return list(dict.fromkeys(attack for _, attack in mean.groupby("victim").idxmax()))
 
 
 def promoted(graph: Any, share: float, split: int, number: int) -> tuple[list[int], int, int]:
@@ -175,7 +175,7 @@ def demotion(name: str, split: int, victims: list[str], sets: int) -> pd.DataFra
         own = graph.edge_index[:, torch.isin(graph.edge_index[1], items)]
         chosen = torch.randperm(own.size(1), generator=draw)[: len(ours)]
         few = gp.Recommendation(graph, "ease", candidates=own[:, chosen])
-        removed = gp.HeuristicAttack("random removals")(few, len(ours), seed=split)
+        removed = gp.HeuristicAttack("random removals", CAP)(few, len(ours), seed=split)
         found = {"ours": ours, "the items' own interactions, at random": removed}
         targets = items.tolist()
         report = gp.evaluate(
@@ -211,9 +211,7 @@ def main() -> None:
     parser.add_argument("study", choices=[*STUDIES, *OTHERS])
     parser.add_argument("--data", default="movielens-100k")
     parser.add_argument("--splits", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument(
-        "--victims", nargs="+", default=["ease", "implicit-als", "item-knn", "mf-softmax"]
-    )
+    parser.add_argument("--victims", nargs="+", default=VICTIMS)
     parser.add_argument("--sets", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("out"))
     chosen = parser.parse_args()

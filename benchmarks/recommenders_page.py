@@ -90,7 +90,7 @@ def picture(frame: pd.DataFrame, path: Path) -> None:
     axes = figure.subplots()
     shown = {
         "ours": "ranking_attack",
-        "popular removals": "best heuristic",
+        "popular removals": "popular removals, the best heuristic",
         "random removals": "random removals",
     }
     colours = ("#c0392b", "#7f8c8d", "#bdc3c7")
@@ -116,7 +116,8 @@ def main() -> None:
         picture(pd.read_csv(chosen.folder / "bystanders-movielens-100k.csv"), chosen.picture)
     for path in sorted(chosen.folder.glob("*.csv")):
         frame = pd.read_csv(path)
-        study = path.stem.partition("-movielens")[0].partition("-steam")[0]
+        known = sorted([*TITLES, *SHARES, "filters"], key=len, reverse=True)
+        study = next(name for name in known if path.stem.startswith(f"{name}-"))
         print(f"\n## {path.stem}: splits {sorted(set(frame['split'].astype(int)))}\n")
         if study in SHARES:
             print(f"{SHARES[study]}:\n\n{shares(frame)}")

@@ -133,6 +133,9 @@ def test_a_callable_is_a_loss(toy: Any) -> None:
 
 def test_clean_lists_are_what_the_clean_surrogate_recommends(toy: Any) -> None:
     task = gp.Recommendation(toy, gp.EASE(5.0), gp.Degrade(on="lists", k=4))
+    free = float(task.attack_loss((), task.prepare(task.state)).detach())
+    task = task.with_pseudo_labels(gp.Training(), seed=0)
+    assert float(task.attack_loss((), task.prepare(task.state)).detach()) == free
     graph = gp.read_graph(toy)
     matrix = torch.zeros(graph.shape)
     matrix[tuple(graph.edge_index)] = 1
@@ -147,6 +150,15 @@ def test_clean_lists_are_what_the_clean_surrogate_recommends(toy: Any) -> None:
     ("make", "error", "message"),
     [
         (lambda toy: gp.Degrade(loss="mass"), ValueError, "loss='mass' is not known"),
+        (
+            lambda toy: (
+                gp.Recommendation(toy, "ease", gp.Degrade())
+                .with_seen(torch.ones(gp.read_graph(toy).shape).nonzero().t())
+                .with_pseudo_labels(gp.Training(), 0)
+            ),
+            ValueError,
+            "nothing to rank",
+        ),
         (lambda toy: gp.Degrade(k=0), ValueError, "k must be at least 1"),
         (lambda toy: gp.Degrade(fraction=0.0), ValueError, "fraction must lie in"),
         (lambda toy: gp.Promote([]), ValueError, "items must name one item"),

@@ -172,7 +172,7 @@ def test_fake_users_can_degrade_a_group(data: HeteroData) -> None:
 
     def hidden(made: gp.Perturbation) -> float:
         """The objective with the interactions hidden that the attack has hidden."""
-        bound = task.with_objective(objective)
+        bound = task.with_objective(objective).with_pseudo_labels(gp.Training(), 0)
         graph = poisoned(made, bound.graph)
         matrix = torch.zeros(graph.shape, dtype=torch.float64)
         matrix[tuple(graph.edge_index)] = 1

@@ -241,6 +241,43 @@ def test_the_search_starts_from_a_heuristic_where_it_may() -> None:
     assert bystanders(task, 20).pairs.equal(replace(bystanders, start=None)(task, 20).pairs)
 
 
+def test_a_record_tells_a_penalty_that_was_given_from_the_usual_one(tmp_path: Path) -> None:
+    usual, given = (
+        gp.Recommendation(small_data(), model, gp.Degrade(k=3))
+        for model in ("ease", gp.EASE(300.0))
+    )
+    gp.RankingAttack(steps=2)(usual, 6, checkpoint=tmp_path / "run.npz")
+    with pytest.raises(ValueError, match="l2"):
+        gp.RankingAttack(steps=2)(given, 6, checkpoint=tmp_path / "run.npz")
+
+
+def test_an_item_that_its_user_was_given_is_no_longer_wanted() -> None:
+    """To add an item of a list to its own user is no harm: the item leaves the measure."""
+    task = small_task().with_objective(gp.Degrade(k=3)).with_pseudo_labels(gp.Training(), 0)
+    assert task.targets is not None
+    of_first = task.targets.relevant[:, task.targets.relevant[0] == 0]
+    scores = torch.zeros(20, 24)
+    scores[0, of_first[1]] = torch.tensor([3.0, 2.0, 1.0])
+    objective = gp.Degrade(k=3, loss="margin", temperature=0.01)
+    given = task.with_seen(of_first[:, :1])
+    assert given.targets is not None
+    for targets in (task.targets, given.targets):
+        own = replace(
+            targets,
+            users=targets.users[:1],
+            relevant=targets.relevant[:, targets.relevant[0] == 0],
+            seen=targets.seen[:, targets.seen[0] == 0],
+        )
+        assert float(objective.value(scores[:1], own)) == pytest.approx(-1.0, abs=1e-3)
+
+
+def test_no_users_off_limits_is_no_limit() -> None:
+    found, same = (
+        gp.ranking_attack(off_limits=users, **QUICK)(small_task(), 6) for users in ([], None)
+    )
+    assert torch.equal(found.pairs, same.pairs)
+
+
 def test_additions_are_drawn_with_their_share_and_not_ranked() -> None:
     task = small_task()
     game = InteractionGame.of(task, task.state, (), removals=True, additions=True)
@@ -305,7 +342,7 @@ def test_another_objective_keeps_its_losses_and_its_lists() -> None:
     both = task.with_objective(gp.Degrade(users=[1, 2], loss=("softmax-mass", "margin")))
     turns = [both.redrawn(number).objective for number in (0, 1, 2)]
     assert [turn.loss for turn in turns] == ["softmax-mass", "margin", "softmax-mass"]
-    lists = task.with_objective(gp.Degrade(on="lists", k=3))
+    lists = task.with_objective(gp.Degrade(on="lists", k=3)).with_pseudo_labels(gp.Training(), 0)
     assert lists.targets is not None
     assert torch.equal(lists.targets.relevant[0].bincount(), torch.full((20,), 3))
     assert lists.redrawn(4).targets is not None
@@ -460,6 +497,17 @@ def test_bystanders_suffer_though_their_interactions_stay(seed: int) -> None:
     [
         (lambda: gp.RankingAttack("best"), ValueError, "search='best' is not known"),
         (lambda: gp.RankingAttack(steps=0), ValueError, "steps"),
+        (lambda: gp.RankingAttack(start="best"), ValueError, "start='best' is not known"),
+        (
+            lambda: gp.RankingAttack("greedy", start="popular removals"),
+            ValueError,
+            "needs search='relaxed'",
+        ),
+        (
+            lambda: gp.RankingAttack(start="popular removals", allow_removals=False),
+            ValueError,
+            "its kind of flip allowed",
+        ),
         (lambda: gp.RankingAttack(momentum=1.0), ValueError, "momentum"),
         (lambda: gp.RankingAttack(constraints=[3]), TypeError, "constraints must be"),
         (

@@ -117,6 +117,7 @@ class InteractionGame:
         users = task.targets.users
         room = torch.zeros_like(self.rows)
         room[users] = self.rows[users].clamp(max=self.matrix.size(1))
+        room[~self.allowed.any(dim=1)] = 0
         counts = clean_counts(task, among=users)
         rng = numpy_generator(seed, MASKS)
         flips = flips_by(rule, counts, self.state, room.long().cpu().numpy(), limit, rng)

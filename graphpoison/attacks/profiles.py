@@ -20,6 +20,7 @@ from ..hypergradient import Flips
 from ..hypergradient.base import direct_gradient
 from ..models.closed_form import PreparedMatrix
 from ..tasks import Promote, Recommendation, Task
+from ..training import Training
 from .base import Attack, Proposal
 from .frank_wolfe import frank_wolfe
 from .ranking import refuse_trained_in_steps
@@ -58,7 +59,8 @@ class ProfileAttack(Attack):
         in_range("momentum", self.momentum, 0.0, 0.999)
 
     def setup(self, task: Task[Any], seed: int) -> Task[Any]:
-        return refuse_trained_in_steps(task, type(self).__name__)
+        bound = refuse_trained_in_steps(task, type(self).__name__)
+        return bound.with_pseudo_labels(Training(), seed)
 
     def propose(
         self, task: Task[Any], state: PairState, limit: int, seed: int, step: int

@@ -29,7 +29,8 @@ from ..constraints import Constraint, OffLimits
 from ..graphs import PairState
 from ..hypergradient.base import direct_gradient
 from ..tasks import Bystanders, Degrade, Objective, Recommendation, Task
-from .base import Attack, Proposal, check_kinds
+from ..training import Training
+from .base import Attack, Proposal, accept_in_turn, check_kinds
 from .frank_wolfe import frank_wolfe
 from .interaction_game import InteractionGame
 from .rules import RULES
@@ -54,7 +55,7 @@ class RankingAttack(Attack):
             the users that count the relaxed search starts; None for no flips. ``"usual"`` is the
             plan of the objective, where users that count may be touched: half of the flips
             for its ``before`` (none without removals), the other half from its ``usual_start``.
-        steps: number of gradients.
+        steps: number of gradients, of each half where there are two.
         momentum: the weight of earlier gradients in the moving average, in [0, 1).
         constraints: conditions that hold after every flip. Budgets of users and items
             (:class:`NodeBudget`) and :class:`OffLimits` take part in the search; other conditions
@@ -80,8 +81,14 @@ class RankingAttack(Attack):
 
     def __post_init__(self) -> None:
         choice("search", self.search, ["relaxed", "greedy", "lookahead"])
-        if self.start is not None:
-            choice("start", self.start, ["usual", *RULES])
+        if self.start not in (None, "usual"):
+            choice("start", self.start, RULES)
+            if self.search != "relaxed" or not self._allows(self.start):
+                raise ValueError(
+                    f"start={self.start!r} needs search='relaxed', found {self.search!r}, and its "
+                    f"kind of flip allowed, found allow_additions={self.allow_additions}, "
+                    f"allow_removals={self.allow_removals}."
+                )
         positive_int("steps", self.steps)
         in_range("momentum", self.momentum, 0.0, 0.999)
         check_kinds(self.constraints, self.allow_removals, self.allow_additions)
@@ -89,15 +96,15 @@ class RankingAttack(Attack):
     def setup(self, task: Task[Any], seed: int) -> Task[Any]:
         bound = refuse_trained_in_steps(task, type(self).__name__)
         assert isinstance(bound.objective, Objective)
-        return self._for_bystanders(bound, bound.objective)
+        return self._for_bystanders(bound, bound.objective).with_pseudo_labels(Training(), seed)
 
     def _for_bystanders(self, task: Recommendation, objective: Objective) -> Recommendation:
         """``task`` with the users that are off limits as the users that count, where the objective
         names none."""
         beyond = [rule.sources for rule in self.constraints if isinstance(rule, OffLimits)]
-        if not beyond or not isinstance(objective, Degrade) or objective.users is not None:
-            return task
         users = sorted({int(user) for sources in beyond for user in sources})
+        if not users or not isinstance(objective, Degrade) or objective.users is not None:
+            return task
         usual = objective == Degrade(k=objective.k)
         named = Bystanders(users, k=objective.k) if usual else replace(objective, users=users)
         return task.with_objective(named)
@@ -106,15 +113,35 @@ class RankingAttack(Attack):
         self, task: Task[Any], state: PairState, limit: int, seed: int, step: int
     ) -> Proposal:
         assert isinstance(task, Recommendation)
-        before = self._before(task)
-        first_half = step == 0 and limit > 1 and before is not None
-        if first_half:
-            assert before is not None
-            task, limit = task.with_objective(before), limit // 2
+        assert isinstance(task.objective, Objective)
         rules = (*self.constraints, *_bystanders(task))
         game = InteractionGame.of(task, state, rules, self.allow_removals, self.allow_additions)
-        refusing = not first_half and not all(rule.monotone for rule in rules)
-        wanted = RESERVE * limit if refusing else limit
+        before = task.objective.before if self._planned(task, game) else None
+        if before is not None and step == 0 and limit > 1 and self.allow_removals:
+            found = self._searched(task.with_objective(before), game, rules, limit // 2, seed)
+            flips = accept_in_turn(found.flips, state, rules, limit // 2)
+            if len(flips):
+                return Proposal(flips, found.attack_loss)
+        return self._searched(task, game, rules, limit, seed)
+
+    def _planned(self, task: Recommendation, game: InteractionGame) -> bool:
+        """Whether the search follows the plan of the objective: some user that counts may be
+        touched. (Additions alone follow it from the second half on: they have less to gain from
+        hidden interactions than from a cluster that has the whole budget.)"""
+        assert task.targets is not None
+        usual = self.start == "usual" and self.search == "relaxed"
+        return usual and bool(game.allowed[task.targets.users].any())
+
+    def _searched(
+        self,
+        task: Recommendation,
+        game: InteractionGame,
+        rules: Sequence[Constraint],
+        limit: int,
+        seed: int,
+    ) -> Proposal:
+        """``limit`` flips, and more of them where ``rules`` may refuse some."""
+        wanted = limit if all(rule.monotone for rule in rules) else RESERVE * limit
         if self.search == "relaxed":
             return self._relaxed(task, game, limit, wanted, seed)
         return self._stepwise(task, game, limit, wanted, seed)
@@ -123,11 +150,11 @@ class RankingAttack(Attack):
         self, task: Recommendation, game: InteractionGame, limit: int, wanted: int, seed: int
     ) -> Proposal:
         start = torch.zeros_like(game.matrix)
-        rule = self._rule(task)
+        rule = self._rule(task, game)
         if rule is not None:
             start = game.flipped_by(rule, task, limit, seed)
         at = partial(self._gain, task, game, seed)
-        delay = FRESH if rule is None else FROM_RULE
+        delay = FROM_RULE if bool(start.any()) else FRESH
         point, mean, loss = frank_wolfe(
             start, at, lambda m: game.vertex(m, limit), self.steps, self.momentum, delay
         )
@@ -136,36 +163,18 @@ class RankingAttack(Attack):
             chosen = torch.where(point > 0, 1 + point, mean - mean.max())
         return Proposal(game.flips(game.best(chosen, wanted), mean), loss)
 
-    def _planned(self, task: Recommendation) -> bool:
-        """Whether the search follows the plan of the objective: some user that counts may be
-        touched."""
-        assert task.targets is not None
-        free = torch.ones_like(task.targets.users, dtype=torch.bool)
-        for rule in self.constraints:
-            if isinstance(rule, OffLimits):
-                barred = torch.as_tensor(rule.sources, device=free.device)
-                free &= ~torch.isin(task.targets.users, barred)
-        return self.start == "usual" and self.search == "relaxed" and bool(free.any())
-
-    def _before(self, task: Recommendation) -> Objective | None:
-        """The objective of the first half of the flips, where it is another one. Additions alone
-        have less to gain from it than from a cluster that has the whole budget."""
-        assert isinstance(task.objective, Objective)
-        halves = self.allow_removals and self._planned(task)
-        return task.objective.before if halves else None
-
-    def _rule(self, task: Recommendation) -> str | None:
+    def _rule(self, task: Recommendation, game: InteractionGame) -> str | None:
         """The heuristic that the search starts from."""
-        assert isinstance(task.objective, Objective)
         if self.start != "usual":
             return self.start
-        rule = task.objective.usual_start if self._planned(task) else None
-        if rule is None:
-            return None
-        refused = (RULES[rule].additions and not self.allow_additions) or (
-            RULES[rule].removals and not self.allow_removals
-        )
-        return None if refused else rule
+        assert isinstance(task.objective, Objective)
+        rule = task.objective.usual_start if self._planned(task, game) else None
+        return rule if rule is not None and self._allows(rule) else None
+
+    def _allows(self, rule: str) -> bool:
+        """Whether the kinds of flip of the heuristic ``rule`` are allowed."""
+        added, removed = RULES[rule].additions, RULES[rule].removals
+        return (self.allow_additions or not added) and (self.allow_removals or not removed)
 
     def _stepwise(
         self, task: Recommendation, game: InteractionGame, limit: int, wanted: int, seed: int

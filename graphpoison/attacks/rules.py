@@ -83,7 +83,7 @@ def _rare_made_popular(user_power: float) -> Callable[[Counts, int], Weights]:
     def weights(counts: Counts, number: int) -> Weights:
         order = np.argsort(counts.popularity, kind="stable")
         item_weight = np.full(order.size, LAST_RESORT)
-        item_weight[order[: max(1, number // counts.popularity.max())]] = 1.0
+        item_weight[order[: max(1, number // max(1, counts.popularity.max()))]] = 1.0
         return _power(counts.lengths, user_power), item_weight
 
     return weights

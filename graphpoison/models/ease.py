@@ -6,7 +6,7 @@ r"""EASE, a linear autoencoder in closed form (Steck, WWW 2019).
 B minimises :math:`\|X - X B\|^2 + \lambda \|B\|^2` under a zero diagonal.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,8 +21,8 @@ class EASE(ClosedFormRecommender):
     """Item weights in closed form; time I^3, memory I^2 + U I.
 
     Args:
-        l2: the ridge penalty lambda. None for the penalty that suits the objective of the task:
-            300 to degrade the lists of all users, 3000 for bystanders, 100 to promote items.
+        l2: the ridge penalty lambda. None for the penalty that suits the objective of the task,
+            ``Objective.usual_l2``.
 
     Raises:
         ValueError: ``l2`` is not positive.
@@ -35,7 +35,7 @@ class EASE(ClosedFormRecommender):
             in_range("l2", self.l2, 0.0, float("inf"), open_low=True)
 
     def settled(self, l2: float) -> "EASE":
-        return EASE(l2) if self.l2 is None else self
+        return replace(self, l2=l2) if self.l2 is None else self
 
     def item_weights(self, matrix: Tensor) -> Tensor:
         """B [I, I] after training on ``matrix`` [U, I].

@@ -66,8 +66,8 @@ class Objective(ABC):
 class Degrade(Objective):
     """Lower the ranking of the items that users want.
 
-    For all users, :class:`~graphpoison.RankingAttack` spends the first half of its flips on hidden
-    interactions (``before``) and the second half on lists.
+    For all users, the relaxed search of :class:`~graphpoison.RankingAttack` spends the first half
+    of its flips on hidden interactions (``before``) and the second half on lists.
 
     Args:
         users: whose rankings count, indices; None for all users.
@@ -133,17 +133,18 @@ class Degrade(Objective):
     def before(self) -> "Degrade | None":  # type: ignore[override]
         if self.on != "lists" or self.users is not None:
             return None
-        return replace(self, on="heldout", temperature=self.temperature or SMOOTH_TEMPERATURE)
+        smooth = SMOOTH_TEMPERATURE if self.loss in ("ndcg", ("ndcg",)) else None
+        return replace(self, on="heldout", temperature=self.temperature or smooth)
 
     def targets(self, graph: Interactions, draw: torch.Generator) -> Targets:
         users, edges = _users(self.users, graph), graph.edge_index
         own = edges[:, torch.isin(edges[0], users)]
         none = own[:, :0]
-        if self.on == "lists":
-            return Targets(users, none, none, own)
-        assert self.fraction is not None
         if not own.size(1):
             raise ValueError("the users that count have no interactions; count other users.")
+        if self.on == "lists":
+            return Targets(own[0].unique(), none, none, own)
+        assert self.fraction is not None
         keys = torch.rand(own.size(1), generator=draw).to(edges.device)
         hidden = (keys < self.fraction) | (keys == keys.min())  # one interaction or more
         return Targets(users, own[:, hidden], own[:, hidden], own[:, ~hidden])
@@ -156,8 +157,9 @@ class Degrade(Objective):
 class Bystanders(Degrade):
     """Lower the rankings of ``users`` without touching any of their interactions.
 
-    The users that count are off limits to the attacker. Everything else is as in :class:`Degrade`,
-    but for the usual settings: two losses in turn, on hidden interactions.
+    The users that count are off limits to :class:`~graphpoison.RankingAttack` and to heuristics;
+    other attacks take :class:`~graphpoison.OffLimits` among their constraints. Everything else is
+    as in :class:`Degrade`, but for the usual settings: two losses in turn, on hidden interactions.
     """
 
     usual_loss: ClassVar[tuple[Loss, ...]] = ("softmax-mass", "margin")
@@ -256,7 +258,8 @@ def _measured(objective: Degrade | Promote, scores: Tensor, targets: Targets) ->
     seen, relevant = (
         targets.rows(pairs, scores.size(1)) for pairs in (targets.seen, targets.relevant)
     )
-    return _loss(objective)(scores.masked_fill(seen, unranked(scores.dtype)), relevant)
+    ranked = scores.masked_fill(seen, unranked(scores.dtype))
+    return _loss(objective)(ranked, relevant & ~seen)
 
 
 def _users(users: Sequence[int] | Tensor | None, graph: Interactions) -> Tensor:

@@ -42,7 +42,7 @@ def margin(scores: Tensor, relevant: Tensor, k: int, temperature: float) -> Tens
     """
     with torch.no_grad():
         others = scores.masked_fill(relevant, unranked(scores.dtype))
-        competitor = others.topk(k, dim=1).indices[:, -1:]
+        competitor = others.topk(min(k, others.size(1)), dim=1).indices[:, -1:]
     above = torch.sigmoid((scores - scores.gather(1, competitor)) / temperature)
     return (above * relevant).sum(dim=1) / relevant.sum(dim=1).clamp(1, k)
 

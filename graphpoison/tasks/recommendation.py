@@ -147,8 +147,6 @@ class Recommendation(Task[PreparedPairs]):
         elif self.objective == "self":
             self.target_pairs = unobserved(state, seed)
         self.state = state.with_backend(backend)
-        if model.is_closed_form:
-            self.targets = self._with_lists().targets
 
     @property
     def is_closed_form(self) -> bool:
@@ -187,11 +185,7 @@ class Recommendation(Task[PreparedPairs]):
         task.surrogate = settled(self._given, objective)
         task.objective, task.targets = objective, None
         task.targets = task.redrawn(0).targets
-        return task._with_lists()
-
-    def _with_lists(self) -> Self:
-        """The task with the clean surrogate's lists, where the objective is about them."""
-        return self.with_pseudo_labels(Training(), self.seed)
+        return task
 
     @property
     def clean_edges(self) -> Tensor:
@@ -212,7 +206,7 @@ class Recommendation(Task[PreparedPairs]):
     def settings(self) -> dict[str, Any]:
         names = ("objective", "loss", "seed", "dtype", "heldout_fraction")
         model = self.surrogate
-        known = model.model if isinstance(model, ExtraUsers) else model
+        known = model.model if isinstance(model, ExtraUsers) else self._given
         return {"surrogate": known, **{name: getattr(self, name) for name in names}}
 
     def inputs_digested(self) -> tuple[Tensor, ...]:
@@ -261,6 +255,9 @@ class Recommendation(Task[PreparedPairs]):
     def _ranking(self, params: Params, prepared: PreparedPairs, targets: Targets) -> Tensor:
         """The objective of the rankings, a scalar."""
         assert isinstance(self.objective, Objective)
+        if self.needs_pseudo_labels and self.is_closed_form:
+            labelled = self.with_pseudo_labels(Training(), self.seed)
+            return labelled.attack_loss(params, prepared)
         if self.needs_pseudo_labels:
             raise ValueError(
                 "an objective on the clean model's lists needs these lists: call "

@@ -39,8 +39,14 @@ class Targets:
 
     def with_lists(self, scores: Tensor, k: int) -> "Targets":
         """The same with the ``k`` best items of each counted user that the user has not seen as
-        relevant ones, by ``scores`` [n, I]."""
+        relevant ones, by ``scores`` [n, I].
+
+        Raises:
+            ValueError: no user lacks an item.
+        """
         ranked = scores.masked_fill(self.rows(self.seen, scores.size(1)), -torch.inf)
         best = ranked.topk(min(k, scores.size(1)), dim=1)
         row, place = (best.values > -torch.inf).nonzero(as_tuple=True)
+        if not row.numel():
+            raise ValueError("the users that count have all items: nothing to rank.")
         return replace(self, relevant=torch.stack([self.users[row], best.indices[row, place]]))
