@@ -103,7 +103,7 @@ def picture(frame: pd.DataFrame, path: Path) -> None:
     axes.set_xticks(range(len(victims)), victims)
     axes.set_ylabel("NDCG@10 lost by bystanders, %")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
     figure.savefig(path, dpi=150)
 
 
