@@ -140,9 +140,13 @@ def test_users_of_choice_are_promoted_to(data: HeteroData) -> None:
     assert value(aimed, data, objective, model) > value(wide, data, objective, model)
 
 
-def test_demotion_pins_no_items_and_lowers_their_scores(data: HeteroData) -> None:
+def most_popular(data: HeteroData, count: int) -> list[int]:
     popularity = torch.bincount(gp.read_graph(data).edge_index[1], minlength=40)
-    popular = popularity.argsort(descending=True)[:2].tolist()
+    return popularity.argsort(descending=True)[:count].tolist()
+
+
+def test_demotion_pins_no_items_and_lowers_their_scores(data: HeteroData) -> None:
+    popular = most_popular(data, 2)
     objective, model = gp.Demote(popular, k=3), gp.EASE(20.0)
     task = gp.Recommendation(data, model, objective)
     attack = gp.NewUsers(USERS, profile_length=LENGTH)
@@ -152,8 +156,7 @@ def test_demotion_pins_no_items_and_lowers_their_scores(data: HeteroData) -> Non
 
 
 def test_demotion_by_flips_of_real_users(data: HeteroData) -> None:
-    popularity = torch.bincount(gp.read_graph(data).edge_index[1], minlength=40)
-    popular = popularity.argsort(descending=True)[:1].tolist()
+    popular = most_popular(data, 1)
     objective, model = gp.Demote(popular, k=3), gp.EASE(20.0)
     task = gp.Recommendation(data, model, objective)
     found = gp.RankingAttack(steps=10)(task, 40)

@@ -117,7 +117,7 @@ def heuristics(
     check_kinds((), allow_removals, allow_additions)
     found = {}
     for name, rule in RULES.items():
-        if (rule.additions and not allow_additions) or (rule.removals and not allow_removals):
+        if not rule.allowed(allow_additions, allow_removals):
             continue
         made = HeuristicAttack(name, max_profile_share, off_limits)(task, budget, seed)
         found[name] = replace(made, meta={**made.meta, "heuristic": True})

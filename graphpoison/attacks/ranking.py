@@ -173,8 +173,7 @@ class RankingAttack(Attack):
 
     def _allows(self, rule: str) -> bool:
         """Whether the kinds of flip of the heuristic ``rule`` are allowed."""
-        added, removed = RULES[rule].additions, RULES[rule].removals
-        return (self.allow_additions or not added) and (self.allow_removals or not removed)
+        return RULES[rule].allowed(self.allow_additions, self.allow_removals)
 
     def _stepwise(
         self, task: Recommendation, game: InteractionGame, limit: int, wanted: int, seed: int

@@ -42,6 +42,10 @@ class Rule:
     removals: Callable[[Counts, Array, Array], Keys] | None = None
     additions: Callable[[Counts, int], Weights] | None = None
 
+    def allowed(self, additions: bool, removals: bool) -> bool:
+        """Whether the rule makes no flip of a kind that is not allowed."""
+        return (additions or not self.additions) and (removals or not self.removals)
+
 
 def _any_edge(counts: Counts, users: Array, items: Array) -> Keys:
     return []
