@@ -44,7 +44,19 @@ from .hypergradient import (
     MetaGradient,
     Unrolled,
 )
-from .models import CF, EASE, GMF, MLP, WMF, LightGCN, LinearGCN, NeuMF, Recommender, ReLUGCN
+from .models import (
+    CF,
+    EASE,
+    GMF,
+    MLP,
+    SGC,
+    WMF,
+    LightGCN,
+    LinearGCN,
+    NeuMF,
+    Recommender,
+    ReLUGCN,
+)
 from .perturbation import Perturbation
 from .presets import (
     baseline_attack,
@@ -66,6 +78,14 @@ from .tasks import (
     Promote,
     Recommendation,
     Task,
+)
+from .tasks.attack_losses import (
+    CarliniWagner,
+    CostAware,
+    CrossEntropy,
+    MaskedCrossEntropy,
+    Probability,
+    TanhMargin,
 )
 from .training import Training
 from .transforms import ApplyPerturbation
@@ -89,15 +109,19 @@ __all__ = [
     "GRBCD",
     "MLP",
     "PRBCD",
+    "SGC",
     "WMF",
     "ApplyPerturbation",
     "Approximate",
     "Attack",
     "Budget",
     "Bystanders",
+    "CarliniWagner",
     "ClosedForm",
     "Connectivity",
     "Constraint",
+    "CostAware",
+    "CrossEntropy",
     "Degrade",
     "DegreeAttack",
     "DegreeDistribution",
@@ -114,6 +138,7 @@ __all__ = [
     "Interactions",
     "LightGCN",
     "LinearGCN",
+    "MaskedCrossEntropy",
     "MatrixVictim",
     "MetaAttack",
     "MetaGradient",
@@ -128,6 +153,7 @@ __all__ = [
     "OffLimits",
     "PGDAttack",
     "Perturbation",
+    "Probability",
     "ProfileAttack",
     "Promote",
     "RandomAttack",
@@ -140,6 +166,7 @@ __all__ = [
     "SimilarUsers",
     "SurrogateAttack",
     "SurrogateVictim",
+    "TanhMargin",
     "Task",
     "TemplateUsers",
     "Training",

@@ -18,11 +18,13 @@ from .mlp import MLP
 from .module import ModuleClassifier, ModuleRecommender
 from .neumf import NeuMF
 from .relu_gcn import ReLUGCN
+from .sgc import SGC
 from .wmf import WMF
 
 NODE_CLASSIFIERS: dict[str, type[NodeClassifier[Any]]] = {
     "linear-gcn": LinearGCN,
     "relu-gcn": ReLUGCN,
+    "sgc": SGC,
 }
 RECOMMENDERS: dict[str, type[Recommender]] = {
     "cf": CF,
@@ -66,6 +68,7 @@ __all__ = [
     "EASE",
     "GMF",
     "MLP",
+    "SGC",
     "WMF",
     "LightGCN",
     "LinearGCN",

@@ -1,46 +1,170 @@
-"""The losses that an attacker maximises over nodes whose class the attacker believes to know.
+"""Losses that an attacker maximises over nodes whose class the attacker believes to know.
 
-Each takes logits [n, C] and classes [n] and returns the mean over nodes, a scalar.
+A loss maps logits [n, C] and classes [n] to one number for each node, [n]; the attacker maximises
+the mean. Any callable of this form is a loss. With the margin
+
+.. math:: m = \\max_{c \\neq y} z_c - z_y,
+
+which is negative for a node that is still classified as y, the losses below differ in the nodes
+that they spend the budget on.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softmax
 
+from .._checks import choice, in_range, refuse_class
 
-def masked_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy, of the nodes still classified as ``labels`` alone (Geisler et al. 2021).
-
-    Nodes that have fallen already are worth nothing; the mean is over all n.
-    """
-    standing = logits.detach().argmax(dim=1) == labels
-    return (cross_entropy(logits, labels, reduction="none") * standing).mean()
+AttackLoss = Callable[[Tensor, Tensor], Tensor]
+"""``loss(logits [n, C], labels [n])`` -> Tensor [n], differentiable in the logits."""
 
 
-def tanh_margin(logits: Tensor, labels: Tensor) -> Tensor:
-    r""":math:`\tanh(\max_{c \neq y} z_c - z_y)` (Geisler et al. 2021, section 3).
-
-    It counts nodes that are nearly tipped over; neither lost nor safe ones have a gradient.
-    """
+def margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """``max_{c != y} z_c - z_y`` [n], below 0 for nodes that are classified as ``labels`` [n]."""
     place = labels.unsqueeze(1)
     best_other = logits.scatter(1, place, -torch.inf).amax(dim=1)
-    return torch.tanh(best_other - logits.gather(1, place).squeeze(1)).mean()
+    return best_other - logits.gather(1, place).squeeze(1)
 
 
-def probability(logits: Tensor, labels: Tensor) -> Tensor:
-    """Minus the softmax probability of the class (Liu et al. 2022, "GraD").
+@dataclass(frozen=True)
+class CrossEntropy:
+    """The loss of Metattack (Zügner and Günnemann 2019)."""
 
-    The gradient of cross-entropy without its weight 1 / p, which draws the attack to nodes that
-    have fallen already.
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return cross_entropy(logits, labels, reduction="none")
+
+
+@dataclass(frozen=True)
+class MaskedCrossEntropy:
+    """Cross-entropy of the nodes that are still classified as y, 0 for all others (Geisler et al.
+    2021)."""
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        standing = logits.detach().argmax(dim=1) == labels
+        return cross_entropy(logits, labels, reduction="none") * standing
+
+
+@dataclass(frozen=True)
+class TanhMargin:
+    r""":math:`\tanh(s \, m)` (Geisler et al. 2021, section 3, with s = 1).
+
+    The gradient is largest at the decision boundary and vanishes for nodes that are misclassified
+    or safe by a wide margin.
+
+    Args:
+        scale: s; a smaller scale includes nodes further from the boundary.
     """
-    return -softmax(logits, dim=1).gather(1, labels.unsqueeze(1)).mean()
+
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        in_range("scale", self.scale, 0.0, float("inf"), open_low=True)
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return torch.tanh(self.scale * margin(logits, labels))
 
 
-ATTACK_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "cross-entropy": cross_entropy,
-    "masked-cross-entropy": masked_cross_entropy,
-    "tanh-margin": tanh_margin,
-    "probability": probability,
+@dataclass(frozen=True)
+class CarliniWagner:
+    r""":math:`\min(m, \kappa)` (Carlini and Wagner 2017, equation 6 of section V.B, negated).
+
+    All nodes whose margin is below kappa have the same weight, however safe they are.
+
+    Args:
+        kappa: the margin beyond which a misclassified node has no gradient.
+    """
+
+    kappa: float = 0.0
+
+    def __post_init__(self) -> None:
+        in_range("kappa", self.kappa, 0.0, float("inf"))
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return margin(logits, labels).clamp(max=self.kappa)
+
+
+@dataclass(frozen=True)
+class CostAware:
+    r"""Cross-entropy, weighted by the margin of probabilities (CA-attack, Han et al. 2023).
+
+    .. math:: w \cdot (-\log p_y), \qquad w = \exp(-\beta \, \mu^2), \quad
+        \mu = \max_{c \neq y} p_c - p_y
+
+    The weight is a constant to the gradient: nodes near the decision boundary have the largest
+    weight, safe and misclassified nodes have little.
+
+    Args:
+        beta: how fast the weight falls with the distance to the boundary.
+    """
+
+    beta: float = 10.0
+
+    def __post_init__(self) -> None:
+        in_range("beta", self.beta, 0.0, float("inf"))
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        distance = margin(softmax(logits.detach(), dim=1), labels)
+        weight = torch.exp(-self.beta * distance.square())
+        return weight * cross_entropy(logits, labels, reduction="none")
+
+
+@dataclass(frozen=True)
+class Probability:
+    """Minus the softmax probability of the class (GraD, Liu et al. 2022).
+
+    The gradient equals the gradient of cross-entropy without its factor 1 / p, which is largest for
+    nodes that are misclassified already.
+    """
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return -softmax(logits, dim=1).gather(1, labels.unsqueeze(1)).squeeze(1)
+
+
+ATTACK_LOSSES: dict[str, AttackLoss] = {
+    "cross-entropy": CrossEntropy(),
+    "masked-cross-entropy": MaskedCrossEntropy(),
+    "tanh-margin": TanhMargin(),
+    "carlini-wagner": CarliniWagner(),
+    "cost-aware": CostAware(),
+    "probability": Probability(),
 }
+
+
+def attack_loss_of(loss: str | AttackLoss) -> AttackLoss:
+    """The loss of a name, or ``loss`` itself.
+
+    Raises:
+        TypeError: ``loss`` is neither a name nor an object that can be called.
+        ValueError: an unknown name.
+    """
+    if isinstance(loss, str):
+        return ATTACK_LOSSES[choice("attack_loss", loss, ATTACK_LOSSES)]
+    refuse_class("attack_loss", loss)
+    if not callable(loss):
+        raise TypeError(
+            f"attack_loss must be a name of {list(ATTACK_LOSSES)}, a loss such as TanhMargin(0.5) "
+            f"or a function f(logits, labels) -> loss of each node, found {loss!r}."
+        )
+    return loss
+
+
+def mean_attack_loss(loss: AttackLoss, logits: Tensor, labels: Tensor) -> Tensor:
+    """The mean of ``loss`` over nodes, a scalar.
+
+    Raises:
+        TypeError, ValueError: ``loss`` does not return one floating-point number for each node.
+    """
+    values = loss(logits, labels)
+    if not isinstance(values, Tensor) or not values.is_floating_point():
+        raise TypeError(
+            f"attack_loss must return a floating-point tensor, found {type(values).__name__}."
+        )
+    if values.shape != labels.shape:
+        raise ValueError(
+            f"attack_loss must return one number for each of {labels.numel()} nodes, found shape "
+            f"{tuple(values.shape)}; use reduction='none' instead of a mean."
+        )
+    return values.mean()

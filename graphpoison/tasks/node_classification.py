@@ -16,7 +16,7 @@ from ..models import NodeClassifier, node_classifier
 from ..sparse import FactoredGradient
 from ..sparse.kernels import check_backend
 from ..training import NodeInputs, Params, PreparedNodes, TrainingField
-from .attack_losses import ATTACK_LOSSES
+from .attack_losses import AttackLoss, CrossEntropy, attack_loss_of, mean_attack_loss
 from .base import Task
 
 OBJECTIVES = ("train", "self", "both")
@@ -39,8 +39,8 @@ class NodeClassification(Task[PreparedNodes[Any]]):
             sparse ``adj_t``) and ``train_mask`` [N], the labelled nodes. With ``edge_weight``
             [2E], all above 0, training is on the weighted graph: to remove an edge is to set its
             weight to 0, and an edge added has weight 1.
-        surrogate: ``"linear-gcn"``, ``"relu-gcn"``, settings such as ``LinearGCN(hidden=32)``, or
-            any module with ``forward(x, edge_index, edge_weight)``.
+        surrogate: ``"linear-gcn"``, ``"sgc"``, ``"relu-gcn"``, settings such as
+            ``LinearGCN(hidden=32)``, or any module with ``forward(x, edge_index, edge_weight)``.
         objective: see above.
         candidates: ``"all"`` pairs of nodes, the pairs [2, K] that may be flipped, or None for an
             attack on the features alone.
@@ -49,9 +49,9 @@ class NodeClassification(Task[PreparedNodes[Any]]):
         labels: what the attacker takes the unlabelled nodes for: ``"pseudo"``, as a surrogate
             trained on the clean graph has it, or ``"oracle"``, the labels of ``data.y``, which
             training does not see.
-        attack_loss: of the unlabelled nodes, instead of their cross-entropy:
-            ``"masked-cross-entropy"``, ``"tanh-margin"`` or ``"probability"``, see
-            :mod:`graphpoison.tasks.attack_losses`.
+        attack_loss: of each unlabelled node, instead of its cross-entropy: a loss such as
+            ``TanhMargin(scale=0.5)``, a name, or any function ``f(logits [n, C], labels [n])`` ->
+            [n], see :mod:`graphpoison.tasks.attack_losses`.
         feature_candidates: which entries of ``x`` may be flipped too: ``"all"``, a BoolTensor
             [N, F] of the admissible ones, or None. Features must be 0 and 1, and stay so.
 
@@ -72,7 +72,7 @@ class NodeClassification(Task[PreparedNodes[Any]]):
         mix: float = 0.5,
         backend: str = "auto",
         labels: Literal["pseudo", "oracle"] = "pseudo",
-        attack_loss: str = "cross-entropy",
+        attack_loss: str | AttackLoss = "cross-entropy",
         feature_candidates: Literal["all"] | Tensor | None = None,
     ) -> None:
         model = node_classifier(surrogate)
@@ -96,8 +96,8 @@ class NodeClassification(Task[PreparedNodes[Any]]):
         self.oracle = choice("labels", labels, LABELS) == "oracle"
         self.pseudo_labels = y[self.unlabelled] if self.oracle else None
         _check_unlabelled(self.objective, y[self.unlabelled], self.oracle)
-        self.loss_name = choice("attack_loss", attack_loss, ATTACK_LOSSES)
-        if objective == "train" and attack_loss != "cross-entropy":
+        self.node_loss = attack_loss_of(attack_loss)
+        if objective == "train" and self.node_loss != CrossEntropy():
             raise ValueError(
                 f"attack_loss={attack_loss!r} is of the unlabelled nodes, which objective='train' "
                 "leaves out; use objective='self' or 'both'."
@@ -106,14 +106,14 @@ class NodeClassification(Task[PreparedNodes[Any]]):
     def describe(self) -> str:
         more = f", mix={self.mix}" if self.objective == "both" else ""
         more += ", labels='oracle'" if self.oracle and self.objective != "train" else ""
-        more += f", attack_loss={self.loss_name!r}" if self.loss_name != "cross-entropy" else ""
+        more += "" if self.node_loss == CrossEntropy() else f", attack_loss={self.node_loss!r}"
         more += "" if self.state.features is None else ", with features"
         return f"NodeClassification({self.surrogate!r}, objective={self.objective!r}{more})"
 
     def settings(self) -> dict[str, Any]:
         features = self.state.features
         chosen = {"surrogate": self.surrogate, "objective": self.objective, "mix": self.mix}
-        chosen |= {"labels": "oracle" if self.oracle else "pseudo", "attack_loss": self.loss_name}
+        chosen |= {"labels": "oracle" if self.oracle else "pseudo", "attack_loss": self.node_loss}
         return {**chosen, "feature_candidates": "none" if features is None else "some"}
 
     def inputs_digested(self) -> tuple[Tensor, ...]:
@@ -154,7 +154,7 @@ class NodeClassification(Task[PreparedNodes[Any]]):
                 "task.with_pseudo_labels(training, seed) (attacks do so themselves)."
             )
         logits = self.surrogate.logits(params, prepared)[self.unlabelled]
-        self_loss = ATTACK_LOSSES[self.loss_name](logits, self.pseudo_labels)
+        self_loss = mean_attack_loss(self.node_loss, logits, self.pseudo_labels)
         if self.objective == "self":
             return self_loss
         return self.mix * self.train_loss(params, prepared) + (1.0 - self.mix) * self_loss

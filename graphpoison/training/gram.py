@@ -111,3 +111,62 @@ class GramPoint(Linearisation):
         torch.mm(training.kernel, on_hidden, out=back_outer)
         torch.mm(self.residual.t(), on_outer, out=back_second).addmm_(on_logits.t(), hidden)
         return (back,), (None,)
+
+
+class LogisticGramField(TrainingField):
+    """The mean cross-entropy of ``softmax(M W)`` with ``W = M.T B``, in the coordinates B [L, C].
+
+    As :class:`GramField`, for one kernel that is 0 at the start of training.
+
+    Args:
+        before: number of tensors before ``M``.
+        rows: ``M`` [L, F].
+        labels: LongTensor [L].
+        num_classes: C.
+    """
+
+    def __init__(self, before: int, rows: Tensor, labels: Tensor, num_classes: int) -> None:
+        self.before = before
+        self.rows = rows.detach()
+        self.target = one_hot(labels, num_classes, rows.dtype)
+        with torch.no_grad():
+            self.kernel = self.rows @ self.rows.t()
+        self.on_kernel = torch.zeros_like(self.kernel)
+        self.tensors = (self.rows,)
+
+    def coordinates(self, params: Params) -> Params:
+        return (torch.zeros_like(self.target),)
+
+    def linearise(self, coordinates: Params) -> "LogisticGramPoint":
+        return LogisticGramPoint(self, coordinates[0])
+
+    def params(self, coordinates: Params) -> Params:
+        return (self.rows.t() @ coordinates[0],)
+
+    def params_vjp(self, coordinates: Params, cotangents: Params) -> tuple[Params, Cotangents]:
+        (on_params,) = cotangents
+        return (self.rows @ on_params,), (coordinates[0] @ on_params.t(),)
+
+    def tensors_vjp(self, cotangents: Cotangents) -> Cotangents:
+        """The cotangent of ``M``: ``(C_K + C_K^T) M + C_M``."""
+        (on_rows,) = cotangents
+        assert on_rows is not None
+        total = torch.addmm(on_rows, self.on_kernel + self.on_kernel.t(), self.rows)
+        return (*[None] * self.before, total)
+
+
+class LogisticGramPoint(Linearisation):
+    """The field at ``B = outer`` [L, C]."""
+
+    def __init__(self, training: LogisticGramField, outer: Tensor) -> None:
+        self.training, self.outer = training, outer
+        self.probability = torch.softmax(training.kernel @ outer, dim=1)
+
+    @property
+    def gradient(self) -> Params:
+        return (residual(self.probability, self.training.target),)
+
+    def vjp(self, cotangents: Params) -> tuple[Params, Cotangents]:
+        on_logits = residual_vjp(self.probability, cotangents[0])
+        self.training.on_kernel.addmm_(on_logits, self.outer.t())
+        return (self.training.kernel @ on_logits,), (None,)

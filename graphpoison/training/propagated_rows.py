@@ -1,18 +1,18 @@
-r"""The labelled rows of :math:`M = \hat A^2 X`, and their derivative w.r.t. every pair of nodes.
+r"""The labelled rows of :math:`M = \hat A^k X`, and their derivative w.r.t. every pair of nodes.
 
-With ``E`` [N, L] the indicator of the labelled nodes, :math:`M = E^\top \hat A^2 X`. A cotangent C
+With ``E`` [N, L] the indicator of the labelled nodes, :math:`M = E^\top \hat A^k X`. A cotangent C
 [L, F] of ``M`` is one of the propagation matrix, wherever that has an entry and where it has none:
 
 .. math::
-    E \, (\hat A X C^\top)^\top + (\hat A E) \, (X C^\top)^\top
+    \sum_{h=0}^{k-1} (\hat A^h E) \, (\hat A^{k-1-h} X C^\top)^\top
 
-Both left factors are sparse, which makes the search of all pairs cheap; and either side may be
-multiplied out first, so that nothing wider than ``min(L, F)`` is propagated.
+The left factors are sparse for small h, which makes the search of all pairs cheap; and either side
+may be multiplied out first, so that nothing wider than ``min(L, F)`` is propagated.
 
 Training sees the features in ``M`` alone, whatever the coordinates it runs in. Hence the same C is
 
 .. math::
-    \frac{\partial \mathcal L}{\partial X} = (\hat A^2 E) \, C
+    \frac{\partial \mathcal L}{\partial X} = (\hat A^k E) \, C
 
 of all entries of ``X``, be they 0 or 1. In Gram coordinates (:mod:`~graphpoison.training.gram`)
 
@@ -22,8 +22,8 @@ of all entries of ``X``, be they 0 or 1. In Gram coordinates (:mod:`~graphpoison
 with :math:`\bar K, \bar P` the sums over all steps of the cotangents of :math:`M M^\top` and
 :math:`M W_1^{(0)}`, and the last term from :math:`W_1 = a W_1^{(0)} + M^\top B_T`, by which trained
 parameters enter the attack loss. That loss has a term of its own: for logits
-:math:`\hat A^2 X W_1 W_2` with cotangent G it is :math:`(\hat A^2 G) (W_1 W_2)^\top`, which the
-product with the features leaves on their tape.
+:math:`\hat A^k X W` with cotangent G it is :math:`(\hat A^k G) W^\top`, which the product with the
+features leaves on their tape.
 """
 
 from dataclasses import replace
@@ -33,6 +33,7 @@ from torch import Tensor
 
 from ..graphs import Propagation
 from ..sparse import FactoredGradient, Matrix, SparseFactor, sddmm
+from ..sparse.low_rank import SPARSE_BELOW
 from ..sparse.pattern import positions
 from ..sparse.products import product
 from .prepared import NodeInputs
@@ -41,65 +42,91 @@ THIN_BYTES = 2**30
 """The N x L factors are multiplied out as long as they take no more than this."""
 
 
-def labelled_rows(inputs: NodeInputs, propagation: Propagation) -> Tensor:
+def labelled_rows(inputs: NodeInputs, propagation: Propagation, hops: int) -> Tensor:
     """``M`` [L, F], outside autograd."""
-    pattern, values = propagation.pattern, propagation.values.detach()
     if not _few_labels(inputs):
-        once = product(pattern, values, inputs.features.x)
-        return product(pattern, values, once)[inputs.labelled]
-    twice = product(pattern, values, product(pattern, values, _indicator(inputs)))
+        return _powers(propagation, inputs.features.x, hops)[-1][inputs.labelled]
+    spread = _powers(propagation, _indicator(inputs), hops)[-1]
     with torch.no_grad():
-        return inputs.features.transposed_matmul(twice).t()
+        return inputs.features.transposed_matmul(spread).t()
 
 
-def rows_vjp(inputs: NodeInputs, propagation: Propagation, on_rows: Tensor) -> Tensor:
+def rows_vjp(inputs: NodeInputs, propagation: Propagation, on_rows: Tensor, hops: int) -> Tensor:
     """The cotangent of the propagation's entries from ``on_rows``, the cotangent of ``M``; the
     cotangents of all pairs go to its tape."""
-    pattern, values, x = propagation.pattern, propagation.values.detach(), inputs.features.x
-    labelled = inputs.labelled
+    pattern, x = propagation.pattern, inputs.features.x
     with torch.no_grad():
         if _few_labels(inputs):
-            wide = inputs.features.matmul(on_rows.t())
-            near, once = product(pattern, values, _indicator(inputs)), None
-            on_values = sddmm(pattern, near, wide)
-        else:
-            spread, once = _spread(inputs, on_rows), product(pattern, values, x)
-            near = product(pattern, values, spread)
-            on_values = sddmm(pattern, near, x).add_(sddmm(pattern, spread, once))
-            if propagation.tape is None:
-                return on_values
-            if x.size(0) * labelled.numel() * x.element_size() > THIN_BYTES:
-                propagation.tape.extend([(spread, once), (near, x)])
-                return on_values
-            wide = inputs.features.matmul(on_rows.t())
-        twice = product(pattern, values, wide)
-        place = positions(labelled, x.size(0))
-        if once is None:
-            top = (place[pattern.row] >= 0).nonzero().squeeze(1)
-            on_values[top] += twice[pattern.col[top], place[pattern.row[top]]]
-        if propagation.tape is not None:
-            side = (place[pattern.col] >= 0).nonzero().squeeze(1)
-            row, col = pattern.row[side], place[pattern.col[side]]
-            twice_there = SparseFactor.of_rows(twice, labelled)
-            propagation.tape.sparse_terms.extend(
-                [twice_there, SparseFactor(wide, row, col, values[side])]
-            )
+            near = _powers(propagation, _indicator(inputs), hops - 1)
+            far = _powers(propagation, inputs.features.matmul(on_rows.t()), hops - 1)
+            if propagation.tape is not None:
+                _record(inputs, propagation, near, far)
+            return _at_entries(inputs, propagation, near, far)
+        near = _powers(propagation, _spread(inputs, on_rows), hops - 1)
+        far = _powers(propagation, x, hops - 1)
+        pairs = zip(near, reversed(far), strict=True)
+        on_values = torch.stack([sddmm(pattern, left, right) for left, right in pairs]).sum(dim=0)
+        if propagation.tape is None:
+            return on_values
+        if x.size(0) * inputs.labelled.numel() * x.element_size() > THIN_BYTES:
+            propagation.tape.extend(zip(near, reversed(far), strict=True))
+            return on_values
+        near = _powers(propagation, _indicator(inputs), hops - 1)
+        far = _powers(propagation, inputs.features.matmul(on_rows.t()), hops - 1)
+        _record(inputs, propagation, near, far)
     return on_values
 
 
+def _at_entries(
+    inputs: NodeInputs, propagation: Propagation, near: list[Tensor], far: list[Tensor]
+) -> Tensor:
+    """The cotangents of the entries; ``near`` [N, L] from 0 hops on, ``far`` [N, L] likewise."""
+    pattern = propagation.pattern
+    place = positions(inputs.labelled, inputs.features.x.size(0))
+    top = (place[pattern.row] >= 0).nonzero().squeeze(1)
+    on_values = far[-1].new_zeros(pattern.num_entries)
+    on_values[top] = far[-1][pattern.col[top], place[pattern.row[top]]]
+    for left, right in zip(near[1:], reversed(far[:-1]), strict=True):
+        on_values += sddmm(pattern, left, right)
+    return on_values
+
+
+def _record(
+    inputs: NodeInputs, propagation: Propagation, near: list[Tensor], far: list[Tensor]
+) -> None:
+    """Leave the cotangents of all pairs on the tape."""
+    assert propagation.tape is not None
+    propagation.tape.sparse_terms.append(SparseFactor.of_rows(far[-1], inputs.labelled))
+    for left, right in zip(near[1:], reversed(far[:-1]), strict=True):
+        row, col = left.nonzero(as_tuple=True)
+        if row.numel() < SPARSE_BELOW * left.numel():
+            propagation.tape.sparse_terms.append(SparseFactor(right, row, col, left[row, col]))
+        else:
+            propagation.tape.append((left, right))
+
+
 def entries_gradient(
-    inputs: NodeInputs, propagation: Propagation, on_rows: Tensor
+    inputs: NodeInputs, propagation: Propagation, on_rows: Tensor, hops: int
 ) -> FactoredGradient:
     """The gradient w.r.t. all entries of the features: from their tape, and from ``M``."""
-    pattern, values, features = propagation.pattern, propagation.values.detach(), inputs.features
+    features = inputs.features
     assert features.tape is not None
     if not _few_labels(inputs):
-        once = product(pattern, values, _spread(inputs, on_rows))
-        return replace(features.all_entries(), residual_term=Matrix(product(pattern, values, once)))
-    twice = product(pattern, values, product(pattern, values, _indicator(inputs)))
-    row, col = twice.nonzero(as_tuple=True)
-    features.tape.sparse_terms.append(SparseFactor(on_rows.t(), row, col, twice[row, col]))
+        spread = _powers(propagation, _spread(inputs, on_rows), hops)[-1]
+        return replace(features.all_entries(), residual_term=Matrix(spread))
+    spread = _powers(propagation, _indicator(inputs), hops)[-1]
+    row, col = spread.nonzero(as_tuple=True)
+    features.tape.sparse_terms.append(SparseFactor(on_rows.t(), row, col, spread[row, col]))
     return features.all_entries()
+
+
+def _powers(propagation: Propagation, dense: Tensor, hops: int) -> list[Tensor]:
+    """``A_hat^h @ dense`` for h = 0 to ``hops``, outside autograd."""
+    pattern, values = propagation.pattern, propagation.values.detach()
+    found = [dense]
+    for _ in range(hops):
+        found.append(product(pattern, values, found[-1]))
+    return found
 
 
 def _few_labels(inputs: NodeInputs) -> bool:
