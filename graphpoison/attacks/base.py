@@ -117,12 +117,14 @@ class Attack(ABC):
         dtype = start[0].dtype if start else task.dtype
         clock = Clock(environment(device, dtype), before.provenance)
         bound = self.setup(task, seed) if limit else task
-        parts, done, saved = [before.flips], len(before), time.monotonic()
+        parts: list[dict[str, Any]] = []
+        done, saved = len(before), time.monotonic()
         step = int(before.flips["step"].max()) + 1 if done else 0
 
         def so_far(finished: bool) -> Perturbation:
             provenance = {**clock.read(), "flips": done, "finished": finished}
-            return Perturbation(pd.concat(parts), meta, task.fake_users, provenance)
+            table = _table(before.flips, parts)
+            return Perturbation(table, meta, task.fake_users, provenance)
 
         finished = False
         bar = tqdm(total=limit, initial=done, disable=not progress, unit="flip")
@@ -243,20 +245,29 @@ def _predicate(constraint: Constraint, state: PairState, flip: Flips) -> Predica
     return constraint.additions(state) if bool(flip.added) else constraint.removals(state)
 
 
-def _rows(flips: Flips, attack_loss: float, step: int) -> pd.DataFrame:
+def _rows(flips: Flips, attack_loss: float, step: int) -> dict[str, Any]:
+    """Columns of a table of flips, arrays [K]."""
     source, target = flips.pairs.cpu().numpy()
-    columns = {
-        "step": step,
+    kind = np.full(source.size, EDGE, dtype=object)
+    if flips.of_features is not None:
+        kind[flips.of_features.cpu().numpy()] = FEATURE
+    return {
+        "step": np.full(source.size, step),
         "source": source,
         "target": target,
         "added": flips.added.cpu().numpy(),
         "score": flips.score.double().cpu().numpy(),
-        "attack_loss": attack_loss,
-        "kind": EDGE,
+        "attack_loss": np.full(source.size, attack_loss),
+        "kind": kind,
     }
-    if flips.of_features is not None:
-        columns["kind"] = np.where(flips.of_features.cpu().numpy(), FEATURE, EDGE)
-    return pd.DataFrame(columns).astype(COLUMNS)
+
+
+def _table(before: pd.DataFrame, parts: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """The flips ``before``, then the flips in ``parts``. A table each would take 3 ms."""
+    if not parts:
+        return before
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
+    return pd.concat([before, pd.DataFrame(columns).astype(COLUMNS)])
 
 
 def _flips_of(table: pd.DataFrame, state: PairState) -> Flips:

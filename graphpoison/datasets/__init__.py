@@ -16,7 +16,15 @@ from torch_geometric.data import Data, HeteroData
 
 from .._checks import choice, positive_int
 from . import recommenders
-from .citation import citeseer, cora, cora_ml, polblogs, pubmed
+from .citation import (
+    citeseer,
+    citeseer_deeprobust,
+    cora,
+    cora_deeprobust,
+    cora_ml,
+    polblogs,
+    pubmed,
+)
 from .counts import THESIS, Counts, Description, count
 from .export import write_interactions
 from .filters import at_least, k_core, sample_users
@@ -45,7 +53,16 @@ __all__ = [
     "write_interactions",
 ]
 
-Citation = Literal["cora", "cora-ml", "citeseer", "pubmed", "polblogs", "synthetic-citation"]
+Citation = Literal[
+    "cora",
+    "cora-deeprobust",
+    "cora-ml",
+    "citeseer",
+    "citeseer-deeprobust",
+    "pubmed",
+    "polblogs",
+    "synthetic-citation",
+]
 Interaction = Literal[
     "movielens-100k",
     "movielens-1m",
@@ -58,8 +75,10 @@ Interaction = Literal[
 
 _MAKERS: dict[str, Callable[..., Data | HeteroData]] = {
     "cora": cora,
+    "cora-deeprobust": cora_deeprobust,
     "cora-ml": cora_ml,
     "citeseer": citeseer,
+    "citeseer-deeprobust": citeseer_deeprobust,
     "pubmed": pubmed,
     "polblogs": polblogs,
     "movielens-100k": recommenders.movielens,
@@ -106,9 +125,11 @@ def load(
     ==========================  =============================================  ============
     name                        what                                           default seed
     ==========================  =============================================  ============
-    ``cora``                    2,485 nodes, 5,069 edges                       15
+    ``cora``                    Planetoid's order, 2,485 nodes, 5,069 edges    15
+    ``cora-deeprobust``         the same graph, DeepRobust's order             15
     ``cora-ml``                 2,810 nodes, 7,981 edges                       15
-    ``citeseer``                2,120 nodes, 3,679 edges                       15
+    ``citeseer``                Planetoid's, 2,120 nodes, 3,679 edges          15
+    ``citeseer-deeprobust``     DeepRobust's, 2,110 nodes, 3,668 edges         15
     ``pubmed``                  PyG's, largest component                       15
     ``polblogs``                1,222 nodes, 16,714 edges                      15
     ``synthetic-citation``      about 2,450 nodes, 5,000 edges                 15
@@ -125,9 +146,9 @@ def load(
     ``GRAPHPOISON_DATA``, and in the user's cache, laid out as PyG's classes do
     (``Planetoid/Cora/raw``, ``CitationFull/cora_ml/raw``, ``MovieLens100K/raw``); failing these,
     PyG downloads them into the cache. The sets that PyG does not have (``polblogs``, ``steam``,
-    ``anime``, ``netflix``, ``gowalla``) are to be fetched by hand; the error says from where and to
-    which place. Nothing is written outside the cache. Planetoid's files are pickles: give only
-    folders that you trust.
+    ``anime``, ``netflix``, ``gowalla`` and the names that end in ``-deeprobust``) are to be fetched
+    by hand; the error says from where and to which place. Nothing is written outside the cache.
+    Planetoid's files are pickles: give only folders that you trust.
 
     Args:
         name: one of :func:`names`.

@@ -1,10 +1,12 @@
 """Citation graphs, largest connected component, with the 10/10/80 split of poisoning papers."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.io import read_npz, read_planetoid_data
@@ -13,16 +15,19 @@ from torch_geometric.utils import index_to_mask, remove_self_loops, to_undirecte
 
 from .locate import Source, citation_full, find_files, find_raw, planetoid
 
-POLBLOGS = Source(
-    "polblogs",
-    ("zuegner",),
-    (("polblogs.npz",),),
-    page="the folder data of the GitHub repository danielzuegner/gnn-meta-attack",
-)
+
+def _gnn_meta_attack(name: str, file: str) -> Source:
+    page = "the folder data of the GitHub repository danielzuegner/gnn-meta-attack"
+    return Source(name, ("zuegner",), ((file,),), page=page)
+
+
+POLBLOGS = _gnn_meta_attack("polblogs", "polblogs.npz")
+CORA_DEEPROBUST = _gnn_meta_attack("cora-deeprobust", "cora.npz")
+CITESEER_DEEPROBUST = _gnn_meta_attack("citeseer-deeprobust", "citeseer.npz")
 
 
 def cora(root: str | Path | None = None, seed: int = 15) -> Data:
-    """Cora (Sen et al. 2008) as distributed with Planetoid: 2,485 nodes, 5,069 edges.
+    """Cora (Sen et al. 2008) in Planetoid's order of nodes: 2,485 nodes, 5,069 edges.
 
     Returns and raises as :func:`largest_component` and :func:`graphpoison.datasets.load` say.
     """
@@ -51,16 +56,32 @@ def polblogs(root: str | Path | None = None, seed: int = 15) -> Data:
     Returns and raises as :func:`largest_component` and :func:`graphpoison.datasets.load` say.
     """
     (path,) = find_files(POLBLOGS, root)
-    with np.load(path, allow_pickle=False) as file:
-        counts = np.diff(file["adj_indptr"])
-        source = np.repeat(np.arange(counts.size), counts)
-        edge_index = torch.from_numpy(np.stack([source, file["adj_indices"]]))
-        labels = torch.from_numpy(file["labels"])
-    data = largest_component(
-        Data(x=torch.zeros(labels.numel(), 0), edge_index=edge_index, y=labels), seed
-    )
+    data = largest_component(_read_npz(path), seed)
     data.x = torch.eye(data.y.numel())
     return data
+
+
+def cora_deeprobust(root: str | Path | None = None, seed: int = 15) -> Data:
+    """Cora in the order of ``gnn-meta-attack``'s ``cora.npz``: 2,485 nodes, 5,069 edges.
+
+    DeepRobust and Pro-GNN read this file. With seed 15 the split is theirs too. The graph is the
+    one of :func:`cora`; the nodes have other numbers, so that the same seed draws another split.
+
+    Returns and raises as :func:`largest_component` and :func:`graphpoison.datasets.load` say.
+    """
+    (path,) = find_files(CORA_DEEPROBUST, root)
+    return largest_component(_read_npz(path), seed)
+
+
+def citeseer_deeprobust(root: str | Path | None = None, seed: int = 15) -> Data:
+    """CiteSeer as ``gnn-meta-attack``'s ``citeseer.npz`` has it: 2,110 nodes, 3,668 edges.
+
+    DeepRobust and Pro-GNN read this file; Planetoid's CiteSeer has 10 nodes and 11 edges more.
+
+    Returns and raises as :func:`largest_component` and :func:`graphpoison.datasets.load` say.
+    """
+    (path,) = find_files(CITESEER_DEEPROBUST, root)
+    return largest_component(_read_npz(path), seed)
 
 
 def cora_ml(root: str | Path | None = None, seed: int = 15) -> Data:
@@ -70,6 +91,26 @@ def cora_ml(root: str | Path | None = None, seed: int = 15) -> Data:
     """
     folder = find_raw(citation_full("cora-ml", "cora_ml"), root)
     return largest_component(read_npz(str(folder / "cora_ml.npz")), seed)
+
+
+def _read_npz(path: Path) -> Data:
+    """A graph of sparse matrices in the arrays ``adj_*`` and, if there are any, ``attr_*``; other
+    arrays, which may be pickles, are not read."""
+    with np.load(path, allow_pickle=False) as file:
+        adjacency = _matrix(file, "adj").tocoo()
+        y = torch.from_numpy(file["labels"])
+        x = torch.zeros(y.numel(), 0)
+        if "attr_data" in file:
+            x = torch.from_numpy(_matrix(file, "attr").toarray() > 0)
+    edge_index = torch.from_numpy(np.stack([adjacency.row, adjacency.col]).astype(np.int64))
+    return Data(x=x.float(), edge_index=edge_index, y=y)
+
+
+def _matrix(file: Mapping[str, np.ndarray], name: str) -> csr_matrix:
+    data, indices, pointers, shape = (
+        file[f"{name}_{part}"] for part in ("data", "indices", "indptr", "shape")
+    )
+    return csr_matrix((data, indices, pointers), shape)
 
 
 def _planetoid(name: str, folder: str, root: str | Path | None, seed: int) -> Data:

@@ -17,6 +17,7 @@ Admissible = Callable[[Tensor, Tensor], Tensor]
 """``admissible(source, target)`` -> BoolTensor of their broadcast shape."""
 
 TILE_ENTRIES = 2**20
+ASKED = 256  # more pairs than wanted that a constraint is asked for at first
 FEW = 64  # single pairs cost at least so many times what entries of a tile do
 
 
@@ -138,15 +139,14 @@ class FactoredGradient:
         bounds = torch.searchsorted(excluded, limits).tolist()
         tiles = zip(pairwise(edges), pairwise(bounds), strict=True)
         for (start, stop), (low, high) in tiles:
-            tile, first = self._tile(start, stop, excluded[low:high], admissible)
+            tile, first = self._tile(start, stop, excluded[low:high])
+            enough = float(best[-1]) if best.numel() == k else -torch.inf
+            values, place = _admissible(tile, (start, first), k, enough, admissible)
             width = cols - first
-            values, position = _largest(tile.flatten(), k)
-            row = torch.div(position, width, rounding_mode="floor") + start
-            codes = torch.cat([codes, row * cols + position % width + first])
+            row = torch.div(place, width, rounding_mode="floor") + start
+            codes = torch.cat([codes, row * cols + place % width + first])
             best, order = _largest(torch.cat([best, values]), k)
             codes = codes[order]
-        found = best > -torch.inf
-        best, codes = best[found], codes[found]
         return best, torch.stack([torch.div(codes, cols, rounding_mode="floor"), codes % cols])
 
     def _tile_rows(self) -> list[int]:
@@ -154,9 +154,7 @@ class FactoredGradient:
         rows, cols = self.shape
         return [*range(0, rows, max(1, TILE_ENTRIES // max(cols, 1))), rows]
 
-    def _tile(
-        self, start: int, stop: int, skip: Tensor, admissible: Admissible | None
-    ) -> tuple[Tensor, int]:
+    def _tile(self, start: int, stop: int, skip: Tensor) -> tuple[Tensor, int]:
         """Values of rows ``start`` to ``stop``, and the first column that the tile holds."""
         first = start if self.upper else 0
         tile = self._block(start, stop, first)
@@ -168,10 +166,6 @@ class FactoredGradient:
             corner = tile[:, : stop - start]
             below = torch.ones_like(corner, dtype=torch.bool).tril_()
             corner.masked_fill_(below, -torch.inf)
-        if admissible is not None:
-            source = torch.arange(start, stop, device=tile.device).unsqueeze(1)
-            target = torch.arange(first, cols, device=tile.device).unsqueeze(0)
-            tile.masked_fill_(~admissible(source, target), -torch.inf)
         return tile, first
 
     def _block(self, start: int, stop: int, first: int) -> Tensor:
@@ -182,6 +176,48 @@ class FactoredGradient:
             if self.residual_term is None
             else self.residual_term.add_to(block, start, stop, first)
         )
+
+
+def _admissible(
+    tile: Tensor, corner: tuple[int, int], k: int, enough: float, admissible: Admissible | None
+) -> tuple[Tensor, Tensor]:
+    """The ``k`` largest admissible values of ``tile`` above ``enough``, and their places.
+
+    ``admissible`` is asked for the largest values alone, and for all only if too few of these are
+    admissible: a test of degrees refuses some dozens of pairs before it allows one.
+
+    Args:
+        tile: Tensor [R, C] of finite values, and -inf for pairs that may not be taken.
+        corner: the row and the column at which the tile begins.
+    """
+    flat, (top, left) = tile.flatten(), corner
+
+    def allowed(place: Tensor) -> Tensor:
+        row = torch.div(place, tile.size(1), rounding_mode="floor")
+        assert admissible is not None
+        return admissible(row + top, place % tile.size(1) + left)
+
+    if admissible is None:
+        values, place = _largest(flat, k)
+    elif enough > -torch.inf and float(flat.max()) <= enough:
+        return flat[:0], torch.empty(0, dtype=torch.long, device=flat.device)
+    else:
+        bound = max(enough, _exceeded(tile, k + ASKED))
+        place = (flat > bound).nonzero().squeeze(1)
+        place = place[allowed(place)]
+        if bound > enough and place.numel() < k:
+            place = (flat > enough).nonzero().squeeze(1)
+            place = place[allowed(place)]
+        values, order = _largest(flat[place], k)
+        place = place[order]
+    found = values > enough
+    return values[found], place[found]
+
+
+def _exceeded(tile: Tensor, count: int) -> float:
+    """A number that about ``count`` values of ``tile`` exceed: the largest of a row each."""
+    tops = tile.amax(dim=1)
+    return float(tops.topk(count).values[-1]) if tops.numel() > count else -torch.inf
 
 
 def _largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -8,17 +8,16 @@ import torch
 from torch import Tensor
 
 
-def residual(probability: Tensor, target: Tensor) -> Tensor:
-    """The gradient [L, C] w.r.t. the logits."""
-    return (probability - target).div_(probability.size(0))
+def residual(probability: Tensor, target: Tensor, classes: int = 1) -> Tensor:
+    """The gradient w.r.t. the logits; both [L, C], or [C, L] with ``classes=0``."""
+    return (probability - target).div_(probability.size(1 - classes))
 
 
-def residual_vjp(probability: Tensor, on_residual: Tensor) -> Tensor:
-    """The cotangent of the logits, from the cotangent of the residual; both [L, C]."""
+def residual_vjp(probability: Tensor, on_residual: Tensor, classes: int = 1) -> Tensor:
+    """The cotangent of the logits, from the cotangent of the residual; shapes as above."""
     weighted = probability * on_residual
-    return weighted.addcmul_(probability, weighted.sum(dim=1, keepdim=True), value=-1.0).div_(
-        weighted.size(0)
-    )
+    total = weighted.sum(dim=classes, keepdim=True)
+    return weighted.addcmul_(probability, total, value=-1.0).div_(weighted.size(1 - classes))
 
 
 def one_hot(labels: Tensor, num_classes: int, dtype: torch.dtype) -> Tensor:

@@ -114,9 +114,10 @@ class GramPoint(Linearisation):
 
 
 class LogisticGramField(TrainingField):
-    """The mean cross-entropy of ``softmax(M W)`` with ``W = M.T B``, in the coordinates B [L, C].
+    """The mean cross-entropy of ``softmax(M W)`` with ``W = M.T B``, in the coordinates B.T [C, L].
 
-    As :class:`GramField`, for one kernel that is 0 at the start of training.
+    As :class:`GramField`, for one kernel that is 0 at the start of training. A softmax over the
+    first dimension is ten times as fast as one over the last, where classes are few.
 
     Args:
         before: number of tensors before ``M``.
@@ -128,7 +129,7 @@ class LogisticGramField(TrainingField):
     def __init__(self, before: int, rows: Tensor, labels: Tensor, num_classes: int) -> None:
         self.before = before
         self.rows = rows.detach()
-        self.target = one_hot(labels, num_classes, rows.dtype)
+        self.target = one_hot(labels, num_classes, rows.dtype).t().contiguous()
         with torch.no_grad():
             self.kernel = self.rows @ self.rows.t()
         self.on_kernel = torch.zeros_like(self.kernel)
@@ -141,11 +142,12 @@ class LogisticGramField(TrainingField):
         return LogisticGramPoint(self, coordinates[0])
 
     def params(self, coordinates: Params) -> Params:
-        return (self.rows.t() @ coordinates[0],)
+        return ((coordinates[0] @ self.rows).t(),)
 
     def params_vjp(self, coordinates: Params, cotangents: Params) -> tuple[Params, Cotangents]:
         (on_params,) = cotangents
-        return (self.rows @ on_params,), (coordinates[0] @ on_params.t(),)
+        back = (self.rows @ on_params).t().contiguous()
+        return (back,), (coordinates[0].t() @ on_params.t(),)
 
     def tensors_vjp(self, cotangents: Cotangents) -> Cotangents:
         """The cotangent of ``M``: ``(C_K + C_K^T) M + C_M``."""
@@ -156,17 +158,17 @@ class LogisticGramField(TrainingField):
 
 
 class LogisticGramPoint(Linearisation):
-    """The field at ``B = outer`` [L, C]."""
+    """The field at ``B.T = outer`` [C, L]."""
 
     def __init__(self, training: LogisticGramField, outer: Tensor) -> None:
         self.training, self.outer = training, outer
-        self.probability = torch.softmax(training.kernel @ outer, dim=1)
+        self.probability = torch.softmax(outer @ training.kernel, dim=0)
 
     @property
     def gradient(self) -> Params:
-        return (residual(self.probability, self.training.target),)
+        return (residual(self.probability, self.training.target, classes=0),)
 
     def vjp(self, cotangents: Params) -> tuple[Params, Cotangents]:
-        on_logits = residual_vjp(self.probability, cotangents[0])
-        self.training.on_kernel.addmm_(on_logits, self.outer.t())
-        return (self.training.kernel @ on_logits,), (None,)
+        on_logits = residual_vjp(self.probability, cotangents[0], classes=0)
+        self.training.on_kernel.addmm_(on_logits.t(), self.outer)
+        return (on_logits @ self.training.kernel,), (None,)

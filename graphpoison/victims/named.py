@@ -1,6 +1,7 @@
 """Victims from names, from settings, from module factories, and from attacks."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -35,6 +36,8 @@ from .recommenders.mult_vae import MultVAE
 from .recommenders.popularity import Popularity
 from .recommenders.slim import SLIM
 from .recommenders.trained import RecommenderVictim
+
+LAST = ":last"
 
 NODE_VICTIMS = {
     victim.name: victim
@@ -89,9 +92,14 @@ def victims_of(graph: Graph, victims: Any) -> list[Victim]:
 
 
 def node_victim(victim: str | Victim | ModuleFactory) -> Victim:
-    """A victim from its name, one of :data:`NODE_VICTIMS`, or from a module factory."""
+    """A victim from its name, one of :data:`NODE_VICTIMS`, or from a module factory.
+
+    ``"gcn:last"`` is the victim ``"gcn"`` that keeps its last epoch.
+    """
     if isinstance(victim, str):
-        return NODE_VICTIMS[choice("victims", victim, NODE_VICTIMS)]
+        name = victim.removesuffix(LAST)
+        found = NODE_VICTIMS[choice("victims", name, NODE_VICTIMS)]
+        return found if name == victim else replace(found, name=victim, select="last")
     if isinstance(victim, nn.Module):
         raise TypeError(
             f"victims has a module {type(victim).__name__} that is made already; give a factory "

@@ -1,18 +1,21 @@
-"""Any module as a victim, trained with early stopping on the validation nodes."""
+"""Any module as a victim, trained as the attack literature trains victims."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ..._checks import in_range, positive_int
+from ..._checks import choice, in_range, positive_int
 from ..._random import isolated_rng
 from ...graphs import NodeGraph
 from ...models.module import refuse_cached
 from ..base import FittedNodes, Victim
 from .sparse_input import SparseInput
+
+EPOCHS = ("validation", "last")
 
 ModuleFactory = Callable[[int, int], nn.Module]
 """``factory(num_features, num_classes)`` -> module with forward(x, edge_index, edge_weight)."""
@@ -22,8 +25,7 @@ ModuleFactory = Callable[[int, int], nn.Module]
 class ModuleVictim(Victim):
     """A module trained as in Kipf and Welling (2017) and most of the attack literature.
 
-    Adam; the epoch with the best validation accuracy is kept (the earliest of equals), or the last
-    where no ``val_mask`` sets a node. A module with a method ``penalty()`` has what that returns,
+    Adam on the cross-entropy of the labelled nodes. A module with a method ``penalty()`` has what that returns,
     asked for after each forward pass, added to its loss.
 
     Args:
@@ -35,6 +37,10 @@ class ModuleVictim(Victim):
         purify: what the defender does to the graph first: a function of a
             :class:`~graphpoison.NodeGraph` that returns another, such as
             :func:`~graphpoison.victims.defences.jaccard.drop_dissimilar`.
+        select: the epoch that is kept: ``"validation"``, the one with the best accuracy on
+            ``val_mask`` (the earliest of equals; the last epoch where the mask sets no node), or
+            ``"last"``, as DeepRobust's scripts have it. On poisoned graphs the last epoch is
+            several points worse.
 
     Raises:
         TypeError, ValueError: features, labels or masks are not what they should be.
@@ -47,13 +53,19 @@ class ModuleVictim(Victim):
     lr: float = 0.01
     weight_decay: float = 5e-4
     purify: Callable[[NodeGraph], NodeGraph] | None = None
+    select: Literal["validation", "last"] = "validation"
 
     def __post_init__(self) -> None:
+        choice("select", self.select, EPOCHS)
         positive_int("epochs", self.epochs)
         in_range("lr", self.lr, 0.0, float("inf"), open_low=True)
         in_range("weight_decay", self.weight_decay, 0.0, float("inf"))
 
     def fit(self, graph: NodeGraph, seed: int) -> "FittedModule":
+        return FittedModule(self.train(graph, seed)[self.select])
+
+    def train(self, graph: NodeGraph, seed: int) -> dict[str, Tensor]:
+        """The logits [N, C] of both epochs that :attr:`select` can name, by name."""
         graph = graph if self.purify is None else self.purify(graph)
         x, device = graph.x, graph.x.device
         with isolated_rng(seed, device):
@@ -65,15 +77,15 @@ class ModuleVictim(Victim):
             module = module.to(device=device, dtype=x.dtype)
             refuse_cached(module)
             with SparseInput(x):
-                logits = self._train(module, graph)
-        if not bool(logits.isfinite().all()):
+                best, last = self._train(module, graph)
+        if not bool(last.isfinite().all() and best.isfinite().all()):
             raise FloatingPointError(
                 f"training of {self.name!r} diverged: its logits are not finite; use a smaller lr."
             )
-        return FittedModule(logits)
+        return dict(zip(EPOCHS, (best, last), strict=True))
 
-    def _train(self, module: nn.Module, graph: NodeGraph) -> Tensor:
-        """The logits of the epoch that is kept."""
+    def _train(self, module: nn.Module, graph: NodeGraph) -> tuple[Tensor, Tensor]:
+        """The logits of the best validation epoch and of the last one."""
         optimizer = torch.optim.Adam(
             module.parameters(), lr=self.lr, weight_decay=self.weight_decay
         )
@@ -84,7 +96,7 @@ class ModuleVictim(Victim):
             validation = graph.mask("val_mask").nonzero().squeeze(1)
         penalty = getattr(module, "penalty", None)
         best = -1
-        kept: Tensor | None = None
+        logits = kept = graph.x
         for _ in range(self.epochs):
             module.train()
             optimizer.zero_grad()
@@ -98,8 +110,7 @@ class ModuleVictim(Victim):
             score = _hits(logits, labels, validation)
             if validation is None or score > best:
                 best, kept = score, logits
-        assert kept is not None
-        return kept
+        return kept, logits
 
 
 @dataclass(frozen=True, eq=False)
