@@ -6,21 +6,24 @@ import zlib
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
 from ._checks import choice
 from ._io import atomic_write
 from ._settings import digest
-from .apply import poisoned, poisoned_data
+from .apply import edges_digest, edges_of, poisoned, poisoned_data
 from .budget import Budget, part_of
-from .graphs import FakeUsers, Interactions, NodeGraph, PairState
+from .graphs import EdgeType, FakeUsers, Interactions, NodeGraph, PairState, read_graph
+from .graphs.adjacency_formats import edges_of_adjacency, scipy_adjacency
+from .graphs.codes import among
 
 FORMATS = (1, 2)  # without and with flips of features
 EDGE, FEATURE = "edge", "feature"
@@ -156,6 +159,53 @@ class Perturbation:
             return poisoned(self, data)
         return poisoned_data(self, data)
 
+    @classmethod
+    def between(cls, clean: Any, poisoned: Any, edge_type: EdgeType | None = None) -> Self:
+        """The flips that turn ``clean`` into ``poisoned``, a graph that someone else attacked.
+
+        Rows are sorted, additions before removals, all of step 0: the order in which the flips
+        were made is not known, so that a prefix is no attack of a smaller budget. Scores and attack
+        losses are NaN.
+
+        Args:
+            clean: ``Data``, ``HeteroData`` or a graph that was read.
+            poisoned: a graph of the same kind, or the adjacency of its edges as scipy, numpy, torch
+                or networkx have it, or the path of a ``.npz`` or edge list of theirs; see
+                :mod:`graphpoison.graphs.adjacency_formats`.
+            edge_type: which interactions of a ``HeteroData`` with several edge types.
+
+        Raises:
+            TypeError: a graph of another kind than ``clean``, or no adjacency at all.
+            ValueError: other numbers of nodes, an adjacency that is not symmetric or has entries
+                other than 0 and 1, or node features that differ between the two.
+        """
+        before = read_graph(clean, edge_type)
+        edges, after = edges_of(before).cpu(), _edges_after(before, poisoned, edge_type)
+        columns = before.shape[1]
+        added = after[:, ~among(after, edges, columns)]
+        removed = edges[:, ~among(edges, after, columns)]
+        source, target = torch.cat([added, removed], dim=1).numpy()
+        table = pd.DataFrame({"step": 0, "source": source, "target": target})
+        table["added"] = table.index < added.size(1)
+        table = table.assign(score=np.nan, attack_loss=np.nan, kind=EDGE)
+        meta = {
+            "attack": "Perturbation.between",
+            "num_edges": edges.size(1),
+            "edges": edges_digest(edges, before.shape),
+            "shape": list(before.shape),
+            "edge_type": None if isinstance(before, NodeGraph) else before.edge_type,
+        }
+        return cls(table, meta)
+
+    def to_scipy(self, data: Data | HeteroData | NodeGraph | Interactions) -> csr_matrix:
+        """The adjacency of ``data`` with the flips made, float32 of 0 and 1.
+
+        [N, N] and symmetric, or [users, items]; ``scipy.sparse.save_npz`` writes the file that
+        DeepRobust and Pro-GNN read. Raises as :meth:`apply`.
+        """
+        kind = self.meta.get("edge_type")
+        return scipy_adjacency(poisoned(self, read_graph(data, kind)))
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a ``.npz`` file: arrays and JSON, no pickle."""
         arrays: dict[str, Any] = {name: self.flips[name].to_numpy() for name in COLUMNS}
@@ -197,6 +247,26 @@ class Perturbation:
             FakeUsers.of_arrays(fake) if fake else None,
             json.loads(str(arrays.get("provenance", "{}"))),
         )
+
+
+def _edges_after(before: NodeGraph | Interactions, after: Any, edge_type: Any) -> Tensor:
+    """The edges [2, E] of ``after``, a graph of the kind of ``before`` or an adjacency."""
+    if not isinstance(after, Data | HeteroData | NodeGraph | Interactions):
+        return edges_of_adjacency(after, before)
+    graph = read_graph(after, edge_type)
+    if type(graph) is not type(before):
+        raise TypeError(
+            f"poisoned must be a graph of the kind of clean, found {type(after).__name__}."
+        )
+    if graph.shape != before.shape:
+        raise ValueError(
+            f"poisoned has {graph.shape} nodes and clean has {before.shape}; both must number the "
+            "same nodes alike."
+        )
+    features = [getattr(kept, "x", None) for kept in (before, graph)]
+    if features[0] is not None and not torch.equal(features[0].cpu(), features[1].cpu()):
+        raise ValueError("features differ between clean and poisoned; edges alone may.")
+    return edges_of(graph).cpu()
 
 
 def _arrays(content: bytes) -> dict[str, np.ndarray]:

@@ -131,8 +131,11 @@ def normalise(A: Tensor) -> Tensor:
 
 
 def gcn_logits(model: str, A: Tensor, X: Tensor, theta: Theta) -> Tensor:
-    """linear-gcn: A_hat A_hat X W1 W2.  relu-gcn: A_hat relu(A_hat X W1) W2."""
+    """linear-gcn: A_hat A_hat X W1 W2.  relu-gcn: A_hat relu(A_hat X W1) W2.  sgc: A_hat^k X W."""
     A_hat, X = normalise(A.double()), X.double()
+    if model.startswith("sgc"):
+        hops = int(model.removeprefix("sgc") or 2)
+        return torch.linalg.matrix_power(A_hat, hops) @ X @ theta[0]
     W1, W2 = theta
     if model == "linear-gcn":
         return A_hat @ A_hat @ X @ W1 @ W2
@@ -159,10 +162,16 @@ def node_by_node(name: str) -> NodeLoss:
     def of_one(z: Tensor, y: int) -> Tensor:
         others = [z[c] for c in range(len(z)) if c != y]
         p = z.exp() / z.exp().sum()
+        q = p.tolist()
+        gap = max(q[c] for c in range(len(z)) if c != y) - q[y]
+        margin = max(others) - z[y]
         return {
             "cross-entropy": -p[y].log(),
             "masked-cross-entropy": -p[y].log() if z[y] > max(others) else 0.0 * z[y],
-            "tanh-margin": torch.tanh(max(others) - z[y]),
+            "tanh-margin": torch.tanh(margin),
+            "half-tanh-margin": torch.tanh(0.5 * margin),
+            "carlini-wagner": margin if margin < 0 else 0.0 * margin,
+            "cost-aware": math.exp(-10.0 * gap**2) * -p[y].log(),
             "probability": -p[y],
         }[name]
 

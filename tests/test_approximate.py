@@ -23,7 +23,7 @@ ITERATES = pytest.mark.parametrize("iterates", ["before", "after"])
 @SETTINGS
 @ITERATES
 @pytest.mark.parametrize("objective", ["train", "self", "both"])
-@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn"])
+@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn", "sgc"])
 def test_a_meta_flip_by_flip(
     surrogate: str, objective: str, iterates: str, settings: dict[str, float]
 ) -> None:
@@ -149,7 +149,7 @@ def test_memory_does_not_grow_with_steps(
     assert max(widths, default=0) <= 2 * 14 + 16
 
 
-@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn"])
+@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn", "sgc"])
 def test_factors_of_many_steps_sum_to_the_same(
     surrogate: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -172,7 +172,7 @@ def test_all_candidates_of_a_recommender_are_all_pairs() -> None:
 def test_listed_and_factored_candidates_give_the_same_attack() -> None:
     data = citation_graph()
     listed = torch.triu_indices(14, 14, offset=1)
-    for surrogate in ("linear-gcn", "relu-gcn"):
+    for surrogate in ("linear-gcn", "relu-gcn", "sgc"):
         flips = [
             gp.MetaAttack(SHORT, 2)(gp.NodeClassification(data, surrogate, candidates=block), 10)
             for block in ("all", listed)

@@ -30,7 +30,7 @@ RECOMMENDERS = [
 
 @needs_cuda
 @pytest.mark.parametrize("training", SETTINGS)
-@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn"])
+@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn", "sgc"])
 def test_node_classification_gives_the_same_on_cuda(surrogate: str, training: gp.Training) -> None:
     data = citation_graph(num_nodes=40)
     here = gp.NodeClassification(data, surrogate)

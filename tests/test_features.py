@@ -30,7 +30,7 @@ OPTIMISERS = [
     {"steps": 6, "lr": 0.05, "optimizer": "adam", "weight_decay": 1e-3},
 ]
 SETTINGS = pytest.mark.parametrize("inner", OPTIMISERS, ids=["sgd", "momentum", "adam"])
-SURROGATES = pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn"])
+SURROGATES = pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn", "sgc"])
 OBJECTIVES = pytest.mark.parametrize("objective", ["train", "self", "both"])
 SHORT = gp.Training(steps=4, lr=0.1, momentum=0.5)
 
@@ -84,7 +84,7 @@ def finite_differences(
 
 @SETTINGS
 @OBJECTIVES
-@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn", OwnGCN()])
+@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn", "sgc", OwnGCN()])
 def test_finite_differences(
     surrogate: str | nn.Module, objective: str, inner: dict[str, float]
 ) -> None:
@@ -473,7 +473,7 @@ def test_victims_are_trained_on_the_flipped_features() -> None:
 def test_the_search_goes_through_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     mask = torch.rand(14, 24, generator=torch.Generator().manual_seed(1)) < 0.5
     whole = {}
-    for surrogate in ("linear-gcn", "relu-gcn"):
+    for surrogate in ("linear-gcn", "relu-gcn", "sgc"):
         task = task_of(surrogate=surrogate, feature_candidates=mask)
         whole[surrogate] = gp.MetaAttack(SHORT, 4)(task, 12)
     monkeypatch.setattr(factored, "TILE_ENTRIES", 50)
@@ -487,7 +487,7 @@ def assert_same_flips(found: gp.Perturbation, expected: gp.Perturbation) -> None
 
 
 def test_single_entries_are_those_of_the_whole() -> None:
-    for surrogate in ("linear-gcn", "relu-gcn", OwnGCN()):
+    for surrogate in ("linear-gcn", "relu-gcn", "sgc", OwnGCN()):
         task = task_of(surrogate=surrogate)
         found: FactoredGradient = gp.Unrolled()(task, SHORT).features
         entries = torch.stack([torch.arange(14), torch.arange(14) + 5])

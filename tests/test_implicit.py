@@ -81,7 +81,7 @@ STRONG = {"steps": 5, "lr": 0.2, "weight_decay": 1.0}
 
 
 @pytest.mark.parametrize("objective", ["train", "self"])
-@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn"])
+@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn", "sgc"])
 def test_the_formula_agrees_with_a_dense_hessian(surrogate: str, objective: str) -> None:
     data = citation_graph()
     task = gp.NodeClassification(data, surrogate, objective)

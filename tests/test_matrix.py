@@ -304,11 +304,12 @@ def test_injections_flip_by_flip(model: str, attack: str, loss: str) -> None:
     assert_flips(found, expected)
 
 
-@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn"])
+@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn", "sgc"])
 def test_implicit_metattack_flip_by_flip(surrogate: str) -> None:
     """Greedy flips by the gradient of the dense Hessian, at the ends that training reached."""
     data = citation_graph()
-    model = (gp.LinearGCN if surrogate == "linear-gcn" else gp.ReLUGCN)(hidden=2)
+    models = {"linear-gcn": gp.LinearGCN(hidden=2), "relu-gcn": gp.ReLUGCN(hidden=2)}
+    model = models.get(surrogate, gp.SGC())
     task = gp.NodeClassification(data, model, "train")
     training = gp.Training(steps=300, lr=0.5, weight_decay=1.0)
     hypergradient = gp.Implicit(iterations=200, tolerance=1e-12, stationary=1e-7)

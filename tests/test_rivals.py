@@ -147,7 +147,7 @@ SHORT = gp.Training(**INNER)
 
 
 @pytest.mark.parametrize("retrain", [False, True])
-@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn"])
+@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn", "sgc"])
 @pytest.mark.parametrize("candidates", ["all", "listed"])
 def test_projected_gradient_is_that_of_the_dense_reference(
     retrain: bool, surrogate: str, candidates: str

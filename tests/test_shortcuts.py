@@ -73,7 +73,7 @@ def test_backends_give_the_same_meta_gradient(make: type[gp.Task]) -> None:
 
 @pytest.mark.parametrize("spooled", [0, 2**30])
 @pytest.mark.parametrize("steps", [1, 2, 7, 16])
-@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn"])
+@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn", "sgc"])
 @pytest.mark.parametrize("optimizer", [{"momentum": 0.9}, {"optimizer": "adam"}])
 def test_iterates_that_are_read_or_computed_again(
     surrogate: str,
@@ -111,7 +111,7 @@ def test_where_many_iterates_are_kept(
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=["momentum", "adam"])
 @pytest.mark.parametrize("num_features", [2, 24])
-@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn"])
+@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn", "sgc"])
 @pytest.mark.parametrize("bounds", [(0, 0.0), (2**30, 0.0), (2**30, 1.1)])
 def test_factors_in_any_form(
     surrogate: str,

@@ -53,7 +53,7 @@ def test_clipping_agrees_with_dense_autograd(model: str, settings: dict[str, flo
 
 
 @SETTINGS
-@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn"])
+@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn", "sgc"])
 def test_clipping_of_node_classification(surrogate: str, settings: dict[str, float]) -> None:
     """Clipping does not commute with a change of coordinates: the linear GCN trains without."""
     data = citation_graph()

@@ -54,7 +54,7 @@ def test_a_fresh_start_is_another_than_the_surrogates() -> None:
     assert not np.allclose(first, second)
 
 
-@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn"])
+@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn", "sgc"])
 def test_surrogates_of_node_classification(surrogate: str) -> None:
     data = citation_graph(num_nodes=30)
     task = gp.NodeClassification(data, surrogate, "train")

@@ -31,7 +31,7 @@ def dense(data: Data) -> Tensor:
 
 @pytest.mark.parametrize("approximate", [None, "before"])
 @pytest.mark.parametrize("objective", ["train", "self"])
-@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn"])
+@pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn", "sgc"])
 def test_metattack_on_weighted_edges_flip_by_flip(
     surrogate: str, objective: str, approximate: str | None
 ) -> None:

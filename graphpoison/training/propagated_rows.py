@@ -32,8 +32,7 @@ import torch
 from torch import Tensor
 
 from ..graphs import Propagation
-from ..sparse import FactoredGradient, Matrix, SparseFactor, sddmm
-from ..sparse.low_rank import SPARSE_BELOW
+from ..sparse import FactoredGradient, Matrix, SparseFactor, low_rank, sddmm
 from ..sparse.pattern import positions
 from ..sparse.products import product
 from .prepared import NodeInputs
@@ -99,7 +98,7 @@ def _record(
     propagation.tape.sparse_terms.append(SparseFactor.of_rows(far[-1], inputs.labelled))
     for left, right in zip(near[1:], reversed(far[:-1]), strict=True):
         row, col = left.nonzero(as_tuple=True)
-        if row.numel() < SPARSE_BELOW * left.numel():
+        if row.numel() < low_rank.SPARSE_BELOW * left.numel():
             propagation.tape.sparse_terms.append(SparseFactor(right, row, col, left[row, col]))
         else:
             propagation.tape.append((left, right))

@@ -25,8 +25,8 @@ ModuleFactory = Callable[[int, int], nn.Module]
 class ModuleVictim(Victim):
     """A module trained as in Kipf and Welling (2017) and most of the attack literature.
 
-    Adam on the cross-entropy of the labelled nodes. A module with a method ``penalty()`` has what that returns,
-    asked for after each forward pass, added to its loss.
+    Adam on the cross-entropy of the labelled nodes. A module with a method ``penalty()`` has the
+    value of that method, called after each forward pass, added to its loss.
 
     Args:
         build: makes the module, given the numbers of features and classes. Edge weights, if the
