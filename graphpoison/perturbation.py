@@ -263,8 +263,8 @@ def _edges_after(before: NodeGraph | Interactions, after: Any, edge_type: Any) -
             f"poisoned has {graph.shape} nodes and clean has {before.shape}; both must number the "
             "same nodes alike."
         )
-    features = [getattr(kept, "x", None) for kept in (before, graph)]
-    if features[0] is not None and not torch.equal(features[0].cpu(), features[1].cpu()):
+    x, other = (kept.x if isinstance(kept, NodeGraph) else None for kept in (before, graph))
+    if x is not None and other is not None and not torch.equal(x.cpu(), other.cpu()):
         raise ValueError("features differ between clean and poisoned; edges alone may.")
     return edges_of(graph).cpu()
 

@@ -14,13 +14,15 @@ from ..models import RECOMMENDERS, recommender
 from ..tasks import NodeClassification, Recommendation, Task
 from .base import Victim
 from .defences.gnnguard import GNNGuard, guarded
+from .defences.grand import GRAND
 from .defences.jaccard import drop_dissimilar
 from .defences.rgcn import RGCN
-from .defences.soft_median import SoftMedianGCN
+from .defences.soft_median import SoftMedianGCN, SoftMedianGDC, diffused
 from .defences.svd import low_rank
 from .nodes.appnp import PropagatedMLP
 from .nodes.gat import gat
 from .nodes.gcn import gcn
+from .nodes.mlp import MLP
 from .nodes.module import ModuleFactory, ModuleVictim
 from .nodes.sage import MeanSAGE
 from .nodes.sgc import SGC
@@ -51,6 +53,9 @@ NODE_VICTIMS = {
         ModuleVictim(gcn, "gcn-svd", purify=low_rank),
         ModuleVictim(GNNGuard, "gnnguard", purify=guarded),
         ModuleVictim(SoftMedianGCN, "soft-median-gcn"),
+        ModuleVictim(SoftMedianGDC, "soft-median-gdc", weight_decay=1e-3, purify=diffused),
+        ModuleVictim(GRAND, "grand"),
+        ModuleVictim(MLP, "mlp"),
         ModuleVictim(RGCN, "rgcn", weight_decay=0.0),
     )
 }

@@ -4,8 +4,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
-from torch_geometric.utils import scatter, softmax
+from torch_geometric.utils import add_remaining_self_loops, scatter, softmax
 
+from ...graphs import NodeGraph
+
+MOST_NODES = 20_000  # of a graph whose PageRank is computed exactly
 TIE = 1e-9  # of a node's weight: more than sums of all edges are rounded by
 
 
@@ -58,6 +61,36 @@ def soft_median(x: Tensor, edge_index: Tensor, weight: Tensor, temperature: floa
     return found
 
 
+def diffused(graph: NodeGraph, teleport: float = 0.15, neighbours: int = 64) -> NodeGraph:
+    """``graph`` with the largest entries of personalised PageRank as weighted edges (Gasteiger et
+    al. 2019, "GDC").
+
+    Args:
+        graph: with or without edge weights.
+        teleport: the probability to start again.
+        neighbours: entries kept of each row, which are scaled to the sum 1.
+
+    Raises:
+        ValueError: more than 20,000 nodes, whose dense matrix would take over 3 GB.
+    """
+    count = graph.num_nodes
+    if count > MOST_NODES:
+        raise ValueError(
+            f"soft-median-gdc inverts a dense matrix of {count:,} x {count:,}; use "
+            "'soft-median-gcn' for graphs of this size."
+        )
+    edges, weight = gcn_norm(graph.edge_index, graph.edge_weight, count, dtype=torch.float64)
+    matrix = torch.eye(count, dtype=torch.float64, device=edges.device)
+    matrix.index_put_((edges[1], edges[0]), (teleport - 1) * weight, accumulate=True)
+    rank = teleport * torch.linalg.inv(matrix)
+    values, source = rank.topk(min(neighbours, count), dim=1)
+    target = torch.arange(count, device=edges.device).unsqueeze(1).expand_as(source)
+    values = values / values.sum(dim=1, keepdim=True)
+    kept = values.flatten() > 0
+    index = torch.stack([source.flatten(), target.flatten()])[:, kept]
+    return graph.with_edges(index, values.flatten()[kept].to(graph.x.dtype))
+
+
 class SoftMedianGCN(nn.Module):
     """A GCN whose weighted sums are soft medians; dropout 0.5, T = 0.5 as in the authors' code.
 
@@ -72,6 +105,19 @@ class SoftMedianGCN(nn.Module):
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         edges, weight = gcn_norm(edge_index, edge_weight, x.size(0), dtype=x.dtype)
+        return self.classify(x, edges, weight)
+
+    def classify(self, x: Tensor, edges: Tensor, weight: Tensor) -> Tensor:
+        """Logits [N, C] along ``edges`` [2, E] with ``weight`` [E], a loop at every node."""
         hidden = soft_median(self.first(x), edges, weight, self.temperature).relu()
         hidden = dropout(hidden, 0.5, self.training)
         return soft_median(self.second(hidden), edges, weight, self.temperature)
+
+
+class SoftMedianGDC(SoftMedianGCN):
+    """The same along the weights of a :func:`diffused` graph, as they are."""
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+        weight = x.new_ones(edge_index.size(1)) if edge_weight is None else edge_weight
+        edges, weight = add_remaining_self_loops(edge_index, weight, 1.0, x.size(0))
+        return self.classify(x, edges, weight)

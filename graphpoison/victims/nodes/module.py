@@ -26,7 +26,8 @@ class ModuleVictim(Victim):
     """A module trained as in Kipf and Welling (2017) and most of the attack literature.
 
     Adam on the cross-entropy of the labelled nodes. A module with a method ``penalty()`` has the
-    value of that method, called after each forward pass, added to its loss.
+    value of that method, called after each forward pass, added to its loss. A module that returns
+    several samples [S, N, C] in training minimises their mean cross-entropy.
 
     Args:
         build: makes the module, given the numbers of features and classes. Edge weights, if the
@@ -101,7 +102,7 @@ class ModuleVictim(Victim):
             module.train()
             optimizer.zero_grad()
             logits = module(graph.x, *edges)
-            loss = cross_entropy(logits[labelled], labels[labelled])
+            loss = _mean_cross_entropy(logits[..., labelled, :], labels[labelled])
             (loss if penalty is None else loss + penalty()).backward()
             optimizer.step()
             module.eval()
@@ -121,6 +122,12 @@ class FittedModule(FittedNodes):
 
     def logits(self) -> Tensor:
         return self.values
+
+
+def _mean_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Over nodes [L, C] or samples and nodes [S, L, C]."""
+    samples = logits.unsqueeze(0) if logits.dim() == 2 else logits
+    return cross_entropy(samples.flatten(0, 1), labels.repeat(samples.size(0)))
 
 
 def _hits(logits: Tensor, labels: Tensor, nodes: Tensor | None) -> int:
