@@ -71,13 +71,13 @@ def check_hypergradient(hypergradient: object, training: Training) -> None:
 
 
 def direct_gradient(
-    task: Task[Any], params: Params, prepared: Prepared
+    task: Task[Any], params: Params, prepared: Prepared, weight: float = 1.0
 ) -> tuple[Tensor, Params, Cotangents]:
-    """The attack loss and its cotangents of the parameters and of ``prepared.tensors``, without
-    what training passes on."""
+    """The attack loss, and the cotangents of ``weight`` times the loss: of the parameters and of
+    ``prepared.tensors``, without what training passes on."""
     leaves, inner = as_leaves(params), prepared.detached(requires_grad=True)
     loss = task.attack_loss(leaves, inner)
-    found = vjp((loss,), (*leaves, *inner.tensors), (torch.ones_like(loss),))
+    found = vjp((loss,), (*leaves, *inner.tensors), (torch.full_like(loss, weight),))
     return loss.detach(), found[: len(leaves)], found[len(leaves) :]
 
 

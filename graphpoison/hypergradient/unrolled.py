@@ -14,31 +14,60 @@ them where T are many, and the graph of one step.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from .._checks import positive_int
 from ..graphs import PairState
 from ..tasks import Task
 from ..training import Params, Training
 from ..training.divergence import adjoint_diverged, finite
 from ..training.field import Cotangents, accumulate
-from ..training.iterates import Iterates
+from ..training.iterates import Iterate, Iterates
 from ..training.run import Run
 from .base import Hypergradient, direct_gradient, meta_gradient
 from .meta_gradient import MetaGradient
 
+OnIterate = tuple[Params, Cotangents]
+"""Cotangents of the coordinates and of the field's tensors."""
+
 
 @dataclass(frozen=True)
 class Unrolled(Hypergradient):
-    """Differentiate through all updates of training.
+    r"""Differentiate through all updates of training.
+
+    Args:
+        stops: the attack loss is the mean over the parameters after these numbers of steps,
+            :math:`\frac{1}{S} \sum_s L(\theta_{t_s}, w)`, of which the largest is the number of
+            steps of training; () for the end of training alone. A victim may stop anywhere: flips
+            that hurt at several stops depend less on the length of training.
 
     Raises:
+        TypeError, ValueError: stops that are not increasing integers from 1 on, or do not end where
+            training ends.
         FloatingPointError: training or its derivative is not finite; names the step.
     """
+
+    stops: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        stops = tuple(positive_int("stops", stop) for stop in self.stops)
+        if any(stop >= after for stop, after in pairwise(stops)):
+            raise ValueError(f"stops must increase, found {stops}.")
+        object.__setattr__(self, "stops", stops)
+
+    def refuse(self, training: Training) -> None:
+        if self.stops and self.stops[-1] != training.steps:
+            raise ValueError(
+                f"the last of stops={self.stops} must be the number of training steps, found "
+                f"steps={training.steps}."
+            )
 
     def through(
         self, task: Task[Any], training: Training, state: PairState, params: Params
@@ -46,11 +75,29 @@ class Unrolled(Hypergradient):
         prepared = task.prepare(state)
         field = task.training_field(prepared, params, training.inner.linear)
         run = Run.of(training, field, params)
-        iterates = Iterates.run(run.step, run.start, run.count)
+        stopped: dict[int, Params] = {}
+
+        def step(before: Iterate) -> Iterate:
+            after = run.step(before)
+            if self.stops and (count := int(after[1][0])) in self.stops:
+                stopped[count] = after[0]
+            return after
+
+        iterates = Iterates.run(step, run.start, run.count)
         run.refuse_divergence(iterates.last)
-        trained = field.params(iterates.last[0])
-        loss, on_params, on_prepared = direct_gradient(task, trained, prepared)
-        walk = partial(_backwards, run, iterates, on_params)
+        stopped[run.count] = iterates.last[0]
+        losses: list[Tensor] = []
+        on_prepared: Cotangents = (None,) * len(prepared.tensors)
+        on_stops: dict[int, OnIterate] = {}
+        for count, coordinates in stopped.items():
+            trained = field.params(coordinates)
+            loss, on_params, direct = direct_gradient(task, trained, prepared, 1 / len(stopped))
+            losses.append(loss)
+            with torch.no_grad():
+                on_prepared = accumulate(on_prepared, direct)
+                on_stops[count] = field.params_vjp(coordinates, on_params)
+        loss = torch.stack(losses).mean()
+        walk = partial(_backwards, run, iterates, on_stops)
         with torch.no_grad():
             _, on_start, on_tensors = deque(walk(), maxlen=1).pop()
             on_prepared = accumulate(field.tensors_vjp(on_tensors), on_prepared)
@@ -60,11 +107,12 @@ class Unrolled(Hypergradient):
 
 
 def _backwards(
-    run: Run, iterates: Iterates, on_params: Params
+    run: Run, iterates: Iterates, on_stops: Mapping[int, OnIterate]
 ) -> Iterator[tuple[int, Params, Cotangents]]:
     """From the last step to the first: its number, and the cotangents before it."""
-    inner, (coordinates, optimizer_state) = run.inner, iterates.last
-    on_coordinates, on_tensors = run.field.params_vjp(coordinates, on_params)
+    inner, (_, optimizer_state) = run.inner, iterates.last
+    on_coordinates, on_end_tensors = on_stops[run.count]
+    on_tensors = accumulate((None,) * len(on_end_tensors), on_end_tensors)
     on_state = tuple(torch.zeros_like(tensor) for tensor in optimizer_state)
     for before, before_state in iterates.backwards():
         number = int(before_state[0])
@@ -76,4 +124,8 @@ def _backwards(
         through, on_weights = point.vjp(on_gradient)
         on_coordinates = tuple(map(torch.add, direct, through))
         on_tensors = accumulate(on_tensors, on_weights)
+        if number in on_stops:
+            on_end, on_end_tensors = on_stops[number]
+            on_coordinates = tuple(map(torch.add, on_coordinates, on_end))
+            on_tensors = accumulate(on_tensors, on_end_tensors)
         yield number + 1, on_coordinates, on_tensors
