@@ -17,6 +17,7 @@ from .attacks import (
     RankingAttack,
     SimilarUsers,
     SurrogateAttack,
+    SwapSearch,
     random_like,
 )
 from .attacks.heuristics import HeuristicAttack, heuristics
@@ -65,6 +66,8 @@ from .presets import (
     metattack,
     new_users_attack,
     similar_users_attack,
+    strongest_attack,
+    strongest_metattack,
     surrogate_meta_attack,
 )
 from .ranking_presets import promote, ranking_attack
@@ -166,6 +169,7 @@ __all__ = [
     "SimilarUsers",
     "SurrogateAttack",
     "SurrogateVictim",
+    "SwapSearch",
     "TanhMargin",
     "Task",
     "TemplateUsers",
@@ -192,6 +196,8 @@ __all__ = [
     "ranking_attack",
     "read_graph",
     "similar_users_attack",
+    "strongest_attack",
+    "strongest_metattack",
     "surrogate_meta_attack",
     "surrogate_victim",
     "transfer_matrix",

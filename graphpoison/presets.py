@@ -1,17 +1,23 @@
 """The attacks of the papers under their own names, as settings or, for Algorithm 4, as a result."""
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
-from torch_geometric.data import HeteroData
+from torch_geometric.data import Data, HeteroData
 
-from .attacks import MetaAttack, NewUsers, RandomAttack, SimilarUsers, random_like
-from .constraints import NoSingletons
+from .attacks import MetaAttack, NewUsers, RandomAttack, SimilarUsers, SwapSearch, random_like
+from .budget import Budget
+from .constraints import Constraint, DegreeDistribution, NoSingletons
 from .evaluation import evaluate
-from .graphs import Interactions, read_interactions
+from .graphs import Interactions, NodeGraph, read_interactions
 from .hypergradient import Approximate, Hypergradient, Unrolled
+from .models import SGC
+from .perturbation import Perturbation
 from .report import Report
-from .tasks import Recommendation
+from .tasks import NodeClassification, Recommendation
+from .tasks.attack_losses import TanhMargin
 from .training import INTERACTIONS, NODES, Training
 from .victims import surrogate_victim
 
@@ -34,6 +40,65 @@ def metattack(
         redraw=True,
         hypergradient=hypergradient or Unrolled(),
     )
+
+
+STOPS = (60, 100, 150)
+"""Numbers of training steps over which :func:`strongest_metattack` averages the attack loss."""
+
+
+def strongest_metattack(
+    data: Data | NodeGraph,
+    budget: Budget | int | float = 0.05,
+    seed: int = 0,
+    *,
+    constraints: Sequence[Constraint] = (NoSingletons(), DegreeDistribution()),
+    progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Perturbation:
+    """The strongest poisoning of a node classifier that was measured; see
+    :doc:`/results/strongest`.
+
+    :func:`strongest_attack` on :class:`NodeClassification` with the surrogate :class:`SGC` and the
+    loss :class:`TanhMargin` of scale 0.5.
+
+    Args:
+        data: the clean graph.
+        budget: a number of flips, or a share of the clean edges if a float.
+        seed: has no effect on the flips, since SGC is trained from zeros, unless ``options`` name
+            another surrogate.
+        constraints: conditions that hold after every flip: no node loses its last edge, and the
+            degrees pass the likelihood-ratio test.
+        progress, checkpoint: as of any attack.
+        **options: other arguments of :class:`NodeClassification`, such as ``surrogate=``,
+            ``attack_loss=`` or ``labels="oracle"``.
+
+    Raises:
+        TypeError, ValueError: as the task and the attack raise.
+    """
+    chosen: dict[str, Any] = {"surrogate": SGC(), "attack_loss": TanhMargin(0.5)}
+    task = NodeClassification(data, **{**chosen, **options})
+    spent = Budget.fraction(budget) if isinstance(budget, float) else budget
+    return strongest_attack(constraints)(task, spent, seed, progress, checkpoint)
+
+
+def strongest_attack(
+    constraints: Sequence[Constraint] = (NoSingletons(), DegreeDistribution()),
+    rounds: int = 12,
+    allow_removals: bool = True,
+) -> SwapSearch:
+    """The attack of :func:`strongest_metattack`, for any task on nodes.
+
+    Greedy flips by the exact meta-gradient of an attack loss that is averaged over three lengths of
+    training, then ``rounds`` of undoing the flips that matter least and making others.
+    """
+    greedy = MetaAttack(
+        replace(NODES, steps=STOPS[-1]),
+        constraints=tuple(constraints),
+        allow_removals=allow_removals,
+        hypergradient=Unrolled(STOPS),
+    )
+    return SwapSearch(greedy, rounds)
 
 
 def meta_attack(

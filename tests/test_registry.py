@@ -28,6 +28,10 @@ def test_every_name_attacks_either_graph(name: str, graph: object) -> None:
     known = gp.read_graph(data)
     ranking = name == "ranking"
     objective = None if ranking else "train"
+    if name == "strongest" and isinstance(known, gp.Interactions):
+        with pytest.raises(ValueError, match="is for graphs of nodes"):
+            build_task(known, AttackSettings(name))
+        return
     settings = AttackSettings(
         name, objective=objective, steps=3, epochs=2, block_size=1000, weight_decay=0.01
     )
@@ -47,7 +51,11 @@ def test_every_name_attacks_either_graph(name: str, graph: object) -> None:
 
 def test_settings_are_the_papers_own() -> None:
     nodes, interactions = gp.read_graph(citation_graph()), gp.read_graph(interaction_graph())
-    assert build_attack(nodes, AttackSettings()) == gp.metattack()
+    assert build_attack(nodes, AttackSettings("meta")) == gp.metattack()
+    assert build_attack(nodes, AttackSettings()) == gp.strongest_attack()
+    strongest = build_task(nodes, AttackSettings()).settings()
+    assert strongest["surrogate"] == gp.SGC()
+    assert strongest["attack_loss"] == gp.TanhMargin(0.5)
     assert build_attack(interactions, AttackSettings()) == ranking_attack(0.25)
     assert build_attack(interactions, AttackSettings("meta")) == gp.meta_attack()
     assert build_attack(interactions, AttackSettings("random")) == gp.RandomAttack()
@@ -55,29 +63,30 @@ def test_settings_are_the_papers_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "name"),
+    ("options", "interactions", "nodes"),
     [
-        ({}, "ranking"),
-        ({"surrogate": "wmf", "k": 5, "epochs": 3, "removals": False}, "ranking"),
-        ({"constraints": ("node-budget=2",), "off_limits": (1,)}, "ranking"),
-        ({"surrogate": "gmf"}, "meta"),
-        ({"objective": "train"}, "meta"),
-        ({"candidates": "sampled"}, "meta"),
-        ({"loss": "bpr"}, "meta"),
-        ({"lr": 0.1}, "meta"),
-        ({"redraw": False}, "meta"),
-        ({"new_users": 2}, "meta"),
-        ({"similar_users": 2}, "meta"),
-        ({"new_users": 2, "promote": (3,), "profile_length": 4}, "ranking"),
+        ({}, "ranking", "strongest"),
+        ({"surrogate": "wmf", "k": 5, "epochs": 3, "removals": False}, "ranking", "strongest"),
+        ({"constraints": ("node-budget=2",), "off_limits": (1,)}, "ranking", "strongest"),
+        ({"surrogate": "gmf"}, "meta", "strongest"),
+        ({"objective": "train"}, "meta", "meta"),
+        ({"candidates": "sampled"}, "meta", "strongest"),
+        ({"loss": "bpr"}, "meta", "meta"),
+        ({"lr": 0.1}, "meta", "meta"),
+        ({"redraw": False}, "meta", "meta"),
+        ({"features": True}, "ranking", "meta"),
+        ({"new_users": 2}, "meta", "strongest"),
+        ({"similar_users": 2}, "meta", "strongest"),
+        ({"new_users": 2, "promote": (3,), "profile_length": 4}, "ranking", None),
     ],
 )
 def test_the_default_attack_follows_the_graph_and_the_settings(
-    options: dict[str, Any], name: str
+    options: dict[str, Any], interactions: str, nodes: str | None
 ) -> None:
     settings = AttackSettings(**options)
-    assert settings.resolved(interactions=True).attack == name
-    if settings.promote is None:
-        assert settings.resolved(interactions=False).attack == "meta"
+    assert settings.resolved(interactions=True).attack == interactions
+    if nodes is not None:
+        assert settings.resolved(interactions=False).attack == nodes
 
 
 def test_limits_of_users_hold_for_every_attack() -> None:
@@ -339,7 +348,8 @@ def test_names_are_known_and_others_refused(tmp_path: Path) -> None:
 def test_every_option_of_a_task_has_a_name() -> None:
     chosen = AttackSettings(objective="both", attack_loss="tanh-margin", labels="oracle", mix=0.2)
     task = build_task(gp.read_graph(citation_graph()), chosen)
-    expected = {"objective": "both", "attack_loss": "tanh-margin", "labels": "oracle", "mix": 0.2}
+    loss = gp.TanhMargin()
+    expected = {"objective": "both", "attack_loss": loss, "labels": "oracle", "mix": 0.2}
     assert expected.items() <= task.settings().items()
     ranked = build_task(gp.read_graph(interaction_graph()), AttackSettings(loss="bpr"))
     assert ranked.loss == "bpr"

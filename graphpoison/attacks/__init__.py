@@ -11,6 +11,7 @@ from .profiles import ProfileAttack
 from .random import RandomAttack, random_like
 from .ranking import RankingAttack
 from .surrogate import SurrogateAttack
+from .swap import SwapSearch
 
 __all__ = [
     "DICE",
@@ -27,5 +28,6 @@ __all__ = [
     "RankingAttack",
     "SimilarUsers",
     "SurrogateAttack",
+    "SwapSearch",
     "random_like",
 ]

@@ -48,8 +48,7 @@ class DegreeAttack(Attack):
         sources, targets = (sign * degree for degree in _untied(task.state, seed))
         listed = sources[state.index[0]] + targets[state.index[1]]
         scores = _sums(sources, targets, state.bipartite) if state.implicit_candidates else listed
-        none = state.index[:, :0]
-        flips = Flips(none, none[0] > 0, sources[:0])
+        flips = Flips.none(state)
         if self.allow_additions:
             ranked = MetaGradient(torch.nan, (), state, scores)
             flips = ranked.topk(limit, constraints=self.constraints, allow_removals=False)

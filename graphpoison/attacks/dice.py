@@ -93,8 +93,7 @@ class _ByClass(Constraint):
 
 def _drawn(attack: RandomAttack, task: Task[Any], state: PairState, count: int, seed: int) -> Flips:
     """``count`` flips, or as many as there are: draws again for pairs that constraints refuse."""
-    none = state.index[:, :0]
-    found = Flips(none, none[0] > 0, state.weight[:0])
+    found = Flips.none(state)
     for step in range(MAX_ROUNDS if count else 0):
         drawn = attack.propose(task, state, count, seed, step).flips
         found, state, count = found.then(drawn), drawn.made(state), count - len(drawn)

@@ -62,8 +62,7 @@ class _RandomisedBlock(SurrogateAttack):
                 f"block_size={self.block_size} must be larger than the budget of {limit} flips."
             )
         if not budget:
-            none = state.index[:, :0]
-            return Proposal(Flips(none, none[0] > 0, state.weight[:0]))
+            return Proposal(Flips.none(state))
         size = pool.size + 1 if whole else self.block_size
         start = task.init(generator(seed))
         problem = _Problem(task, self.training, self.hypergradient, start, pool, whole)

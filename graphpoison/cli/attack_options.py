@@ -7,6 +7,7 @@ import typer
 
 from ..parsing import CONSTRAINTS, NODE_BUDGET
 from ..registry import ATTACKS
+from ..tasks.attack_losses import ATTACK_LOSSES
 from .options import INPUT, OUTPUT, RUN
 
 PROBLEM, TRAINING, FAKE = "Attack", "Training of the surrogate", "Fake users"
@@ -17,8 +18,8 @@ Attack = Annotated[
     typer.Option(
         rich_help_panel=PROBLEM,
         help=f"One of: {', '.join(ATTACKS)}; what they are stands below. "
-        + BY_DEFAULT.format("meta", "ranking")
-        + " An option of surrogates that are trained in steps makes it meta.",
+        + BY_DEFAULT.format("strongest", "ranking")
+        + " An option that these do not look at, such as --steps, makes it meta.",
     ),
 ]
 Budget = Annotated[
@@ -58,9 +59,11 @@ Surrogate = Annotated[
     str | None,
     typer.Option(
         rich_help_panel=PROBLEM,
-        help="linear-gcn or relu-gcn for nodes; for interactions ease or wmf (of ranking), cf, "
-        "gmf, mlp, neumf or lightgcn. "
-        + BY_DEFAULT.format("linear-gcn", "ease (ranking) or cf (others)"),
+        help="sgc, linear-gcn or relu-gcn for nodes; for interactions ease or wmf (of ranking), "
+        "cf, gmf, mlp, neumf or lightgcn. "
+        + BY_DEFAULT.format(
+            "sgc (strongest) or linear-gcn (others)", "ease (ranking) or cf (others)"
+        ),
     ),
 ]
 Objective = Annotated[
@@ -75,8 +78,9 @@ AttackLoss = Annotated[
     str | None,
     typer.Option(
         rich_help_panel=PROBLEM,
-        help="Loss over unlabelled nodes to maximise: cross-entropy (default), tanh-margin, "
-        "probability or masked-cross-entropy.",
+        help=f"Loss over unlabelled nodes to maximise: {', '.join(ATTACK_LOSSES)}; "
+        "tanh-margin=0.5 sets the scale. Default: tanh-margin=0.5 for strongest, else "
+        "cross-entropy.",
     ),
 ]
 Labels = Annotated[

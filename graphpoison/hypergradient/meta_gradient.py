@@ -37,6 +37,12 @@ class Flips:
                 f"{tuple(self.score.shape)}."
             )
 
+    @classmethod
+    def none(cls, state: PairState) -> "Flips":
+        """No flips of ``state``."""
+        pairs = state.index[:, :0]
+        return cls(pairs, pairs[0] > 0, state.weight[:0])
+
     def __len__(self) -> int:
         return self.pairs.size(1)
 
@@ -55,7 +61,7 @@ class Flips:
         return Flips(
             torch.cat([self.pairs, others.pairs], dim=1),
             torch.cat([self.added, others.added]),
-            torch.cat([self.score, others.score]),
+            torch.cat([self.score, others.score.to(self.score.dtype)]),
         )
 
     def best(self, k: int) -> "Flips":
@@ -109,6 +115,13 @@ class MetaGradient:
             return self.gradient.dense()
         return self.gradient
 
+    def at(self, pairs: Tensor) -> Tensor:
+        """The entries [K] of ``pairs`` [2, K], which must be listed unless all pairs are
+        candidates."""
+        if isinstance(self.gradient, FactoredGradient):
+            return self.gradient.at(pairs)
+        return self.gradient[self.state.locate(pairs)]
+
     def topk(
         self,
         k: int,
@@ -154,9 +167,7 @@ class MetaGradient:
         allow_additions: bool,
     ) -> Flips:
         state = self.state
-        gradient = self.gradient
-        if isinstance(gradient, FactoredGradient):
-            gradient = gradient.at(state.index)
+        gradient = self.at(state.index)
         present = state.weight > 0
         allowed = admissible(state, constraints, allow_removals, allow_additions)
         score = flip_scores(state.weight, gradient)

@@ -24,8 +24,10 @@ from ..attacks import (
 from ..graphs import Graph, Interactions, read_graph
 from ..hypergradient import Approximate, Hypergradient, Implicit, Unrolled
 from ..perturbation import Perturbation
+from ..presets import strongest_attack
 from ..ranking_presets import ranking_attack
 from ..tasks import Degrade, NodeClassification, Promote, Recommendation, Task
+from ..tasks.attack_losses import TanhMargin
 from ..tasks.fake_users import with_fake_users
 from ..training import INTERACTIONS, NODES, Training
 from .settings import AttackSettings
@@ -59,6 +61,8 @@ def build_task(data: Data | HeteroData | Graph, settings: AttackSettings) -> Tas
             raise ValueError(f"{name} is for graphs of {kinds[0]}, found one of {kinds[1]}.")
     if settings.attack == "ranking" and not interactions:
         raise ValueError("attack='ranking' is for graphs of interactions, found one of nodes.")
+    if settings.attack == "strongest" and interactions:
+        raise ValueError("attack='strongest' is for graphs of nodes, found one of interactions.")
     options = _given(objective=settings.objective, candidates=settings.candidates)
     if isinstance(graph, Interactions) and settings.attack == "ranking":
         return _ranking_task(graph, settings, options)
@@ -67,7 +71,12 @@ def build_task(data: Data | HeteroData | Graph, settings: AttackSettings) -> Tas
         return Recommendation(graph, settings.surrogate or "cf", **options)
     options |= _given(attack_loss=settings.attack_loss, labels=settings.labels, mix=settings.mix)
     options |= {"feature_candidates": "all"} if settings.features else {}
-    return NodeClassification(graph, settings.surrogate or "linear-gcn", **options)
+    strongest = settings.attack == "strongest"
+    if strongest and settings.objective != "train":
+        options = {"attack_loss": TanhMargin(0.5), **options}
+    return NodeClassification(
+        graph, settings.surrogate or ("sgc" if strongest else "linear-gcn"), **options
+    )
 
 
 def _ranking_task(
@@ -161,6 +170,9 @@ def _attack(settings: AttackSettings, training: Training, interactions: bool) ->
     if name == "ranking":
         steps = _given(steps=settings.epochs)
         return ranking_attack(constraints=constraints, allow_removals=removals, **steps)
+    if name == "strongest":
+        rounds = _given(rounds=settings.epochs)
+        return strongest_attack(constraints, allow_removals=removals, **rounds)
     if name == "dice":
         return DICE(constraints, removal_share=0.5 if removals else 0.0)
     if name == "random":

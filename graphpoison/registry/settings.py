@@ -13,6 +13,7 @@ from ..parsing import parse_constraint
 
 ATTACKS = {
     "ranking": "rankings of an accurate recommender, all pairs considered",
+    "strongest": "of nodes: flips that hurt at several lengths of training, made anew by turns",
     "meta": "exact meta-gradient (thesis, Algorithm 1; Metattack)",
     "meta-approx": "Meta-Approx, A-Meta (thesis, Algorithm 3)",
     "meta-implicit": "meta-gradient at convergence",
@@ -33,7 +34,7 @@ _IN_STEPS = ("objective", "candidates", "loss", *_TRAINING, "flips_per_step", "r
 _ADDING = ("random", "degree")  # what only adds unless told otherwise
 _OPTIONS = {
     **dict.fromkeys(("flips_per_step", "redraw"), ("meta", "meta-approx", "meta-implicit")),
-    "epochs": ("ranking", "pgd", "min-max", "prbcd", "grbcd"),
+    "epochs": ("ranking", "strongest", "pgd", "min-max", "prbcd", "grbcd"),
     "block_size": ("pgd", "min-max", "prbcd", "grbcd"),
     **dict.fromkeys(("profile_length", "k"), ("ranking",)),
 }
@@ -45,8 +46,8 @@ class AttackSettings:
     """An attack and its problem by name; None is the default of the kind of graph.
 
     Args:
-        attack: one of :data:`.ATTACKS`. By default ``"meta"`` for nodes, and ``"ranking"`` for
-            interactions unless a setting of a surrogate that is trained in steps is given.
+        attack: one of :data:`.ATTACKS`. By default ``"strongest"`` for nodes and ``"ranking"`` for
+            interactions, or ``"meta"`` where a setting is given that these do not look at.
         surrogate, objective, candidates: as the tasks take them.
         attack_loss, labels, mix: of nodes, as :class:`.NodeClassification` takes them.
         features: whether binary features of nodes may be flipped too.
@@ -57,9 +58,10 @@ class AttackSettings:
             Metattack; 50 steps of Adam, learning rate 0.05, for interactions.
         flips_per_step, redraw: of ``"meta"`` and its kin.
         epochs, block_size: of ``"pgd"``, ``"min-max"``, ``"prbcd"`` and ``"grbcd"``; ``epochs`` are
-            their gradient steps, and the ones of ``"ranking"``.
+            their gradient steps, the ones of ``"ranking"``, and the rounds of ``"strongest"``.
         constraints: names among :data:`.CONSTRAINTS`, ``"node-budget=3"`` or ``"node-budget=50%"``;
-            ``("none",)`` for no constraint. By default ``"no-singletons"`` for nodes.
+            ``("none",)`` for no constraint. By default ``"no-singletons"`` for nodes, and
+            ``"degree-distribution"`` too for ``"strongest"``.
         removals: whether edges may be removed. By default they may from graphs of nodes, but for
             ``"random"`` and ``"degree"``, and from interactions by ``"ranking"`` alone.
         max_profile_share: the share of each user's clean interactions that may be flipped, inf for
@@ -157,6 +159,9 @@ class AttackSettings:
         if self.promote is not None:
             return replace(self, attack="ranking")
         given = [name for name in _IN_STEPS if getattr(self, name) != getattr(type(self), name)]
+        if not interactions:
+            other = self.objective == "train" or {*given} - {"objective", "candidates"}
+            return replace(self, attack="meta" if other or self.features else "strongest")
         model = RECOMMENDERS.get(self.surrogate or "ease")
         fake = self.new_users is not None or self.similar_users is not None
         closed = model is None or model().is_closed_form
@@ -174,13 +179,15 @@ class AttackSettings:
         """The names of settings that were given, but that this attack does not look at."""
         other = [name for name, attacks in _OPTIONS.items() if self.attack not in attacks]
         other += ["method"] if self.similar_users is None else []
-        other += _TRAINING if self.attack == "ranking" else []
+        other += _TRAINING if self.attack in ("ranking", "strongest") else []
         other += ["epochs", "constraints", "removals"] if self.promote is not None else []
         return [name for name in other if getattr(self, name) != getattr(type(self), name)]
 
     def chosen_constraints(self, interactions: bool) -> tuple[Constraint, ...]:
         """The constraints themselves."""
-        names = self.constraints or (() if interactions else ("no-singletons",))
+        usual: tuple[str, ...] = () if interactions else ("no-singletons",)
+        usual += ("degree-distribution",) if self.attack == "strongest" else ()
+        names = self.constraints or usual
         found = [parse_constraint(name) for name in names]
         limits: list[Constraint] = []
         if self.share_of_profiles is not None:

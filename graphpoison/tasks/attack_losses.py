@@ -10,7 +10,7 @@ that they spend the budget on.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -134,14 +134,16 @@ ATTACK_LOSSES: dict[str, AttackLoss] = {
 
 
 def attack_loss_of(loss: str | AttackLoss) -> AttackLoss:
-    """The loss of a name, or ``loss`` itself.
+    """The loss of a name such as ``"tanh-margin"`` or ``"tanh-margin=0.5"``, or ``loss`` itself.
 
     Raises:
         TypeError: ``loss`` is neither a name nor an object that can be called.
         ValueError: an unknown name.
     """
     if isinstance(loss, str):
-        return ATTACK_LOSSES[choice("attack_loss", loss, ATTACK_LOSSES)]
+        name, _, number = loss.partition("=")
+        found = ATTACK_LOSSES[choice("attack_loss", name, ATTACK_LOSSES)]
+        return _with_number(found, loss, number) if number else found
     refuse_class("attack_loss", loss)
     if not callable(loss):
         raise TypeError(
@@ -149,6 +151,19 @@ def attack_loss_of(loss: str | AttackLoss) -> AttackLoss:
             f"or a function f(logits, labels) -> loss of each node, found {loss!r}."
         )
     return loss
+
+
+def _with_number(loss: AttackLoss, name: str, number: str) -> AttackLoss:
+    """``loss`` with its one setting as in ``"tanh-margin=0.5"``."""
+    settings = [field.name for field in fields(loss)]  # type: ignore[arg-type]
+    try:
+        (setting,), value = settings, float(number)
+    except ValueError as error:
+        raise ValueError(
+            f"attack_loss={name!r} must be a name, or the name of a loss with a setting and a "
+            "number, such as 'tanh-margin=0.5'."
+        ) from error
+    return replace(loss, **{setting: value})  # type: ignore[type-var]
 
 
 def mean_attack_loss(loss: AttackLoss, logits: Tensor, labels: Tensor) -> Tensor:
