@@ -7,15 +7,15 @@
 
 Needs the data sets of ``graphpoison.datasets.load``; ``published`` also needs Pro-GNN's folder
 ``meta`` (``*_meta_adj_0.05.npz``) as ``prognn`` below ``GRAPHPOISON_DATA``. Each study appends to
-``OUT/<study>.csv``, one row for each victim, seed and epoch kept; a row that is there is not computed
-again, and flips are kept in ``OUT/flips``. The tables are printed by ``citation_page.py``.
+``OUT/<study>.csv``, one row for each victim, seed and epoch kept; a row that is there is not
+computed again, and flips are kept in ``OUT/flips``. ``citation_page.py`` prints the tables.
 """
 
 import argparse
 import csv
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -120,15 +120,12 @@ def published(study: Study, data: str, split: int) -> None:
 def adaptive(study: Study, data: str, split: int) -> None:
     """Each defence as the surrogate of the attack on itself."""
     graph = gp.read_graph(gp.datasets.load(data, seed=split))
-    wanted = study.args.victims
+    wanted, share = study.args.victims, study.args.shares[0]
     for victim in wanted:
-        for share in study.args.shares[:1]:
-            start = time.monotonic()
-            name = f"{data}-{split}-{share}-adaptive-{victim}"
-            flips, _ = study.attacked(name, lambda: adaptive_attack(graph, victim, share))
-            study.args.victims = [victim]
-            seconds = time.monotonic() - start
-            study.score((data, split, share, "adaptive"), graph, flips, seconds)
+        make = partial(adaptive_attack, graph, victim, share)
+        flips, seconds = study.attacked(f"{data}-{split}-{share}-adaptive-{victim}", make)
+        study.args.victims = [victim]
+        study.score((data, split, share, "adaptive"), graph, flips, seconds)
     study.args.victims = wanted
 
 

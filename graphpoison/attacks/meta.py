@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import torch
+
 from .._checks import positive_int
 from .._random import generator
 from ..constraints import Constraint
@@ -38,6 +40,12 @@ class MetaAttack(SurrogateAttack):
         redraw: whether the surrogate starts from fresh parameters at every step, rather than from
             the same ones.
         hypergradient: how training is differentiated.
+        lookahead: the surrogate is retrained after each of so many flips of the largest score, and
+            the flip is made after which the attack loss is largest. A score is a derivative, and
+            a flip is no small step where degrees are low.
+
+    Raises:
+        TypeError, ValueError: a setting is out of range; ``lookahead`` with several flips a step.
     """
 
     training: Training = field(default_factory=Training)
@@ -47,6 +55,7 @@ class MetaAttack(SurrogateAttack):
     allow_additions: bool = True
     redraw: bool = False
     hypergradient: Hypergradient = field(default_factory=Unrolled)
+    lookahead: int = 1
 
     flips_features: ClassVar[bool] = True
 
@@ -54,17 +63,30 @@ class MetaAttack(SurrogateAttack):
         check_training(self.training)
         check_hypergradient(self.hypergradient, self.training)
         positive_int("flips_per_step", self.flips_per_step)
+        positive_int("lookahead", self.lookahead)
+        if self.lookahead > 1 and self.flips_per_step > 1:
+            raise ValueError(
+                f"lookahead={self.lookahead} chooses one flip a step, found flips_per_step="
+                f"{self.flips_per_step}; leave one of them at 1."
+            )
         check_kinds(self.constraints, self.allow_removals, self.allow_additions)
 
     def propose(
         self, task: Task[Any], state: PairState, limit: int, seed: int, step: int
     ) -> Proposal:
         draw = generator(seed, step + 1) if self.redraw else generator(seed)
-        found = self.hypergradient.at(task, self.training, state, task.init(draw))
+        start = task.init(draw)
+        found = self.hypergradient.at(task, self.training, state, start)
         flips = found.topk(
-            min(self.flips_per_step, limit),
+            max(min(self.flips_per_step, limit), self.lookahead),
             constraints=self.constraints,
             allow_removals=self.allow_removals,
             allow_additions=self.allow_additions,
         )
+        if self.lookahead > 1 and len(flips):
+            losses = [
+                self.hypergradient.loss(task, self.training, flip.made(state), start)
+                for flip in map(flips.take, torch.arange(len(flips)).unsqueeze(1))
+            ]
+            flips = flips.take(torch.tensor(losses).argmax().unsqueeze(0))
         return Proposal(flips, found.loss)

@@ -12,6 +12,7 @@ from ..tasks import Task
 from ..training import Params, Prepared, Training
 from ..training.divergence import finite
 from ..training.field import Cotangents, as_leaves, vjp
+from ..training.run import Run
 from .meta_gradient import MetaGradient
 
 
@@ -23,6 +24,15 @@ class Hypergradient(ABC):
         self, task: Task[Any], training: Training, state: PairState, params: Params
     ) -> MetaGradient:
         """The meta-gradient at ``state``, through ``training`` from ``params``."""
+
+    def loss(self, task: Task[Any], training: Training, state: PairState, params: Params) -> float:
+        """The attack loss that :meth:`through` differentiates."""
+        prepared = task.prepare(state)
+        if not task.is_closed_form:
+            field = task.training_field(prepared, params, training.inner.linear)
+            params = Run.of(training, field, params).train()
+        with torch.no_grad():
+            return float(task.attack_loss(params, prepared))
 
     @final
     def at(

@@ -75,17 +75,7 @@ class Unrolled(Hypergradient):
         prepared = task.prepare(state)
         field = task.training_field(prepared, params, training.inner.linear)
         run = Run.of(training, field, params)
-        stopped: dict[int, Params] = {}
-
-        def step(before: Iterate) -> Iterate:
-            after = run.step(before)
-            if self.stops and (count := int(after[1][0])) in self.stops:
-                stopped[count] = after[0]
-            return after
-
-        iterates = Iterates.run(step, run.start, run.count)
-        run.refuse_divergence(iterates.last)
-        stopped[run.count] = iterates.last[0]
+        iterates, stopped = self._run(run)
         losses: list[Tensor] = []
         on_prepared: Cotangents = (None,) * len(prepared.tensors)
         on_stops: dict[int, OnIterate] = {}
@@ -104,6 +94,31 @@ class Unrolled(Hypergradient):
             if not finite((loss,), on_start, on_prepared):
                 raise adjoint_diverged(float(loss), walk(), run.count)
         return meta_gradient(task, state, prepared, on_prepared, loss, trained)
+
+    def loss(self, task: Task[Any], training: Training, state: PairState, params: Params) -> float:
+        if not self.stops or task.is_closed_form:
+            return super().loss(task, training, state, params)
+        prepared = task.prepare(state)
+        field = task.training_field(prepared, params, training.inner.linear)
+        _, stopped = self._run(Run.of(training, field, params))
+        with torch.no_grad():
+            losses = [task.attack_loss(field.params(end), prepared) for end in stopped.values()]
+        return float(torch.stack(losses).mean())
+
+    def _run(self, run: Run) -> tuple[Iterates, dict[int, Params]]:
+        """All iterates, and the coordinates after each stop and after the last step."""
+        stopped: dict[int, Params] = {}
+
+        def step(before: Iterate) -> Iterate:
+            after = run.step(before)
+            if self.stops and (count := int(after[1][0])) in self.stops:
+                stopped[count] = after[0]
+            return after
+
+        iterates = Iterates.run(step, run.start, run.count)
+        run.refuse_divergence(iterates.last)
+        stopped[run.count] = iterates.last[0]
+        return iterates, stopped
 
 
 def _backwards(
