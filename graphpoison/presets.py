@@ -85,18 +85,22 @@ def strongest_metattack(
 def strongest_attack(
     constraints: Sequence[Constraint] = (NoSingletons(), DegreeDistribution()),
     rounds: int = 12,
+    lookahead: int = 4,
     allow_removals: bool = True,
 ) -> SwapSearch:
     """The attack of :func:`strongest_metattack`, for any task on nodes.
 
     Greedy flips by the exact meta-gradient of an attack loss that is averaged over three lengths of
-    training, then ``rounds`` of undoing the flips that matter least and making others.
+    training, each flip the best of ``lookahead`` after retraining; then ``rounds`` of undoing the
+    flips that matter least and making others. With ``rounds=0`` and ``lookahead=1`` the attack
+    takes a quarter of the time and costs the victim 1 to 2 points less.
     """
     greedy = MetaAttack(
         replace(NODES, steps=STOPS[-1]),
         constraints=tuple(constraints),
         allow_removals=allow_removals,
         hypergradient=Unrolled(STOPS),
+        lookahead=lookahead,
     )
     return SwapSearch(greedy, rounds)
 
