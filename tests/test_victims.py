@@ -17,9 +17,10 @@ import graphpoison as gp
 from graphpoison._random import isolated_rng
 from graphpoison.victims import NODE_VICTIMS, node_victim
 from graphpoison.victims.defences.gnnguard import GNNGuard, defence_weights, guarded
+from graphpoison.victims.defences.grand import GRAND, divergence
 from graphpoison.victims.defences.jaccard import drop_dissimilar
 from graphpoison.victims.defences.rgcn import RGCN, propagated
-from graphpoison.victims.defences.soft_median import soft_median, weighted_median
+from graphpoison.victims.defences.soft_median import diffused, soft_median, weighted_median
 from graphpoison.victims.defences.svd import low_rank
 from graphpoison.victims.nodes.sage import MeanSAGE
 from graphpoison.victims.nodes.sgc import SGC
@@ -51,7 +52,7 @@ def test_every_victim_beats_the_largest_class(name: str, topics: Data) -> None:
     assert logits.shape == (topics.num_nodes, 3)
     right = (logits.argmax(dim=1) == topics.y)[topics.test_mask].float().mean()
     guess = topics.y[topics.test_mask].bincount().max() / topics.test_mask.sum()
-    assert right > guess + 0.15
+    assert right > guess + (0.1 if name == "mlp" else 0.15)
     assert all(torch.equal(topics[key], value) for key, value in before.items())
     assert torch.equal(graph.edge_index, edges)
     assert graph.edge_weight is None
@@ -401,3 +402,101 @@ def test_pairs_of_many_users_are_scored_a_batch_at_a_time() -> None:
     assert torch.equal(fitted.pairs(index), fitted.matrix[index[0], index[1]])
     assert len(fitted.asked) > 1
     assert max(map(len, fitted.asked)) < 1000
+
+
+# --- Which epoch is kept ----------------------------------------------------------------------
+
+
+def test_the_last_epoch_or_the_best(topics: Data) -> None:
+    graph = gp.read_graph(topics)
+    victim = gp.ModuleVictim(GCNModule, "own", epochs=40, lr=0.3)
+    both = victim.train(graph, 0)
+    assert list(both) == ["validation", "last"]
+    assert not torch.equal(both["validation"], both["last"])
+    assert torch.equal(victim.fit(graph, 0).logits(), both["validation"])
+    last = replace(victim, select="last")
+    assert torch.equal(last.fit(graph, 0).logits(), both["last"])
+    hits = {
+        name: int((logits.argmax(dim=1) == topics.y)[topics.val_mask].sum())
+        for name, logits in both.items()
+    }
+    assert hits["validation"] >= hits["last"]
+    shorter = replace(last, epochs=39).fit(graph, 0).logits()
+    assert not torch.equal(shorter, both["last"])
+    with pytest.raises(ValueError, match="select='best' is not known"):
+        gp.ModuleVictim(GCNModule, "own", select="best")
+
+
+class GCNModule(nn.Module):
+    def __init__(self, num_features: int, num_classes: int) -> None:
+        super().__init__()
+        self.model = GCN(num_features, 8, 2, num_classes, dropout=0.5)
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        logits: Tensor = self.model(x, edge_index)
+        return logits
+
+
+def test_last_by_name(topics: Data) -> None:
+    flips = gp.RandomAttack()(gp.NodeClassification(topics), 5)
+    report = gp.evaluate(topics, flips, ["mlp", "mlp:last"], [0])
+    assert list(report.table["victim"]) == ["mlp", "mlp:last"]
+    assert node_victim("gcn:last").select == "last"
+    with pytest.raises(ValueError, match="victims='gnc'"):
+        node_victim("gnc:last")
+
+
+def test_a_perceptron_sees_no_edges(topics: Data) -> None:
+    flips = gp.RandomAttack()(gp.NodeClassification(topics), 50)
+    report = gp.evaluate(topics, flips, "mlp", [0, 1])
+    assert report.table["drop"].abs().max() == 0
+
+
+# --- GRAND and Soft-Median-GDC ----------------------------------------------------------------
+
+
+def test_grand_propagates_the_mean_of_powers() -> None:
+    data = citation_graph(12, dtype=torch.float64)
+    with isolated_rng(0):
+        module = GRAND(data.num_features, 3, order=3).double().eval()
+    adjacency = to_dense_adj(data.edge_index, max_num_nodes=12)[0].double()
+    matrix = adjacency + torch.eye(12, dtype=torch.float64)
+    root = matrix.sum(dim=1).rsqrt()
+    matrix = root[:, None] * matrix * root[None, :]
+    mixed = sum(torch.linalg.matrix_power(matrix, power) for power in range(4)) / 4
+    expected = module.second(module.first(mixed @ data.x).relu())
+    torch.testing.assert_close(module(data.x, data.edge_index), expected)
+    module.train()
+    assert module(data.x, data.edge_index).shape == (4, 12, 3)
+    assert float(module.penalty()) > 0
+
+
+def test_the_samples_of_grand_are_told_to_agree() -> None:
+    same = torch.randn(1, 5, 3).expand(4, 5, 3)
+    sharp = torch.full((4, 5, 3), -50.0)
+    sharp[..., 0] = 50.0
+    assert float(divergence(sharp)) == pytest.approx(0.0)
+    assert float(divergence(same)) > 0  # not sharp yet
+    predicted = same[0].softmax(dim=1)
+    target = predicted**2 / (predicted**2).sum(dim=1, keepdim=True)
+    expected = (predicted - target).square().sum(dim=1).mean()
+    torch.testing.assert_close(divergence(same), expected)
+
+
+def test_diffusion_is_personalised_pagerank() -> None:
+    data = citation_graph(12, dtype=torch.float64)
+    graph = diffused(gp.read_graph(data), teleport=0.2, neighbours=12)
+    adjacency = to_dense_adj(data.edge_index, max_num_nodes=12)[0].double()
+    matrix = adjacency + torch.eye(12, dtype=torch.float64)
+    root = matrix.sum(dim=1).rsqrt()
+    matrix = root[:, None] * matrix * root[None, :]
+    rank = 0.2 * torch.linalg.inv(torch.eye(12, dtype=torch.float64) - 0.8 * matrix)
+    expected = rank / rank.sum(dim=1, keepdim=True)
+    found = torch.zeros(12, 12, dtype=torch.float64)
+    found[graph.edge_index[1], graph.edge_index[0]] = graph.edge_weight
+    torch.testing.assert_close(found, expected)
+    few = diffused(gp.read_graph(data), neighbours=3)
+    assert int(few.edge_index[1].bincount().max()) == 3
+    big = gp.NodeGraph(torch.zeros(20_001, 1), torch.zeros(20_001).long(), data.edge_index)
+    with pytest.raises(ValueError, match="20,001 x 20,001"):
+        diffused(big)

@@ -1,5 +1,6 @@
 """Greedy attacks by meta-gradient."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -17,6 +18,10 @@ from ..training import Training
 from ..training.settings import check_training
 from .base import Proposal, check_kinds
 from .surrogate import SurrogateAttack
+
+logger = logging.getLogger(__name__)
+
+SMALL = 0.1  # share of the edges up to which one flip is made of each meta-gradient
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,8 @@ class MetaAttack(SurrogateAttack):
     def propose(
         self, task: Task[Any], state: PairState, limit: int, seed: int, step: int
     ) -> Proposal:
+        if step == 0:
+            self._warn_of_several(state, limit)
         draw = generator(seed, step + 1) if self.redraw else generator(seed)
         start = task.init(draw)
         found = self.hypergradient.at(task, self.training, state, start)
@@ -90,3 +97,12 @@ class MetaAttack(SurrogateAttack):
             ]
             flips = flips.take(torch.tensor(losses).argmax().unsqueeze(0))
         return Proposal(flips, found.loss)
+
+    def _warn_of_several(self, state: PairState, limit: int) -> None:
+        """Say so where several flips of one meta-gradient are known to be much weaker."""
+        if self.flips_per_step > 1 and not state.bipartite and limit < SMALL * state.num_edges:
+            logger.warning(
+                "flips_per_step=%d: on Cora at 5%% of the edges, 3 flips of one meta-gradient cost "
+                "the attack 3 to 6 points of accuracy; use 1.",
+                self.flips_per_step,
+            )

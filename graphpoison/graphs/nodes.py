@@ -14,6 +14,7 @@ from .codes import decode, encode, ordered
 
 logger = logging.getLogger(__name__)
 
+MOST_IDENTITIES = 20_000
 MASKS = ("train_mask", "val_mask", "test_mask")
 
 
@@ -107,10 +108,10 @@ def read_nodes(data: Data | NodeGraph) -> NodeGraph:
     """The graph of ``data``; a graph that has been read already is returned as it is.
 
     Repeated edges count once and self-loops are left out: models add their own. ``adj_t`` and
-    ``EdgeIndex`` are read too.
+    ``EdgeIndex`` are read too. A graph without ``x`` has the identity [N, N] as features.
 
     Raises:
-        TypeError: ``data`` is no ``Data``, or lacks edges, ``x`` or ``y``; features, labels, edge
+        TypeError: ``data`` is no ``Data``, or lacks edges or ``y``; features, labels, edge
             weights or a mask are no Tensor.
         ValueError: an edge has no counterpart in the other direction; an index is out of range;
             features are not [N, F] or not finite; labels are no integers [N]; a mask is no
@@ -123,20 +124,30 @@ def read_nodes(data: Data | NodeGraph) -> NodeGraph:
         raise TypeError(f"data must be a torch_geometric Data, found {type(data).__name__}.")
     for name in ("x", "y", "edge_weight", *MASKS):
         value = getattr(data, name, None)
-        if value is None and name in ("x", "y"):
-            more = "; without features, set x = torch.zeros(num_nodes, 0)" if name == "x" else ""
-            raise TypeError(f"data.{name} is missing{more}.")
+        if value is None and name == "y":
+            raise TypeError("data.y is missing.")
         if value is not None and not isinstance(value, Tensor):
             raise TypeError(f"data.{name} must be a Tensor, found {type(value).__name__}.")
     plain = with_edge_index(data)
     pairs = undirected_pairs(plain)
-    x = _features(data.x, int(plain.num_nodes or 0))
+    count = int(plain.num_nodes or 0)
+    x = _identity(data, count) if data.x is None else _features(data.x, count)
     y = _labels(data.y, x.size(0))
     masks = {name: _mask(name, getattr(data, name, None), y) for name in MASKS}
     if masks["val_mask"] is not None and not bool(masks["val_mask"].any()):
         masks["val_mask"] = None
     graph = NodeGraph(x, y, plain.edge_index[:, :0], None, **masks)
     return graph.with_pairs(pairs, pair_weights(plain))
+
+
+def _identity(data: Data, count: int) -> Tensor:
+    """A feature for each node, as the literature has it for graphs such as PolBlogs."""
+    if count > MOST_IDENTITIES:
+        raise ValueError(
+            f"data has no x and {count:,} nodes; the identity as features is made for up to "
+            f"{MOST_IDENTITIES:,}. Set data.x, to torch.zeros(num_nodes, 0) if no model needs it."
+        )
+    return torch.eye(count, device=None if data.edge_index is None else data.edge_index.device)
 
 
 def _features(x: Tensor, count: int) -> Tensor:
