@@ -127,13 +127,16 @@ def trained_loss(task: gp.NodeClassification, pairs: Tensor) -> float:
 
 
 def test_lookahead_takes_the_best_flip_after_retraining() -> None:
-    task = node_task().with_pseudo_labels(TRAINING, 0)
-    first = gp.Unrolled()(task, TRAINING).topk(6)
-    losses = [trained_loss(task, first.pairs[:, [place]]) for place in range(6)]
-    best = max(range(6), key=losses.__getitem__)
-    assert best != 0  # the derivative alone would have taken another flip
-    found = gp.MetaAttack(TRAINING, lookahead=6)(task, 1)
-    assert torch.equal(found.pairs, first.pairs[:, [best]])
+    places = []
+    for seed in range(6):
+        data = citation_graph(18, seed)
+        task = gp.NodeClassification(data, "sgc", attack_loss=HALF).with_pseudo_labels(TRAINING, 0)
+        first = gp.Unrolled()(task, TRAINING).topk(6)
+        losses = [trained_loss(task, first.pairs[:, [place]]) for place in range(6)]
+        places.append(max(range(6), key=losses.__getitem__))
+        found = gp.MetaAttack(TRAINING, lookahead=6)(task, 1)
+        assert torch.equal(found.pairs, first.pairs[:, [places[-1]]])
+    assert any(places)  # the derivative alone would have taken another flip
     with pytest.raises(ValueError, match="chooses one flip a step"):
         gp.MetaAttack(TRAINING, 2, lookahead=3)
 

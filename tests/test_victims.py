@@ -468,7 +468,7 @@ def test_grand_propagates_the_mean_of_powers() -> None:
     torch.testing.assert_close(module(data.x, data.edge_index), expected)
     module.train()
     assert module(data.x, data.edge_index).shape == (4, 12, 3)
-    assert float(module.penalty()) > 0
+    assert module.penalty().item() > 0
 
 
 def test_the_samples_of_grand_are_told_to_agree() -> None:
