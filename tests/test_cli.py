@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import torch
 import yaml
 from conftest import citation_graph, interaction_graph
@@ -774,3 +775,16 @@ def test_no_output_is_written_over_an_input_or_another_output(shop: str) -> None
     assert Path(shop).read_bytes() == before
     assert "--overwrite" in refused(2, *attack, "--out", "b.npz", "--export", "poisoned.csv")
     done(*attack, "--out", "b.npz", "--export", "poisoned.csv", "--overwrite")
+
+
+def test_a_poisoned_adjacency_of_another_library(graph: str) -> None:
+    data = gp.datasets.load_graph(graph)
+    flips = gp.RandomAttack(allow_removals=True)(gp.NodeClassification(data), 6)
+    scipy.sparse.save_npz("theirs.npz", flips.to_scipy(data))
+    options = ["--victim", "mlp,sgc:last", "--seeds", "1", "--json"]
+    answer = json.loads(done("evaluate", graph, "theirs.npz", *options))
+    rows = [(row["victim"], row["flips"]) for row in answer["table"]]
+    assert rows == [("mlp", 6), ("sgc:last", 6)]
+    scipy.sparse.save_npz("small.npz", flips.to_scipy(data)[:5, :5])
+    said = refused(2, "evaluate", graph, "small.npz", "--seeds", "1")
+    assert "small does not fit this input: adjacency has shape (5, 5)" in " ".join(said.split())

@@ -10,7 +10,7 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PRINTS = {
-    "cora_metattack": "meta-self",
+    "cora_metattack": "strongest",
     "custom_bipartite": "after the attack",
     "movielens_meta_attack": "drop in unseen AUROC",
 }

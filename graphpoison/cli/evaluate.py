@@ -30,6 +30,7 @@ from .measured import about_lists, chosen_victims, metrics_of
 from .output import bars, logs, show_json, show_table
 from .recorded import (
     RANDOM,
+    between,
     budgets_of,
     check_fit,
     check_heuristics,
@@ -40,6 +41,7 @@ from .recorded import (
     random_of,
     read_fitting,
     reading_of,
+    with_record,
 )
 
 VICTIMS = "Victims"
@@ -57,7 +59,10 @@ def evaluate_command(
     flips: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FLIPS.npz...", show_default=False, help="Files of 'graphpoison attack'."
+            metavar="FLIPS.npz...",
+            show_default=False,
+            help="Files of 'graphpoison attack', or poisoned adjacencies as DeepRobust and "
+            "Pro-GNN keep them (scipy.sparse.save_npz).",
         ),
     ],
     victim: Annotated[
@@ -66,8 +71,8 @@ def evaluate_command(
             rich_help_panel=VICTIMS,
             help="A name; may be given several times, or names between commas. For nodes: "
             f"{', '.join(NODE_VICTIMS)}; for interactions: "
-            f"{', '.join(dict.fromkeys([*RECOMMENDER_VICTIMS, *RECOMMENDERS]))}. Default: gcn, or "
-            "ease.",
+            f"{', '.join(dict.fromkeys([*RECOMMENDER_VICTIMS, *RECOMMENDERS]))}. gcn:last, and so "
+            "on, keeps the last epoch instead of the best validation epoch. Default: gcn, or ease.",
         ),
     ] = None,
     metric: Annotated[
@@ -160,7 +165,7 @@ def evaluate_command(
     """
     with logs():
         with usage():
-            attacks, outputs = load_flips(flips), (html, plot, latex, csv)
+            loaded, outputs = load_flips(flips), (html, plot, latex, csv)
             read = Reading(
                 user_column,
                 item_column,
@@ -172,7 +177,9 @@ def evaluate_command(
                 split,
                 time_column,
             )
-            data = shared.open_input(input, reading_of(input, read, attacks), root, device)
+            read = reading_of(input, read, with_record(loaded))
+            data = shared.open_input(input, read, root, device)
+            attacks = between(data, loaded)
             graph = read_fitting(data, attacks)
             chosen = chosen_victims(graph, victim, loss)
             metrics = metrics_of(graph, metric, attacks)

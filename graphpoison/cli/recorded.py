@@ -17,6 +17,7 @@ from ..datasets.source import GRAPH, Reading
 from ..datasets.tables import suffix
 from ..evaluation.checkpoint import prefixes_of
 from ..graphs import Graph, Interactions, read_graph
+from ..graphs.adjacency_formats import is_adjacency
 from ..parsing import parse_budget
 from ..perturbation import Perturbation
 from ..registry import AttackSettings, build_task, random_beside
@@ -29,24 +30,50 @@ from .plan import PROMOTION
 RANDOM = "random"
 
 
-def load_flips(paths: Sequence[Path]) -> dict[str, Perturbation]:
-    """The flips by the names of their files; in a file of the default name, by their attack's."""
-    found = []
+def load_flips(paths: Sequence[Path]) -> dict[str, Perturbation | Path]:
+    """The flips by the names of their files; in a file of the default name, by their attack's.
+
+    The path itself stands for the flips of a poisoned adjacency, which :func:`between` compares
+    with the input.
+    """
+    found: list[Perturbation | Path] = []
     for path in paths:
         if paths.count(path) > 1:
             raise ValueError(f"{path} is named {paths.count(path)} times: once is enough.")
         if not path.is_file():
             raise FileNotFoundError(f"there is no file {str(path)!r}.")
         try:
-            found.append(Perturbation.load(path))
+            found.append(path if is_adjacency(path) else Perturbation.load(path))
         except Exception as error:
             raise ValueError(f"{path} holds no flips: {error}") from error
     names = [
-        _name(attack, path.stem) if path.name == DEFAULT_OUT else path.stem
+        _name(attack, path.stem)
+        if path.name == DEFAULT_OUT and isinstance(attack, Perturbation)
+        else path.stem
         for path, attack in zip(paths, found, strict=True)
     ]
     unique = len(set(names)) == len(names) and RANDOM not in names
     return dict(zip(names if unique else map(str, paths), found, strict=True))
+
+
+def between(
+    data: Data | HeteroData, attacks: Mapping[str, Perturbation | Path]
+) -> dict[str, Perturbation]:
+    """``attacks``, with the flips between ``data`` and each poisoned adjacency."""
+    found = {}
+    for name, attack in attacks.items():
+        if isinstance(attack, Path):
+            try:
+                attack = Perturbation.between(data, attack)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{name} does not fit this input: {error}") from error
+        found[name] = attack
+    return found
+
+
+def with_record(attacks: Mapping[str, Perturbation | Path]) -> dict[str, Perturbation]:
+    """The attacks that are flips with a record, and no adjacencies."""
+    return {name: attack for name, attack in attacks.items() if isinstance(attack, Perturbation)}
 
 
 def _name(attack: Perturbation, usual: str) -> str:
@@ -68,9 +95,9 @@ def reading_of(source: str, given: Reading, attacks: Mapping[str, Perturbation])
     if suffix(Path(source)) == GRAPH:
         return given
     records = [_record(attack, "reading") for attack in attacks.values()]
-    recorded = [Reading(**known_fields(Reading, record)) for record in records]
+    there = [Reading(**known_fields(Reading, record)) for record in records]
     wanted = {name: value for name, value in asdict(given).items() if value is not None}
-    readings = {replace(reading, **wanted) for reading in recorded}
+    readings = {replace(reading, **wanted) for reading in there} or {given}
     if len(readings) > 1:
         raise ValueError("these attacks read their input in different ways: evaluate them singly.")
     return readings.pop()

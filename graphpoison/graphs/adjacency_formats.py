@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from .interactions import Interactions
 from .nodes import NodeGraph
 
 Graph = NodeGraph | Interactions
+ARRAYS = {"adj_data", "adj_indices", "adj_indptr", "adj_shape"}  # of gnn-meta-attack
+SAVED = {"format", "shape", "data"}  # of scipy.sparse.save_npz
 EXPECTED = (
     "a scipy sparse matrix, a dense 0/1 matrix, an edge_index [2, E] of integers, a networkx graph "
     "or the path of a .npz file or edge list"
@@ -71,6 +74,16 @@ def scipy_adjacency(graph: Graph) -> csr_matrix:
     return csr_matrix((np.ones(edges.shape[1], dtype=np.float32), edges), graph.shape)
 
 
+def is_adjacency(path: Path) -> bool:
+    """Whether the ``.npz`` file holds a sparse adjacency that :func:`read_adjacency` reads."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = set(file.files)
+    except (OSError, ValueError, BadZipFile, AttributeError):
+        return False
+    return "meta" not in names and (names >= ARRAYS or names >= SAVED)
+
+
 def read_adjacency(path: str | os.PathLike[str]) -> csr_matrix:
     """The sparse matrix of a file.
 
@@ -94,7 +107,7 @@ def read_adjacency(path: str | os.PathLike[str]) -> csr_matrix:
                 file[f"adj_{part}"] for part in ("data", "indices", "indptr")
             )
             return csr_matrix((data, indices, pointers), tuple(file["adj_shape"]))
-    if not {"format", "shape", "data"} <= names:
+    if not names >= SAVED:
         raise ValueError(f"{path} holds no sparse adjacency: its arrays are {sorted(names)}.")
     return load_npz(path).tocsr()
 
