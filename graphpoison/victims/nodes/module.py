@@ -66,7 +66,7 @@ class ModuleVictim(Victim):
         return FittedModule(self.train(graph, seed)[self.select])
 
     def train(self, graph: NodeGraph, seed: int) -> dict[str, Tensor]:
-        """The logits [N, C] of both epochs that :attr:`select` can name, by name."""
+        """The logits [N, C] of both epochs that ``select`` can name, by name."""
         graph = graph if self.purify is None else self.purify(graph)
         x, device = graph.x, graph.x.device
         with isolated_rng(seed, device):
