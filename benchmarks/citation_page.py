@@ -23,6 +23,13 @@ PRO_GNN = {  # Jin et al. (2020), Table 2: accuracy of a GCN at 0, 5, 10, 15, 20
     "citeseer-deeprobust": (71.96, 70.88, 67.55, 64.52, 62.03, 56.94),
     "polblogs": (95.69, 73.07, 70.72, 64.96, 51.27, 49.23),
 }
+LABELS = {
+    "clean": "clean",
+    "random": "random",
+    "dice": "DICE, knows all labels",
+    "metattack": "Metattack",
+    "strongest": "strongest_metattack",
+}
 COLOURS = {
     "clean": "#b0b7bf",
     "random": "#8fb3d9",
@@ -132,7 +139,9 @@ def picture(table: pd.DataFrame, path: Path) -> None:
             found.append(of_splits(these)[:2])
         left = np.arange(len(groups)) + (place - 2) * 0.17
         means, widths = np.array(found).T
-        axes.bar(left, means, 0.16, yerr=widths, color=COLOURS[attack], capsize=2, label=attack)
+        axes.bar(
+            left, means, 0.16, yerr=widths, color=COLOURS[attack], capsize=2, label=LABELS[attack]
+        )
         for x, mean, width in zip(left, means, widths, strict=True):
             axes.text(x, mean + width + 0.01, f"{mean:.2f}", ha="center", fontsize=8)
     axes.set_xticks(
