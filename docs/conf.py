@@ -39,7 +39,10 @@ add_module_names = False
 
 # Third parties, whose references are left unresolved: their inventories would have to be fetched.
 nitpick_ignore_regex = [
-    ("py:.*", r"(collections\.abc|matplotlib|numpy|os|pandas|pathlib|scipy|torch|torch_geometric)\..*"),
+    (
+        "py:.*",
+        r"(collections\.abc|matplotlib|numpy|os|pandas|pathlib|scipy|torch|torch_geometric)\..*",
+    ),
     ("py:.*", r"(np|pd|nn|torch)\..*"),
     # Names that annotations and docstrings use for them.
     (

@@ -232,3 +232,30 @@ def test_a_graph_without_features_has_the_identity() -> None:
     data.num_nodes = 20_001
     with pytest.raises(ValueError, match="20,001 nodes; the identity as features"):
         gp.read_graph(data)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_flips_made_are_the_flips_searched_for(seed: int) -> None:
+    """All of one step, so that no flip was dropped, and at least as strong as greedy flips."""
+    data = gp.datasets.load("synthetic-citation", num_nodes=150, num_words=80, seed=seed)
+    task = gp.NodeClassification(data, "sgc", attack_loss=HALF).with_pseudo_labels(TRAINING, 0)
+    rules = (gp.NoSingletons(), gp.DegreeDistribution())
+    greedy = gp.MetaAttack(TRAINING, constraints=rules)
+    found = gp.SwapSearch(greedy, rounds=6, share=0.3)(task, 20)
+    assert found.flips["step"].tolist() == [0] * 20
+    assert trained_loss(task, found.pairs) >= trained_loss(task, greedy(task, 20).pairs) - 1e-6
+
+
+@pytest.mark.parametrize("attack", [gp.SwapSearch(), gp.MetaAttack(TRAINING, lookahead=2)])
+def test_losses_that_do_not_compare_are_refused(attack: gp.Attack) -> None:
+    for loss in ("masked-cross-entropy", gp.CostAware(5.0)):
+        task = gp.NodeClassification(citation_graph(18, 2), "sgc", attack_loss=loss)
+        with pytest.raises(ValueError, match="falls where a node is misclassified"):
+            attack(task, 2)
+
+
+def test_no_flips_of_a_gradient() -> None:
+    found = gp.Unrolled()(node_task(), TRAINING)
+    assert len(found.topk(0, constraints=(gp.NoSingletons(),))) == 0
+    with pytest.raises(ValueError, match="must be the number of training steps"):
+        gp.Unrolled((3, 20))(node_task(), TRAINING)

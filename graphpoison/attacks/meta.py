@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import torch
-
 from .._checks import positive_int
 from .._random import generator
 from ..constraints import Constraint
@@ -45,12 +43,13 @@ class MetaAttack(SurrogateAttack):
         redraw: whether the surrogate starts from fresh parameters at every step, rather than from
             the same ones.
         hypergradient: how training is differentiated.
-        lookahead: the surrogate is retrained after each of so many flips of the largest score, and
-            the flip is made after which the attack loss is largest. A score is a derivative, and
-            a flip is no small step where degrees are low.
+        lookahead: the number of highest-scoring flips to try. The surrogate is retrained after each
+            of them, and the attack makes the flip with the largest attack loss. A score is a
+            derivative; a flip is a large step where degrees are low.
 
     Raises:
-        TypeError, ValueError: a setting is out of range; ``lookahead`` with several flips a step.
+        TypeError, ValueError: a setting is out of range; ``lookahead`` with several flips a step,
+            or with a loss whose values do not compare.
     """
 
     training: Training = field(default_factory=Training)
@@ -76,6 +75,11 @@ class MetaAttack(SurrogateAttack):
             )
         check_kinds(self.constraints, self.allow_removals, self.allow_additions)
 
+    def setup(self, task: Task[Any], seed: int) -> Task[Any]:
+        if self.lookahead > 1:
+            refuse_incomparable(task)
+        return super().setup(task, seed)
+
     def propose(
         self, task: Task[Any], state: PairState, limit: int, seed: int, step: int
     ) -> Proposal:
@@ -93,9 +97,10 @@ class MetaAttack(SurrogateAttack):
         if self.lookahead > 1 and len(flips):
             losses = [
                 self.hypergradient.loss(task, self.training, flip.made(state), start)
-                for flip in map(flips.take, torch.arange(len(flips)).unsqueeze(1))
+                for flip in (flips.take(slice(at, at + 1)) for at in range(len(flips)))
             ]
-            flips = flips.take(torch.tensor(losses).argmax().unsqueeze(0))
+            best = max(range(len(losses)), key=losses.__getitem__)
+            flips = flips.take(slice(best, best + 1))
         return Proposal(flips, found.loss)
 
     def _warn_of_several(self, state: PairState, limit: int) -> None:
@@ -106,3 +111,14 @@ class MetaAttack(SurrogateAttack):
                 "cost the attack 2 to 4 points of accuracy; use 1.",
                 self.flips_per_step,
             )
+
+
+def refuse_incomparable(task: Task[Any]) -> None:
+    """Raise a ValueError if a larger value of the task's loss is not a stronger attack."""
+    loss = getattr(task, "node_loss", None)
+    if not getattr(loss, "comparable", True):
+        raise ValueError(
+            f"attack_loss={loss!r} falls where a node is misclassified, so that lookahead and "
+            "swaps, which compare its values, would avoid that; use TanhMargin, CrossEntropy or "
+            "another loss, or MetaAttack with lookahead=1."
+        )

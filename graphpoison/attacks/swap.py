@@ -1,8 +1,10 @@
-"""A greedy attack whose flips are undone and made anew, as long as that helps."""
+"""A greedy attack, and a search that replaces its flips as long as the attack loss grows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import torch
 
 from .._checks import in_range, positive_int
 from .._random import generator
@@ -13,27 +15,28 @@ from ..hypergradient.meta_gradient import flip_scores
 from ..tasks import Task
 from ..training import Training
 from .base import Proposal, accept_in_turn
-from .meta import MetaAttack
+from .meta import MetaAttack, refuse_incomparable
 from .surrogate import SurrogateAttack
 
 
 @dataclass(frozen=True)
 class SwapSearch(SurrogateAttack):
-    r"""Make all flips greedily; then undo the flips that matter least and make others.
+    """Make all flips greedily; then undo the flips that matter least, and make other flips.
 
-    The first flips of a greedy attack are chosen on a graph that the later flips change. A round
-    takes the meta-gradient of the whole poisoned graph, undoes the share of flips whose undoing
-    costs the least attack loss to first order, and lets the greedy attack spend the budget anew.
-    The round counts if the attack loss grows; else the next one undoes half as many. The search
-    ends after ``rounds`` of them, or where a single flip is undone in vain.
+    A greedy attack chooses its first flips on a graph that the later flips change. A round of the
+    search takes the meta-gradient of the whole poisoned graph. It undoes a share of the flips,
+    namely the flips whose undoing loses the least attack loss to first order, and any flip that a
+    constraint forbids without them. Then the greedy attack spends the free budget. The round is
+    kept if the attack loss grows; otherwise the next round undoes half as many flips. The search
+    ends after all rounds, or when a round that undoes a single flip fails.
 
-    All flips are of one step, and the flips of a smaller budget are another attack's: a prefix is a
-    weaker attack than a search with that budget.
+    All flips have the same step. A prefix of the flips is a weaker attack than a search with the
+    smaller budget. The search is one proposal: a checkpoint holds nothing before its end.
 
     Args:
-        attack: makes the flips.
-        rounds: of undoing and making anew.
-        share: of the flips that the first round undoes.
+        attack: the greedy attack.
+        rounds: the largest number of rounds.
+        share: the share of the flips that the first round undoes.
 
     Raises:
         TypeError, ValueError: a setting is out of range.
@@ -65,20 +68,25 @@ class SwapSearch(SurrogateAttack):
     def allow_additions(self) -> bool:
         return self.attack.allow_additions
 
+    def setup(self, task: Task[Any], seed: int) -> Task[Any]:
+        refuse_incomparable(task)
+        return super().setup(task, seed)
+
     def propose(
         self, task: Task[Any], state: PairState, limit: int, seed: int, step: int
     ) -> Proposal:
         flips, loss = self._spend(task, state, Flips.none(state), limit, seed)
         found, share = self._gradient(task, flips.made(state), seed), self.share
-        for _ in range(self.rounds):
-            count = int(share * len(flips))
-            if not count:
-                break
+        for _ in range(self.rounds if len(flips) else 0):
+            count = max(1, int(share * len(flips)))
             kept = _without_least(found, flips, count)
+            kept = accept_in_turn(kept, state, self.constraints, limit)
             other, _ = self._spend(task, state, kept, limit, seed)
             after = self._gradient(task, other.made(state), seed)
             if len(other) >= len(flips) and after.loss > found.loss:
                 flips, found = other, after
+            elif count == 1:
+                break
             else:
                 share /= 2
         return Proposal(flips, loss)
@@ -103,7 +111,9 @@ class SwapSearch(SurrogateAttack):
 
 def _without_least(found: MetaGradient, flips: Flips, count: int) -> Flips:
     """``flips`` without the ``count`` whose undoing loses least, or wins most, to first order."""
-    weight = found.state.weight[found.state.locate(flips.pairs)]
-    undoing = flip_scores(weight, found.at(flips.pairs))
+    place, gradient = found.state.locate(flips.pairs), found.at(flips.pairs)
+    weight, clean = found.state.weight[place], found.state.clean[place]
+    restored = torch.where(clean > 0, clean, 1.0).to(gradient.dtype)  # of an edge that was removed
+    undoing = flip_scores(weight, torch.where(weight > 0, gradient, restored * gradient))
     kept = undoing.argsort(stable=True)[: len(flips) - count]
     return flips.take(kept.sort().values)

@@ -129,9 +129,9 @@ def read_nodes(data: Data | NodeGraph) -> NodeGraph:
         if value is not None and not isinstance(value, Tensor):
             raise TypeError(f"data.{name} must be a Tensor, found {type(value).__name__}.")
     plain = with_edge_index(data)
-    pairs = undirected_pairs(plain)
+    pairs = undirected_pairs(plain)  # which refuses a graph without edge_index
     count = int(plain.num_nodes or 0)
-    x = _identity(data, count) if data.x is None else _features(data.x, count)
+    x = _identity(plain, count) if data.x is None else _features(data.x, count)
     y = _labels(data.y, x.size(0))
     masks = {name: _mask(name, getattr(data, name, None), y) for name in MASKS}
     if masks["val_mask"] is not None and not bool(masks["val_mask"].any()):
@@ -147,7 +147,8 @@ def _identity(data: Data, count: int) -> Tensor:
             f"data has no x and {count:,} nodes; the identity as features is made for up to "
             f"{MOST_IDENTITIES:,}. Set data.x, to torch.zeros(num_nodes, 0) if no model needs it."
         )
-    return torch.eye(count, device=None if data.edge_index is None else data.edge_index.device)
+    logger.info("data has no x; the features are the identity [%d, %d]", count, count)
+    return torch.eye(count, device=data.edge_index.device)
 
 
 def _features(x: Tensor, count: int) -> Tensor:

@@ -72,6 +72,7 @@ class Unrolled(Hypergradient):
     def through(
         self, task: Task[Any], training: Training, state: PairState, params: Params
     ) -> MetaGradient:
+        self.refuse(training)
         prepared = task.prepare(state)
         field = task.training_field(prepared, params, training.inner.linear)
         run = Run.of(training, field, params)

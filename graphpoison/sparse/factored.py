@@ -140,7 +140,7 @@ class FactoredGradient:
         tiles = zip(pairwise(edges), pairwise(bounds), strict=True)
         for (start, stop), (low, high) in tiles:
             tile, first = self._tile(start, stop, excluded[low:high])
-            enough = float(best[-1]) if best.numel() == k else -torch.inf
+            enough = float(best[-1]) if 0 < k == best.numel() else -torch.inf
             values, place = _admissible(tile, (start, first), k, enough, admissible)
             width = cols - first
             row = torch.div(place, width, rounding_mode="floor") + start

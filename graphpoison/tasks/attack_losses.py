@@ -11,6 +11,7 @@ that they spend the budget on.
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -40,7 +41,12 @@ class CrossEntropy:
 @dataclass(frozen=True)
 class MaskedCrossEntropy:
     """Cross-entropy of the nodes that are still classified as y, 0 for all others (Geisler et al.
-    2021)."""
+    2021).
+
+    The loss falls where a node is misclassified: its gradient ranks flips, its values do not.
+    """
+
+    comparable: ClassVar[bool] = False
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         standing = logits.detach().argmax(dim=1) == labels
@@ -61,7 +67,7 @@ class TanhMargin:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        in_range("scale", self.scale, 0.0, float("inf"), open_low=True)
+        in_range("scale", self.scale, 0.0, 1e6, open_low=True)
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         return torch.tanh(self.scale * margin(logits, labels))
@@ -69,7 +75,7 @@ class TanhMargin:
 
 @dataclass(frozen=True)
 class CarliniWagner:
-    r""":math:`\min(m, \kappa)` (Carlini and Wagner 2017, equation 6 of section V.B, negated).
+    r""":math:`\min(m, \kappa)` (Carlini and Wagner 2017, the loss of section VI.A, negated).
 
     All nodes whose margin is below kappa have the same weight, however safe they are.
 
@@ -88,18 +94,21 @@ class CarliniWagner:
 
 @dataclass(frozen=True)
 class CostAware:
-    r"""Cross-entropy, weighted by the margin of probabilities (CA-attack, Han et al. 2023).
+    r"""Cross-entropy, weighted by the margin of probabilities, after CA-attack (Han et al. 2023).
 
     .. math:: w \cdot (-\log p_y), \qquad w = \exp(-\beta \, \mu^2), \quad
         \mu = \max_{c \neq y} p_c - p_y
 
     The weight is a constant to the gradient: nodes near the decision boundary have the largest
-    weight, safe and misclassified nodes have little.
+    weight, safe and misclassified nodes have little. The paper's framework also postpones nodes
+    just beyond the boundary; the weight here is symmetric. The gradient of the loss ranks flips,
+    its values do not.
 
     Args:
         beta: how fast the weight falls with the distance to the boundary.
     """
 
+    comparable: ClassVar[bool] = False
     beta: float = 10.0
 
     def __post_init__(self) -> None:
@@ -141,9 +150,9 @@ def attack_loss_of(loss: str | AttackLoss) -> AttackLoss:
         ValueError: an unknown name.
     """
     if isinstance(loss, str):
-        name, _, number = loss.partition("=")
+        name, given, number = loss.partition("=")
         found = ATTACK_LOSSES[choice("attack_loss", name, ATTACK_LOSSES)]
-        return _with_number(found, loss, number) if number else found
+        return _with_number(found, loss, number) if given else found
     refuse_class("attack_loss", loss)
     if not callable(loss):
         raise TypeError(

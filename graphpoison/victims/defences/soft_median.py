@@ -81,7 +81,7 @@ def diffused(graph: NodeGraph, teleport: float = 0.15, neighbours: int = 64) -> 
         )
     edges, weight = gcn_norm(graph.edge_index, graph.edge_weight, count, dtype=torch.float64)
     matrix = torch.eye(count, dtype=torch.float64, device=edges.device)
-    matrix.index_put_((edges[1], edges[0]), (teleport - 1) * weight, accumulate=True)
+    matrix.index_put_((edges[1], edges[0]), (teleport - 1) * weight.double(), accumulate=True)
     rank = teleport * torch.linalg.inv(matrix)
     values, source = rank.topk(min(neighbours, count), dim=1)
     target = torch.arange(count, device=edges.device).unsqueeze(1).expand_as(source)

@@ -63,7 +63,12 @@ class ModuleVictim(Victim):
         in_range("weight_decay", self.weight_decay, 0.0, float("inf"))
 
     def fit(self, graph: NodeGraph, seed: int) -> "FittedModule":
-        return FittedModule(self.train(graph, seed)[self.select])
+        logits = self.train(graph, seed)[self.select]
+        if not bool(logits.isfinite().all()):
+            raise FloatingPointError(
+                f"training of {self.name!r} diverged: its logits are not finite; use a smaller lr."
+            )
+        return FittedModule(logits)
 
     def train(self, graph: NodeGraph, seed: int) -> dict[str, Tensor]:
         """The logits [N, C] of both epochs that ``select`` can name, by name."""
@@ -79,10 +84,6 @@ class ModuleVictim(Victim):
             refuse_cached(module)
             with SparseInput(x):
                 best, last = self._train(module, graph)
-        if not bool(last.isfinite().all() and best.isfinite().all()):
-            raise FloatingPointError(
-                f"training of {self.name!r} diverged: its logits are not finite; use a smaller lr."
-            )
         return dict(zip(EPOCHS, (best, last), strict=True))
 
     def _train(self, module: nn.Module, graph: NodeGraph) -> tuple[Tensor, Tensor]:
