@@ -162,8 +162,7 @@ def adaptive_attack(graph: gp.NodeGraph, victim: str, share: float) -> gp.Pertur
 def candidates_of(graph: gp.NodeGraph, share: float) -> Tensor:
     """The edges, and the additions that SGC's meta-gradient ranks first [2, K]."""
     training = replace(NODES, steps=STOPS[-1])
-    task = gp.NodeClassification(graph, gp.SGC(), attack_loss=gp.TanhMargin(0.5))
-    task = task.with_pseudo_labels(training, 0)
+    task = gp.strongest_task(graph).with_pseudo_labels(training, 0)
     poisoned = gp.strongest_metattack(graph, share)
     found = [graph.pairs]
     for state in (task.state, task.state.flip(poisoned.pairs)):

@@ -81,7 +81,7 @@ def main() -> None:
         task = gp.NodeClassification(graph, surrogate, attack_loss=loss)
         taken = seconds(greedy(redraw=surrogate != "sgc", **options), task, flips)
         print(f"| {name} | {taken:.1f} s | {each * flips / taken:.0f} |", flush=True)
-    task = gp.NodeClassification(graph, "sgc", attack_loss=MARGIN)
+    task = gp.strongest_task(graph)
     for name, attack in {
         "the same, swaps": gp.SwapSearch(greedy((60, 100, 150))),
         "the same, swaps and lookahead: strongest_attack()": gp.strongest_attack(CONSTRAINTS),

@@ -68,6 +68,7 @@ from .presets import (
     similar_users_attack,
     strongest_attack,
     strongest_metattack,
+    strongest_task,
     surrogate_meta_attack,
 )
 from .ranking_presets import promote, ranking_attack
@@ -198,6 +199,7 @@ __all__ = [
     "similar_users_attack",
     "strongest_attack",
     "strongest_metattack",
+    "strongest_task",
     "surrogate_meta_attack",
     "surrogate_victim",
     "transfer_matrix",

@@ -65,11 +65,11 @@ def poisoned_data(perturbation: "Perturbation", data: PyGGraph) -> PyGGraph:
         count = int(plain.num_nodes or 0)
         edges, shape = undirected_pairs(plain), (count, count)
         _check_flips(perturbation, edges, shape, plain.x)
-        _recognise(perturbation, edges, shape)
+        recognise(perturbation, edges, shape)
         return like(writing.flip_nodes(plain, pairs, entries), data)
     graph = _joined(perturbation, read_interactions(plain, _edge_type(perturbation)))
     _check_flips(perturbation, graph.edge_index, graph.shape)
-    _recognise(perturbation, graph.edge_index, graph.shape)
+    recognise(perturbation, graph.edge_index, graph.shape)
     if perturbation.fake_users is not None:
         plain = writing.join_users(plain, graph.edge_type, perturbation.fake_users)
     return like(writing.flip_interactions(plain, graph.edge_type, pairs), data)
@@ -187,7 +187,7 @@ def _standing(perturbation: "Perturbation", edges: Tensor, shape: Shape) -> Stan
     return "poisoned" if known == edges_digest(before, shape) else "other"
 
 
-def _recognise(perturbation: "Perturbation", edges: Tensor, shape: Shape) -> None:
+def recognise(perturbation: "Perturbation", edges: Tensor, shape: Shape) -> None:
     """Warn where ``edges`` [2, E] are not the edges that the flips were made on."""
     found = _standing(perturbation, edges, shape)
     if found == "poisoned":

@@ -19,7 +19,7 @@ from torch_geometric.data import Data, HeteroData
 from ._checks import choice
 from ._io import atomic_write
 from ._settings import digest
-from .apply import edges_digest, edges_of, poisoned, poisoned_data
+from .apply import edges_digest, edges_of, poisoned, poisoned_data, recognise
 from .budget import Budget, part_of
 from .graphs import EdgeType, FakeUsers, Interactions, NodeGraph, PairState, read_graph
 from .graphs.adjacency_formats import edges_of_adjacency, scipy_adjacency
@@ -170,7 +170,7 @@ class Perturbation:
         Args:
             clean: ``Data``, ``HeteroData`` or a graph that was read.
             poisoned: a graph of the same kind, or the adjacency of its edges as scipy, numpy, torch
-                or networkx have it, or the path of a ``.npz`` or edge list of theirs; see
+                or networkx have it, or the path of a ``.npz`` file or of an edge list; see
                 :mod:`graphpoison.graphs.adjacency_formats`.
             edge_type: which interactions of a ``HeteroData`` with several edge types.
 
@@ -201,10 +201,12 @@ class Perturbation:
         """The adjacency of ``data`` with the flips made, float32 of 0 and 1.
 
         [N, N] and symmetric, or [users, items]; ``scipy.sparse.save_npz`` writes the file that
-        DeepRobust and Pro-GNN read. Raises as :meth:`apply`.
+        DeepRobust and Pro-GNN read. Raises as :meth:`apply`, and warns as :meth:`apply` of a graph
+        that is not the one attacked.
         """
-        kind = self.meta.get("edge_type")
-        return scipy_adjacency(poisoned(self, read_graph(data, kind)))
+        graph = read_graph(data, self.meta.get("edge_type"))
+        recognise(self, edges_of(graph), graph.shape)
+        return scipy_adjacency(poisoned(self, graph))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a ``.npz`` file: arrays and JSON, no pickle."""
@@ -266,6 +268,12 @@ def _edges_after(before: NodeGraph | Interactions, after: Any, edge_type: Any) -
     x, other = (kept.x if isinstance(kept, NodeGraph) else None for kept in (before, graph))
     if x is not None and other is not None and not torch.equal(x.cpu(), other.cpu()):
         raise ValueError("features differ between clean and poisoned; edges alone may.")
+    for name, kept in (("clean", before), ("poisoned", graph)):
+        if isinstance(kept, NodeGraph) and kept.pair_weight is not None:
+            raise ValueError(f"{name} has edge_weight; give graphs without weights.")
+    kinds = [kept.edge_type for kept in (before, graph) if isinstance(kept, Interactions)]
+    if len(set(kinds)) > 1:
+        raise ValueError(f"poisoned has edges {kinds[1]}, and clean has {kinds[0]}.")
     return edges_of(graph).cpu()
 
 

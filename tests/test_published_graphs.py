@@ -10,10 +10,11 @@ import pytest
 import scipy.sparse
 import torch
 from conftest import citation_graph, interaction_graph
+from torch_geometric.data import HeteroData
 from torch_geometric.utils import to_networkx, to_scipy_sparse_matrix
 
 import graphpoison as gp
-from graphpoison.graphs.adjacency_formats import read_adjacency
+from graphpoison.graphs.adjacency_formats import is_adjacency, read_adjacency
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 REAL = pytest.mark.skipif(not DATA.is_dir(), reason="needs the public data sets")
@@ -144,6 +145,43 @@ def test_files_of_another_form(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("a b\n")
     with pytest.raises(ValueError, match="no list of edges"):
         read_adjacency(tmp_path / "words.txt")
+    (tmp_path / "weights.txt").write_text("0 1 1\n1 2 0\n")
+    with pytest.raises(ValueError, match="two integers a line, found 3"):
+        read_adjacency(tmp_path / "weights.txt")
+    (tmp_path / "empty.txt").write_text("# nothing\n")
+    with pytest.raises(ValueError, match="it has no line"):
+        read_adjacency(tmp_path / "empty.txt")
+    np.save(tmp_path / "array.npy", np.ones(2))
+    (tmp_path / "array.npy").rename(tmp_path / "array.npz")
+    assert not is_adjacency(tmp_path / "array.npz")
+
+
+def test_graphs_that_differ_in_more_than_edges() -> None:
+    data = citation_graph(18, 2)
+    weighted = data.clone()
+    weighted.edge_weight = torch.full((data.num_edges,), 2.0)
+    for clean, poisoned, named in ((weighted, data, "clean"), (data, weighted, "poisoned")):
+        with pytest.raises(ValueError, match=f"{named} has edge_weight"):
+            gp.Perturbation.between(clean, poisoned)
+    likes = interaction_graph()
+    rates = HeteroData()
+    kind, (source, name, target) = ("fan", "likes", "song"), gp.read_graph(likes).edge_type
+    rates["fan"].num_nodes = likes[source].num_nodes
+    rates["song"].num_nodes = likes[target].num_nodes
+    rates[kind].edge_index = likes[source, name, target].edge_index
+    with pytest.raises(ValueError, match=r"poisoned has edges \('fan', 'likes', 'song'\)"):
+        gp.Perturbation.between(likes, rates)
+
+
+def test_flips_that_are_there_already_are_warned_of(
+    attacked: tuple[Any, gp.Perturbation], caplog: pytest.LogCaptureFixture
+) -> None:
+    data, flips = attacked
+    found = gp.Perturbation.between(data, flips.apply(data))
+    found.to_scipy(data)
+    assert not caplog.records
+    found.to_scipy(flips.apply(data))
+    assert "in the graph already" in caplog.text
 
 
 @REAL

@@ -107,8 +107,8 @@ class MetaAttack(SurrogateAttack):
         """Say so where several flips of one meta-gradient are known to be much weaker."""
         if self.flips_per_step > 1 and not state.bipartite and limit < SMALL * state.num_edges:
             logger.warning(
-                "flips_per_step=%d: on Cora at 5%% of the edges, 3 or 5 flips of one meta-gradient "
-                "cost the attack 2 to 4 points of accuracy; use 1.",
+                "flips_per_step=%d: 3 or 5 flips of one meta-gradient cost an attack through SGC "
+                "2 to 4 points of accuracy on Cora at 5%% of the edges; use 1.",
                 self.flips_per_step,
             )
 

@@ -19,7 +19,7 @@ Attack = Annotated[
         rich_help_panel=PROBLEM,
         help=f"One of: {', '.join(ATTACKS)}; what they are stands below. "
         + BY_DEFAULT.format("strongest", "ranking")
-        + " An option that these do not look at, such as --steps, makes it meta.",
+        + " With an option that the default has no use for, such as --steps, the default is meta.",
     ),
 ]
 Budget = Annotated[

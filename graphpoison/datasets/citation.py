@@ -64,8 +64,9 @@ def polblogs(root: str | Path | None = None, seed: int = 15) -> Data:
 def cora_deeprobust(root: str | Path | None = None, seed: int = 15) -> Data:
     """Cora in the order of ``gnn-meta-attack``'s ``cora.npz``: 2,485 nodes, 5,069 edges.
 
-    DeepRobust and Pro-GNN read this file. With seed 15 the split is theirs too. The graph is the
-    one of :func:`cora`; the nodes have other numbers, so that the same seed draws another split.
+    DeepRobust and Pro-GNN read this file. With seed 15 the split equals the split of both. The
+    graph equals the graph of :func:`cora`; the nodes have other numbers, so that the same seed
+    draws another split.
 
     Returns and raises as :func:`largest_component` and :func:`graphpoison.datasets.load` say.
     """

@@ -79,7 +79,7 @@ def is_adjacency(path: Path) -> bool:
     try:
         with np.load(path, allow_pickle=False) as file:
             names = set(file.files)
-    except (OSError, ValueError, BadZipFile, AttributeError):
+    except (OSError, ValueError, TypeError, BadZipFile, AttributeError):
         return False
     return "meta" not in names and (names >= ARRAYS or names >= SAVED)
 
@@ -90,8 +90,9 @@ def read_adjacency(path: str | os.PathLike[str]) -> csr_matrix:
     Args:
         path: a ``.npz`` of ``scipy.sparse.save_npz`` (DeepRobust and Pro-GNN) or with the arrays
             ``adj_data``, ``adj_indices``, ``adj_indptr`` and ``adj_shape`` (``gnn-meta-attack``);
-            any other suffix is read as an edge list, two integers a line, ``#`` for comments, and
-            is as large as its largest node.
+            any other suffix is read as an edge list: two integers a line, separated by commas in
+            ``.csv``, by tabs in ``.tsv`` and by spaces elsewhere, and ``#`` before comments. The
+            matrix of an edge list ends with its largest node.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -114,11 +115,16 @@ def read_adjacency(path: str | os.PathLike[str]) -> csr_matrix:
 
 def _edge_list(path: Path) -> csr_matrix:
     separator = {".csv": ",", ".tsv": "\t"}.get(path.suffix)
+    lines = [line for line in path.read_text().splitlines() if line.partition("#")[0].strip()]
+    if not lines:
+        raise ValueError(f"{path} is no list of edges: it has no line.")
     try:
-        table = np.loadtxt(path, dtype=np.int64, usecols=(0, 1), ndmin=2, delimiter=separator)
-    except (ValueError, UnicodeDecodeError) as error:
+        table = np.loadtxt(lines, dtype=np.int64, ndmin=2, delimiter=separator)
+    except ValueError as error:
         raise ValueError(f"{path} is no list of edges, two integers a line: {error}") from error
-    count = int(table.max()) + 1 if table.size else 0
+    if table.shape[1] != 2:
+        raise ValueError(f"{path} must have two integers a line, found {table.shape[1]}.")
+    count = int(table.max()) + 1
     return csr_matrix((np.ones(len(table)), table.T), (count, count))
 
 

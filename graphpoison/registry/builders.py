@@ -24,10 +24,9 @@ from ..attacks import (
 from ..graphs import Graph, Interactions, read_graph
 from ..hypergradient import Approximate, Hypergradient, Implicit, Unrolled
 from ..perturbation import Perturbation
-from ..presets import strongest_attack
+from ..presets import strongest_attack, strongest_task
 from ..ranking_presets import ranking_attack
 from ..tasks import Degrade, NodeClassification, Promote, Recommendation, Task
-from ..tasks.attack_losses import TanhMargin
 from ..tasks.fake_users import with_fake_users
 from ..training import INTERACTIONS, NODES, Training
 from .settings import AttackSettings
@@ -71,12 +70,10 @@ def build_task(data: Data | HeteroData | Graph, settings: AttackSettings) -> Tas
         return Recommendation(graph, settings.surrogate or "cf", **options)
     options |= _given(attack_loss=settings.attack_loss, labels=settings.labels, mix=settings.mix)
     options |= {"feature_candidates": "all"} if settings.features else {}
-    strongest = settings.attack == "strongest"
-    if strongest and settings.objective != "train":
-        options = {"attack_loss": TanhMargin(0.5), **options}
-    return NodeClassification(
-        graph, settings.surrogate or ("sgc" if strongest else "linear-gcn"), **options
-    )
+    options |= _given(surrogate=settings.surrogate)
+    if settings.attack == "strongest":
+        return strongest_task(graph, **options)
+    return NodeClassification(graph, **options)
 
 
 def _ranking_task(
@@ -147,7 +144,7 @@ def random_beside(
     ``perturbation`` has: where the settings are not known, these are what shows what may be
     flipped. Fake users, if any, are the same.
     """
-    if perturbation.fake_users is not None and settings.promote is None and not settings.attack:
+    if settings.promote is None and not settings.attack:
         settings = replace(settings, attack="meta")
     if not perturbation.flips["added"].all():
         settings = replace(settings, removals=True)

@@ -13,7 +13,7 @@ from ..parsing import parse_constraint
 
 ATTACKS = {
     "ranking": "rankings of an accurate recommender, all pairs considered",
-    "strongest": "of nodes: flips that hurt at several lengths of training, made anew by turns",
+    "strongest": "of nodes: SGC, a saturating margin; flips are then partly undone and replaced",
     "meta": "exact meta-gradient (thesis, Algorithm 1; Metattack)",
     "meta-approx": "Meta-Approx, A-Meta (thesis, Algorithm 3)",
     "meta-implicit": "meta-gradient at convergence",

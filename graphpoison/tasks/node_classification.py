@@ -106,7 +106,8 @@ class NodeClassification(Task[PreparedNodes[Any]]):
     def describe(self) -> str:
         more = f", mix={self.mix}" if self.objective == "both" else ""
         more += ", labels='oracle'" if self.oracle and self.objective != "train" else ""
-        more += "" if self.node_loss == CrossEntropy() else f", attack_loss={self.node_loss!r}"
+        loss = getattr(self.node_loss, "__qualname__", None) or repr(self.node_loss)
+        more += "" if self.node_loss == CrossEntropy() else f", attack_loss={loss}"
         more += "" if self.state.features is None else ", with features"
         return f"NodeClassification({self.surrogate!r}, objective={self.objective!r}{more})"
 

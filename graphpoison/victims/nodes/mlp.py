@@ -1,4 +1,4 @@
-"""A perceptron that ignores the graph: the accuracy that no attack on edges goes below."""
+"""A perceptron that ignores the graph: attacks on edges do not change its accuracy."""
 
 import torch
 from torch import Tensor, nn
