@@ -186,7 +186,7 @@ def test_unknown_names_and_options_are_named() -> None:
         gp.datasets.load("movielens100k")
     with pytest.raises(TypeError, match="has no option 'num_user'"):
         gp.datasets.load("synthetic-interactions", num_user=3)
-    assert len(gp.datasets.names()) == 13
+    assert len(gp.datasets.names()) == 15
 
 
 @pytest.mark.parametrize(

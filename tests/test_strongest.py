@@ -259,3 +259,12 @@ def test_no_flips_of_a_gradient() -> None:
     assert len(found.topk(0, constraints=(gp.NoSingletons(),))) == 0
     with pytest.raises(ValueError, match="must be the number of training steps"):
         gp.Unrolled((3, 20))(node_task(), TRAINING)
+
+
+def test_prefixes_of_a_search_are_named_in_the_report() -> None:
+    data = gp.datasets.load("synthetic-citation", num_nodes=150, num_words=80)
+    flips = gp.strongest_metattack(data, 4)
+    whole = gp.evaluate(data, flips, "mlp", [0])
+    assert whole.meta["warnings"] == []
+    cut = gp.evaluate(data, flips, "mlp", [0], budgets=[0, 2, 4])
+    assert "attack each budget by itself" in cut.meta["warnings"][0]

@@ -1,18 +1,17 @@
 """Citation graphs, largest connected component, with the 10/10/80 split of poisoning papers."""
 
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.io import read_npz, read_planetoid_data
 from torch_geometric.transforms import LargestConnectedComponents
 from torch_geometric.utils import index_to_mask, remove_self_loops, to_undirected
 
+from ..graphs.adjacency_formats import stored_matrix
 from .locate import Source, citation_full, find_files, find_raw, planetoid
 
 
@@ -98,20 +97,13 @@ def _read_npz(path: Path) -> Data:
     """A graph of sparse matrices in the arrays ``adj_*`` and, if there are any, ``attr_*``; other
     arrays, which may be pickles, are not read."""
     with np.load(path, allow_pickle=False) as file:
-        adjacency = _matrix(file, "adj").tocoo()
+        adjacency = stored_matrix(file, "adj").tocoo()
         y = torch.from_numpy(file["labels"])
         x = torch.zeros(y.numel(), 0)
         if "attr_data" in file:
-            x = torch.from_numpy(_matrix(file, "attr").toarray() > 0)
+            x = torch.from_numpy(stored_matrix(file, "attr").toarray() > 0)
     edge_index = torch.from_numpy(np.stack([adjacency.row, adjacency.col]).astype(np.int64))
     return Data(x=x.float(), edge_index=edge_index, y=y)
-
-
-def _matrix(file: Mapping[str, np.ndarray], name: str) -> csr_matrix:
-    data, indices, pointers, shape = (
-        file[f"{name}_{part}"] for part in ("data", "indices", "indptr", "shape")
-    )
-    return csr_matrix((data, indices, pointers), shape)
 
 
 def _planetoid(name: str, folder: str, root: str | Path | None, seed: int) -> Data:

@@ -151,6 +151,10 @@ class Checkpoint:
             frame.to_csv(file, index=False, na_rep="nan")
 
 
+WHOLE = ("SwapSearch", "Perturbation.between")
+"""The records of flips that are no attacks of smaller budgets, in their order."""
+
+
 def prefixes_of(
     attacks: Mapping[str, Perturbation], budgets: Sequence[int] | None
 ) -> dict[str, list[Perturbation]]:
@@ -165,6 +169,21 @@ def prefixes_of(
         name: [attack.prefix(end) for end in dict.fromkeys(_ends(name, attack, budgets))]
         for name, attack in attacks.items()
     }
+
+
+def weak_prefixes(prefixes: Mapping[str, Sequence[Perturbation]]) -> list[str]:
+    """A sentence for each attack that was cut where its first flips are no attack of their own;
+    each is logged too."""
+    found = [
+        f"the first flips of {name!r} are weaker than an attack with that budget: attack each "
+        "budget by itself."
+        for name, ends in prefixes.items()
+        if str(ends[0].meta.get("attack", "")).startswith(WHOLE)
+        and len({len(end) for end in ends if len(end)}) > 1
+    ]
+    for sentence in found:
+        logger.warning("%s", sentence)
+    return found
 
 
 def _ends(name: str, attack: Perturbation, budgets: Sequence[int] | None) -> Iterator[int]:

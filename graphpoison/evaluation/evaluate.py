@@ -27,6 +27,7 @@ from .checkpoint import (
     parts_of,
     prefixes_of,
     refuse_same_names,
+    weak_prefixes,
 )
 from .chosen import chosen_metrics
 from .fitted import Fitted, fitted
@@ -155,9 +156,9 @@ def evaluate(
         for row in kept.rows(unit, clock.read)
     ]
     runs = pd.DataFrame(rows)
-    warnings = []
+    warnings = weak_prefixes(prefixes)
     if isinstance(graph, Interactions):
-        warnings = weak_victims(graph, wanted.rankings, chosen, runs)
+        warnings += weak_victims(graph, wanted.rankings, chosen, runs)
     depends = {
         **basis,
         "warnings": warnings,

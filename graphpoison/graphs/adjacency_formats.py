@@ -1,6 +1,7 @@
 """The edges of adjacencies that other libraries keep: scipy, numpy, torch, networkx, and files."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -103,14 +104,19 @@ def read_adjacency(path: str | os.PathLike[str]) -> csr_matrix:
         return _edge_list(path)
     with np.load(path, allow_pickle=False) as file:
         names = set(file.files)
-        if {f"adj_{part}" for part in ("data", "indices", "indptr", "shape")} <= names:
-            data, indices, pointers = (
-                file[f"adj_{part}"] for part in ("data", "indices", "indptr")
-            )
-            return csr_matrix((data, indices, pointers), tuple(file["adj_shape"]))
+        if names >= ARRAYS:
+            return stored_matrix(file, "adj")
     if not names >= SAVED:
         raise ValueError(f"{path} holds no sparse adjacency: its arrays are {sorted(names)}.")
     return load_npz(path).tocsr()
+
+
+def stored_matrix(file: Mapping[str, np.ndarray], name: str) -> csr_matrix:
+    """The matrix of the arrays ``<name>_data``, ``_indices``, ``_indptr`` and ``_shape``."""
+    data, indices, pointers, shape = (
+        file[f"{name}_{part}"] for part in ("data", "indices", "indptr", "shape")
+    )
+    return csr_matrix((data, indices, pointers), tuple(shape))
 
 
 def _edge_list(path: Path) -> csr_matrix:
