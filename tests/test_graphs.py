@@ -452,7 +452,6 @@ def test_graphs_of_the_other_kind_are_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "error"),
     [
-        ("x", None, TypeError),
         ("x", [[1.0]] * 14, TypeError),
         ("x", torch.ones(14), ValueError),
         ("x", torch.ones(13, 4), ValueError),
