@@ -6,13 +6,12 @@ import zlib
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import pandas as pd
 import torch
-from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
@@ -24,6 +23,9 @@ from .budget import Budget, part_of
 from .graphs import EdgeType, FakeUsers, Interactions, NodeGraph, PairState, read_graph
 from .graphs.adjacency_formats import edges_of_adjacency, scipy_adjacency
 from .graphs.codes import among
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 FORMATS = (1, 2)  # without and with flips of features
 EDGE, FEATURE = "edge", "feature"
@@ -197,7 +199,7 @@ class Perturbation:
         }
         return cls(table, meta)
 
-    def to_scipy(self, data: Data | HeteroData | NodeGraph | Interactions) -> csr_matrix:
+    def to_scipy(self, data: Data | HeteroData | NodeGraph | Interactions) -> "csr_matrix":
         """The adjacency of ``data`` with the flips made, float32 of 0 and 1.
 
         [N, N] and symmetric, or [users, items]; ``scipy.sparse.save_npz`` writes the file that

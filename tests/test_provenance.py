@@ -60,7 +60,7 @@ def test_perturbations_say_what_made_them(dtype: torch.dtype, tmp_path: Path) ->
     assert 0 < record["seconds"] < 60
     assert (record["sessions"], record["flips"], record["finished"]) == (1, 3, True)
     assert found.meta["settings"]["attack"]["training"]["steps"] == 4
-    assert found.meta["settings"]["attack"]["hypergradient"] == {"type": "Unrolled"}
+    assert found.meta["settings"]["attack"]["hypergradient"] == {"type": "Unrolled", "stops": []}
     assert found.meta["settings"]["task"]["surrogate"] == {"type": "CF", **vars(gp.CF(dim=3))}
     assert (found.meta["seed"], found.meta["budget"]) == (4, 3)
     found.prefix(2).save(tmp_path / "p.npz")

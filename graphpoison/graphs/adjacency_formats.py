@@ -3,17 +3,19 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from scipy.sparse import coo_matrix, csr_matrix, issparse, load_npz
 from torch import Tensor
 
 from .codes import decode, encode
 from .interactions import Interactions
 from .nodes import NodeGraph
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 Graph = NodeGraph | Interactions
 ARRAYS = {"adj_data", "adj_indices", "adj_indptr", "adj_shape"}  # of gnn-meta-attack
@@ -69,8 +71,10 @@ def edges_of_adjacency(adjacency: Any, graph: Graph) -> Tensor:
     return pairs[:, pairs[0] < pairs[1]]
 
 
-def scipy_adjacency(graph: Graph) -> csr_matrix:
+def scipy_adjacency(graph: Graph) -> "csr_matrix":
     """The adjacency of ``graph``, float32 of 0 and 1: [N, N] and symmetric, or [users, items]."""
+    from scipy.sparse import csr_matrix  # takes long to import
+
     edges = graph.edge_index.cpu().numpy()
     return csr_matrix((np.ones(edges.shape[1], dtype=np.float32), edges), graph.shape)
 
@@ -85,7 +89,7 @@ def is_adjacency(path: Path) -> bool:
     return "meta" not in names and (names >= ARRAYS or names >= SAVED)
 
 
-def read_adjacency(path: str | os.PathLike[str]) -> csr_matrix:
+def read_adjacency(path: str | os.PathLike[str]) -> "csr_matrix":
     """The sparse matrix of a file.
 
     Args:
@@ -99,6 +103,8 @@ def read_adjacency(path: str | os.PathLike[str]) -> csr_matrix:
         FileNotFoundError: there is no such file.
         ValueError: a file of another form.
     """
+    from scipy.sparse import load_npz  # takes long to import
+
     path = Path(path)
     if path.suffix != ".npz":
         return _edge_list(path)
@@ -111,15 +117,19 @@ def read_adjacency(path: str | os.PathLike[str]) -> csr_matrix:
     return load_npz(path).tocsr()
 
 
-def stored_matrix(file: Mapping[str, np.ndarray], name: str) -> csr_matrix:
+def stored_matrix(file: Mapping[str, np.ndarray], name: str) -> "csr_matrix":
     """The matrix of the arrays ``<name>_data``, ``_indices``, ``_indptr`` and ``_shape``."""
+    from scipy.sparse import csr_matrix  # takes long to import
+
     data, indices, pointers, shape = (
         file[f"{name}_{part}"] for part in ("data", "indices", "indptr", "shape")
     )
     return csr_matrix((data, indices, pointers), tuple(shape))
 
 
-def _edge_list(path: Path) -> csr_matrix:
+def _edge_list(path: Path) -> "csr_matrix":
+    from scipy.sparse import csr_matrix  # takes long to import
+
     separator = {".csv": ",", ".tsv": "\t"}.get(path.suffix)
     lines = [line for line in path.read_text().splitlines() if line.partition("#")[0].strip()]
     if not lines:
@@ -134,7 +144,9 @@ def _edge_list(path: Path) -> csr_matrix:
     return csr_matrix((np.ones(len(table)), table.T), (count, count))
 
 
-def _matrix(adjacency: Any, shape: tuple[int, int], undirected: bool) -> csr_matrix:
+def _matrix(adjacency: Any, shape: tuple[int, int], undirected: bool) -> "csr_matrix":
+    from scipy.sparse import csr_matrix, issparse  # takes long to import
+
     if isinstance(adjacency, str | os.PathLike):
         return _resized(read_adjacency(adjacency), Path(adjacency), shape, undirected)
     if issparse(adjacency):
@@ -154,8 +166,10 @@ def _matrix(adjacency: Any, shape: tuple[int, int], undirected: bool) -> csr_mat
     return _of_index(adjacency, shape)
 
 
-def _of_index(index: np.ndarray, shape: tuple[int, int]) -> csr_matrix:
+def _of_index(index: np.ndarray, shape: tuple[int, int]) -> "csr_matrix":
     """The matrix of an ``edge_index`` [2, E], in which repeated edges count once."""
+    from scipy.sparse import coo_matrix  # takes long to import
+
     index = np.unique(index, axis=1)
     if index.size and (index.min() < 0 or index[0].max() >= shape[0] or index[1].max() >= shape[1]):
         raise ValueError(f"adjacency names nodes beyond the graph's {shape[0]} x {shape[1]}.")
@@ -163,8 +177,8 @@ def _of_index(index: np.ndarray, shape: tuple[int, int]) -> csr_matrix:
 
 
 def _resized(
-    matrix: csr_matrix, path: Path, shape: tuple[int, int], undirected: bool
-) -> csr_matrix:
+    matrix: "csr_matrix", path: Path, shape: tuple[int, int], undirected: bool
+) -> "csr_matrix":
     """An edge list in the shape of the graph: it names no nodes without edges, and may list each
     undirected edge once."""
     if path.suffix == ".npz":
@@ -173,8 +187,9 @@ def _resized(
     return _of_index(np.hstack([index, index[::-1]]) if undirected else index, shape)
 
 
-def _of_networkx(graph: Any, undirected: bool) -> csr_matrix:
+def _of_networkx(graph: Any, undirected: bool) -> "csr_matrix":
     import networkx
+    from scipy.sparse import csr_matrix  # takes long to import
 
     if not undirected:
         raise TypeError("adjacency of interactions must be a matrix or an edge_index [2, E].")
