@@ -53,7 +53,7 @@ def dense(graph: gp.NodeGraph, flips: int) -> float:
             "linear-gcn",
             adjacency,
             graph.x,
-            graph.y[labelled],
+            graph.y,
             labelled,
             task.unlabelled,
             task.pseudo_labels,

@@ -343,7 +343,7 @@ def test_the_page_on_data_runs_as_written(
         pytest.skip("needs Pro-GNN's graphs in GRAPHPOISON_DATA")
     monkeypatch.chdir(tmp_path)
     exec(compile(blocks[number], "data.md", "exec"), scope := {})
-    expected = ("interactions=200000", "'u0'", "", "")
+    expected = ("interactions=200000", "'u0'", "", "", "253")
     assert expected[number] in capsys.readouterr().out
     if number == 3:
         assert read_pairs(tmp_path / "poisoned.inter") == [
