@@ -47,7 +47,7 @@ nitpick_ignore_regex = [
     # Names that annotations and docstrings use for them.
     (
         "py:class",
-        r"(AllPairsLoss|Data|DataFrame|Figure|Hashable|HeteroData|Module|Path|PathLike|Tensor)",
+        r"(AllPairsLoss|Data|DataFrame|Figure|Hashable|HeteroData|Module|Path|PathLike|Tensor|csr_matrix)",
     ),
     # Type variables, and private classes of the package.
     (
