@@ -121,8 +121,11 @@ def adaptive(study: Study, data: str, split: int) -> None:
     """Each defence as the surrogate of the attack on itself."""
     graph = gp.read_graph(gp.datasets.load(data, seed=split))
     wanted, share = study.args.victims, study.args.shares[0]
+    through_sgc, _ = study.attacked(
+        f"{data}-{split}-{share}-strongest", lambda: gp.strongest_metattack(graph, share)
+    )
     for victim in wanted:
-        make = partial(adaptive_attack, graph, victim, share)
+        make = partial(adaptive_attack, graph, victim, share, through_sgc)
         flips, seconds = study.attacked(f"{data}-{split}-{share}-adaptive-{victim}", make)
         study.args.victims = [victim]
         study.score((data, split, share, "adaptive"), graph, flips, seconds)

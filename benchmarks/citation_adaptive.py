@@ -138,10 +138,12 @@ MODULES = {
 }
 
 
-def adaptive_attack(graph: gp.NodeGraph, victim: str, share: float) -> gp.Perturbation:
-    """Flips of ``share`` of the edges, made for ``victim``."""
+def adaptive_attack(
+    graph: gp.NodeGraph, victim: str, share: float, strongest: gp.Perturbation
+) -> gp.Perturbation:
+    """Flips of ``share`` of the edges, made for ``victim``; ``strongest`` are made through SGC."""
     if victim == "sgc":
-        return gp.strongest_metattack(graph, share)
+        return strongest
     if victim == "gcn-jaccard":
         words = (graph.x != 0).float()
         rule = SimilarAdditions(words @ words.t() > 0)
@@ -151,7 +153,7 @@ def adaptive_attack(graph: gp.NodeGraph, victim: str, share: float) -> gp.Pertur
         module = WeightedGuard(graph.num_features, graph.num_classes, unit @ unit.t())
     else:
         module = MODULES[victim](graph.num_features, graph.num_classes)
-    candidates = candidates_of(graph, share)
+    candidates = candidates_of(graph, strongest)
     loss = gp.TanhMargin(0.5)
     task = gp.NodeClassification(graph, module, candidates=candidates, attack_loss=loss)
     attack = gp.MetaAttack(TRAINING, FLIPS_PER_STEP, CONSTRAINTS)
@@ -159,13 +161,12 @@ def adaptive_attack(graph: gp.NodeGraph, victim: str, share: float) -> gp.Pertur
         return attack(task, gp.Budget.fraction(share))
 
 
-def candidates_of(graph: gp.NodeGraph, share: float) -> Tensor:
+def candidates_of(graph: gp.NodeGraph, strongest: gp.Perturbation) -> Tensor:
     """The edges, and the additions that SGC's meta-gradient ranks first [2, K]."""
     training = replace(NODES, steps=STOPS[-1])
     task = gp.strongest_task(graph).with_pseudo_labels(training, 0)
-    poisoned = gp.strongest_metattack(graph, share)
     found = [graph.pairs]
-    for state in (task.state, task.state.flip(poisoned.pairs)):
+    for state in (task.state, task.state.flip(strongest.pairs)):
         gradient = gp.Unrolled(STOPS)(task, training, state=state)
         found.append(gradient.topk(CANDIDATES // 2, allow_removals=False).pairs)
     return torch.cat(found, dim=1).unique(dim=1)
