@@ -59,7 +59,9 @@ class Study:
         else:
             self.path.write_text(",".join(COLUMNS) + "\n")
 
-    def attacked(self, name: str, make: Callable[[], gp.Perturbation]) -> tuple[Flips, float]:
+    def attacked(
+        self, name: str, make: Callable[[], gp.Perturbation]
+    ) -> tuple[gp.Perturbation, float]:
         """The flips of that name, made or read, and how long the attack took."""
         path = self.flips / f"{name}.npz"
         if not path.exists():
