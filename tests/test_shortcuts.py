@@ -9,14 +9,13 @@ from torch_geometric.utils import to_dense_adj
 
 import graphpoison as gp
 from graphpoison._random import generator
-from graphpoison.sparse import FactoredGradient, SparseFactor, factored, low_rank
+from graphpoison.sparse import low_rank
 from graphpoison.sparse.kernels import BACKENDS, check_backend
 from graphpoison.sparse.sparse_product import SparseProduct
 from graphpoison.training import (
     all_pairs_loss,
     iterates,
     mlp_pair_loss,
-    propagated_rows,
     sparse_pair_loss,
 )
 
@@ -112,18 +111,17 @@ def test_where_many_iterates_are_kept(
 @pytest.mark.parametrize("settings", SETTINGS, ids=["momentum", "adam"])
 @pytest.mark.parametrize("num_features", [2, 24])
 @pytest.mark.parametrize("surrogate", ["linear-gcn", "relu-gcn", "sgc"])
-@pytest.mark.parametrize("bounds", [(0, 0.0), (2**30, 0.0), (2**30, 1.1)])
+@pytest.mark.parametrize("sparse_below", [0.0, 1.1])
 def test_factors_in_any_form(
     surrogate: str,
     num_features: int,
-    bounds: tuple[int, float],
+    sparse_below: float,
     settings: dict[str, object],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Few features or many, factors kept dense, or sparse: always the dense meta-gradient."""
     data = citation_graph(num_features=num_features, density=0.4)
-    monkeypatch.setattr(propagated_rows, "THIN_BYTES", bounds[0])
-    monkeypatch.setattr(low_rank, "SPARSE_BELOW", bounds[1])
+    monkeypatch.setattr(low_rank, "SPARSE_BELOW", sparse_below)
     task = gp.NodeClassification(data, surrogate)
     theta = task.init(generator(0))
     adjacency = to_dense_adj(data.edge_index, max_num_nodes=14)[0].double()
@@ -146,25 +144,9 @@ def test_factors_of_few_rows_are_added_up() -> None:
     assert sparse[0].wide.shape == (40, 4)
     product = SparseProduct.of(sparse, torch.ones(40, dtype=torch.float64))
     total = sum(left @ right.t() for left, right in pairs)
-    found = product.add_to(torch.zeros(40, 40, dtype=torch.float64), 0, 40, 0)
+    nodes = torch.arange(40)
+    found = product.add_to(torch.zeros(40, 40, dtype=torch.float64), nodes, nodes)
     torch.testing.assert_close(found, total + total.t())
-
-
-def test_the_search_goes_through_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    draw = torch.Generator().manual_seed(0)
-    left, right = (torch.randn(23, 3, generator=draw) for _ in range(2))
-    wide = torch.randn(23, 4, generator=draw)
-    product = SparseProduct.of(
-        [SparseFactor.of_rows(wide, torch.tensor([1, 4, 6, 22]))], torch.rand(23, generator=draw)
-    )
-    gradient = FactoredGradient.symmetric(left, right, left.sum(dim=1), product)
-    excluded = torch.tensor([3, 30, 100])
-    whole = gradient.topk(9, excluded)
-    monkeypatch.setattr(factored, "TILE_ENTRIES", 50)
-    tiled = gradient.topk(9, excluded)
-    torch.testing.assert_close(tiled[0], whole[0])
-    assert torch.equal(tiled[1], whole[1])
-    torch.testing.assert_close(gradient.at(whole[1]), whole[0])
 
 
 @pytest.mark.parametrize("tile", [1, 2**18])

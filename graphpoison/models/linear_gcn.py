@@ -14,6 +14,7 @@ from torch import Tensor
 from ..graphs import Propagation
 from ..training import Params, PreparedNodes
 from ..training.gram import GramField
+from ..training.rows import RowsField
 from .gcn import LinearConvolution, TwoLayerGCN
 
 
@@ -39,8 +40,8 @@ class LinearGCN(LinearConvolution, TwoLayerGCN):
         prepared: PreparedNodes[Propagation],
         params: Params,
         linear: bool,
-    ) -> GramField | None:
+    ) -> GramField | RowsField:
         *before, rows = prepared.tensors
-        if not linear or rows.size(0) >= rows.size(1):
-            return None
-        return GramField(len(before), rows, labels, params)
+        if linear and rows.size(0) < rows.size(1):
+            return GramField(len(before), rows, labels, params)
+        return RowsField(len(before), rows, labels, params[1].size(1))

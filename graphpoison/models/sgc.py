@@ -3,8 +3,8 @@ r"""Simple graph convolution (Wu et al. 2019): a linear classifier of propagated
 .. math:: Z = \hat A^k X W, \qquad W^{(0)} = 0
 
 Training is a convex problem and depends on no seed, so that the meta-gradient has no noise of
-initialisation. The closed form of training is
-:class:`graphpoison.training.gram.LogisticGramField`.
+initialisation. Training is in closed form: :class:`graphpoison.training.gram.LogisticGramField` of
+few labels, :class:`graphpoison.training.rows.RowsField` of many.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from .._checks import positive_int
 from ..graphs import Propagation
 from ..training import NodeInputs, Params, PreparedNodes
 from ..training.gram import LogisticGramField
+from ..training.rows import RowsField
 from .gcn import LinearConvolution
 
 
@@ -45,8 +46,8 @@ class SGC(LinearConvolution):
         prepared: PreparedNodes[Propagation],
         params: Params,
         linear: bool,
-    ) -> LogisticGramField | None:
+    ) -> LogisticGramField | RowsField:
         *before, rows = prepared.tensors
-        if not linear or rows.size(0) >= rows.size(1) or bool(params[0].any()):
-            return None
-        return LogisticGramField(len(before), rows, labels, params[0].size(1))
+        few = rows.size(0) < rows.size(1) and linear and not bool(params[0].any())
+        field = LogisticGramField if few else RowsField
+        return field(len(before), rows, labels, params[0].size(1))

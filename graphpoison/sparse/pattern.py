@@ -54,6 +54,16 @@ class Pattern:
         """Row pointers [R + 1] and columns [E], 32-bit where that suffices (what MKL wants)."""
         return compress(self.row, self.col, self.shape[0])
 
+    def entries_of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Row pointers [K + 1] of ``rows`` [K], one after the other, and the entries of each."""
+        pointers = self.csr[0].long()
+        low = pointers[rows]
+        count = pointers[rows + 1] - low
+        stops = count.cumsum(0)
+        offset = torch.repeat_interleave(low - stops + count, count)
+        entry = offset + torch.arange(offset.numel(), device=offset.device)
+        return torch.cat([stops.new_zeros(1), stops]), entry
+
     @cached_property
     def transposed(self) -> tuple[Tensor, Tensor, Tensor]:
         """Pointers and indices of the transpose, and where its entries stand in this matrix."""

@@ -45,22 +45,16 @@ class SparseProduct:
         pattern, values, wide = self.pattern, self.values, self.wide
         return dots(pattern, values, wide, pairs.flip(0)) + dots(pattern, values, wide, pairs)
 
-    def add_to(self, block: Tensor, start: int, stop: int, first: int) -> Tensor:
-        """``block`` plus the values of rows ``start:stop`` and columns from ``first`` on."""
-        pointers, indices = self.pattern.csr
-        low, high = int(pointers[start]), int(pointers[stop])
-        rows = self.wide.index_select(0, indices[low:high])[:, first:]
-        rows = rows.mul_(self.values[low:high].unsqueeze(1))
-        block.index_add_(0, self.pattern.row[low:high] - start, rows)
-        return block.add_(self._product(first, self.wide[:, start:stop]).t())
+    def add_to(self, block: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+        """``block`` plus the values at ``rows`` x ``cols``."""
+        for to, these, those in ((block, rows, cols), (block.t(), cols, rows)):
+            to += _product(self.pattern, self.values, self.wide, these, those)
+        return block
 
-    def _product(self, first: int, dense: Tensor) -> Tensor:
-        """``thin[first:] @ dense`` for ``dense`` [S, *]."""
-        pointers, indices = self.pattern.csr
-        low = int(pointers[first])
-        part = pointers[first:] - pointers[first]
-        columns = self.pattern.shape[1]
-        return multiply("auto", part, indices[low:], self.values[low:], columns, dense)
+    def bounds(self) -> tuple[Tensor, Tensor]:
+        """``c`` [N], twice: no value at (i, j) is larger than ``c[i] + c[j]``."""
+        rows = _largest_of_rows(self.pattern, self.values, self.wide)
+        return rows, rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,27 +80,39 @@ class SparseRows:
         """Values [K] at ``pairs`` [2, K]."""
         return dots(self.pattern, self.values, self.wide, pairs)
 
-    def add_to(self, block: Tensor, start: int, stop: int, first: int) -> Tensor:
-        """``block`` plus the values of rows ``start:stop`` and columns from ``first`` on."""
-        pointers, indices = self.pattern.csr
-        low, high = int(pointers[start]), int(pointers[stop])
-        part = pointers[start : stop + 1] - pointers[start]
-        wide = self.wide[:, first:]
-        return block.add_(
-            multiply("auto", part, indices[low:high], self.values[low:high], wide.size(0), wide)
-        )
+    def add_to(self, block: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+        """``block`` plus the values at ``rows`` x ``cols``."""
+        return block.add_(_product(self.pattern, self.values, self.wide, rows, cols))
+
+    def bounds(self) -> tuple[Tensor, Tensor]:
+        """``c`` [N] and ``d`` [F]: no value at (i, j) is larger than ``c[i] + d[j]``."""
+        rows = _largest_of_rows(self.pattern, self.values, self.wide)
+        return rows, rows.new_zeros(self.wide.size(1))
+
+
+def _product(pattern: Pattern, values: Tensor, wide: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+    """``thin[rows] @ wide[:, cols]``."""
+    pointers, entry = pattern.entries_of(rows)
+    part = pattern.col[entry]
+    if part.numel() < wide.size(0):
+        wide, part = wide.index_select(0, part), torch.arange(part.numel(), device=part.device)
+    dense = wide.index_select(1, cols)
+    return multiply("auto", pointers, part, values[entry], dense.size(0), dense)
+
+
+def _largest_of_rows(pattern: Pattern, values: Tensor, wide: Tensor) -> Tensor:
+    """A bound [N] of ``thin[i] . wide[j]`` for all j: ``sum_s |thin[i, s]| max_j |wide[s, j]|``."""
+    most = torch.maximum(wide.amax(dim=1), -wide.amin(dim=1))
+    terms = values.abs() * most[pattern.col]
+    return terms.new_zeros(pattern.shape[0]).index_add_(0, pattern.row, terms)
 
 
 def dots(pattern: Pattern, values: Tensor, wide: Tensor, pairs: Tensor) -> Tensor:
     """``thin[i] . wide[j]`` [K] for ``pairs`` [2, K], with ``values`` on ``pattern`` as ``thin``
     [N, S] and ``wide`` [S, *]."""
-    pointers, _ = pattern.csr
     row, column = pairs
-    low, high = pointers[row].long(), pointers[row + 1].long()
-    count = high - low
-    pair = torch.repeat_interleave(count)
-    offset = torch.arange(pair.numel(), device=pair.device) - (count.cumsum(0) - count)[pair]
-    entry = low[pair] + offset
+    pointers, entry = pattern.entries_of(row)
+    pair = torch.repeat_interleave(pointers.diff())
     products = wide[pattern.col[entry], column[pair]] * values[entry]
     return products.new_zeros(row.numel()).index_add_(0, pair, products)
 

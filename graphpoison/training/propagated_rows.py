@@ -6,8 +6,9 @@ With ``E`` [N, L] the indicator of the labelled nodes, :math:`M = E^\top \hat A^
 .. math::
     \sum_{h=0}^{k-1} (\hat A^h E) \, (\hat A^{k-1-h} X C^\top)^\top
 
-The left factors are sparse for small h, which makes the search of all pairs cheap; and either side
-may be multiplied out first, so that nothing wider than ``min(L, F)`` is propagated.
+The left factors are sparse for small h, which makes the search of all pairs cheap. Where labels are
+not fewer than features, factors of ``C`` take the place of E and C: the cotangents of successive
+steps hardly differ, so that their sum has a low rank.
 
 Training sees the features in ``M`` alone, whatever the coordinates it runs in. Hence the same C is
 
@@ -26,19 +27,14 @@ parameters enter the attack loss. That loss has a term of its own: for logits
 features leaves on their tape.
 """
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
 from ..graphs import Propagation
-from ..sparse import FactoredGradient, Matrix, SparseFactor, low_rank, sddmm
+from ..sparse import FactoredGradient, SparseFactor, low_rank, sddmm
 from ..sparse.pattern import positions
 from ..sparse.products import product
 from .prepared import NodeInputs
-
-THIN_BYTES = 2**30
-"""The N x L factors are multiplied out as long as they take no more than this."""
 
 
 def labelled_rows(inputs: NodeInputs, propagation: Propagation, hops: int) -> Tensor:
@@ -53,39 +49,39 @@ def labelled_rows(inputs: NodeInputs, propagation: Propagation, hops: int) -> Te
 def rows_vjp(inputs: NodeInputs, propagation: Propagation, on_rows: Tensor, hops: int) -> Tensor:
     """The cotangent of the propagation's entries from ``on_rows``, the cotangent of ``M``; the
     cotangents of all pairs go to its tape."""
-    pattern, x = propagation.pattern, inputs.features.x
     with torch.no_grad():
-        if _few_labels(inputs):
-            near = _powers(propagation, _indicator(inputs), hops - 1)
-            far = _powers(propagation, inputs.features.matmul(on_rows.t()), hops - 1)
-            if propagation.tape is not None:
-                _record(inputs, propagation, near, far)
-            return _at_entries(inputs, propagation, near, far)
-        near = _powers(propagation, _spread(inputs, on_rows), hops - 1)
-        far = _powers(propagation, x, hops - 1)
-        pairs = zip(near, reversed(far), strict=True)
-        on_values = torch.stack([sddmm(pattern, left, right) for left, right in pairs]).sum(dim=0)
-        if propagation.tape is None:
-            return on_values
-        if x.size(0) * inputs.labelled.numel() * x.element_size() > THIN_BYTES:
-            propagation.tape.extend(zip(near, reversed(far), strict=True))
-            return on_values
-        near = _powers(propagation, _indicator(inputs), hops - 1)
-        far = _powers(propagation, inputs.features.matmul(on_rows.t()), hops - 1)
-        _record(inputs, propagation, near, far)
-    return on_values
+        left, right = _factors(inputs, on_rows)
+        near = _powers(propagation, _spread(inputs, left), hops - 1)
+        far = _powers(propagation, inputs.features.matmul(right), hops - 1)
+        if propagation.tape is not None:
+            _record(inputs, propagation, near, far)
+        return _at_entries(inputs, propagation, near, far)
+
+
+def _factors(inputs: NodeInputs, on_rows: Tensor) -> tuple[Tensor, Tensor]:
+    """``left`` [L, K] and ``right`` [F, K] with ``on_rows = left @ right.T``, K <= min(L, F).
+
+    Where labels are few, ``left`` is the identity: what is near a labelled node stays sparse.
+    """
+    if _few_labels(inputs):
+        return torch.eye(on_rows.size(0)).to(on_rows), on_rows.t()
+    identity = torch.eye(on_rows.size(1)).to(on_rows)
+    return low_rank.low_rank([(on_rows, identity)])
 
 
 def _at_entries(
     inputs: NodeInputs, propagation: Propagation, near: list[Tensor], far: list[Tensor]
 ) -> Tensor:
-    """The cotangents of the entries; ``near`` [N, L] from 0 hops on, ``far`` [N, L] likewise."""
+    """The cotangents of the entries; ``near`` [N, K] from 0 hops on, ``far`` [N, K] likewise."""
     pattern = propagation.pattern
+    pairs = list(zip(near, reversed(far), strict=True))
+    if not _few_labels(inputs):
+        return torch.stack([sddmm(pattern, left, right) for left, right in pairs]).sum(dim=0)
     place = positions(inputs.labelled, inputs.features.x.size(0))
     top = (place[pattern.row] >= 0).nonzero().squeeze(1)
     on_values = far[-1].new_zeros(pattern.num_entries)
     on_values[top] = far[-1][pattern.col[top], place[pattern.row[top]]]
-    for left, right in zip(near[1:], reversed(far[:-1]), strict=True):
+    for left, right in pairs[1:]:
         on_values += sddmm(pattern, left, right)
     return on_values
 
@@ -95,6 +91,9 @@ def _record(
 ) -> None:
     """Leave the cotangents of all pairs on the tape."""
     assert propagation.tape is not None
+    if not _few_labels(inputs):
+        propagation.tape.extend(zip(near, reversed(far), strict=True))
+        return
     propagation.tape.sparse_terms.append(SparseFactor.of_rows(far[-1], inputs.labelled))
     for left, right in zip(near[1:], reversed(far[:-1]), strict=True):
         row, col = left.nonzero(as_tuple=True)
@@ -110,12 +109,13 @@ def entries_gradient(
     """The gradient w.r.t. all entries of the features: from their tape, and from ``M``."""
     features = inputs.features
     assert features.tape is not None
-    if not _few_labels(inputs):
-        spread = _powers(propagation, _spread(inputs, on_rows), hops)[-1]
-        return replace(features.all_entries(), residual_term=Matrix(spread))
-    spread = _powers(propagation, _indicator(inputs), hops)[-1]
-    row, col = spread.nonzero(as_tuple=True)
-    features.tape.sparse_terms.append(SparseFactor(on_rows.t(), row, col, spread[row, col]))
+    left, right = _factors(inputs, on_rows)
+    spread = _powers(propagation, _spread(inputs, left), hops)[-1]
+    if _few_labels(inputs):
+        row, col = spread.nonzero(as_tuple=True)
+        features.tape.sparse_terms.append(SparseFactor(right, row, col, spread[row, col]))
+    else:
+        features.tape.append((spread, right))
     return features.all_entries()
 
 

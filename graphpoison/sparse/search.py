@@ -1,0 +1,194 @@
+r"""The largest entries of a factored matrix, with bounds that leave most entries unseen.
+
+For factors :math:`L` [R, K], :math:`R` [C, K] and any invertible :math:`M`,
+
+.. math::
+    |l_i \cdot r_j| = |(l_i M) \cdot (r_j M^{-\top})| \le a_i b_j, \qquad
+    a_i = \|l_i M\|, \; b_j = \|r_j M^{-\top}\|
+
+by Cauchy and Schwarz. The bound is tight if :math:`M` balances the factors: both Gram matrices
+become the same diagonal matrix, which holds the singular values of :math:`L R^\top` (as in
+balanced truncation, Moore 1981). Entries of the residual term have bounds :math:`c_i + d_j` of
+their own. Rows are visited in the order of their largest bound, each with the columns whose bound
+reaches the k-th best value so far, and the search ends where no row can hold a better value. The
+result is exact.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from .factored import FactoredGradient
+
+Admissible = Callable[[Tensor, Tensor], Tensor]
+"""``admissible(source, target)`` -> BoolTensor of their broadcast shape."""
+
+FIRST_ROWS, MOST_ROWS = 64, 512  # of a tile, which doubles where few columns are left
+FEW = 16  # a share of the columns, as its inverse
+ENTRIES = 2**18  # of a tile
+ASKED = 256  # more pairs than wanted that a constraint is asked for at first
+RIDGE = 1e-12
+ROUNDING = 1e-5  # bounds are raised by this share
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """``gradient[i, j] <= a[i] b[j] + c[i] + d[j]``, in float64, [R], [C], [R], [C]."""
+
+    a: Tensor
+    b: Tensor
+    c: Tensor
+    d: Tensor
+
+    @classmethod
+    def of(cls, gradient: "FactoredGradient") -> "Bounds":
+        a, b = _norms(gradient.left, 1), _norms(gradient.right, 1)
+        if _worth_balancing(gradient):
+            a, b = balanced_norms(gradient.left, gradient.right) or (a, b)
+        if gradient.upper:
+            a = b = (a * b).sqrt()
+        c, d = a.new_zeros(a.numel()), b.new_zeros(b.numel())
+        if gradient.residual_term is not None:
+            c, d = gradient.residual_term.bounds()
+        return cls(*(bound.double() * (1.0 + ROUNDING) for bound in (a, b, c, d)))
+
+
+def _worth_balancing(gradient: "FactoredGradient") -> bool:
+    """Whether balancing takes less arithmetic than the values of all entries."""
+    (rows, cols), rank = gradient.shape, gradient.left.size(1)
+    return 0 < 4 * (rows + cols) * rank + 20 * rank**2 < rows * cols
+
+
+def balanced_norms(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor] | None:
+    """``a`` [R] and ``b`` [C] of factors [R, K] and [C, K]; None if a factor is 0 or not finite."""
+    equal = (_norms(right, 0) / _norms(left, 0)).sqrt()
+    equal = torch.where((equal > 0) & equal.isfinite(), equal, 1.0)
+    gram, other = _gram(left, equal), _gram(right, 1.0 / equal)
+    root, failed = torch.linalg.cholesky_ex(gram)
+    core = root.t() @ other @ root
+    if int(failed) or not bool(core.isfinite().all()):
+        return None
+    square, turn = torch.linalg.eigh(core)
+    size = square.clamp(min=RIDGE * float(square[-1])).pow(0.25)
+    forth = torch.linalg.solve_triangular(root.t(), turn * size, upper=True)
+    back = root @ turn / size
+    a = _norms(left @ (equal.unsqueeze(1) * forth).to(left), 1)
+    b = _norms(right @ (back / equal.unsqueeze(1)).to(right), 1)
+    return a, b
+
+
+def _norms(values: Tensor, dim: int) -> Tensor:
+    norms: Tensor = torch.linalg.vector_norm(values, dim=dim, dtype=torch.float64)
+    return norms
+
+
+def _gram(factor: Tensor, scale: Tensor) -> Tensor:
+    """The Gram matrix [K, K] of the scaled columns, in float64, with a ridge."""
+    total = torch.zeros(factor.size(1), factor.size(1), dtype=torch.float64, device=factor.device)
+    for part in factor.split(16_384):
+        scaled = part.double() * scale
+        total.addmm_(scaled.t(), scaled)
+    return total + RIDGE * total.trace() * torch.eye(len(total)).to(total)
+
+
+def largest(
+    gradient: "FactoredGradient", k: int, excluded: Tensor, admissible: Admissible | None
+) -> tuple[Tensor, Tensor]:
+    """The arguments and the result of :meth:`FactoredGradient.topk`.
+
+    Where ``upper`` is set, a row meets the columns that come after it in the order of the search.
+    """
+    best = Best(k, gradient, excluded, admissible)
+    bounds, upper = Bounds.of(gradient), gradient.upper
+    potential = bounds.a * bounds.b.max() + bounds.c
+    rows = cols = potential.argsort(descending=True, stable=True)
+    if not upper:
+        cols = (bounds.b * bounds.a.max() + bounds.d).argsort(descending=True, stable=True)
+    a, c, potential = (bound[rows] for bound in (bounds.a, bounds.c, potential))
+    b, d = bounds.b[cols], bounds.d[cols]
+    start, height = 0, FIRST_ROWS
+    while start < rows.numel():
+        tile = slice(start, start + height)
+        first = start if upper else 0
+        if float(potential[start] + d[first:].max()) < best.enough:
+            break
+        most = torch.minimum(b * a[tile].max() + c[tile].max(), potential[start]) + d
+        most[:first] = -torch.inf
+        wanted = (most >= best.enough).nonzero().squeeze(1)
+        seen = wanted.numel()
+        while wanted.numel():
+            place, wanted = wanted[: ENTRIES // height], wanted[ENTRIES // height :]
+            if place.numel():
+                values = gradient.block(rows[tile], cols[place])
+                if upper:
+                    at = torch.arange(start, start + len(values), device=cols.device)
+                    values.masked_fill_(place <= at.unsqueeze(1), -torch.inf)
+                best.take(rows[tile], cols[place], values)
+            wanted = wanted[most[wanted] >= best.enough]
+        start += height
+        if FEW * seen < len(most) - first:
+            height = min(2 * height, MOST_ROWS)
+    codes, count = best.codes, cols.numel()
+    return best.values, torch.stack([codes // count, codes % count])
+
+
+class Best:
+    """The ``k`` largest values so far, and the codes of their pairs; of equal ones the first."""
+
+    def __init__(
+        self, k: int, gradient: "FactoredGradient", excluded: Tensor, admissible: Admissible | None
+    ) -> None:
+        self.k, self.columns, self.upper = k, gradient.shape[1], gradient.upper
+        self.excluded, self.admissible = excluded, admissible
+        self.values, self.codes = gradient.left.new_empty(0), excluded.new_empty(0)
+        self.lowest = torch.finfo(self.values.dtype).min
+
+    @property
+    def enough(self) -> float:
+        """The value that a better pair has at least."""
+        if self.values.numel() < self.k:
+            return self.lowest
+        return float(self.values[-1]) if self.k else torch.inf
+
+    def take(self, rows: Tensor, cols: Tensor, values: Tensor) -> None:
+        """See a tile with ``values`` [rows, cols], which are overwritten.
+
+        Constraints are asked for the largest values first, and for more only if too few of these
+        are admissible: a test of degrees refuses some dozens of pairs before it allows one.
+        """
+        flat, count = values.flatten(), self.k + ASKED
+        while True:
+            place = (flat >= self.enough).nonzero().squeeze(1)
+            more = place.numel() > count
+            if more:
+                place = place[flat[place].topk(count).indices]
+            if place.numel():
+                self._merge(rows[place // cols.numel()], cols[place % cols.numel()], flat[place])
+            if not more:
+                return
+            flat[place] = -torch.inf
+            count *= 8
+
+    def _merge(self, row: Tensor, col: Tensor, values: Tensor) -> None:
+        if self.upper:
+            row, col = torch.minimum(row, col), torch.maximum(row, col)
+        codes = row * self.columns + col
+        fresh = ~_member(codes, self.excluded)
+        if self.admissible is not None:
+            fresh[fresh.clone()] = self.admissible(row[fresh], col[fresh])
+        codes, order = torch.cat([self.codes, codes[fresh]]).sort()
+        values = torch.cat([self.values, values[fresh]])[order]
+        values, best = values.sort(descending=True, stable=True)
+        self.values, self.codes = values[: self.k], codes[best][: self.k]
+
+
+def _member(codes: Tensor, increasing: Tensor) -> Tensor:
+    """Which ``codes`` [K] are among ``increasing`` ones."""
+    if not increasing.numel():
+        return torch.zeros_like(codes, dtype=torch.bool)
+    place = torch.searchsorted(increasing, codes).clamp_(max=increasing.numel() - 1)
+    return increasing[place] == codes
