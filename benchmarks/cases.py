@@ -143,13 +143,18 @@ def gathered_link_attack(model: str, device: torch.device) -> Once:
 
 
 def random_citation(
-    num_nodes: int, num_edges: int, num_words: int, num_classes: int, device: torch.device
+    num_nodes: int,
+    num_edges: int,
+    num_words: int,
+    num_classes: int,
+    device: torch.device,
+    num_labels: int | None = None,
 ) -> gp.Task:
-    """A task on a random graph of the given size, a tenth of its nodes labelled."""
+    """A task on a random graph of the given size; a tenth of its nodes are labelled, if not said."""
     draw = generator(0)
     ends = torch.randint(num_nodes, (2, num_edges), generator=draw)
     labelled = torch.zeros(num_nodes, dtype=torch.bool)
-    labelled[torch.randperm(num_nodes, generator=draw)[: num_nodes // 10]] = True
+    labelled[torch.randperm(num_nodes, generator=draw)[: num_labels or num_nodes // 10]] = True
     data = Data(
         x=(torch.rand(num_nodes, num_words, generator=draw) < 0.1).float(),
         y=torch.randint(num_classes, (num_nodes,), generator=draw),

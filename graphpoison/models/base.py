@@ -28,7 +28,7 @@ from ..training.criteria import Criterion, log_losses
 from ..training.dropout import DropoutField
 from ..training.pair_loss import PairLoss
 from ..training.pair_scores import PairScores
-from ..training.pairwise import PairwiseField, log_loss
+from ..training.pairwise import PairwiseField, closed_form_loss, log_loss
 
 Structure = TypeVar("Structure")
 
@@ -265,12 +265,15 @@ class PairwiseRecommender(Recommender):
     def closed_form(
         self, criterion: Criterion, prepared: PreparedPairs, params: Params
     ) -> TrainingField | None:
-        if criterion.ranks:
-            return None
         score_params = self.score_params(params)
         self.scoring.split(score_params)  # which refuses tables that do not fit
+        loss: PairLoss | None = prepared.all_pairs
+        if loss is None:
+            loss = closed_form_loss(criterion, self.scoring, prepared.pattern, prepared.tensors[0])
+        if loss is None:
+            return None
         same = score_params is params
-        return PairwiseField(self._training_loss(prepared), None if same else self.score_params)
+        return PairwiseField(loss, prepared.tensors[0], None if same else self.score_params)
 
     @final
     def pair_gradient(

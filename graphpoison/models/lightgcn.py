@@ -9,7 +9,8 @@ Recommendation", equations 3, 4 and 7, over weighted interactions.
     \bar p_u = \frac{1}{K + 1} \sum_{k=0}^{K} p_u^{(k)}
 
 The scores equal :class:`torch_geometric.nn.models.LightGCN` with ``edge_index`` in both
-directions. An edge weight acts twice: through the propagation, and as the label of its pair.
+directions. An edge weight acts twice: through the propagation, and as the label of its pair. The
+closed form of training is :mod:`graphpoison.training.propagated_pairs`.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,11 @@ from torch import Tensor
 from .._checks import positive_int
 from ..graphs import normalised_interactions
 from ..sparse import Pattern, sddmm, spmm
-from ..training.prepared import Params
+from ..training.criteria import Criterion
+from ..training.pair_scores import PairScores
+from ..training.pairwise import closed_form_loss
+from ..training.prepared import Params, PreparedPairs
+from ..training.propagated_pairs import PropagatedField
 from .base import Recommender
 from .initialisation import check_embeddings, embeddings
 
@@ -66,3 +71,12 @@ class LightGCN(Recommender):
             )
             total_users, total_items = total_users + users, total_items + items
         return sddmm(pairs, total_users, total_items) / (self.layers + 1) ** 2
+
+    def closed_form(
+        self, criterion: Criterion, prepared: PreparedPairs, params: Params
+    ) -> PropagatedField | None:
+        targets, entries = prepared.tensors
+        loss = closed_form_loss(criterion, PairScores(), prepared.pattern, targets)
+        if loss is None:
+            return None
+        return PropagatedField(loss, targets, prepared.pattern, entries, self.layers)

@@ -29,10 +29,12 @@ class Triples:
 
     Args:
         first, second: LongTensors [T], where (u, i) and (u, j) stand among the training pairs.
+        repeats: each of ``first`` stands there so many times in a row.
     """
 
     first: Tensor
     second: Tensor
+    repeats: int = 1
 
     @classmethod
     def of(cls, pattern: Pattern, seed: int) -> "Triples":
@@ -42,7 +44,7 @@ class Triples:
         """
         key = ("bpr", seed)
         if key not in pattern.memo:
-            pattern.memo[key] = cls(*_draw(pattern, seed))
+            pattern.memo[key] = cls(*_draw(pattern, seed), repeats=PARTNERS)
         found: Triples = pattern.memo[key]
         return found
 
@@ -60,6 +62,15 @@ class Triples:
                 "pairs, but found none; give negatives for each user, or use loss='log'."
             )
         return active / total
+
+    def differences(self, scores: Tensor) -> Tensor:
+        """``s_j - s_i`` [T] for ``scores`` [M], in memory of its own."""
+        found = scores.index_select(0, self.second)
+        if self.repeats == 1:
+            return found.sub_(scores.index_select(0, self.first))
+        own = scores.index_select(0, self.first[:: self.repeats])
+        found.view(-1, self.repeats).sub_(own.unsqueeze(1))
+        return found
 
     def loss(self, scores: Tensor, weights: Tensor) -> Tensor:
         """The loss of ``scores`` [M], a scalar, with the ``weights`` [T] of :meth:`weights`."""

@@ -54,14 +54,18 @@ class BPR(Criterion):
     seed: int
     ranks: ClassVar[bool] = True
 
+    def triples(self, pattern: Pattern) -> Triples:
+        """The triples of the training pairs."""
+        return Triples.of(pattern, self.seed)
+
     def targets(self, pattern: Pattern, labels: Tensor) -> Tensor:
-        return Triples.of(pattern, self.seed).weights(labels)
+        return self.triples(pattern).weights(labels)
 
     def __call__(self, pattern: Pattern, scores: Tensor, targets: Tensor) -> Tensor:
-        return Triples.of(pattern, self.seed).loss(scores, targets)
+        return self.triples(pattern).loss(scores, targets)
 
     def drawn(self, pattern: Pattern) -> tuple[Tensor, ...]:
-        return (Triples.of(pattern, self.seed).second,)
+        return (self.triples(pattern).second,)
 
 
 CRITERIA = ("log", "bpr")

@@ -48,6 +48,9 @@ class MaskedField(TrainingField):
     def linearise(self, coordinates: Params) -> Linearisation:
         return _MaskedPoint(self, self.whole.linearise(self.masked(coordinates)))
 
+    def tensors_vjp(self, cotangents: Cotangents) -> Cotangents:
+        return self.whole.tensors_vjp(cotangents)
+
 
 class DropoutField(MaskedField):
     """Fresh masks at every step; the masks of step 0 until :meth:`at_step` names another step.

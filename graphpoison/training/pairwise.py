@@ -1,4 +1,4 @@
-"""The training field of a model that scores single pairs, with the log loss in closed form."""
+"""The training field of a model that scores single pairs, with the loss in closed form."""
 
 from collections.abc import Callable
 
@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 
 from ..sparse import Pattern
+from .criteria import BPR, Criterion, LogLoss
 from .field import Cotangents, Linearisation, TrainingField, as_leaves, vjp
 from .mlp_pair_loss import MLPPairLoss
 from .pair_loss import PairLoss
 from .pair_scores import PairScores
 from .prepared import Params
+from .ranked_pair_loss import RankedPairLoss
 from .sparse_pair_loss import SparsePairLoss
 
 
@@ -21,21 +23,36 @@ def log_loss(scoring: PairScores, pairs: Pattern, labels: Tensor) -> PairLoss:
     return MLPPairLoss(pairs, labels.detach(), scoring)
 
 
+def closed_form_loss(
+    criterion: Criterion, scoring: PairScores, pairs: Pattern, targets: Tensor
+) -> PairLoss | None:
+    """The loss of the training ``pairs`` in closed form; None for rankings by a tower."""
+    if isinstance(criterion, LogLoss):
+        return log_loss(scoring, pairs, targets)
+    if isinstance(criterion, BPR) and scoring.tower is None:
+        return RankedPairLoss(pairs, criterion.triples(pairs), targets.detach())
+    return None
+
+
 class PairwiseField(TrainingField):
-    """The mean log loss of pairs; coordinates are the parameters.
+    """The mean loss of pairs; coordinates are the parameters.
 
     Args:
         loss: the loss of the training pairs.
+        targets: the tensor that ``loss`` gives cotangents of.
         score_params: maps parameters to the tensors that pairs are scored from, see
             :class:`~graphpoison.training.pair_scores.PairScores`; None where they are the same.
     """
 
     def __init__(
-        self, loss: PairLoss, score_params: Callable[[Params], Params] | None = None
+        self,
+        loss: PairLoss,
+        targets: Tensor,
+        score_params: Callable[[Params], Params] | None = None,
     ) -> None:
         self.loss = loss
         self.score_params = score_params
-        self.tensors = (loss.labels,)
+        self.tensors = (targets,)
 
     def linearise(self, coordinates: Params) -> Linearisation:
         if self.score_params is None:

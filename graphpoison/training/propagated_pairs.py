@@ -1,0 +1,122 @@
+r"""Training tables of users and items that are averaged over the layers of a propagation.
+
+Scores come from :math:`Y = J X`, where X holds the tables of users and items and
+
+.. math::
+    J = \frac{1}{K + 1} \sum_{k=0}^{K} \hat A^k, \qquad
+    \hat A = \begin{pmatrix} 0 & \hat R \\ \hat R^\top & 0 \end{pmatrix}
+
+is symmetric. With g the gradient of the loss w.r.t. Y, the gradient w.r.t. X is :math:`J g(J X)`.
+For a cotangent V of it, let z be the derivative of g in the direction :math:`J V`; then the
+cotangent of X is :math:`J z`, and that of the propagation matrix, at its entries,
+
+.. math::
+    \frac{1}{K + 1} \sum_{h + l < K}
+    (\hat A^h z) (\hat A^l X)^\top + (\hat A^h g) (\hat A^l V)^\top .
+"""
+
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from ..sparse import Pattern
+from ..sparse.products import Sampler, product
+from .field import Cotangents, Linearisation, TrainingField
+from .pair_loss import PairLoss
+from .prepared import Params
+
+
+class PropagatedField(TrainingField):
+    """The mean loss of pairs of averaged tables; coordinates are the parameters.
+
+    Tables of users and items are one Tensor [N, D]. Every step walked backwards adds to the
+    cotangent of the entries in place.
+
+    Args:
+        loss: the loss of the training pairs.
+        targets: the tensor that ``loss`` gives cotangents of.
+        pattern: where R has its entries.
+        entries: Tensor [M], the entries of R.
+        layers: K.
+    """
+
+    def __init__(
+        self, loss: PairLoss, targets: Tensor, pattern: Pattern, entries: Tensor, layers: int
+    ) -> None:
+        self.loss, self.pattern, self.layers = loss, pattern, layers
+        self.adjacency = _both_directions(pattern)
+        self.values = torch.cat([entries.detach(), entries.detach()[pattern.transposed[2]]])
+        self.on_entries = Sampler(pattern, torch.zeros_like(entries))
+        self.tensors = (targets, entries)
+
+    def linearise(self, coordinates: Params) -> "PropagatedPoint":
+        return PropagatedPoint(self, torch.cat(coordinates))
+
+    def tensors_vjp(self, cotangents: Cotangents) -> Cotangents:
+        return cotangents[0], self.on_entries.values / (self.layers + 1)
+
+    def powers(self, tables: Tensor, count: int) -> list[Tensor]:
+        """``A_hat^h`` times the tables [N, D], for h = 0 to ``count``."""
+        found = [tables]
+        for _ in range(count):
+            found.append(product(self.adjacency, self.values, found[-1]))
+        return found
+
+    def mean(self, powers: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """``J`` times the first of ``powers``, as users [U, D] and items [I, D]."""
+        total = list(accumulate(powers))[-1] / (self.layers + 1)
+        return self.parts(total)
+
+    def parts(self, tables: Tensor) -> tuple[Tensor, Tensor]:
+        """Users [U, D] and items [I, D]."""
+        users = self.pattern.shape[0]
+        return tables[:users], tables[users:]
+
+
+class PropagatedPoint(Linearisation):
+    """The field at ``tables`` [N, D]."""
+
+    def __init__(self, training: PropagatedField, tables: Tensor) -> None:
+        self.training = training
+        self.powers = training.powers(tables, training.layers)
+        self.point = training.loss.linearise(*training.mean(self.powers))
+
+    @property
+    def gradient(self) -> Params:
+        training = self.training
+        return training.mean(training.powers(torch.cat(self.point.gradient), training.layers))
+
+    def vjp(self, cotangents: Params) -> tuple[Params, Cotangents]:
+        training, layers = self.training, self.training.layers
+        directions = training.powers(torch.cat(cotangents), layers)
+        gradient, derivative, (on_targets,) = self.point.gradient_and_vjp(training.mean(directions))
+        near = training.powers(torch.cat(derivative), layers)
+        beside = training.powers(torch.cat(gradient), layers - 1)
+        factors = (*self._factors(near, self.powers), *self._factors(beside, directions))
+        left, right = zip(*factors, strict=True)
+        training.on_entries(torch.cat(left, dim=1), torch.cat(right, dim=1), add=True)
+        return training.mean(near), (on_targets, None)
+
+    def _factors(self, near: list[Tensor], far: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """Columns for users and for items, whose dot products at (u, i) are the entries of
+        ``sum_{h + l < K} near_h far_l^T`` at (u, i) and at (i, u)."""
+        training, layers = self.training, self.training.layers
+        sums = reversed(list(accumulate(far[:layers])))
+        pairs = [
+            (training.parts(a), training.parts(b)) for a, b in zip(near[:layers], sums, strict=True)
+        ]
+        return [both for a, b in pairs for both in ((a[0], b[1]), (b[0], a[1]))]
+
+
+def _both_directions(pattern: Pattern) -> Pattern:
+    """Users and items as nodes of one graph: the pairs (u, i), then (i, u)."""
+    if "both" not in pattern.memo:
+        users, items = pattern.shape
+        order = pattern.transposed[2]
+        row = torch.cat([pattern.row, pattern.col[order] + users])
+        col = torch.cat([pattern.col + users, pattern.row[order]])
+        size = users + items
+        pattern.memo["both"] = Pattern(row, col, (size, size), pattern.backend)
+    found: Pattern = pattern.memo["both"]
+    return found
