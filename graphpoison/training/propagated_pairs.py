@@ -65,8 +65,10 @@ class PropagatedField(TrainingField):
 
     def mean(self, powers: list[Tensor]) -> tuple[Tensor, Tensor]:
         """``J`` times the first of ``powers``, as users [U, D] and items [I, D]."""
-        total = list(accumulate(powers))[-1] / (self.layers + 1)
-        return self.parts(total)
+        total = powers[0] + powers[1]
+        for power in powers[2:]:
+            total += power
+        return self.parts(total.div_(self.layers + 1))
 
     def parts(self, tables: Tensor) -> tuple[Tensor, Tensor]:
         """Users [U, D] and items [I, D]."""
@@ -93,20 +95,18 @@ class PropagatedPoint(Linearisation):
         gradient, derivative, (on_targets,) = self.point.gradient_and_vjp(training.mean(directions))
         near = training.powers(torch.cat(derivative), layers)
         beside = training.powers(torch.cat(gradient), layers - 1)
-        factors = (*self._factors(near, self.powers), *self._factors(beside, directions))
-        left, right = zip(*factors, strict=True)
-        training.on_entries(torch.cat(left, dim=1), torch.cat(right, dim=1), add=True)
+        self._add_to_entries(near, self.powers)
+        self._add_to_entries(beside, directions)
         return training.mean(near), (on_targets, None)
 
-    def _factors(self, near: list[Tensor], far: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
-        """Columns for users and for items, whose dot products at (u, i) are the entries of
-        ``sum_{h + l < K} near_h far_l^T`` at (u, i) and at (i, u)."""
+    def _add_to_entries(self, near: list[Tensor], far: list[Tensor]) -> None:
+        """``sum_{h + l < K} near_h far_l^T`` at (u, i) and at (i, u)."""
         training, layers = self.training, self.training.layers
-        sums = reversed(list(accumulate(far[:layers])))
-        pairs = [
-            (training.parts(a), training.parts(b)) for a, b in zip(near[:layers], sums, strict=True)
-        ]
-        return [both for a, b in pairs for both in ((a[0], b[1]), (b[0], a[1]))]
+        sums = list(accumulate(far[:layers]))
+        for tables in zip(near[:layers], reversed(sums), strict=True):
+            (users, items), (far_users, far_items) = map(training.parts, tables)
+            training.on_entries(users, far_items, add=True)
+            training.on_entries(far_users, items, add=True)
 
 
 def _both_directions(pattern: Pattern) -> Pattern:
