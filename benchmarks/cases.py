@@ -150,7 +150,7 @@ def random_citation(
     device: torch.device,
     num_labels: int | None = None,
 ) -> gp.Task:
-    """A task on a random graph of the given size; a tenth of its nodes are labelled, if not said."""
+    """A task on a random graph of the given size; by default a tenth of the nodes is labelled."""
     draw = generator(0)
     ends = torch.randint(num_nodes, (2, num_edges), generator=draw)
     labelled = torch.zeros(num_nodes, dtype=torch.bool)

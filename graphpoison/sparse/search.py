@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 Admissible = Callable[[Tensor, Tensor], Tensor]
 """``admissible(source, target)`` -> BoolTensor of their broadcast shape."""
 
-FIRST_ROWS, MOST_ROWS = 64, 512  # of a tile, which doubles where few columns are left
+FIRST_ROWS, MOST_ROWS = 96, 384  # of a tile, which doubles where few columns are left
 FEW = 16  # a share of the columns, as its inverse
 ENTRIES = 2**18  # of a tile
-ASKED = 256  # more pairs than wanted that a constraint is asked for at first
+ASKED = 64  # more pairs than wanted that a constraint is asked for at first
 RIDGE = 1e-12
 ROUNDING = 1e-5  # bounds are raised by this share
 
@@ -125,8 +125,9 @@ def largest(
             if place.numel():
                 values = gradient.block(rows[tile], cols[place])
                 if upper:
-                    at = torch.arange(start, start + len(values), device=cols.device)
-                    values.masked_fill_(place <= at.unsqueeze(1), -torch.inf)
+                    own = torch.arange(start, start + len(values), device=cols.device)
+                    corner = values[:, : int(torch.searchsorted(place, own[-1:], right=True))]
+                    corner.masked_fill_(place[: corner.size(1)] <= own.unsqueeze(1), -torch.inf)
                 best.take(rows[tile], cols[place], values)
             wanted = wanted[most[wanted] >= best.enough]
         start += height
@@ -160,17 +161,18 @@ class Best:
         Constraints are asked for the largest values first, and for more only if too few of these
         are admissible: a test of degrees refuses some dozens of pairs before it allows one.
         """
-        flat, count = values.flatten(), self.k + ASKED
+        count = self.k + ASKED
         while True:
-            place = (flat >= self.enough).nonzero().squeeze(1)
-            more = place.numel() > count
-            if more:
-                place = place[flat[place].topk(count).indices]
-            if place.numel():
-                self._merge(rows[place // cols.numel()], cols[place % cols.numel()], flat[place])
-            if not more:
+            tops = values.amax(dim=1)
+            bound = max(self.enough, _exceeded(tops if count <= tops.numel() else values, count))
+            row = (tops >= bound).nonzero().squeeze(1)
+            near, col = (values[row] >= bound).nonzero(as_tuple=True)
+            row, found = row[near], values[row[near], col]
+            if row.numel():
+                self._merge(rows[row], cols[col], found)
+            if bound <= self.enough:
                 return
-            flat[place] = -torch.inf
+            values[row, col] = -torch.inf
             count *= 8
 
     def _merge(self, row: Tensor, col: Tensor, values: Tensor) -> None:
@@ -184,6 +186,12 @@ class Best:
         values = torch.cat([self.values, values[fresh]])[order]
         values, best = values.sort(descending=True, stable=True)
         self.values, self.codes = values[: self.k], codes[best][: self.k]
+
+
+def _exceeded(values: Tensor, count: int) -> float:
+    """The ``count``-th largest of ``values``."""
+    flat = values.flatten()
+    return float(flat.topk(count).values[-1]) if count <= flat.numel() else -torch.inf
 
 
 def _member(codes: Tensor, increasing: Tensor) -> Tensor:

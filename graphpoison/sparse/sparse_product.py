@@ -16,6 +16,8 @@ from .kernels import multiply
 from .low_rank import SparseFactor
 from .pattern import Pattern
 
+FEW = 8  # columns are selected after the product, if they are more than this share, as its inverse
+
 
 @dataclass(frozen=True, eq=False)
 class SparseProduct:
@@ -94,10 +96,10 @@ def _product(pattern: Pattern, values: Tensor, wide: Tensor, rows: Tensor, cols:
     """``thin[rows] @ wide[:, cols]``."""
     pointers, entry = pattern.entries_of(rows)
     part = pattern.col[entry]
-    if part.numel() < wide.size(0):
-        wide, part = wide.index_select(0, part), torch.arange(part.numel(), device=part.device)
-    dense = wide.index_select(1, cols)
-    return multiply("auto", pointers, part, values[entry], dense.size(0), dense)
+    late = FEW * cols.numel() > wide.size(1) and part.numel() < wide.size(0)
+    dense = wide if late else wide.index_select(1, cols)
+    product = multiply("auto", pointers, part, values[entry], dense.size(0), dense)
+    return product.index_select(1, cols) if late else product
 
 
 def _largest_of_rows(pattern: Pattern, values: Tensor, wide: Tensor) -> Tensor:
