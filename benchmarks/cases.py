@@ -13,20 +13,19 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import baselines
 import sklearn.model_selection  # noqa: F401  imported here, since the first split would count its memory
 import torch
-from torch import Tensor
-from torch_geometric.data import Data, HeteroData
-from torch_geometric.utils import remove_self_loops, to_dense_adj, to_undirected
-
-import graphpoison as gp
-from graphpoison._random import generator
-
-Once = Callable[[], Callable[[], Tensor]]
-"""One meta-gradient and the search for its best flip; returns how to get it at some pairs."""
-
-GCN = gp.Training(steps=100, lr=0.1, momentum=0.9)
+from problems import (
+    Once,
+    dense_node_attack,
+    gathered_link_attack,
+    link_attack,
+    link_task,
+    node_attack,
+    node_task,
+    random_citation,
+    random_interactions,
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Case:
         flops: of the library's algorithm, once, counting only what it cannot avoid.
         moved: bytes that its kernels read and write at the least: indices and values of sparse
             matrices, dense matrices once; gathered rows count as cached.
-        size: "small" or "full".
+        size: "small", "full" or "large".
     """
 
     title: str
@@ -49,132 +48,6 @@ class Case:
     flops: float
     moved: float
     size: str = "small"
-
-
-def node_task(surrogate: str, device: torch.device) -> gp.Task:
-    data = gp.datasets.load("cora", seed=15).to(device)
-    return gp.NodeClassification(data, surrogate).with_pseudo_labels(GCN, 0)
-
-
-def node_attack(task: gp.Task) -> Once:
-    hypergradient, start = gp.Unrolled(), task.init(generator(0))
-    probe = probe_pairs(task.state.shape[0], task.state.weight.device)
-
-    def once() -> Callable[[], Tensor]:
-        found = hypergradient.at(task, GCN, task.state, start)
-        found.topk(1, constraints=[gp.NoSingletons()])
-        return lambda: found.gradient.at(probe)
-
-    return once
-
-
-def dense_node_attack(surrogate: str, device: torch.device) -> Once:
-    task = node_task(surrogate, device)
-    num_nodes = task.state.shape[0]
-    edges = torch.cat([task.state.index, task.state.index.flip(0)], dim=1)
-    adjacency = to_dense_adj(edges, max_num_nodes=num_nodes)[0]
-    inputs, start = task.inputs, task.init(generator(0))
-    source, target = probe_pairs(num_nodes, device)
-
-    def once() -> Callable[[], Tensor]:
-        _, gradient = baselines.dense_metattack(
-            surrogate,
-            adjacency,
-            inputs.features.x,
-            task.labels,
-            inputs.labelled,
-            task.unlabelled,
-            task.pseudo_labels,
-            start,
-            GCN.steps,
-            GCN.lr,
-            GCN.momentum,
-        )
-        baselines.best_dense_flip(adjacency, gradient)
-        return lambda: gradient[source, target] + gradient[target, source]
-
-    return once
-
-
-def probe_pairs(num_nodes: int, device: torch.device) -> Tensor:
-    """Some 20,000 pairs, the same on both sides, at which gradients are compared."""
-    draw = torch.randint(num_nodes, (2, 20_000), generator=generator(1))
-    draw = draw[:, draw[0] != draw[1]]
-    return torch.stack([draw.min(dim=0).values, draw.max(dim=0).values]).to(device)
-
-
-def link_task(model: str, device: torch.device) -> tuple[gp.Task, float]:
-    data = gp.datasets.load("movielens-100k", seed=0).to(device)
-    surrogate, lr = {
-        "cf": (gp.CF(dim=32), 1000.0),
-        "gmf": (gp.GMF(dim=32, layers=(16, 8)), 10.0),
-        "neumf": (gp.NeuMF(dim=32, layers=(32, 16, 8)), 10.0),
-    }[model]
-    return gp.Recommendation(data, surrogate), lr
-
-
-def link_attack(task: gp.Task, lr: float, steps: int = 50) -> Once:
-    hypergradient, training = gp.Unrolled(), gp.Training(steps, lr)
-    start = task.init(generator(0))
-
-    def once() -> Callable[[], Tensor]:
-        found = hypergradient.at(task, training, task.state, start)
-        found.topk(100, allow_removals=False)
-        return lambda: found.values
-
-    return once
-
-
-def gathered_link_attack(model: str, device: torch.device) -> Once:
-    task, lr = link_task(model, device)
-    scores = {
-        "cf": baselines.cf_scores,
-        "gmf": baselines.gmf_scores,
-        "neumf": baselines.neumf_scores,
-    }[model]
-    start, state = task.init(generator(0)), task.state
-
-    def once() -> Callable[[], Tensor]:
-        found = baselines.gathered_recommendation(scores, state.index, state.weight, start, 50, lr)
-        found[1].topk(100)
-        return lambda: found[1]
-
-    return once
-
-
-def random_citation(
-    num_nodes: int,
-    num_edges: int,
-    num_words: int,
-    num_classes: int,
-    device: torch.device,
-    num_labels: int | None = None,
-) -> gp.Task:
-    """A task on a random graph of the given size; by default a tenth of the nodes is labelled."""
-    draw = generator(0)
-    ends = torch.randint(num_nodes, (2, num_edges), generator=draw)
-    labelled = torch.zeros(num_nodes, dtype=torch.bool)
-    labelled[torch.randperm(num_nodes, generator=draw)[: num_labels or num_nodes // 10]] = True
-    data = Data(
-        x=(torch.rand(num_nodes, num_words, generator=draw) < 0.1).float(),
-        y=torch.randint(num_classes, (num_nodes,), generator=draw),
-        edge_index=to_undirected(remove_self_loops(ends)[0]),
-        train_mask=labelled,
-    )
-    return gp.NodeClassification(data.to(device)).with_pseudo_labels(GCN, 0)
-
-
-def random_interactions(
-    users: int, items: int, positives: int, negatives: int, device: torch.device
-) -> gp.Task:
-    """A CF task of 32 dimensions on uniformly drawn pairs."""
-    codes = torch.randperm(users * items, generator=generator(0))[: positives + negatives]
-    pairs = torch.stack([codes // items, codes % items])
-    data = HeteroData()
-    data["user"].num_nodes, data["item"].num_nodes = users, items
-    edges = data["user", "rates", "item"]
-    edges.edge_index, edges.neg_edge_index = pairs[:, :positives], pairs[:, positives:]
-    return gp.Recommendation(data.to(device), gp.CF(dim=32))
 
 
 def gcn_flops(nodes: float, labels: float, features: float, hidden: float, steps: float) -> float:
@@ -226,6 +99,27 @@ CASES = {
         cf_flops(160_000, 32, 50),
         sparse_bytes(160_000, 50),
     ),
+    "movielens-cf-bpr": Case(
+        "MovieLens-100K, CF, BPR, 640,000 triples, D = 32, T = 50",
+        lambda device: link_attack(*link_task("cf-bpr", device)),
+        None,
+        cf_flops(160_000, 32, 50),
+        sparse_bytes(160_000, 50) + sparse_bytes(640_000, 50, 6),
+    ),
+    "movielens-lightgcn": Case(
+        "MovieLens-100K, LightGCN, 2 layers, D = 32, T = 50",
+        lambda device: link_attack(*link_task("lightgcn", device)),
+        None,
+        cf_flops(160_000, 32, 50) * 4.0,
+        sparse_bytes(160_000, 50, 40),
+    ),
+    "movielens-lightgcn-bpr": Case(
+        "MovieLens-100K, LightGCN, BPR, D = 32, T = 50",
+        lambda device: link_attack(*link_task("lightgcn-bpr", device)),
+        None,
+        cf_flops(160_000, 32, 50) * 4.0,
+        sparse_bytes(160_000, 50, 40) + sparse_bytes(640_000, 50, 6),
+    ),
     "movielens-gmf": Case(
         "MovieLens-100K, GMF with layers 16 and 8, T = 50",
         lambda device: link_attack(*link_task("gmf", device)),
@@ -246,8 +140,8 @@ CASES = {
         "Pubmed's size, linear GCN, 194 million pairs",
         lambda device: node_attack(random_citation(19_717, 44_324, 500, 3, device)),
         None,
-        2 * 2 * 19_717 * 500 * 1971 + 19_717**2 / 2 * 2 * 14 + 100 * 12 * 2 * 1971 * 500 * 16,
-        gcn_bytes(19_717, 1971, 500, 16, 0) + 100 * 12 * 4 * 1971 * 500,
+        100 * 7 * 2 * 1971 * 500 * 3,
+        100 * 7 * 4 * 1971 * 500,
         "full",
     ),
     "netflix-size": Case(
@@ -261,12 +155,50 @@ CASES = {
         "full",
     ),
     "arxiv-size": Case(
-        "ogbn-arxiv's size, linear GCN, 14.3 billion pairs",
-        lambda device: node_attack(random_citation(169_343, 1_166_243, 128, 40, device)),
+        "ogbn-arxiv's size, linear GCN, 91,000 labels, 14.3 billion pairs",
+        lambda device: node_attack(
+            random_citation(169_343, 1_166_243, 128, 40, device, 91_000), best=1_000
+        ),
         None,
-        169_343**2 / 2 * 2 * (2 * 256 + 160),
-        gcn_bytes(169_343, 16_934, 128, 16, 0) + 100 * 12 * 4 * 16_934 * 128,
-        "gpu",
+        100 * 7 * 2 * 91_000 * 128 * 40,
+        100 * 7 * 4 * 91_000 * 128,
+        "large",
+    ),
+    "gowalla-cf": Case(
+        "Gowalla, CF, 1.62 million pairs, D = 64, T = 50",
+        lambda device: link_attack(*link_task("cf", device, "gowalla", 64)),
+        None,
+        cf_flops(1_620_256, 64, 50),
+        sparse_bytes(1_620_256, 50),
+        "large",
+    ),
+    "gowalla-lightgcn": Case(
+        "Gowalla, LightGCN, 2 layers, D = 64, T = 50",
+        lambda device: link_attack(*link_task("lightgcn", device, "gowalla", 64)),
+        None,
+        cf_flops(1_620_256, 64, 50) * 4.0,
+        sparse_bytes(1_620_256, 50, 40),
+        "large",
+    ),
+    "ml-20m-size": Case(
+        "ML-20M's size, CF, 40 million pairs, D = 32, T = 50",
+        lambda device: link_attack(
+            random_interactions(138_493, 26_744, 20_000_000, 20_000_000, device), 3000.0
+        ),
+        None,
+        cf_flops(40_000_000, 32, 50),
+        sparse_bytes(40_000_000, 50),
+        "large",
+    ),
+    "hundred-million": Case(
+        "CF, 100 million pairs of 300,000 users and 60,000 items, D = 32, T = 50",
+        lambda device: link_attack(
+            random_interactions(300_000, 60_000, 50_000_000, 50_000_000, device), 3000.0
+        ),
+        None,
+        cf_flops(100_000_000, 32, 50),
+        sparse_bytes(100_000_000, 50),
+        "large",
     ),
 }
 

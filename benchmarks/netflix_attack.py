@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 import torch
-from cases import peak_bytes, random_interactions
+from cases import peak_bytes
+from problems import random_interactions
 
 import graphpoison as gp
 

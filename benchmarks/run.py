@@ -21,7 +21,7 @@ from cases import CASES, Case
 from torch import Tensor
 
 HERE = Path(__file__).parent
-SIZES = {"small": ("small",), "full": ("small", "full"), "gpu": ("small", "full", "gpu")}
+SIZES = {"small": ("small",), "full": ("small", "full"), "large": ("small", "full", "large")}
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import torch
-from cases import Once, link_attack, link_task, measure, node_attack
-from cases import random_citation as citation
-from cases import random_interactions as interactions
+from cases import measure
+from problems import Once, link_attack, link_task, node_attack
+from problems import random_citation as citation
+from problems import random_interactions as interactions
 
 CPU = torch.device("cpu")
 

@@ -8,6 +8,7 @@ from .attacks import (
     PRBCD,
     Attack,
     DegreeAttack,
+    Estimate,
     Injection,
     MetaAttack,
     NewUsers,
@@ -18,6 +19,7 @@ from .attacks import (
     SimilarUsers,
     SurrogateAttack,
     SwapSearch,
+    estimate,
     random_like,
 )
 from .attacks.heuristics import HeuristicAttack, heuristics
@@ -130,6 +132,7 @@ __all__ = [
     "DegreeAttack",
     "DegreeDistribution",
     "Demote",
+    "Estimate",
     "FakeUsers",
     "FittedNodes",
     "FittedRecommender",
@@ -183,6 +186,7 @@ __all__ = [
     "cooccurring_features",
     "datasets",
     "detectability",
+    "estimate",
     "evaluate",
     "fake_profiles",
     "heuristics",

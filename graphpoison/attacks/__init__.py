@@ -3,6 +3,7 @@
 from .base import Attack
 from .degree import DegreeAttack
 from .dice import DICE
+from .estimate import Estimate, estimate
 from .injection import Injection, NewUsers, SimilarUsers
 from .meta import MetaAttack
 from .pgd import PGDAttack
@@ -19,6 +20,7 @@ __all__ = [
     "PRBCD",
     "Attack",
     "DegreeAttack",
+    "Estimate",
     "Injection",
     "MetaAttack",
     "NewUsers",
@@ -29,5 +31,6 @@ __all__ = [
     "SimilarUsers",
     "SurrogateAttack",
     "SwapSearch",
+    "estimate",
     "random_like",
 ]

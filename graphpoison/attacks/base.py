@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, final
 
-import numpy as np
-import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
@@ -22,11 +20,12 @@ from ..budget import Budget
 from ..constraints import Constraint, Predicate, check_constraints
 from ..graphs import PairState
 from ..hypergradient import Flips, implicit
-from ..perturbation import COLUMNS, EDGE, FEATURE, Perturbation, fingerprint
+from ..perturbation import Perturbation, fingerprint
 from ..provenance import SERIES, Clock, environment
 from ..tasks import Task
 from ..training import Params
 from . import checkpoint as checkpoints
+from .flip_table import flips_of, rows_of, table_of
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +57,11 @@ class Attack(ABC):
     def setup(self, task: Task[Any], seed: int) -> Task[Any]:
         """``task`` with whatever the attack needs to know before its first step."""
         return task
+
+    def sample(self, task: Task[Any], limit: int) -> "tuple[Attack, float]":
+        """An attack whose proposal takes little time, and how many of these proposals take as much
+        time as ``limit`` flips of this attack on ``task``; see :func:`graphpoison.estimate`."""
+        return self, 1.0
 
     @final
     def __call__(
@@ -105,12 +109,12 @@ class Attack(ABC):
                 "task, or use MetaAttack or RandomAttack."
             )
         check_constraints(self.constraints)
-        limit = _budget(budget).resolve(task.state, task.clean_edges.size(1))
+        limit = budget_of(budget).resolve(task.state, task.clean_edges.size(1))
         seed = positive_int("seed", seed, minimum=0)
         device, start = task.state.weight.device, task.init(generator(seed))
         meta = _meta(task, limit, seed, by, start)
         before = checkpoints.resume(checkpoint, meta)
-        state = _flips_of(before.flips, task.state).made(task.state)
+        state = flips_of(before.flips, task.state).made(task.state)
         if before.provenance.get("finished"):
             _verify(before, task.state, state, limit, self.constraints)
             return replace(before, meta=meta, fake_users=task.fake_users)
@@ -123,7 +127,7 @@ class Attack(ABC):
 
         def so_far(finished: bool) -> Perturbation:
             provenance = {**clock.read(), "flips": done, "finished": finished}
-            table = _table(before.flips, parts)
+            table = table_of(before.flips, parts)
             return Perturbation(table, meta, task.fake_users, provenance)
 
         finished = False
@@ -137,7 +141,7 @@ class Attack(ABC):
                     if not len(flips):
                         logger.warning("no admissible flip left after %d of %d", done, limit)
                         break
-                    parts.append(_rows(flips, proposal.attack_loss, step))
+                    parts.append(rows_of(flips, proposal.attack_loss, step))
                     state = flips.made(state)
                     done, step = done + len(flips), step + 1
                     bar.update(len(flips))
@@ -203,7 +207,7 @@ def _meta(task: Task[Any], limit: int, seed: int, by: object, start: Params) -> 
     }
 
 
-def _budget(budget: Budget | int) -> Budget:
+def budget_of(budget: Budget | int) -> Budget:
     if isinstance(budget, Budget):
         return budget
     if isinstance(budget, bool) or not hasattr(budget, "__index__"):
@@ -243,42 +247,6 @@ def _predicate(constraint: Constraint, state: PairState, flip: Flips) -> Predica
     if flip.of_features is not None and bool(flip.of_features):
         return constraint.feature_flips(state)
     return constraint.additions(state) if bool(flip.added) else constraint.removals(state)
-
-
-def _rows(flips: Flips, attack_loss: float, step: int) -> dict[str, Any]:
-    """Columns of a table of flips, arrays [K]."""
-    source, target = flips.pairs.cpu().numpy()
-    kind = np.full(source.size, EDGE, dtype=object)
-    if flips.of_features is not None:
-        kind[flips.of_features.cpu().numpy()] = FEATURE
-    return {
-        "step": np.full(source.size, step),
-        "source": source,
-        "target": target,
-        "added": flips.added.cpu().numpy(),
-        "score": flips.score.double().cpu().numpy(),
-        "attack_loss": np.full(source.size, attack_loss),
-        "kind": kind,
-    }
-
-
-def _table(before: pd.DataFrame, parts: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """The flips ``before``, then the flips in ``parts``. A table each would take 3 ms."""
-    if not parts:
-        return before
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
-    return pd.concat([before, pd.DataFrame(columns).astype(COLUMNS)])
-
-
-def _flips_of(table: pd.DataFrame, state: PairState) -> Flips:
-    """The flips that a table records."""
-    device = state.weight.device
-    pairs = torch.from_numpy(table[["source", "target"]].to_numpy(dtype=np.int64).T.copy())
-    added, score, of_features = (
-        torch.from_numpy(values.to_numpy().copy()).to(device)
-        for values in (table["added"], table["score"], table["kind"] == FEATURE)
-    )
-    return Flips(pairs.to(device), added, score, of_features)
 
 
 def _verify(

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any, ClassVar
 
 from .._checks import positive_int
@@ -14,7 +15,7 @@ from ..hypergradient.base import check_hypergradient
 from ..tasks import Task
 from ..training import Training
 from ..training.settings import check_training
-from .base import Proposal, check_kinds
+from .base import Attack, Proposal, check_kinds
 from .surrogate import SurrogateAttack
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,9 @@ class MetaAttack(SurrogateAttack):
         if self.lookahead > 1:
             refuse_incomparable(task)
         return super().setup(task, seed)
+
+    def sample(self, task: Task[Any], limit: int) -> tuple[Attack, float]:
+        return self, ceil(limit / self.flips_per_step)
 
     def propose(
         self, task: Task[Any], state: PairState, limit: int, seed: int, step: int

@@ -1,7 +1,7 @@
 """Projected gradient on relaxed weights (Xu et al. 2019), as poisoning."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from ..hypergradient.base import direct_gradient, zeros_for_none
 from ..tasks import Task
 from ..training import Params, Training
 from ..training.settings import check_training
-from .base import Proposal, check_kinds
+from .base import Attack, Proposal, check_kinds
 from .relaxation import Relaxation, project
 from .sampler import CandidateSampler
 from .surrogate import SurrogateAttack
@@ -80,6 +80,10 @@ class PGDAttack(SurrogateAttack):
         positive_int("samples", self.samples, minimum=0)
         positive_int("block_size", self.block_size)
         check_kinds(self.constraints, self.allow_removals, self.allow_additions)
+
+    def sample(self, task: Task[Any], limit: int) -> tuple[Attack, float]:
+        few = replace(self, steps=min(2, self.steps), samples=min(1, self.samples))
+        return few, (self.steps + self.samples + 1) / (few.steps + few.samples + 1)
 
     def propose(
         self, task: Task[Any], state: PairState, limit: int, seed: int, step: int

@@ -3,8 +3,8 @@
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from ..hypergradient.base import check_hypergradient
 from ..tasks import Task
 from ..training import Params, Training
 from ..training.settings import check_training
-from .base import Proposal, check_kinds
+from .base import Attack, Proposal, check_kinds
 from .relaxation import Relaxation
 from .sampler import CandidateSampler
 from .surrogate import SurrogateAttack
@@ -36,6 +36,7 @@ LEAST_EXTENT = PRBCDAttack.coeffs["eps"]  # PyG's substitute for 0
 class _RandomisedBlock(SurrogateAttack):
     training: Training = field(default_factory=Training)
     epochs: int = 125
+    draws_cost: ClassVar[float] = 0.0  # of the draws at the end, in epochs
     block_size: int = 250_000
     constraints: Sequence[Constraint] = ()
     allow_removals: bool = True
@@ -48,6 +49,10 @@ class _RandomisedBlock(SurrogateAttack):
         positive_int("epochs", self.epochs)
         positive_int("block_size", self.block_size)
         check_kinds(self.constraints, self.allow_removals, self.allow_additions)
+
+    def sample(self, task: Task[Any], limit: int) -> tuple[Attack, float]:
+        few = replace(self, epochs=min(5, self.epochs))
+        return few, (self.epochs + self.draws_cost) / (few.epochs + self.draws_cost)
 
     def propose(
         self, task: Task[Any], state: PairState, limit: int, seed: int, step: int
@@ -113,6 +118,7 @@ class PRBCD(_RandomisedBlock):
 
     lr: float = 100.0
     epochs_resampling: int = 100
+    draws_cost: ClassVar[float] = 4.0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -109,6 +109,12 @@ class RankingAttack(Attack):
         named = Bystanders(users, k=objective.k) if usual else replace(objective, users=users)
         return task.with_objective(named)
 
+    def sample(self, task: Task[Any], limit: int) -> tuple[Attack, float]:
+        assert isinstance(task, Recommendation)
+        assert isinstance(task.objective, Objective)
+        halves = 2 if task.objective.before and self.allow_removals else 1
+        return replace(self, steps=1), self.steps * halves
+
     def propose(
         self, task: Task[Any], state: PairState, limit: int, seed: int, step: int
     ) -> Proposal:

@@ -14,7 +14,7 @@ from ..hypergradient import Flips, MetaGradient
 from ..hypergradient.meta_gradient import flip_scores
 from ..tasks import Task
 from ..training import Training
-from .base import Proposal, accept_in_turn
+from .base import Attack, Proposal, accept_in_turn
 from .meta import MetaAttack, refuse_incomparable
 from .surrogate import SurrogateAttack
 
@@ -71,6 +71,11 @@ class SwapSearch(SurrogateAttack):
     def setup(self, task: Task[Any], seed: int) -> Task[Any]:
         refuse_incomparable(task)
         return super().setup(task, seed)
+
+    def sample(self, task: Task[Any], limit: int) -> tuple[Attack, float]:
+        """Every round costs the flips that it makes anew and a gradient, if it succeeds."""
+        sample, proposals = self.attack.sample(task, limit)
+        return sample, proposals * (1.0 + self.rounds * self.share) + self.rounds
 
     def propose(
         self, task: Task[Any], state: PairState, limit: int, seed: int, step: int

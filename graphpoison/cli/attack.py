@@ -26,7 +26,7 @@ from .files import (
     write_poisoned,
 )
 from .output import bars, logs, show_counts, show_json
-from .plan import Plan
+from .plan import Plan, show_estimate
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +89,7 @@ def attack(
     seed: chosen.Seed = 0,
     device: shared.Device = "cpu",
     progress: shared.Progress = None,
+    dry_run: chosen.DryRun = False,
     resume: shared.Resume = False,
     overwrite: shared.Overwrite = False,
     config: shared.Config = None,
@@ -147,6 +148,9 @@ def attack(
                 settings, graph, promote, fake_users, profile_length, off_limits, seed
             )
             plan = Plan.of(graph, settings, budget, seed, resume)
+            if dry_run:
+                show_estimate(plan, f"{input}: {shared.sizes(graph)}", seed, as_json)
+                return
             check_export(export, data)
             check_writable(out, export, save_to)
             check_apart([input, config], checkpoint_beside(out, ".npz"), out, export, save_to)

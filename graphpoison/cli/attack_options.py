@@ -222,6 +222,14 @@ EdgeType = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, rich_help_panel=RUN, help="Of the attack.")]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        rich_help_panel=RUN,
+        help="Say how long the attack will take, and how much memory; write nothing.",
+    ),
+]
 Out = Annotated[
     Path,
     typer.Option(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from .._text import counted
-from ..attacks import Attack, Injection
+from ..attacks import Attack, Injection, estimate
 from ..attacks.budget_check import check_budget
 from ..budget import Budget
 from ..graphs import Graph, Interactions
@@ -16,6 +16,7 @@ from ..registry import AttackSettings, build_attack, build_task
 from ..tasks import Task
 from .chosen_ids import item_names
 from .errors import Interrupted
+from .output import show_counts, show_json
 
 BUDGET = "5%"
 PROMOTION = "promotion"
@@ -121,3 +122,26 @@ class Plan:
             progress=progress,
             **options,
         )
+
+
+def show_estimate(plan: Plan, input: str, seed: int, as_json: bool) -> None:
+    """Print what the attack will cost.
+
+    Raises:
+        ValueError: the attack is a promotion.
+    """
+    if plan.settings.promote is not None:
+        raise ValueError("dry_run is not for promote: leave one of them out.")
+    found = estimate(plan.attack, plan.task, plan.budget, seed)
+    shown = {
+        "input": input,
+        "attack": plan.name,
+        "budget": plan.spelt,
+        "seconds": round(found.setup_seconds + found.seconds, 1),
+        "peak MB": None if found.bytes is None else round(found.bytes / 2**20),
+    }
+    if as_json:
+        show_json(shown)
+    else:
+        known = {name: value for name, value in shown.items() if value is not None}
+        show_counts(known, f"{plan.name} on {input}, not run")

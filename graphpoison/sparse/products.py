@@ -56,7 +56,8 @@ class _SpMM(torch.autograd.Function):
         grad_weight = grad_dense = None
         if ctx.needs_input_grad[0]:
             if ctx.tape is not None and not torch.is_grad_enabled():
-                ctx.tape.record(left, right)
+                # A tensor with its graph would hold the tape, which the graph holds: a leak.
+                ctx.tape.record(left.detach(), right.detach())
             grad_weight = sddmm(ctx.pattern, left, right)
         if ctx.needs_input_grad[1]:
             grad_dense = spmm(

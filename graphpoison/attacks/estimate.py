@@ -1,0 +1,90 @@
+"""How long an attack will take, and how much memory."""
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from .._checks import positive_int
+from ..budget import Budget
+from ..tasks import Recommendation, Task
+from ..tasks.fake_users import with_fake_users
+from .base import Attack, accept_in_turn, budget_of
+from .injection import Injection
+
+ENOUGH_SECONDS = 10.0
+"""A first proposal that takes longer is not followed by a second one."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The cost of an attack.
+
+    Args:
+        seconds: from the first flip to the last.
+        setup_seconds: before the first flip (pseudo-labels, fake users).
+        proposals: how many times the measured proposal is repeated.
+        bytes: peak memory of the process, or of a CUDA device; None where the system does not say.
+    """
+
+    seconds: float
+    setup_seconds: float
+    proposals: float
+    bytes: int | None
+
+
+def estimate(
+    attack: Attack | Injection, task: Task[Any], budget: Budget | int, seed: int = 0
+) -> Estimate:
+    """Time and memory of ``attack(task, budget, seed)``, from two proposals that are computed.
+
+    Greedy attacks repeat a proposal for every step, so that the estimate is close. A
+    :class:`~graphpoison.SwapSearch` may end early; its estimate supposes that every round succeeds.
+
+    Args:
+        attack: the attack.
+        task: what is attacked; the estimate changes neither the task nor its graph.
+        budget: the number of flips at most, or a :class:`Budget`.
+        seed: as of the attack.
+
+    Raises:
+        TypeError, ValueError: what the attack raises.
+    """
+    began = time.perf_counter()
+    seed = positive_int("seed", seed, minimum=0)
+    if isinstance(attack, Injection):
+        if not isinstance(task, Recommendation):
+            raise TypeError(f"task must be a Recommendation, found {type(task).__name__}.")
+        bound = attack.attack.setup(attack.aimed(task), seed)
+        assert isinstance(bound, Recommendation)
+        task, attack = with_fake_users(bound, attack.fake_users(bound, seed)), attack.attack
+    limit = budget_of(budget).resolve(task.state, task.clean_edges.size(1))
+    ready = attack.setup(task, seed)
+    setup_seconds = time.perf_counter() - began
+    sample, proposals = attack.sample(ready, limit)
+    state, seconds = ready.state, 0.0
+    for step in range(2):  # the second without the costs of a first call, on another graph
+        began = time.perf_counter()
+        flips = sample.propose(ready, state, limit, seed, step).flips
+        flips = accept_in_turn(flips, state, attack.constraints, 1)
+        if state.weight.is_cuda:
+            torch.cuda.synchronize(state.weight.device)
+        seconds = time.perf_counter() - began
+        if seconds > ENOUGH_SECONDS or not len(flips):
+            break
+        state = flips.made(state)
+    return Estimate(seconds * proposals, setup_seconds, proposals, peak_bytes(state.weight.device))
+
+
+def peak_bytes(device: torch.device) -> int | None:
+    """The largest memory so far, of the process or of a CUDA ``device``."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
