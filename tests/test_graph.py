@@ -171,44 +171,6 @@ def test_more_negatives_than_free_pairs_are_refused() -> None:
         sample_pairs((2, 2), 4, torch.tensor([[0], [0]]), np.random.default_rng(0))
 
 
-@given(
-    rows=st.integers(1, 12),
-    cols=st.integers(1, 12),
-    k=st.integers(1, 9),
-    upper=st.booleans(),
-    seed=st.integers(0, 99),
-)
-def test_topk_finds_what_the_dense_matrix_shows(
-    rows: int, cols: int, k: int, upper: bool, seed: int
-) -> None:
-    cols = rows if upper else cols
-    draw = torch.Generator().manual_seed(seed)
-    left = torch.randn(rows, 3, generator=draw, dtype=torch.float64)
-    right = torch.randn(cols, 3, generator=draw, dtype=torch.float64)
-    excluded = (torch.rand(rows * cols, generator=draw) < 0.3).nonzero().flatten()
-    allowed = torch.rand(rows, generator=draw) < 0.7
-    dense = left @ right.t()
-    dense.view(-1)[excluded] = -torch.inf
-    dense[~allowed] = -torch.inf
-    if upper:
-        dense[torch.ones(rows, cols).tril().bool()] = -torch.inf
-    expected = dense.flatten().sort(descending=True).values
-    expected = expected[expected > -torch.inf][:k]
-    gradient = FactoredGradient(left, right, upper)
-    score, pairs = gradient.topk(k, excluded, lambda i, j: allowed[i] & (j >= 0))
-    torch.testing.assert_close(score, expected)
-    torch.testing.assert_close(dense[pairs[0], pairs[1]], expected)
-    torch.testing.assert_close(gradient.at(pairs), expected)
-
-
-def test_topk_over_several_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphpoison.sparse.factored.TILE_ENTRIES", 64)
-    left, right = torch.randn(30, 4).double(), torch.randn(30, 4).double()
-    score, _ = FactoredGradient(left, right, upper=True).topk(7, torch.empty(0, dtype=torch.long))
-    dense = (left @ right.t())[tuple(torch.triu_indices(30, 30, 1))]
-    torch.testing.assert_close(score, dense.topk(7).values)
-
-
 @pytest.mark.parametrize("upper", [True, False])
 @pytest.mark.parametrize("count", [5, 300])
 def test_values_of_few_and_of_many_pairs_are_those_of_the_matrix(

@@ -53,7 +53,8 @@ class FactoredGradient:
     Args:
         left: Tensor [R, K].
         right: Tensor [C, K].
-        upper: only pairs with i < j exist (homogeneous graphs, each pair once).
+        upper: the matrix is symmetric, and only pairs with i < j exist (homogeneous graphs, each
+            pair once).
         residual_term: what is added to the product of the factors.
     """
 
