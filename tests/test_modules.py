@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from conftest import citation_graph
+from conftest import citation_graph, interaction_graph
 from torch import Tensor, nn
+from torch.nn.functional import dropout
 from torch_geometric.nn import GAT, GATConv, GCNConv
 
 import graphpoison as gp
@@ -46,22 +47,92 @@ def test_a_module_that_says_it_takes_no_weights_is_refused() -> None:
     assert victim.fit(gp.read_graph(data), seed=0).logits().shape == (14, 3)
 
 
-@pytest.mark.parametrize("objective", ["train", "self"])
+class Wrong(nn.Module):
+    """A graph convolution that is no function of its arguments, in the way that ``what`` says."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.conv, self.what, self.calls = GCNConv(24, 3), what, 0
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
+        if self.what == "draws":
+            x = dropout(x, 0.5)
+        if self.what == "draws nothing that counts":
+            torch.rand(1)
+        if self.what == "counts its calls":
+            self.calls += 1
+            x = x * (1.0 + self.calls)
+        if self.what == "changes x":
+            x.mul_(0.9)
+        if self.what == "changes weights":
+            edge_weight.mul_(0.9)
+        if self.what == "counts pairs":
+            count = torch.bincount(edge_index[1], minlength=x.size(0)).clamp(min=1)
+            return self.conv(x / count.unsqueeze(1).to(x), edge_index, edge_weight)
+        found = self.conv(x, edge_index, edge_weight)
+        if self.what == "too few classes":
+            return found[:, :2]
+        return (found, x) if self.what == "a tuple" else found
+
+
 @pytest.mark.parametrize(
-    "attack",
+    ("what", "said"),
     [
-        gp.MetaAttack(SHORT),
-        gp.MetaAttack(SHORT, hypergradient=gp.Approximate()),
-        gp.PGDAttack(SHORT),
-        gp.PRBCD(SHORT, epochs=2),
-        gp.GRBCD(SHORT, epochs=2),
+        ("draws", "draws random numbers"),
+        ("draws nothing that counts", "draws random numbers"),
+        ("counts its calls", "another output when it is called again"),
+        ("changes x", "changes its argument 0 in place"),
+        ("changes weights", "changes its argument 2 in place"),
+        ("counts pairs", "without the pairs of weight 0"),
+        ("too few classes", r"shape \[14, 3\], found \[14, 2\]"),
     ],
-    ids=lambda attack: type(attack).__name__,
 )
-def test_a_module_that_ignores_weights_is_refused(attack: gp.Attack, objective: str) -> None:
-    task = gp.NodeClassification(citation_graph(), Unweighted(), objective)
-    with pytest.raises(ValueError, match="is 0 for every pair: it does not use its edge_weight"):
-        attack(task, 2)
+@pytest.mark.parametrize("every", [True, False], ids=["all pairs", "some pairs"])
+def test_a_module_that_is_no_function_is_refused(what: str, said: str, every: bool) -> None:
+    data, module = citation_graph(), Wrong(what)
+    before, state = data.x.clone(), torch.get_rng_state()
+    candidates = "all" if every else data.edge_index[:, data.edge_index[0] < data.edge_index[1]]
+    with pytest.raises(ValueError, match=said):
+        gp.NodeClassification(data, module, candidates=candidates)
+    assert torch.equal(data.x, before)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("module", [Wrong("a tuple"), nn.Linear(24, 3)], ids=["tuple", "arguments"])
+def test_a_module_of_another_form_is_refused(module: nn.Module) -> None:
+    with pytest.raises(TypeError, match=r"surrogate (Wrong must return|Linear does not take)"):
+        gp.NodeClassification(citation_graph(), module)
+
+
+class Scores(nn.Module):
+    def __init__(self, draws: bool, counts: bool) -> None:
+        super().__init__()
+        self.items, self.draws, self.counts = nn.Embedding(9, 1), draws, counts
+
+    def scores(self, pairs: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
+        found = self.items(pairs[1]).squeeze(1)
+        if self.draws:
+            found = dropout(found, 0.5)
+        return found * edge_index.size(1) if self.counts else found
+
+
+def test_a_recommender_that_is_no_function_is_refused() -> None:
+    data = interaction_graph()
+    assert gp.Recommendation(data, Scores(False, False)).state.num_edges == 20
+    with pytest.raises(ValueError, match="draws random numbers"):
+        gp.Recommendation(data, Scores(True, False))
+    with pytest.raises(ValueError, match="without the pairs of weight 0"):
+        gp.Recommendation(data, Scores(False, True))
+
+
+@pytest.mark.parametrize("candidates", ["all", None])
+def test_a_module_that_ignores_weights_is_refused(candidates: str | None) -> None:
+    features = {"candidates": candidates, "feature_candidates": "all"}
+    if candidates is None:
+        assert gp.NodeClassification(citation_graph(), Unweighted(), **features)
+        return
+    with pytest.raises(ValueError, match="does not use its edge_weight, as GAT"):
+        gp.NodeClassification(citation_graph(), Unweighted(), **features)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

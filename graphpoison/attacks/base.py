@@ -20,6 +20,7 @@ from ..budget import Budget
 from ..constraints import Constraint, Predicate, check_constraints
 from ..graphs import PairState
 from ..hypergradient import Flips, implicit
+from ..hypergradient.base import VanishedGradientError
 from ..perturbation import Perturbation, fingerprint
 from ..provenance import SERIES, Clock, environment
 from ..tasks import Task
@@ -135,7 +136,13 @@ class Attack(ABC):
         with bar, said_once(implicit.logger):
             try:
                 while done < limit:
-                    proposal = self.propose(bound, state, limit - done, seed, step)
+                    try:
+                        proposal = self.propose(bound, state, limit - done, seed, step)
+                    except VanishedGradientError as error:
+                        if not done:
+                            raise
+                        logger.warning("the attack ends after %d of %d: %s", done, limit, error)
+                        break
                     proposed = self._checked(proposal, state)
                     flips = accept_in_turn(proposed, state, self.constraints, limit - done)
                     if not len(flips):

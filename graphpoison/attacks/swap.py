@@ -11,6 +11,7 @@ from .._random import generator
 from ..constraints import Constraint
 from ..graphs import PairState
 from ..hypergradient import Flips, MetaGradient
+from ..hypergradient.base import VanishedGradientError
 from ..hypergradient.meta_gradient import flip_scores
 from ..tasks import Task
 from ..training import Training
@@ -102,7 +103,12 @@ class SwapSearch(SurrogateAttack):
         """``flips``, then greedy ones up to ``limit`` in all; the attack loss before the latter."""
         current, loss = flips.made(state), float("nan")
         while (done := len(flips)) < limit:
-            proposal = self.attack.propose(task, current, limit - done, seed, done)
+            try:
+                proposal = self.attack.propose(task, current, limit - done, seed, done)
+            except VanishedGradientError:
+                if not done:
+                    raise
+                break
             made = accept_in_turn(proposal.flips, current, self.constraints, limit - done)
             loss = loss if loss == loss else proposal.attack_loss
             if not len(made):

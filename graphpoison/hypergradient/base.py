@@ -10,10 +10,14 @@ from .._random import generator
 from ..graphs import PairState
 from ..tasks import Task
 from ..training import Params, Prepared, Training
-from ..training.divergence import finite
+from ..training.divergence import ADVICE, finite
 from ..training.field import Cotangents, as_leaves, vjp
 from ..training.run import Run
 from .meta_gradient import MetaGradient
+
+
+class VanishedGradientError(ValueError):
+    """A meta-gradient is 0 for every candidate."""
 
 
 class Hypergradient(ABC):
@@ -41,7 +45,7 @@ class Hypergradient(ABC):
         """The meta-gradient at ``state``: :meth:`through` training, or, of a surrogate in closed
         form, which has no training, the derivative of the attack loss alone."""
         if not task.is_closed_form:
-            return self.through(task, training, state, params)
+            return _checked(task, self.through(task, training, state, params))
         prepared = task.prepare(state)
         loss, _, on_prepared = direct_gradient(task, params, prepared)
         if not finite((loss,), on_prepared):
@@ -49,7 +53,7 @@ class Hypergradient(ABC):
                 f"the gradient through the closed form is not finite (attack loss "
                 f"{float(loss):.3g}); use a larger penalty or dtype=torch.float64."
             )
-        return meta_gradient(task, state, prepared, on_prepared, loss, params)
+        return _checked(task, meta_gradient(task, state, prepared, on_prepared, loss, params))
 
     def refuse(self, training: Training) -> None:  # noqa: B027 (most refuse nothing)
         """Raise a ValueError if ``training`` cannot be differentiated in this way."""
@@ -68,6 +72,22 @@ class Hypergradient(ABC):
         """
         labelled = task.with_pseudo_labels(training, seed)
         return self.at(labelled, training, state or task.state, task.init(generator(seed)))
+
+
+def _checked(task: Task[Any], found: MetaGradient) -> MetaGradient:
+    """``found``, if flips can be chosen by it."""
+    if not found.is_finite:
+        raise FloatingPointError(
+            f"the meta-gradient is not finite (attack loss {found.loss:.3g}), though training is; "
+            f"{ADVICE}"
+        )
+    if found.is_zero:
+        raise VanishedGradientError(
+            f"the meta-gradient of {task.describe()} is 0 for every candidate (attack loss "
+            f"{found.loss:.3g}): no flip changes the loss. Features or labels may be all alike, or "
+            "the surrogate's outputs saturated; look at the data, or use a smaller lr."
+        )
+    return found
 
 
 def check_hypergradient(hypergradient: object, training: Training) -> None:

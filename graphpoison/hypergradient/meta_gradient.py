@@ -115,6 +115,20 @@ class MetaGradient:
             return self.gradient.dense()
         return self.gradient
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether all entries are finite."""
+        return all(_is_finite(part) for part in (self.gradient, self.features) if part is not None)
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether all entries of candidates are 0."""
+        if self.features is not None and not self.features.is_zero:
+            return False
+        if isinstance(self.gradient, FactoredGradient):
+            return self.gradient.is_zero
+        return not bool(self.gradient[self.state.candidate].any())
+
     def at(self, pairs: Tensor) -> Tensor:
         """The entries [K] of ``pairs`` [2, K], which must be listed unless all pairs are
         candidates."""
@@ -175,6 +189,12 @@ class MetaGradient:
         top = score.topk(min(k, score.numel()))
         found = top.indices[top.values > -torch.inf]
         return Flips(state.index[:, found], ~present[found], score[found])
+
+
+def _is_finite(gradient: Tensor | FactoredGradient) -> bool:
+    if isinstance(gradient, FactoredGradient):
+        return gradient.is_finite
+    return bool(gradient.isfinite().all())
 
 
 def flip_scores(weight: Tensor, gradient: Tensor) -> Tensor:

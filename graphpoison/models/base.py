@@ -41,8 +41,8 @@ class NodeClassifier(ABC, Generic[Structure]):
         """Whether all pairs can be candidates without a list of them."""
         return True
 
-    def refuse(self, state: PairState) -> None:
-        """Raise a ValueError if the model has no gradient w.r.t. the candidates of ``state``."""
+    def refuse(self, inputs: NodeInputs, state: PairState) -> None:
+        """Raise an error if the model has no gradient w.r.t. the candidates of ``state``."""
 
     @abstractmethod
     def init(self, inputs: NodeInputs, generator: torch.Generator) -> Params:
@@ -105,6 +105,9 @@ class NodeClassifier(ABC, Generic[Structure]):
 
 class Recommender(ABC):
     """A link predictor on user-item pairs."""
+
+    def refuse(self, state: PairState, dtype: torch.dtype) -> None:  # noqa: B027 (most refuse nothing)
+        """Raise an error if training on ``state`` has no meta-gradient."""
 
     @property
     def embedding_params(self) -> tuple[int, ...]:

@@ -1,17 +1,21 @@
 """Any ``torch.nn.Module`` of the user's own as a surrogate."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from .._random import generator as seeded
 from .._random import isolated_rng
 from ..graphs import PairState
 from ..sparse import FactoredGradient, Pattern
 from ..training import NodeInputs, Params, PreparedNodes
 from .base import NodeClassifier, Recommender
+from .module_probe import check_module
 
 
 def refuse_cached(module: nn.Module) -> None:
@@ -111,15 +115,20 @@ class ModuleClassifier(NodeClassifier[ModuleEdges]):
     def takes_all_pairs(self) -> bool:
         return False
 
-    def refuse(self, state: PairState) -> None:
-        module = self._function.caller.module
-        if not bool(state.candidate.any()):
-            return
-        if getattr(module, "supports_edge_weight", True) is False:
+    def refuse(self, inputs: NodeInputs, state: PairState) -> None:
+        module, attacked = self._function.caller.module, bool(state.candidate.any())
+        if attacked and getattr(module, "supports_edge_weight", True) is False:
             raise ValueError(
                 f"surrogate {type(module).__name__} takes no edge weights, and an attack on edges "
                 "needs their gradient; use a surrogate that does, and this one as a victim."
             )
+        x, (index, weight) = inputs.features.x, with_absent(state)
+        edges = torch.cat([index, index.flip(0)], dim=1), torch.cat([weight, weight]).to(x)
+        call = partial(self._function, self.init(inputs, seeded(0)))
+        present = edges[1] > 0
+        without = (x, edges[0][:, present], edges[1][present]) if attacked else None
+        shape = (x.size(0), inputs.num_classes)
+        check_module(type(module).__name__, call, (x, *edges), without, shape)
 
     def init(self, inputs: NodeInputs, generator: torch.Generator) -> Params:
         x = inputs.features.x
@@ -186,12 +195,44 @@ class ModuleRecommender(Recommender):
     ) -> Params:
         return tuple(param.to(dtype) for param in self._function.init(generator))
 
+    def refuse(self, state: PairState, dtype: torch.dtype) -> None:
+        index, weight = with_absent(state)
+        weight, present = weight.to(dtype), weight > 0
+        params = self.init(state.shape, seeded(0), dtype)
+        params = tuple(param.to(weight) for param in params)
+
+        def call(*arguments: Tensor) -> Tensor:
+            with _too_small(self, state.shape):
+                return self._function(params, *arguments)
+
+        without = (state.index, index[:, present], weight[present])
+        name, shape = type(self._function.caller.module).__name__, (state.index.size(1),)
+        check_module(name, call, (state.index, index, weight), without, shape)
+
     def scores(self, params: Params, graph: Pattern, entries: Tensor, pairs: Pattern) -> Tensor:
-        try:
+        with _too_small(self, graph.shape):
             return self._function(params, pairs.index, graph.index, entries)
-        except IndexError as error:
-            users, items = graph.shape
-            raise ValueError(
-                f"surrogate {self!r} failed on {users} users and {items} items ({error}): build it "
-                "for that many. Fake users need a built-in model or a Recommender."
-            ) from error
+
+
+@contextmanager
+def _too_small(model: ModuleRecommender, shape: tuple[int, int]) -> Iterator[None]:
+    try:
+        yield
+    except IndexError as error:
+        raise ValueError(
+            f"surrogate {model!r} failed on {shape[0]} users and {shape[1]} items ({error}): build "
+            "it for that many. Fake users need a built-in model or a Recommender."
+        ) from error
+
+
+def with_absent(state: PairState) -> tuple[Tensor, Tensor]:
+    """The listed pairs [2, M] and their weights, of which one at least is 0, if any pair is."""
+    index, weight = state.index, state.weight
+    if bool((weight == 0).any()):
+        return index, weight
+    cols = state.shape[1]
+    first = 0 if state.bipartite else 1
+    row = index.new_zeros(max(0, cols - first))
+    pairs = torch.stack([row, torch.arange(first, cols, device=index.device)])
+    absent = pairs[:, state.locate(pairs) < 0][:, :1]
+    return torch.cat([index, absent], dim=1), torch.cat([weight, weight.new_zeros(absent.size(1))])

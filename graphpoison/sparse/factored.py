@@ -29,6 +29,10 @@ class ResidualTerm(Protocol):
     def bounds(self) -> tuple[Tensor, Tensor]:
         """``c`` [R] and ``d`` [C]: no value at (i, j) is larger than ``c[i] + d[j]``."""
 
+    @property
+    def is_zero(self) -> bool:
+        """Whether all values are 0."""
+
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
@@ -44,6 +48,10 @@ class Matrix:
 
     def bounds(self) -> tuple[Tensor, Tensor]:
         return self.values.amax(dim=1), torch.zeros_like(self.values[0])
+
+    @property
+    def is_zero(self) -> bool:
+        return not bool(self.values.any())
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +92,21 @@ class FactoredGradient:
     @property
     def shape(self) -> tuple[int, int]:
         return self.left.size(0), self.right.size(0)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the factors are finite."""
+        parts = [self.left, self.right]
+        if self.residual_term is not None:
+            parts += self.residual_term.bounds()
+        return all(bool(part.isfinite().all()) for part in parts)
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether every term is 0."""
+        if self.residual_term is not None and not self.residual_term.is_zero:
+            return False
+        return not bool((self.left.any(dim=0) & self.right.any(dim=0)).any())
 
     def at(self, pairs: Tensor) -> Tensor:
         """Values [K] at ``pairs`` [2, K], one by one or, of many, picked from tiles."""

@@ -7,6 +7,7 @@ nothing, where a dense product over all N^2 pairs would take most of a meta-step
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 import torch
@@ -55,8 +56,17 @@ class SparseProduct:
 
     def bounds(self) -> tuple[Tensor, Tensor]:
         """``c`` [N], twice: no value at (i, j) is larger than ``c[i] + c[j]``."""
-        rows = _largest_of_rows(self.pattern, self.values, self.wide)
-        return rows, rows
+        return self.row_bounds, self.row_bounds
+
+    @cached_property
+    def row_bounds(self) -> Tensor:
+        """Tensor [N], no value at (i, j) is larger than the sum of entries i and j."""
+        return _largest_of_rows(self.pattern, self.values, self.wide)
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether all values are 0, if no two terms cancel."""
+        return not bool(self.row_bounds.any())
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +98,17 @@ class SparseRows:
 
     def bounds(self) -> tuple[Tensor, Tensor]:
         """``c`` [N] and ``d`` [F]: no value at (i, j) is larger than ``c[i] + d[j]``."""
-        rows = _largest_of_rows(self.pattern, self.values, self.wide)
-        return rows, rows.new_zeros(self.wide.size(1))
+        return self.row_bounds, self.wide.new_zeros(self.wide.size(1))
+
+    @cached_property
+    def row_bounds(self) -> Tensor:
+        """Tensor [N], no value of row i is larger than entry i."""
+        return _largest_of_rows(self.pattern, self.values, self.wide)
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether all values are 0, if no two terms cancel."""
+        return not bool(self.row_bounds.any())
 
 
 def _product(pattern: Pattern, values: Tensor, wide: Tensor, rows: Tensor, cols: Tensor) -> Tensor:

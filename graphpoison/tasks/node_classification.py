@@ -84,10 +84,10 @@ class NodeClassification(Task[PreparedNodes[Any]]):
         state = _pair_state(graph, candidates, model.takes_all_pairs)
         if feature_candidates is not None:
             state = replace(state, features=binary_entries(graph.x, feature_candidates))
-        model.refuse(state)
         labelled = mask.nonzero().squeeze(1)
         self.state = state.with_backend(backend)
         self.inputs = NodeInputs(Features(graph.x), labelled, graph.num_classes)
+        model.refuse(self.inputs, state)
         self.labels = y = graph.y
         self.unlabelled = (~mask).nonzero().squeeze(1)
         self.surrogate = model

@@ -147,6 +147,7 @@ class Recommendation(Task[PreparedPairs]):
         elif self.objective == "self":
             self.target_pairs = unobserved(state, seed)
         self.state = state.with_backend(backend)
+        self.surrogate.refuse(self.state, dtype)
 
     @property
     def is_closed_form(self) -> bool:

@@ -1,0 +1,106 @@
+"""Whether a module is a function of its arguments, as a meta-gradient through it supposes."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+RELATIVE = 1e-3  # outputs that differ by less, as a share of the largest, are the same
+
+Arguments = Sequence[Tensor]
+
+
+def check_module(
+    name: str,
+    call: Callable[..., Tensor],
+    arguments: Arguments,
+    without: Arguments | None,
+    shape: tuple[int, ...],
+) -> None:
+    """Refuse a module that a meta-gradient through its training would be wrong of.
+
+    Args:
+        name: of the module, in errors.
+        call: the module with parameters.
+        arguments: of a call, of which ``call`` gets copies.
+        without: the same arguments without the pairs of weight 0; None if edges are no candidates.
+        shape: of the output; None stands for any size.
+
+    Raises:
+        TypeError: the module does not take the arguments, or returns no Tensor of floats.
+        ValueError: the output has another shape; the module changes its arguments, draws random
+            numbers, gives another output when it is called again, or counts pairs of weight 0.
+    """
+    copies = [argument.clone() for argument in arguments]
+    before = _generators(arguments[0])
+    try:
+        first = _output(name, call, copies, shape)
+        drew = any(
+            not torch.equal(a, b) for a, b in zip(before, _generators(arguments[0]), strict=True)
+        )
+        changed = [
+            number
+            for number, (copy, argument) in enumerate(zip(copies, arguments, strict=True))
+            if not torch.equal(copy, argument)
+        ]
+        again = [_output(name, call, list(arguments), shape) for _ in range(2 * (not changed))]
+    finally:
+        _restore(before, arguments[0])
+    if changed:
+        raise ValueError(
+            f"surrogate {name} changes its argument {changed[0]} in place, so that later steps "
+            "of training would see another graph; let it work on a copy (x = x.clone())."
+        )
+    if drew:
+        raise ValueError(
+            f"surrogate {name} draws random numbers in evaluation mode, and a meta-gradient needs "
+            "deterministic training; use torch.nn.Dropout, or pass training=self.training to "
+            "torch.nn.functional.dropout."
+        )
+    if not all(_same(first, other) for other in again):
+        raise ValueError(
+            f"surrogate {name} gives another output when it is called again with the same "
+            "arguments; let it keep nothing from one call to the next."
+        )
+    if without is not None and not _same(first, _output(name, call, list(without), shape)):
+        raise ValueError(
+            f"surrogate {name} gives another output without the pairs of weight 0, which are no "
+            "edges: it does not use its edge_weight, as GAT and GraphSAGE do not, or counts pairs; "
+            "multiply messages by edge_weight, and sum weights in the place of pairs."
+        )
+
+
+def _output(
+    name: str, call: Callable[..., Tensor], arguments: Arguments, shape: tuple[int, ...]
+) -> Tensor:
+    try:
+        with torch.no_grad():
+            found = call(*arguments)
+    except TypeError as error:
+        raise TypeError(f"surrogate {name} does not take its arguments: {error}") from error
+    if not isinstance(found, Tensor) or not found.is_floating_point():
+        raise TypeError(f"surrogate {name} must return a Tensor of floats, found {found!r}.")
+    if tuple(found.shape) != shape:
+        raise ValueError(
+            f"surrogate {name} must return a Tensor of shape {list(shape)}, found "
+            f"{list(found.shape)}."
+        )
+    return found
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """Whether outputs agree up to rounding; outputs that are not finite are seen in training."""
+    scale = float(a.abs().max()) if a.numel() else 0.0
+    return torch.allclose(a, b, rtol=0.0, atol=RELATIVE * scale, equal_nan=True)
+
+
+def _generators(like: Tensor) -> list[Tensor]:
+    """The states of the global generators."""
+    states = [torch.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state(like.device)] if like.is_cuda else states
+
+
+def _restore(states: list[Tensor], like: Tensor) -> None:
+    torch.set_rng_state(states[0])
+    if like.is_cuda:
+        torch.cuda.set_rng_state(states[1], like.device)
