@@ -3,6 +3,7 @@
 import json
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -242,6 +243,15 @@ def test_damaged_files_are_refused_and_never_half_read(
             return
     pd.testing.assert_frame_equal(found.flips, whole.flips)  # a byte that nothing depends on
     assert found.meta == whole.meta
+
+
+def test_a_header_that_does_not_end_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "run.npz"
+    header = b"{'descr': ('<U1', (".ljust(53) + b"\n"
+    with zipfile.ZipFile(file, "w") as whole:
+        whole.writestr("meta.npy", b"\x93NUMPY\x01\x00" + bytes([len(header), 0]) + header)
+    with pytest.raises(ValueError, match="damaged"):
+        gp.Perturbation.load(file)
 
 
 def test_a_damaged_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
