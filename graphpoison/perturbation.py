@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
-from ._checks import choice
 from ._io import atomic_write
 from ._settings import digest
 from .apply import edges_digest, edges_of, poisoned, poisoned_data, recognise
 from .budget import Budget, part_of
+from .flip_columns import COLUMNS, EDGE, FEATURE, checked_flips
 from .graphs import EdgeType, FakeUsers, Interactions, NodeGraph, PairState, read_graph
 from .graphs.adjacency_formats import edges_of_adjacency, scipy_adjacency
 from .graphs.codes import among
@@ -27,16 +27,6 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 FORMATS = (1, 2)  # without and with flips of features
-EDGE, FEATURE = "edge", "feature"
-COLUMNS = {
-    "step": np.int64,
-    "source": np.int64,
-    "target": np.int64,
-    "added": np.bool_,
-    "score": np.float64,
-    "attack_loss": np.float64,
-    "kind": str,
-}
 Graph = TypeVar("Graph", Data, HeteroData, NodeGraph, Interactions)
 
 
@@ -57,6 +47,9 @@ class Perturbation:
         fake_users: users that join before the first flip; ``shape`` counts them.
         provenance: what the attack ran with: versions, device, time; how many ``flips`` it had made
             and whether it had ``finished``.
+
+    Raises:
+        TypeError, ValueError: see :func:`graphpoison.flip_columns.checked_flips`.
     """
 
     flips: pd.DataFrame
@@ -65,15 +58,8 @@ class Perturbation:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        table = self.flips if "kind" in self.flips else self.flips.assign(kind=EDGE)
-        missing = set(COLUMNS) - set(table.columns)
-        if missing:
-            raise ValueError(f"flips lack the columns {sorted(missing)}.")
-        table = table[list(COLUMNS)].astype(COLUMNS).reset_index(drop=True)
-        for kind in table["kind"].unique():
-            choice("kind", kind, [EDGE, FEATURE])
-        if table.duplicated(["kind", "source", "target"]).any():
-            raise ValueError("flips name a pair twice; each pair is flipped at most once.")
+        of_nodes = self.meta.get("edge_type") is None
+        table = checked_flips(self.flips, of_nodes, self.meta.get("shape"))
         object.__setattr__(self, "flips", table)
 
     def __len__(self) -> int:

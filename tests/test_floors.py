@@ -36,6 +36,7 @@ FLOORS: dict[str, float] = {
     "apply": 4,
     "parsing": 4,
     "budget": 3,
+    "flip_columns": 3,
     "constraints": 3,
     "metrics": 3,
     "provenance": 3,
