@@ -110,20 +110,27 @@ class Perturbation:
             TypeError: a budget of another kind.
             ValueError: a share of more flips than were made, or a negative budget.
         """
+        count = self.flips_of(budget)
+        if not 0 <= count <= len(self):
+            raise ValueError(f"prefix({budget}) is {count} flips, but {len(self)} were made.")
+        return replace(self, flips=self.flips.iloc[:count])
+
+    def flips_of(self, budget: float | int | Budget) -> int:
+        """The number of flips of ``budget``: itself, or that share of the clean edges if a float.
+
+        Raises:
+            TypeError: a budget of another kind.
+        """
         if isinstance(budget, Budget) and budget.of == "edges":
-            return self.prefix(float(budget.share or 0) if budget.flips is None else budget.flips)
-        if not isinstance(budget, float) and not hasattr(budget, "__index__"):
+            budget = float(budget.share or 0) if budget.flips is None else budget.flips
+        if isinstance(budget, float):
+            return part_of(budget, self.meta.get("num_edges", 0))
+        if isinstance(budget, bool | Budget) or not hasattr(budget, "__index__"):
             raise TypeError(
                 "budget must be a number of flips, a share of the clean edges such as 0.05, or a "
                 f"Budget of either, found {budget!r}."
             )
-        if isinstance(budget, float):
-            count = part_of(budget, self.meta.get("num_edges", 0))
-        else:
-            count = int(budget)
-        if not 0 <= count <= len(self):
-            raise ValueError(f"prefix({budget}) is {count} flips, but {len(self)} were made.")
-        return replace(self, flips=self.flips.iloc[:count])
+        return int(budget)
 
     def apply(self, data: Graph) -> Graph:
         """A new graph with the pairs and features flipped; ``data`` is untouched.

@@ -574,11 +574,21 @@ def test_options_come_from_a_file_and_the_command_line_wins(shop: str) -> None:
         ("a: [", "is no YAML"),
         ("budget: 3\nsteps: 2\nbudget: 4", "'budget' is there twice"),
         ("resume: true", "unknown option 'resume'"),
+        ("steps: true", "'--steps'"),
+        ("steps: 1:30", "'--steps'"),
+        ("flips-per-step: 2\nflips_per_step: 3", "two spellings"),
+        ("steps: &a 3\nseed: *a", "aliases"),
     ],
 )
 def test_a_bad_file_is_refused(text: str, message: str, shop: str) -> None:
     Path("o.yaml").write_text(text)
     assert message in refused(2, "attack", shop, "--config", "o.yaml")
+
+
+def test_numbers_are_read_as_on_the_command_line(shop: str) -> None:
+    Path("o.yaml").write_text("attack: random\nbudget: 3\nseed: 010\nsteps:\n")
+    done("attack", shop, "--config", "o.yaml")
+    assert gp.Perturbation.load("flips.npz").meta["seed"] == 10
 
 
 # Mistakes, one line each

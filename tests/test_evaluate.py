@@ -320,6 +320,27 @@ def test_victims_have_names_and_seeds_of_their_own() -> None:
             gp.evaluate(data, flips, **arguments)
 
 
+@pytest.mark.parametrize("seeds", ["012", [1.5], [True], [-1], ["1"]])
+def test_seeds_are_integers(seeds: object) -> None:
+    data = interaction_graph()
+    found = gp.RandomAttack()(gp.Recommendation(data, gp.CF(dim=2)), 2)
+    with pytest.raises((TypeError, ValueError), match="seeds must be"):
+        gp.evaluate(data, found, ["cf"], seeds=seeds)
+
+
+def test_budgets_are_numbers_of_flips_or_shares_of_the_edges() -> None:
+    data = interaction_graph()
+    found = gp.RandomAttack()(gp.Recommendation(data, gp.CF(dim=2)), 4)
+    for budgets in ([2, 4], [0.1, 0.2], [gp.Budget(2), gp.Budget.fraction(0.2)]):
+        runs = gp.evaluate(data, found, ["cf"], seeds=[0], budgets=budgets).runs
+        assert sorted(runs["flips"].unique()) == [2, 4]
+    with pytest.raises(ValueError, match="10 flips of 'attack', but 4 were made"):
+        gp.evaluate(data, found, ["cf"], seeds=[0], budgets=[0.5])
+    for wrong in (True, "2", gp.Budget.fraction(0.5, of="candidates")):
+        with pytest.raises(TypeError, match="budget must be a number of flips"):
+            gp.evaluate(data, found, ["cf"], seeds=[0], budgets=[wrong])
+
+
 def test_a_number_of_seeds_is_no_list_of_them() -> None:
     data = citation_graph()
     flips = gp.RandomAttack()(gp.NodeClassification(data), 3)

@@ -12,10 +12,20 @@ from .errors import DEBUG, WrongUsage
 
 OF_ONE_RUN = ("config", "save_to", "debug", "help", "resume", "overwrite")
 """Options that concern the way a command is called, not its work."""
+NOTHING = ("", "null", "~")
 
 
-class _NoKeyTwice(yaml.SafeLoader):
-    """Of a key that is there twice, ``safe_load`` silently takes the last value."""
+class _PlainLoader(yaml.BaseLoader):
+    """Scalars as they are written, which the options then read as the command line is read.
+
+    YAML 1.1 reads 010 as 8, 1:30 as 90 and no as false; of a key that is there twice it takes the
+    last value; and aliases make a short file very long.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not for options: write the value.")
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -31,7 +41,7 @@ def load_config(ctx: typer.Context, path: Path | None) -> Path | None:
     if path is None:
         return None
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), _NoKeyTwice)
+        found = yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)
     except OSError as error:
         raise WrongUsage(f"cannot read {path}: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -45,6 +55,8 @@ def load_config(ctx: typer.Context, path: Path | None) -> Path | None:
         if flag not in known:
             raise WrongUsage(f"{path}: unknown option {key!r}.{nearest(flag, known)}")
         parameter, positive = known[flag]
+        if parameter.name in defaults:
+            raise WrongUsage(f"{path}: {key!r} is there twice, in two spellings.")
         defaults[parameter.name] = _value(f"{path}: {key}", parameter, positive, value)
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
     return path
@@ -86,10 +98,12 @@ def _keys(ctx: typer.Context) -> dict[str, tuple[Any, bool]]:
 
 def _value(place: str, parameter: Any, positive: bool, value: Any) -> Any:
     """``value`` as the command line would give it: lists where there may be several."""
+    if value in NOTHING:
+        return None
     if not positive:
-        if not isinstance(value, bool):
+        if value not in ("true", "false"):
             raise WrongUsage(f"{place} must be true or false, found {value!r}.")
-        return not value
+        return value == "false"
     several = getattr(parameter, "multiple", False) or parameter.nargs == -1
     if isinstance(value, list):
         return value if several else ",".join(map(str, value))

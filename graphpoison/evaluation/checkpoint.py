@@ -15,6 +15,7 @@ import torch
 
 from .._io import atomic_write
 from .._settings import describe, differences, digest
+from ..budget import Budget
 from ..graphs import EdgeType
 from ..perturbation import Perturbation
 
@@ -156,7 +157,7 @@ WHOLE = ("SwapSearch", "Perturbation.between")
 
 
 def prefixes_of(
-    attacks: Mapping[str, Perturbation], budgets: Sequence[int] | None
+    attacks: Mapping[str, Perturbation], budgets: Sequence[int | float | Budget] | None
 ) -> dict[str, list[Perturbation]]:
     """Each attack cut at each of ``budgets``; whole without.
 
@@ -186,11 +187,14 @@ def weak_prefixes(prefixes: Mapping[str, Sequence[Perturbation]]) -> list[str]:
     return found
 
 
-def _ends(name: str, attack: Perturbation, budgets: Sequence[int] | None) -> Iterator[int]:
+def _ends(
+    name: str, attack: Perturbation, budgets: Sequence[int | float | Budget] | None
+) -> Iterator[int]:
     made, known = len(attack), attack.provenance
     whole = known.get("finished") and known.get("flips") == made
     allowed = attack.meta.get("budget", made) if whole else made
-    for count in map(int, [made] if budgets is None else budgets):
+    for budget in [made] if budgets is None else budgets:
+        count = attack.flips_of(budget)
         early = made < count <= allowed
         if early:
             logger.warning("%s ended after %d flips: evaluated there, not at %d", name, made, count)

@@ -11,8 +11,10 @@ from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 from tqdm.auto import tqdm
 
+from .._checks import positive_int
 from .._settings import describe
 from ..apply import poisoned, refuse_another_graph
+from ..budget import Budget
 from ..graphs import Graph, Interactions, NodeGraph, read_graph
 from ..perturbation import Perturbation
 from ..provenance import SERIES, Clock, environment, graph_digest
@@ -44,7 +46,7 @@ def evaluate(
     perturbation: Perturbation | Mapping[str, Perturbation],
     victims: Sequence[Any] | str | None = None,
     seeds: Sequence[int] = range(5),
-    budgets: Sequence[int] | None = None,
+    budgets: Sequence[int | float | Budget] | None = None,
     include_perturbed: bool = False,
     progress: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -83,10 +85,11 @@ def evaluate(
             ``scores(pairs, edge_index, edge_weight)``; for either, a :func:`surrogate_victim` or
             an object with the attributes of a :class:`Victim`. By default ``["gcn"]`` /
             ``["ease"]``.
-        seeds: of the victims' initialisation and dropout.
-        budgets: numbers of flips: the victims are trained after the first of these flips, for each
-            number. All flips by default. An attack that ended before one of the numbers, because
-            no flip was admissible any more, is evaluated where it ended.
+        seeds: of the victims' initialisation and dropout, integers from 0 on.
+        budgets: numbers of flips; floats are shares of the clean edges, as in
+            :meth:`Perturbation.prefix`. The victims are trained after the first of these flips, for
+            each number. All flips by default. An attack that ended before one of the numbers,
+            because no flip was admissible any more, is evaluated where it ended.
         include_perturbed: keep the perturbed pairs in a recommender's metrics, with the labels
             that the poisoned data give them (thesis, section 4.2); left out by default.
         progress: show a progress bar.
@@ -168,7 +171,7 @@ def evaluate(
         },
         "victims": describe(chosen),
         "seeds": seeds,
-        "budgets": describe(None if budgets is None else [int(count) for count in budgets]),
+        "budgets": describe(None if budgets is None else list(budgets)),
         "provenance": clock.read(),
     }
     return Report(runs, attacks, graph, depends)
@@ -178,7 +181,7 @@ def distinct_seeds(seeds: Sequence[int]) -> list[int]:
     """``seeds`` as a list, which must be one or more different numbers."""
     if isinstance(seeds, int):
         raise TypeError(f"seeds must be several numbers such as range({seeds}), found {seeds}.")
-    found = [int(seed) for seed in seeds]
+    found = [positive_int("seeds", seed, minimum=0) for seed in seeds]
     if not found or len(set(found)) < len(found):
         raise ValueError(f"seeds must be one or more different numbers, found {found}.")
     return found
