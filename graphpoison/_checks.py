@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch_geometric.data import Batch
 
 
 def choice(argument: str, value: object, valid: Iterable[str]) -> str:
@@ -52,6 +53,30 @@ def in_range(
         left = "(" if open_low else "["
         raise ValueError(f"{argument} must lie in {left}{low}, {high}], found {number}.")
     return number
+
+
+def refuse_batch(data: object) -> None:
+    """Raise a TypeError if ``data`` is a batch of several graphs."""
+    if isinstance(data, Batch):
+        raise TypeError(
+            "data is a Batch of several graphs; give one graph, such as data.to_data_list()[0]."
+        )
+
+
+def real_numbers(argument: str, value: Tensor) -> Tensor:
+    """``value`` in float32 or float64; integers and booleans become float32.
+
+    Raises:
+        TypeError: numbers of half precision, complex ones, or a Tensor on the device ``meta``.
+    """
+    if value.is_complex() or value.dtype in (torch.float16, torch.bfloat16):
+        raise TypeError(
+            f"{argument} is of {value.dtype}; attacks compute in float32 or float64: use .float() "
+            "or .double()."
+        )
+    if value.is_meta:
+        raise TypeError(f"{argument} is on the device 'meta', which holds no values.")
+    return value if value.is_floating_point() else value.float()
 
 
 def pair_index(argument: str, value: Any, sizes: Sequence[int]) -> Tensor:

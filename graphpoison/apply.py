@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch, Data, HeteroData
+from torch_geometric.data import Data, HeteroData
 
+from ._checks import refuse_batch
 from ._settings import digest
 from .graphs import Graph, Interactions, NodeGraph, read_interactions, writing
 from .graphs.adjacency import like, with_edge_index
@@ -157,8 +158,7 @@ def _edge_type(perturbation: "Perturbation") -> tuple[str, str, str] | None:
 
 def _refuse_other_data(perturbation: "Perturbation", data: object) -> None:
     """Raise a TypeError unless ``data`` is one PyG graph of the kind attacked."""
-    if isinstance(data, Batch):
-        raise TypeError("data is a Batch of several graphs; apply to each before it is batched.")
+    refuse_batch(data)
     nodes = isinstance(data, Data)
     _refuse_other_kind(perturbation, nodes, data)
     if not nodes and not isinstance(data, HeteroData):

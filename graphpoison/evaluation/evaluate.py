@@ -139,7 +139,8 @@ def evaluate(
     prefixes = prefixes_of(attacks, budgets)
     chosen = victims_of(graph, victims)
     refuse_same_names(chosen)
-    graph = graph.with_negatives() if isinstance(graph, Interactions) else graph
+    if isinstance(graph, Interactions):
+        graph = graph.with_negatives().with_unseen_apart()
     if victims is None and metrics is None and _ranks(graph):
         metrics = DEFAULT_METRICS
     wanted = chosen_metrics(graph, attacks, metrics, targets, groups)

@@ -1,5 +1,6 @@
 """User-item interactions: read from a bipartite ``HeteroData`` once, then one immutable value."""
 
+import logging
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from .._checks import pair_index
+from .._checks import pair_index, refuse_batch
 from .._random import numpy_generator
 from .adjacency import with_edge_index
 from .codes import among, decode, encode
@@ -15,6 +16,8 @@ from .fake_users import FakeUsers
 from .link_labels import LinkLabels
 from .pairs import PairState
 from .sampling import sample_pairs
+
+logger = logging.getLogger(__name__)
 
 EdgeType = tuple[str, str, str]
 NEGATIVES = 0  # a stream of the seed
@@ -77,6 +80,13 @@ class Interactions:
         drawn = sample_pairs(self.shape, self.edge_index.size(1), occupied, rng)
         return replace(self, negatives=drawn)
 
+    def with_unseen_apart(self) -> "Interactions":
+        """The same without the unseen pairs that are interactions, with a warning if some are."""
+        unseen = _without("unseen_edge_index", self.unseen, self.edge_index, self.num_items)
+        name = "unseen_neg_edge_index"
+        negatives = _without(name, self.unseen_negatives, self.edge_index, self.num_items)
+        return replace(self, unseen=unseen, unseen_negatives=negatives)
+
     def joined_by(self, users: FakeUsers) -> "Interactions":
         """The graph that ``users`` have joined: their first interactions are training
         interactions; all their other pairs are negatives, where the graph has negatives.
@@ -119,12 +129,13 @@ def read_interactions(
     Raises:
         TypeError: ``data`` is no ``HeteroData``.
         ValueError: the edge type is absent, ambiguous or not bipartite; an index is out of range;
-            a pair is both positive and negative.
+            a pair is both positive and negative, among training pairs or among unseen ones.
     """
     if isinstance(data, Interactions):
         if edge_type is not None and _three_names(edge_type) != data.edge_type:
             raise ValueError(f"edge_type={edge_type} was asked for, found {data.edge_type}.")
         return data
+    refuse_batch(data)
     plain = with_edge_index(data) if isinstance(data, HeteroData) else data
     kind = bipartite_edge_type(plain, edge_type)
     store = plain[kind]
@@ -148,7 +159,10 @@ def read_interactions(
         else:
             negative = labelled
     if negative is not None:
-        _refuse_overlap(positive, negative, shape[1])
+        _refuse_overlap("neg_edge_index", negative, "edge_index", positive, shape[1])
+    if unseen is not None and unseen_negative is not None:
+        names = "unseen_neg_edge_index", "unseen_edge_index"
+        _refuse_overlap(names[0], unseen_negative, names[1], unseen, shape[1])
     return Interactions(
         positive,
         *shape,
@@ -205,10 +219,24 @@ def _sorted_unique(index: Tensor, num_targets: int) -> Tensor:
     return decode(torch.unique(encode(index, num_targets)), num_targets)
 
 
-def _refuse_overlap(positive: Tensor, negative: Tensor, num_targets: int) -> None:
+def _refuse_overlap(
+    name: str, negative: Tensor, of: str, positive: Tensor, num_targets: int
+) -> None:
     both = int(among(negative, positive, num_targets).sum())
     if both:
         raise ValueError(
-            f"{both} pairs of neg_edge_index are also in edge_index; a pair is either an "
-            "interaction or a negative: drop them from one."
+            f"{both} pairs of {name} are also in {of}; a pair is either an interaction or a "
+            "negative: drop them from one."
         )
+
+
+def _without(name: str, unseen: Tensor | None, positive: Tensor, num_targets: int) -> Tensor | None:
+    """``unseen`` pairs that are no training interactions, with a warning if some are."""
+    if unseen is None:
+        return None
+    seen = among(unseen, positive, num_targets)
+    if bool(seen.any()):
+        logger.warning(
+            "%d pairs of %s are training interactions, and left out of it.", int(seen.sum()), name
+        )
+    return unseen[:, ~seen]

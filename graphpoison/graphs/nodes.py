@@ -1,20 +1,23 @@
 """A graph whose nodes are classified: read from ``Data`` once, then one immutable value."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import combinations
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from .._checks import pair_index
+from .._checks import pair_index, real_numbers, refuse_batch
 from .adjacency import with_edge_index
 from .codes import decode, encode, ordered
 
 logger = logging.getLogger(__name__)
 
 MOST_IDENTITIES = 20_000
+FEWEST = 1_000  # classes are plausible in any graph
 MASKS = ("train_mask", "val_mask", "test_mask")
 
 
@@ -120,6 +123,7 @@ def read_nodes(data: Data | NodeGraph) -> NodeGraph:
     """
     if isinstance(data, NodeGraph):
         return data
+    refuse_batch(data)
     if not isinstance(data, Data):
         raise TypeError(f"data must be a torch_geometric Data, found {type(data).__name__}.")
     for name in ("x", "y", "edge_weight", *MASKS):
@@ -136,8 +140,23 @@ def read_nodes(data: Data | NodeGraph) -> NodeGraph:
     masks = {name: _mask(name, getattr(data, name, None), y) for name in MASKS}
     if masks["val_mask"] is not None and not bool(masks["val_mask"].any()):
         masks["val_mask"] = None
+    _warn_of_overlap(masks)
     graph = NodeGraph(x, y, plain.edge_index[:, :0], None, **masks)
     return graph.with_pairs(pairs, pair_weights(plain))
+
+
+def _warn_of_overlap(masks: Mapping[str, Tensor | None]) -> None:
+    for first, second in combinations(masks, 2):
+        a, b = masks[first], masks[second]
+        both = 0 if a is None or b is None else int((a & b).sum())
+        if both:
+            logger.warning(
+                "%d nodes are in data.%s and in data.%s: accuracy there is of nodes that training "
+                "has seen.",
+                both,
+                first,
+                second,
+            )
 
 
 def _identity(data: Data, count: int) -> Tensor:
@@ -158,7 +177,7 @@ def _features(x: Tensor, count: int) -> Tensor:
             f"{tuple(x.shape)}."
         )
     x = x.to_dense() if x.layout != torch.strided else x
-    x = x if x.is_floating_point() else x.float()
+    x = real_numbers("data.x", x)
     wrong = x.numel() - int(x.isfinite().sum())
     if wrong:
         raise ValueError(f"data.x has {wrong} entries that are not finite; mend or drop them.")
@@ -167,9 +186,14 @@ def _features(x: Tensor, count: int) -> Tensor:
 
 def _labels(y: Tensor, count: int) -> Tensor:
     y = y.squeeze(1) if y.dim() == 2 and y.size(1) == 1 else y
-    if y.shape != (count,) or y.is_floating_point():
+    if y.shape != (count,) or y.is_floating_point() or y.is_complex():
         raise ValueError(
             f"data.y must be integer labels [{count}], found {y.dtype} {tuple(y.shape)}."
+        )
+    if count and int(y.max()) >= max(count, FEWEST):
+        raise ValueError(
+            f"data.y names class {int(y.max())}, where there are {count} nodes; number the classes "
+            "0, 1, 2, ..., and give nodes without a label a number below 0."
         )
     return y.long()
 
@@ -226,6 +250,7 @@ def pair_weights(data: Data) -> Tensor | None:
     if weight is None:
         return None
     index, num_nodes = data.edge_index, int(data.num_nodes or 0)
+    real_numbers("data.edge_weight", weight)
     if weight.shape != (index.size(1),) or not bool(((weight > 0) & weight.isfinite()).all()):
         raise ValueError(
             f"data.edge_weight must hold {index.size(1)} finite numbers above 0, one for each edge "
@@ -234,7 +259,7 @@ def pair_weights(data: Data) -> Tensor | None:
         )
     between = index[0] != index[1]
     codes = encode(ordered(index[:, between]), num_nodes)
-    weight = weight[between] if weight.is_floating_point() else weight[between].float()
+    weight = real_numbers("data.edge_weight", weight)[between]
     codes, place = torch.unique(codes, return_inverse=True)
     low, high = (
         weight.new_empty(codes.numel()).scatter_reduce(0, place, weight, which, include_self=False)

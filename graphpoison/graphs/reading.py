@@ -2,8 +2,9 @@
 
 from typing import overload
 
-from torch_geometric.data import Batch, Data, HeteroData
+from torch_geometric.data import Data, HeteroData
 
+from .._checks import refuse_batch
 from .interactions import EdgeType, Interactions, read_interactions
 from .nodes import NodeGraph, read_nodes
 
@@ -33,8 +34,7 @@ def read_graph(data: Data | HeteroData | Graph, edge_type: EdgeType | None = Non
         ValueError: the graph is directed, an index is out of range, features or labels are not
             what they should be, or the edge type is absent, ambiguous or of another graph.
     """
-    if isinstance(data, Batch):
-        raise TypeError("data is a Batch of several graphs; give one graph.")
+    refuse_batch(data)
     if isinstance(data, NodeGraph | Data):
         if edge_type is not None:
             raise ValueError("edge_type is for graphs of interactions, found one of nodes.")
