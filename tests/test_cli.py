@@ -329,8 +329,16 @@ app(prog_name="graphpoison")
 """
 
 
-@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
-def test_an_interrupted_attack_goes_on(kill: signal.Signals, graph: str) -> None:
+@pytest.mark.parametrize(
+    ("kill", "code"),
+    [
+        (signal.SIGKILL, -signal.SIGKILL),
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, 143),
+        (signal.SIGHUP, 129),
+    ],
+)
+def test_an_interrupted_attack_goes_on(kill: signal.Signals, code: int, graph: str) -> None:
     options = ["attack", graph, "--budget", "40", "--steps", "300", "--no-progress"]
     process = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, *options],
@@ -346,8 +354,8 @@ def test_an_interrupted_attack_goes_on(kill: signal.Signals, graph: str) -> None
     _, stderr = process.communicate(timeout=30)
     kept = len(gp.Perturbation.load(checkpoint))
     assert 0 < kept < 40
-    if kill == signal.SIGINT:
-        assert process.returncode == 130
+    assert process.returncode == code
+    if kill != signal.SIGKILL:
         assert stderr.strip() == (
             f"interrupted: flips.checkpoint.npz holds {kept} flip{'s'[: kept > 1]}; the same "
             "command with --resume goes on."

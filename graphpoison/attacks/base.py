@@ -15,6 +15,7 @@ from .._checks import positive_int
 from .._logging import said_once
 from .._random import generator
 from .._settings import describe, digest
+from .._signals import terminable
 from ..apply import edges_digest
 from ..budget import Budget
 from ..constraints import Constraint, Predicate, check_constraints
@@ -82,7 +83,8 @@ class Attack(ABC):
             progress: show a progress bar.
             checkpoint: a file to save the flips in as the attack goes on. If it is there already,
                 the attack resumes after them and ends as an uninterrupted one would have. With a
-                GPU, whose sums come in any order, that is so up to rounding.
+                GPU, whose sums come in any order, that is so up to rounding. Ctrl-C, SIGTERM and
+                SIGHUP end the attack after its last whole step, which is saved.
 
         Raises:
             TypeError: the budget is neither a :class:`Budget` nor a number of flips.
@@ -133,7 +135,7 @@ class Attack(ABC):
 
         finished = False
         bar = tqdm(total=limit, initial=done, disable=not progress, unit="flip")
-        with bar, said_once(implicit.logger):
+        with terminable(), bar, said_once(implicit.logger):
             try:
                 while done < limit:
                     try:

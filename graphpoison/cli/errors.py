@@ -1,4 +1,5 @@
-"""Errors as one line on stderr; exit codes 1 (the work failed), 2 (wrong usage), 130 (Ctrl-C)."""
+"""Errors as one line on stderr; exit codes 1 (the work failed), 2 (wrong usage), 130 (Ctrl-C), 143
+(SIGTERM), 129 (SIGHUP)."""
 
 import re
 from collections.abc import Iterator
@@ -7,6 +8,8 @@ from typing import Any
 
 import typer
 from typer.core import TyperGroup
+
+from .._signals import Terminated, terminable
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 DEBUG = "graphpoison.debug"
@@ -39,7 +42,21 @@ class WrongUsage(Exception):
 
 
 class Interrupted(Exception):
-    """Ctrl-C, with a message on how to go on."""
+    """Ctrl-C or another signal, with a message on how to go on.
+
+    Args:
+        text: the message.
+        error: the exception that the signal raised.
+    """
+
+    def __init__(self, text: str, error: KeyboardInterrupt) -> None:
+        super().__init__(text)
+        self.code = code_of(error)
+
+
+def code_of(error: KeyboardInterrupt) -> int:
+    """The exit code of a process that a signal has ended, as shells have it."""
+    return 128 + error.number if isinstance(error, Terminated) else INTERRUPTED
 
 
 class OneLineErrors(TyperGroup):
@@ -47,13 +64,14 @@ class OneLineErrors(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with terminable():
+                return super().invoke(ctx)
         except (typer.Exit, typer.Abort):
             raise
         except KeyboardInterrupt as error:
-            raise _exit("interrupted", INTERRUPTED) from error
+            raise _exit("interrupted", code_of(error)) from error
         except Interrupted as error:
-            raise _exit(str(error), INTERRUPTED) from error
+            raise _exit(str(error), error.code) from error
         except Exception as error:
             if ctx.meta.get(DEBUG):
                 raise
@@ -100,5 +118,5 @@ def message(error: Exception) -> str:
 
 
 def _exit(text: str, code: int) -> typer.Exit:
-    typer.secho(text, err=True, fg="red" if code != INTERRUPTED else None)
+    typer.secho(text, err=True, fg="red" if code < INTERRUPTED - 2 else None)
     return typer.Exit(code)

@@ -221,7 +221,8 @@ def evaluate_command(
                 raise
             raise Interrupted(
                 f"interrupted: {runs} holds the finished runs; the same command with --resume "
-                "goes on."
+                "goes on.",
+                error,
             ) from error
         files = write_files(report, html, plot, metrics[0], latex, csv)
         runs.unlink(missing_ok=True)

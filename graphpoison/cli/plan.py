@@ -90,7 +90,7 @@ class Plan:
         """The flips.
 
         Raises:
-            Interrupted: Ctrl-C, where a checkpoint holds flips.
+            Interrupted: Ctrl-C, SIGTERM or SIGHUP, where a checkpoint holds flips.
         """
         before = checkpoint.exists()
         try:
@@ -104,7 +104,8 @@ class Plan:
             elif isinstance(error, KeyboardInterrupt):
                 raise Interrupted(
                     f"interrupted: {checkpoint} holds {counted(kept, 'flip')}; the same command "
-                    "with --resume goes on."
+                    "with --resume goes on.",
+                    error,
                 ) from error
             raise
 

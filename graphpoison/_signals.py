@@ -1,0 +1,42 @@
+"""Signals that end a process, as an exception that lets a run save what it has."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""What Slurm, Docker and ``timeout`` send, and a terminal that closes."""
+
+
+class Terminated(KeyboardInterrupt):
+    """A signal of :data:`ENDING` has come.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """In this block the signals of :data:`ENDING` raise :class:`Terminated`, as Ctrl-C raises a
+    KeyboardInterrupt; in the main thread alone, and where nobody else handles the signal."""
+    ours = []
+    if threading.current_thread() is threading.main_thread():
+        ours = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, _raise)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    raise Terminated(number)
