@@ -108,9 +108,14 @@ def _parts(value: Any, names: Sequence[str]) -> dict[str, Any]:
     return {name: describe(getattr(value, name)) for name in names}
 
 
+def of_package(value: Any) -> bool:
+    """Whether a class or function is of this package."""
+    return str(value.__module__).partition(".")[0] == PACKAGE
+
+
 def _code(value: Any) -> str:
     """The name of a function or class and, unless it is of this package, digits of what it says."""
-    if str(value.__module__).partition(".")[0] == PACKAGE:
+    if of_package(value):
         return str(value.__qualname__)
     try:
         text = inspect.getsource(value)

@@ -18,7 +18,8 @@ from conftest import citation_graph, interaction_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from killed import AT_ONCE, IN_STEPS, JOBS, OTHERS, SHORT, link_task, node_task
-from torch import nn
+from torch import Tensor, nn
+from torch_geometric.data import Data
 from torch_geometric.nn import GCN, GCNConv
 
 import graphpoison as gp
@@ -243,6 +244,26 @@ def test_damaged_files_are_refused_and_never_half_read(
             return
     pd.testing.assert_frame_equal(found.flips, whole.flips)  # a byte that nothing depends on
     assert found.meta == whole.meta
+
+
+class Aimed(gp.NodeClassification):
+    """Attacks one node's prediction."""
+
+    def __init__(self, data: Data, target: int) -> None:
+        super().__init__(data)
+        self.target = target
+
+    def attack_loss(self, params: object, prepared: object) -> Tensor:
+        return -self.surrogate.logits(params, prepared)[self.target].max()
+
+
+def test_a_task_of_ones_own_is_known_by_its_fields(tmp_path: Path) -> None:
+    data, file = citation_graph(), tmp_path / "run.npz"
+    first = gp.MetaAttack(SHORT)(Aimed(data, 1), 2, checkpoint=file)
+    again = gp.MetaAttack(SHORT)(Aimed(data, 1), 2, checkpoint=file)
+    pd.testing.assert_frame_equal(first.flips, again.flips)
+    with pytest.raises(ValueError, match="target is 1 there and 5 here"):
+        gp.MetaAttack(SHORT)(Aimed(data, 5), 2, checkpoint=file)
 
 
 def test_a_header_that_does_not_end_is_refused(tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, final
 
 import torch
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from .._checks import positive_int
 from .._logging import said_once
 from .._random import generator
-from .._settings import describe, digest
+from .._settings import describe, digest, of_package
 from .._signals import terminable
 from ..apply import edges_digest
 from ..budget import Budget
@@ -192,8 +193,16 @@ def check_kinds(
 
 
 def settings_of(by: object, task: Task[Any]) -> dict[str, Any]:
-    """Everything that was chosen for an attack ``by`` somebody on ``task``, by name."""
+    """Everything that was chosen for an attack ``by`` somebody on ``task``, by name.
+
+    Of a task class of somebody else's, all public attributes count that are plain values.
+    """
     chosen = {"type": type(task).__name__, **task.settings()}
+    if not of_package(type(task)):
+        plain = (bool, int, float, str, tuple, list, dict, Tensor)
+        known = {name: value for name, value in vars(task).items() if isinstance(value, plain)}
+        chosen["own"] = {name: known[name] for name in sorted(known) if not name.startswith("_")}
+        chosen["class"] = type(task)
     return {"attack": describe(by), "task": describe(chosen)}
 
 
