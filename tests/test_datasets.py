@@ -1,13 +1,15 @@
 """Data sets: counts, splits, where files are looked for, and synthetic graphs."""
 
 import logging
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from conftest import interaction_graph
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 from torch_geometric import datasets as pyg_datasets
@@ -306,3 +308,21 @@ def test_bad_frames_are_named(
     settings = {"frame": pd.DataFrame({"user": [0, 1], "item": [1, 1]}), **change}
     with pytest.raises(error, match=message):
         gp.datasets.from_interactions(**settings)
+
+
+@settings(deadline=None, max_examples=120)
+@given(place=st.floats(0, 0.999999), bit=st.integers(0, 7))
+def test_a_graph_of_which_a_bit_has_changed_is_refused(place: float, bit: int) -> None:
+    """Or is the same graph: some bytes of the file, such as dates, count for nothing."""
+    data = interaction_graph()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "graph.pt")
+        gp.datasets.save_graph(data, file)
+        content = bytearray(file.read_bytes())
+        content[int(place * len(content))] ^= 1 << bit
+        file.write_bytes(content)
+        try:
+            found = gp.datasets.load_graph(file)
+        except ValueError:
+            return
+    assert str(found.to_dict()) == str(data.to_dict())

@@ -2,7 +2,10 @@
 
 import os
 import pickle
+import struct
+import zlib
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from torch import Tensor
@@ -11,6 +14,7 @@ from torch_geometric.data import Data, HeteroData
 from .._io import atomic_write
 
 FORMAT = 1
+UNREADABLE = (BadZipFile, NotImplementedError, OverflowError, struct.error, zlib.error)
 PLAIN = (Tensor, int, float, str, bytes, type(None))  # bool is an int
 
 
@@ -41,12 +45,17 @@ def load_graph(path: str | os.PathLike[str]) -> Data | HeteroData:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is another kind of file, or of another format.
+        ValueError: it is another kind of file, of another format, or damaged: ``torch.load`` does
+            not look at the checksums that are in the file.
     """
     try:
+        with ZipFile(path) as records:
+            damaged = records.testzip()
+        if damaged is not None:
+            raise ValueError(f"{path} is damaged: the checksum of {damaged} is another one.")
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise ValueError(f"{path} is no file of save_graph: {error}") from error
+    except (*UNREADABLE, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise ValueError(f"{path} is no file of save_graph, or it is damaged: {error}") from error
     kinds: dict[str, type[Data] | type[HeteroData]] = {"Data": Data, "HeteroData": HeteroData}
     if not isinstance(state, dict) or state.get("kind") not in kinds or "graph" not in state:
         raise ValueError(f"{path} is no file of save_graph.")
