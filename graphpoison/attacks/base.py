@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .._checks import positive_int
+from .._io import locked
 from .._logging import said_once
 from .._random import generator
 from .._settings import describe, digest, of_package
@@ -89,8 +90,8 @@ class Attack(ABC):
 
         Raises:
             TypeError: the budget is neither a :class:`Budget` nor a number of flips.
-            ValueError: the budget exceeds the number of pairs; the checkpoint is damaged, or of
-                another run (the message says where it differs); the task has
+            ValueError: the budget exceeds the number of pairs; the checkpoint is damaged, in use by
+                another process, or of another run (the message says where it differs); the task has
                 ``feature_candidates``, and the attack flips edges alone.
             RuntimeError: the attack broke its own constraints (a bug).
         """
@@ -107,6 +108,18 @@ class Attack(ABC):
         by: object,
     ) -> Perturbation:
         """As ``__call__``, on record as the work of ``by``, which may be more than this attack."""
+        with locked(checkpoint):
+            return self._run(task, budget, seed, progress, checkpoint, by)
+
+    def _run(
+        self,
+        task: Task[Any],
+        budget: Budget | int,
+        seed: int,
+        progress: bool,
+        checkpoint: str | os.PathLike[str] | None,
+        by: object,
+    ) -> Perturbation:
         if task.state.features is not None and not self.flips_features:
             raise ValueError(
                 f"{type(self).__name__} flips edges alone; leave feature_candidates out of the "

@@ -12,6 +12,7 @@ from torch_geometric.data import Data, HeteroData
 from tqdm.auto import tqdm
 
 from .._checks import positive_int
+from .._io import locked
 from .._settings import describe
 from ..apply import poisoned, refuse_another_graph
 from ..budget import Budget
@@ -120,10 +121,10 @@ def evaluate(
             victim has no name or no predictions.
         ValueError: no seeds, a budget beyond an attack's own, an unknown victim; ``data`` is
             poisoned already, or its features, labels or masks are not what they should be; the
-            checkpoint is damaged or of another evaluation, or two victims have one name in it; the
-            predictions of a victim are of another shape, or NaN; a metric is unknown, longer than
-            the number of items, or without the unseen pairs or targets that it needs; an attack
-            adds an unseen pair, and a ranking metric is asked for.
+            checkpoint is damaged, in use by another process or of another evaluation, or two
+            victims have one name in it; the predictions of a victim are of another shape, or NaN; a
+            metric is unknown, longer than the number of items, or without the unseen pairs or
+            targets that it needs; an attack adds an unseen pair, and a ranking metric is asked for.
         FloatingPointError: a victim's training is not finite.
     """
     attacks = (
@@ -151,14 +152,15 @@ def evaluate(
     measure = wanted.measure(graph, include_perturbed)
     basis = {**_basis(graph, include_perturbed), **wanted.describe()}
     notes = {f"attack {name!r}": describe(attack.meta) for name, attack in attacks.items()}
-    kept = Checkpoint.open(checkpoint, basis, parts_of(chosen, prefixes), notes)
-    clock = Clock(_environment(graph, chosen), kept.provenance)
-    units = _units(graph, measure, prefixes, chosen, seeds)
-    rows = [
-        row
-        for unit in tqdm(units, disable=not progress, unit="victim")
-        for row in kept.rows(unit, clock.read)
-    ]
+    with locked(checkpoint):
+        kept = Checkpoint.open(checkpoint, basis, parts_of(chosen, prefixes), notes)
+        clock = Clock(_environment(graph, chosen), kept.provenance)
+        units = _units(graph, measure, prefixes, chosen, seeds)
+        rows = [
+            row
+            for unit in tqdm(units, disable=not progress, unit="victim")
+            for row in kept.rows(unit, clock.read)
+        ]
     runs = pd.DataFrame(rows)
     warnings = weak_prefixes(prefixes)
     if isinstance(graph, Interactions):
