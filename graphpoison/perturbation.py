@@ -49,7 +49,10 @@ class Perturbation:
             and whether it had ``finished``.
 
     Raises:
-        TypeError, ValueError: see :func:`graphpoison.flip_columns.checked_flips`.
+        TypeError: ``flips`` is no DataFrame.
+        ValueError: a column is missing; source, target or step is no integer from 0 on, or beyond
+            ``meta["shape"]``; added is neither true nor false; a pair is there twice, or, in a
+            homogeneous graph, the wrong way round or of one node.
     """
 
     flips: pd.DataFrame
