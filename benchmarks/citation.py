@@ -28,6 +28,7 @@ from graphpoison.victims.nodes.module import EPOCHS
 COLUMNS = ("data", "split", "share", "attack", "victim", "seed", "epoch", "accuracy", "seconds")
 CONSTRAINTS = (gp.NoSingletons(), gp.DegreeDistribution())
 SHARES = (0.05, 0.1)
+USUAL = ("strongest", "metattack", "dice", "random")
 PUBLISHED = (0.05, 0.1, 0.15, 0.2, 0.25)
 FILES = {
     "cora-deeprobust": "cora",
@@ -89,10 +90,13 @@ class Study:
 
 
 def attacks_of(graph: gp.NodeGraph, share: float, seed: int) -> Iterator[tuple[str, Callable]]:
-    """The strongest attack, Metattack as published, DICE with the true labels, and random flips."""
+    """The strongest attack, the same through SGC with one propagation, Metattack as published, DICE
+    with the true labels, and random flips."""
     budget = gp.Budget.fraction(share)
     paper = gp.NodeClassification(graph)
+    one_hop = gp.NodeClassification(graph, gp.SGC(1), attack_loss=gp.TanhMargin(0.5))
     yield "strongest", lambda: gp.strongest_metattack(graph, share)
+    yield "one-hop", lambda: gp.strongest_attack()(one_hop, budget, seed)
     yield "metattack", lambda: gp.metattack(constraints=CONSTRAINTS)(paper, budget, seed)
     yield "dice", lambda: gp.DICE(CONSTRAINTS)(paper, budget, seed)
     yield "random", lambda: gp.RandomAttack(CONSTRAINTS, allow_removals=True)(paper, budget, seed)
@@ -103,7 +107,7 @@ def strongest(study: Study, data: str, split: int) -> None:
     study.score((data, split, 0.0, "clean"), graph, None)
     for share in study.args.shares:
         for name, make in attacks_of(graph, share, split):
-            if study.args.attacks and name not in study.args.attacks:
+            if name not in (study.args.attacks or USUAL):
                 continue
             flips, seconds = study.attacked(f"{data}-{split}-{share}-{name}", make)
             study.score((data, split, share, name), graph, flips, seconds)

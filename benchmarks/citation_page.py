@@ -70,7 +70,7 @@ def strongest(table: pd.DataFrame) -> None:
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for data, name in NAMES.items():
         for share in sorted(rows[rows.data == data].share.unique()):
-            for attack in ORDER:
+            for attack in (*ORDER, "one-hop"):
                 these = rows[(rows.data == data) & (rows.share == share) & (rows.attack == attack)]
                 if these.empty:
                     continue

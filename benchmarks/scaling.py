@@ -43,7 +43,7 @@ SERIES: dict[str, tuple[Callable[[int], Once], list[int]]] = {
     "GMF with layers, steps T": (partial(steps_of, model="gmf"), [20, 50, 100, 200]),
     "NeuMF, steps T": (partial(steps_of, model="neumf"), [20, 50, 100, 200]),
     "CF, pairs": (edges_of_cf, [160_000, 320_000, 640_000, 1_280_000, 2_560_000]),
-    "linear GCN, all pairs, nodes": (nodes_of_gcn, [2_500, 5_000, 10_000, 20_000]),
+    "linear GCN, all pairs, nodes": (nodes_of_gcn, [2_500, 5_000, 10_000, 20_000, 40_000, 80_000]),
 }
 
 
