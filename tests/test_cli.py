@@ -314,6 +314,7 @@ def test_finished_flips_are_not_lost(shop: str) -> None:
 INTERRUPTED = """
 import signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # in case the tests run in the background
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # or under nohup
 from graphpoison import Perturbation
 from graphpoison.attacks import checkpoint
 from graphpoison.apply import edges_digest

@@ -153,8 +153,8 @@ def test_removals_and_constraints_follow_the_graph_unless_given() -> None:
 
 def test_fake_users_join_interactions_only() -> None:
     graph = gp.read_graph(interaction_graph())
-    new = build_attack(graph, AttackSettings(new_users=2, steps=3))
-    assert new(build_task(graph, AttackSettings()), 4).fake_users.count == 2
+    new = build_attack(graph, AttackSettings(surrogate="cf", new_users=2, steps=3))
+    assert new(build_task(graph, AttackSettings(surrogate="cf")), 4).fake_users.count == 2
     similar = build_attack(graph, AttackSettings("random", similar_users=2, method="kmeans"))
     assert similar.training == gp.Training(50, 0.05, optimizer="adam")
     with pytest.raises(ValueError, match="need interactions"):

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,15 @@ import graphpoison as gp
 from graphpoison._signals import ENDING, Terminated, terminable
 
 SHORT = gp.Training(steps=3, lr=0.1)
+
+
+@pytest.fixture(autouse=True)
+def usual() -> Iterator[None]:
+    """The tests may run where a signal is ignored, as under nohup."""
+    before = [signal.signal(number, signal.SIG_DFL) for number in ENDING]
+    yield
+    for number, handler in zip(ENDING, before, strict=True):
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", ENDING, ids=lambda number: number.name)

@@ -81,11 +81,16 @@ class Interactions:
         return replace(self, negatives=drawn)
 
     def with_unseen_apart(self) -> "Interactions":
-        """The same without the unseen pairs that are interactions, with a warning if some are."""
-        unseen = _without("unseen_edge_index", self.unseen, self.edge_index, self.num_items)
-        name = "unseen_neg_edge_index"
-        negatives = _without(name, self.unseen_negatives, self.edge_index, self.num_items)
-        return replace(self, unseen=unseen, unseen_negatives=negatives)
+        """The same without unseen negatives that are interactions, with a warning if some are."""
+        if self.unseen_negatives is None:
+            return self
+        seen = among(self.unseen_negatives, self.edge_index, self.num_items)
+        if bool(seen.any()):
+            logger.warning(
+                "%d pairs of unseen_neg_edge_index are training interactions, and are not scored.",
+                int(seen.sum()),
+            )
+        return replace(self, unseen_negatives=self.unseen_negatives[:, ~seen])
 
     def joined_by(self, users: FakeUsers) -> "Interactions":
         """The graph that ``users`` have joined: their first interactions are training
@@ -228,15 +233,3 @@ def _refuse_overlap(
             f"{both} pairs of {name} are also in {of}; a pair is either an interaction or a "
             "negative: drop them from one."
         )
-
-
-def _without(name: str, unseen: Tensor | None, positive: Tensor, num_targets: int) -> Tensor | None:
-    """``unseen`` pairs that are no training interactions, with a warning if some are."""
-    if unseen is None:
-        return None
-    seen = among(unseen, positive, num_targets)
-    if bool(seen.any()):
-        logger.warning(
-            "%d pairs of %s are training interactions, and left out of it.", int(seen.sum()), name
-        )
-    return unseen[:, ~seen]
