@@ -57,11 +57,18 @@ def locked(path: str | os.PathLike[str] | None) -> Iterator[None]:
 
 def _lock(lock: Path, target: Path) -> int | None:
     while True:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise
+            return None  # nothing can be written there, but a finished file can be read
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if lock.exists() and os.path.samestat(os.fstat(handle), lock.stat()):
+            if os.path.samestat(os.fstat(handle), lock.stat()):
                 return handle
+        except FileNotFoundError:
+            pass
         except BlockingIOError as error:
             os.close(handle)
             raise ValueError(

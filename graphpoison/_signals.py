@@ -25,18 +25,24 @@ class Terminated(KeyboardInterrupt):
 @contextmanager
 def terminable() -> Iterator[None]:
     """In this block the signals of :data:`ENDING` raise :class:`Terminated`, as Ctrl-C raises a
-    KeyboardInterrupt; in the main thread alone, and where nobody else handles the signal."""
+    KeyboardInterrupt; in the main thread alone, and where nobody else handles the signal.
+
+    After the first signal the others are ignored until the block ends: a terminal that closes sends
+    several, and the file that is being saved is to be whole.
+    """
     ours = []
     if threading.current_thread() is threading.main_thread():
         ours = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for each in ours:
+            signal.signal(each, signal.SIG_IGN)
+        raise Terminated(number)
+
     for number in ours:
-        signal.signal(number, _raise)
+        signal.signal(number, end)
     try:
         yield
     finally:
         for number in ours:
             signal.signal(number, signal.SIG_DFL)
-
-
-def _raise(number: int, frame: FrameType | None) -> None:
-    raise Terminated(number)

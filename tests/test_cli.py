@@ -595,7 +595,8 @@ def test_a_bad_file_is_refused(text: str, message: str, shop: str) -> None:
 
 
 def test_numbers_are_read_as_on_the_command_line(shop: str) -> None:
-    Path("o.yaml").write_text("attack: random\nbudget: 3\nseed: 010\nsteps:\n")
+    text = "attack: random\nbudget: 3\nseed: 010\nsteps:\nno-removals: True\n"
+    Path("o.yaml").write_text(text)
     done("attack", shop, "--config", "o.yaml")
     assert gp.Perturbation.load("flips.npz").meta["seed"] == 10
 

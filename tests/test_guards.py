@@ -1,5 +1,7 @@
 """Attacks that would choose flips by nothing are refused, whatever the surrogate."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import citation_graph, interaction_graph
@@ -7,6 +9,7 @@ from torch_geometric.data import Data
 
 import graphpoison as gp
 from graphpoison.hypergradient.base import VanishedGradientError
+from graphpoison.sparse import FactoredGradient
 
 SHORT = gp.Training(steps=4, lr=0.1)
 NODES = ["linear-gcn", "relu-gcn", "sgc"]
@@ -58,3 +61,48 @@ def test_flips_that_are_made_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     found = gp.MetaAttack(SHORT)(gp.NodeClassification(citation_graph()), 5)
     assert len(found) == 2
     assert found.provenance["finished"]
+
+
+class Dies(gp.Unrolled):
+    """A meta-gradient that is 0 from call ``last`` on."""
+
+    def through(self, *args: object) -> object:
+        found = super().through(*args)
+        CALLS.append(args)
+        if len(CALLS) <= LAST[0]:
+            return found
+        return replace(found, gradient=FactoredGradient.of_matrix(torch.zeros(14, 14)))
+
+
+CALLS: list[object] = []
+LAST = [0]
+
+
+@pytest.mark.parametrize("last", [2, 5, 7])
+def test_a_search_keeps_its_flips_when_the_gradient_vanishes(last: int) -> None:
+    CALLS.clear()
+    LAST[0] = last
+    attack = gp.SwapSearch(gp.MetaAttack(SHORT, hypergradient=Dies()), rounds=4)
+    found = attack(gp.NodeClassification(citation_graph()), 5)
+    assert len(found) == min(last, 5)
+
+
+@pytest.mark.parametrize("kind", [gp.PRBCD, gp.GRBCD])
+def test_a_block_attack_survives_a_gradient_that_vanishes(kind: type) -> None:
+    class DiesInABlock(Dies):
+        def through(self, *args: object) -> object:
+            found = gp.Unrolled.through(self, *args)
+            CALLS.append(args)
+            gradient = found.gradient * float(len(CALLS) <= 3)
+            return replace(found, gradient=gradient)
+
+    CALLS.clear()
+    attack = kind(SHORT, epochs=6, block_size=60, hypergradient=DiesInABlock())
+    assert len(attack(gp.NodeClassification(citation_graph()), 3)) > 0
+
+
+def test_an_estimate_survives_a_gradient_that_vanishes() -> None:
+    CALLS.clear()
+    LAST[0] = 1
+    attack = gp.MetaAttack(SHORT, hypergradient=Dies())
+    assert gp.estimate(attack, gp.NodeClassification(citation_graph()), 4).seconds > 0.0

@@ -1,5 +1,6 @@
 """One process at a time writes a file; the others are told so, and lose nothing."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -68,3 +69,17 @@ def test_two_attacks_in_one_process_are_refused_too(tmp_path: Path) -> None:
         pass
     with locked(None):
         pass
+
+
+def test_a_finished_file_can_be_read_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, task = tmp_path / "flips.npz", gp.NodeClassification(citation_graph())
+    first = gp.MetaAttack(SHORT)(task, 2, checkpoint=file)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "open", refuse)
+    again = gp.MetaAttack(SHORT)(task, 2, checkpoint=file)
+    assert again.flips.equals(first.flips)

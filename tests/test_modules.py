@@ -5,7 +5,7 @@ import torch
 from conftest import citation_graph, interaction_graph
 from torch import Tensor, nn
 from torch.nn.functional import dropout
-from torch_geometric.nn import GAT, GATConv, GCNConv
+from torch_geometric.nn import GAT, GCN, GATConv, GCNConv
 
 import graphpoison as gp
 from graphpoison._random import generator
@@ -84,7 +84,7 @@ class Wrong(nn.Module):
         ("changes x", "changes its argument 0 in place"),
         ("changes weights", "changes its argument 2 in place"),
         ("counts pairs", "without the pairs of weight 0"),
-        ("too few classes", r"shape \[14, 3\], found \[14, 2\]"),
+        ("too few classes", r"shape \[14, 3\], or with more columns; found \[14, 2\]"),
     ],
 )
 @pytest.mark.parametrize("every", [True, False], ids=["all pairs", "some pairs"])
@@ -96,6 +96,12 @@ def test_a_module_that_is_no_function_is_refused(what: str, said: str, every: bo
         gp.NodeClassification(data, module, candidates=candidates)
     assert torch.equal(data.x, before)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_module_may_know_more_classes_than_the_graph_has() -> None:
+    data = citation_graph()
+    task = gp.NodeClassification(data, GCN(24, 4, 2, 5).double())
+    assert len(gp.MetaAttack(SHORT)(task, 2)) == 2
 
 
 @pytest.mark.parametrize("module", [Wrong("a tuple"), nn.Linear(24, 3)], ids=["tuple", "arguments"])

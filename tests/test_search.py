@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from graphpoison.sparse import FactoredGradient, SparseFactor, factored, search
+from graphpoison.sparse import FactoredGradient, Matrix, SparseFactor, factored, search
 from graphpoison.sparse.sparse_product import SparseProduct, SparseRows
 
 
@@ -159,3 +159,29 @@ def test_infinite_factors_are_searched_too() -> None:
     )
     assert float(values) == torch.inf
     assert pairs.tolist() == [[3], [0]]
+
+
+def test_a_factor_of_zeros_beside_a_residual_hides_nothing() -> None:
+    draw = torch.Generator().manual_seed(0)
+    values = torch.randn(300, 200, generator=draw)
+    for left, right in ((1.0, 0.0), (0.0, 1.0)):
+        factors = torch.randn(300, 8, generator=draw) * left, torch.randn(200, 8) * right
+        gradient = FactoredGradient(*factors, False, Matrix(values))
+        found, _ = gradient.topk(5, torch.empty(0, dtype=torch.long))
+        torch.testing.assert_close(found, values.flatten().topk(5).values)
+
+
+def test_bounds_of_negative_values_are_raised_too() -> None:
+    values = torch.full((97, 2), -1.0)
+    values[:, 1] = -2.0
+    values[0, 1], values[96, 0] = -1.000008, -1.000004
+    found, _ = FactoredGradient.of_matrix(values).topk(97, torch.empty(0, dtype=torch.long))
+    torch.testing.assert_close(found, values.flatten().topk(97).values, rtol=0.0, atol=0.0)
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
+def test_a_matrix_without_entries_has_no_best(shape: tuple[int, int]) -> None:
+    gradient = FactoredGradient(torch.ones(shape[0], 2), torch.ones(shape[1], 2), upper=False)
+    values, pairs = gradient.topk(3, torch.empty(0, dtype=torch.long))
+    assert values.numel() == 0
+    assert pairs.shape == (2, 0)

@@ -47,6 +47,29 @@ def test_an_attack_that_is_ended_keeps_its_flips(
     assert all(signal.getsignal(each) is signal.SIG_DFL for each in ENDING)
 
 
+def test_a_second_signal_does_not_stop_the_last_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, calls, save = gp.MetaAttack.propose, [], gp.Perturbation.save
+
+    def propose(self: gp.MetaAttack, *args: object) -> object:
+        calls.append(args)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return whole(self, *args)
+
+    def saving(self: gp.Perturbation, path: Path) -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        save(self, path)
+
+    file = tmp_path / "flips.npz"
+    monkeypatch.setattr(gp.MetaAttack, "propose", propose)
+    monkeypatch.setattr(gp.Perturbation, "save", saving)
+    with pytest.raises(Terminated, match="SIGTERM"):
+        gp.MetaAttack(SHORT)(gp.NodeClassification(citation_graph()), 6, checkpoint=file)
+    assert len(gp.Perturbation.load(file)) >= 2
+
+
 def test_handlers_of_others_stay() -> None:
     def theirs(*_: object) -> None: ...
 

@@ -9,6 +9,7 @@ import torch
 
 from .._checks import positive_int
 from ..budget import Budget
+from ..hypergradient.base import VanishedGradientError
 from ..tasks import Recommendation, Task
 from ..tasks.fake_users import with_fake_users
 from .base import Attack, accept_in_turn, budget_of
@@ -25,7 +26,7 @@ class Estimate:
     Args:
         seconds: from the first flip to the last.
         setup_seconds: before the first flip (pseudo-labels, fake users).
-        proposals: how many times the measured proposal is repeated.
+        proposals: the work of the attack, in units of the measured proposal; not always whole.
         bytes: peak memory of the process, or of a CUDA device; None where the system does not say.
     """
 
@@ -67,7 +68,12 @@ def estimate(
     state, seconds = ready.state, 0.0
     for step in range(2):  # the second without the costs of a first call, on another graph
         began = time.perf_counter()
-        flips = sample.propose(ready, state, limit, seed, step).flips
+        try:
+            flips = sample.propose(ready, state, limit, seed, step).flips
+        except VanishedGradientError:
+            if not step:
+                raise
+            break
         flips = accept_in_turn(flips, state, attack.constraints, 1)
         if state.weight.is_cuda:
             torch.cuda.synchronize(state.weight.device)

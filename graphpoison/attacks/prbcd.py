@@ -15,7 +15,7 @@ from ..constraints import Constraint
 from ..graphs import PairState
 from ..graphs.codes import decode, encode
 from ..hypergradient import Flips, Hypergradient, Unrolled
-from ..hypergradient.base import check_hypergradient
+from ..hypergradient.base import VanishedGradientError, check_hypergradient
 from ..tasks import Task
 from ..training import Params, Training
 from ..training.settings import check_training
@@ -200,7 +200,12 @@ class _Problem:
         extent = extent.detach().to(state.weight.device)
         moved = torch.where(extent > LEAST_EXTENT, extent, 0.0)
         moved_state = block.at(moved)
-        found = self.hypergradient.at(self.task, self.training, moved_state, self.start)
+        try:
+            found = self.hypergradient.at(self.task, self.training, moved_state, self.start)
+        except VanishedGradientError:
+            if not bool(moved.any() or state.flipped.any()):
+                raise
+            return self.loss(moved_state).detach().cpu(), torch.zeros_like(extent)
         scores = block.scores(found.gradient).to(extent.dtype)
         norm = scores.norm().clamp(min=LONGEST_GRADIENT)
         return torch.tensor(found.loss), scores * (LONGEST_GRADIENT / norm)

@@ -83,13 +83,14 @@ class SwapSearch(SurrogateAttack):
     ) -> Proposal:
         flips, loss = self._spend(task, state, Flips.none(state), limit, seed)
         found, share = self._gradient(task, flips.made(state), seed), self.share
-        for _ in range(self.rounds if len(flips) else 0):
+        for _ in range(self.rounds if len(flips) and found else 0):
+            assert found is not None
             count = max(1, int(share * len(flips)))
             kept = _without_least(found, flips, count)
             kept = accept_in_turn(kept, state, self.constraints, limit)
             other, _ = self._spend(task, state, kept, limit, seed)
             after = self._gradient(task, other.made(state), seed)
-            if len(other) >= len(flips) and after.loss > found.loss:
+            if after and len(other) >= len(flips) and after.loss > found.loss:
                 flips, found = other, after
             elif count == 1:
                 break
@@ -116,8 +117,13 @@ class SwapSearch(SurrogateAttack):
             current, flips = made.made(current), flips.then(made)
         return flips, loss
 
-    def _gradient(self, task: Task[Any], state: PairState, seed: int) -> MetaGradient:
-        return self.attack.hypergradient.at(task, self.training, state, task.init(generator(seed)))
+    def _gradient(self, task: Task[Any], state: PairState, seed: int) -> MetaGradient | None:
+        """None where the meta-gradient is 0 for every candidate."""
+        start = task.init(generator(seed))
+        try:
+            return self.attack.hypergradient.at(task, self.training, state, start)
+        except VanishedGradientError:
+            return None
 
 
 def _without_least(found: MetaGradient, flips: Flips, count: int) -> Flips:

@@ -13,6 +13,7 @@ from .errors import DEBUG, WrongUsage
 OF_ONE_RUN = ("config", "save_to", "debug", "help", "resume", "overwrite")
 """Options that concern the way a command is called, not its work."""
 NOTHING = ("", "null", "~")
+YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 class _PlainLoader(yaml.BaseLoader):
@@ -26,6 +27,10 @@ class _PlainLoader(yaml.BaseLoader):
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not for options: write the value.")
         return super().compose_node(parent, index)
+
+    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+        plain = node.style is None
+        return None if plain and node.value in NOTHING else super().construct_scalar(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -98,12 +103,12 @@ def _keys(ctx: typer.Context) -> dict[str, tuple[Any, bool]]:
 
 def _value(place: str, parameter: Any, positive: bool, value: Any) -> Any:
     """``value`` as the command line would give it: lists where there may be several."""
-    if value in NOTHING:
+    if value is None:
         return None
     if not positive:
-        if value not in ("true", "false"):
+        if str(value).lower() not in YES + NO:
             raise WrongUsage(f"{place} must be true or false, found {value!r}.")
-        return value == "false"
+        return str(value).lower() in NO
     several = getattr(parameter, "multiple", False) or parameter.nargs == -1
     if isinstance(value, list):
         return value if several else ",".join(map(str, value))

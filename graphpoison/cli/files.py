@@ -7,6 +7,7 @@ from typing import Any
 
 from torch_geometric.data import Data, HeteroData
 
+from .._io import locked
 from ..datasets import save_graph, write_interactions
 from ..datasets.export import SEPARATOR
 from ..datasets.source import GRAPH, Reading
@@ -59,7 +60,8 @@ def checkpoint_beside(path: Path, kind: str) -> Path:
 def fresh_or_resumed(path: Path, resume: bool, overwrite: bool) -> Path:
     """Refuse to go on with, or to lose, the file of an interrupted run, unless told to."""
     if path.exists() and overwrite and not resume:
-        path.unlink()
+        with locked(path):
+            path.unlink()
     if path.exists() and not resume:
         raise WrongUsage(
             f"{path} is there, left by an interrupted run: go on with --resume, or start anew with "

@@ -52,7 +52,9 @@ def load_graph(path: str | os.PathLike[str]) -> Data | HeteroData:
         with ZipFile(path) as records:
             damaged = records.testzip()
         if damaged is not None:
-            raise ValueError(f"{path} is damaged: the checksum of {damaged} is another one.")
+            raise ValueError(
+                f"{path} is damaged, or has no checksums: the one of {damaged} differs."
+            )
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (*UNREADABLE, RuntimeError, pickle.UnpicklingError, EOFError) as error:
         raise ValueError(f"{path} is no file of save_graph, or it is damaged: {error}") from error

@@ -199,7 +199,8 @@ def _ends(
         if early:
             logger.warning("%s ended after %d flips: evaluated there, not at %d", name, made, count)
         elif count > made:
-            raise ValueError(f"budgets has {count} flips of {name!r}, but {made} were made.")
+            share = f" ({budget} is a share of the edges)" if isinstance(budget, float) else ""
+            raise ValueError(f"budgets has {count} flips of {name!r}{share}, but {made} were made.")
         yield made if early else count
 
 

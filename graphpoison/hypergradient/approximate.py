@@ -21,7 +21,7 @@ from ..tasks import Task
 from ..training import Params, Training
 from ..training.field import Cotangents, accumulate
 from ..training.run import Run
-from .base import Hypergradient, direct_gradient, meta_gradient
+from .base import Hypergradient, VanishedGradientError, direct_gradient, meta_gradient
 from .meta_gradient import MetaGradient
 
 
@@ -68,7 +68,7 @@ class Approximate(Hypergradient):
             loss = task.attack_loss(trained, prepared.detached(requires_grad=False))
         found = meta_gradient(task, state, prepared, total, loss, trained)
         if isinstance(found.gradient, Tensor) and not bool(found.gradient.any()):
-            raise ValueError(
+            raise VanishedGradientError(
                 f"{task.describe()} has an attack loss that depends on the graph through training "
                 "alone, which Approximate leaves out; use objective='train' or Unrolled."
             )

@@ -155,11 +155,6 @@ class ModuleClassifier(NodeClassifier[ModuleEdges]):
     def pair_gradient(self, prepared: PreparedNodes[ModuleEdges], cotangents: Params) -> Tensor:
         edges = replace(prepared, tensors=prepared.tensors[:1])
         found = edges.weight_gradient(cotangents[:1])
-        if prepared.structure.attacked and not bool(found.any()):
-            raise ValueError(
-                f"the gradient of {self!r} is 0 for every pair: it does not use its "
-                "edge_weight, as GAT and GraphSAGE do not, or nothing comes through."
-            )
         return found
 
     def feature_gradient(

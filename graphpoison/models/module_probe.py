@@ -17,14 +17,14 @@ def check_module(
     without: Arguments | None,
     shape: tuple[int, ...],
 ) -> None:
-    """Refuse a module that a meta-gradient through its training would be wrong of.
+    """Refuse a module through whose training a meta-gradient would be wrong.
 
     Args:
         name: of the module, in errors.
         call: the module with parameters.
         arguments: of a call, of which ``call`` gets copies.
         without: the same arguments without the pairs of weight 0; None if edges are no candidates.
-        shape: of the output; None stands for any size.
+        shape: of the output, whose second size may be larger.
 
     Raises:
         TypeError: the module does not take the arguments, or returns no Tensor of floats.
@@ -80,10 +80,11 @@ def _output(
         raise TypeError(f"surrogate {name} does not take its arguments: {error}") from error
     if not isinstance(found, Tensor) or not found.is_floating_point():
         raise TypeError(f"surrogate {name} must return a Tensor of floats, found {found!r}.")
-    if tuple(found.shape) != shape:
+    fits = found.dim() == len(shape) and found.size(0) == shape[0]
+    if not fits or any(a < b for a, b in zip(found.shape[1:], shape[1:], strict=True)):
         raise ValueError(
-            f"surrogate {name} must return a Tensor of shape {list(shape)}, found "
-            f"{list(found.shape)}."
+            f"surrogate {name} must return a Tensor of shape {list(shape)}"
+            f"{', or with more columns' if len(shape) > 1 else ''}; found {list(found.shape)}."
         )
     return found
 

@@ -28,7 +28,7 @@ Admissible = Callable[[Tensor, Tensor], Tensor]
 """``admissible(source, target)`` -> BoolTensor of their broadcast shape."""
 
 FIRST_ROWS, MOST_ROWS = 96, 384  # of a tile, which doubles where few columns are left
-FEW = 16  # a share of the columns, as its inverse
+FEW = 16  # the columns left are few, if they are less than one in so many
 ENTRIES = 2**18  # of a tile
 ASKED = 64  # more pairs than wanted that a constraint is asked for at first
 RIDGE = 1e-12
@@ -54,7 +54,8 @@ class Bounds:
         c, d = a.new_zeros(a.numel()), b.new_zeros(b.numel())
         if gradient.residual_term is not None:
             c, d = gradient.residual_term.bounds()
-        return cls(*(bound.double() * (1.0 + ROUNDING) for bound in (a, b, c, d)))
+        bounds = (bound.double() for bound in (a, b, c, d))
+        return cls(*(bound + ROUNDING * bound.abs() for bound in bounds))
 
 
 def _worth_balancing(gradient: "FactoredGradient") -> bool:
@@ -73,6 +74,8 @@ def balanced_norms(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor] | None:
     if int(failed) or not bool(core.isfinite().all()):
         return None
     square, turn = torch.linalg.eigh(core)
+    if not float(square[-1]) > 0.0:
+        return None
     size = square.clamp(min=RIDGE * float(square[-1])).pow(0.25)
     forth = torch.linalg.solve_triangular(root.t(), turn * size, upper=True)
     back = root @ turn / size
@@ -103,6 +106,8 @@ def largest(
     Where ``upper`` is set, a row meets the columns that come after it in the order of the search.
     """
     best = Best(k, gradient, excluded, admissible)
+    if not k or 0 in gradient.shape:
+        return best.values, torch.stack([best.codes, best.codes])
     bounds, upper = Bounds.of(gradient), gradient.upper
     potential = bounds.a * bounds.b.max() + bounds.c
     rows = cols = potential.argsort(descending=True, stable=True)
@@ -151,9 +156,7 @@ class Best:
     @property
     def enough(self) -> float:
         """The value that a better pair has at least."""
-        if self.values.numel() < self.k:
-            return self.lowest
-        return float(self.values[-1]) if self.k else torch.inf
+        return float(self.values[-1]) if self.values.numel() == self.k else self.lowest
 
     def take(self, rows: Tensor, cols: Tensor, values: Tensor) -> None:
         """See a tile with ``values`` [rows, cols], which are overwritten.
