@@ -92,7 +92,7 @@ def test_a_block_attack_survives_a_gradient_that_vanishes(kind: type) -> None:
     CALLS.clear()
     LAST[0] = 3
     attack = kind(SHORT, epochs=6, block_size=60, hypergradient=Dies())
-    assert len(attack(gp.NodeClassification(citation_graph()), 3)) > 0
+    assert len(attack(gp.NodeClassification(citation_graph()), 6)) > 0
 
 
 def test_an_estimate_survives_a_gradient_that_vanishes() -> None:
