@@ -1,4 +1,4 @@
-"""What an attack will cost, and that a long attack takes no more memory than a short one."""
+"""An estimate counts the work of an attack; an attack keeps no memory of earlier gradients."""
 
 import gc
 import json
