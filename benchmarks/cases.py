@@ -6,7 +6,6 @@ libraries imported, and what was computed, for the other side to be compared wit
 
 import argparse
 import json
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +25,8 @@ from problems import (
     random_citation,
     random_interactions,
 )
+
+from graphpoison.attacks.estimate import peak_bytes
 
 
 @dataclass(frozen=True)
@@ -201,16 +202,6 @@ CASES = {
         "large",
     ),
 }
-
-
-def peak_bytes(device: torch.device) -> float:
-    if device.type == "cuda":
-        return float(torch.cuda.max_memory_allocated(device))
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss starts from what the parent process had
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return 1024.0 * float(line.split()[1])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
 
 
 def measure(

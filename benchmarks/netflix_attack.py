@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 import torch
-from cases import peak_bytes
 from problems import random_interactions
 
 import graphpoison as gp
+from graphpoison.attacks.estimate import peak_bytes
 
 
 def main() -> None:

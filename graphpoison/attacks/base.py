@@ -95,7 +95,8 @@ class Attack(ABC):
                 ``feature_candidates``, and the attack flips edges alone.
             RuntimeError: the attack broke its own constraints (a bug).
         """
-        return self.run(task, budget, seed, progress, checkpoint, by=self)
+        with locked(checkpoint):
+            return self.run(task, budget, seed, progress, checkpoint, by=self)
 
     @final
     def run(
@@ -107,19 +108,8 @@ class Attack(ABC):
         checkpoint: str | os.PathLike[str] | None,
         by: object,
     ) -> Perturbation:
-        """As ``__call__``, on record as the work of ``by``, which may be more than this attack."""
-        with locked(checkpoint):
-            return self._run(task, budget, seed, progress, checkpoint, by)
-
-    def _run(
-        self,
-        task: Task[Any],
-        budget: Budget | int,
-        seed: int,
-        progress: bool,
-        checkpoint: str | os.PathLike[str] | None,
-        by: object,
-    ) -> Perturbation:
+        """As ``__call__``, on record as the work of ``by``, which may be more than this attack and
+        holds the lock of the checkpoint."""
         if task.state.features is not None and not self.flips_features:
             raise ValueError(
                 f"{type(self).__name__} flips edges alone; leave feature_candidates out of the "

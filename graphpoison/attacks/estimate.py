@@ -3,6 +3,7 @@
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,8 +11,7 @@ import torch
 from .._checks import positive_int
 from ..budget import Budget
 from ..hypergradient.base import VanishedGradientError
-from ..tasks import Recommendation, Task
-from ..tasks.fake_users import with_fake_users
+from ..tasks import Task
 from .base import Attack, accept_in_turn, budget_of
 from .injection import Injection
 
@@ -56,11 +56,7 @@ def estimate(
     began = time.perf_counter()
     seed = positive_int("seed", seed, minimum=0)
     if isinstance(attack, Injection):
-        if not isinstance(task, Recommendation):
-            raise TypeError(f"task must be a Recommendation, found {type(task).__name__}.")
-        bound = attack.attack.setup(attack.aimed(task), seed)
-        assert isinstance(bound, Recommendation)
-        task, attack = with_fake_users(bound, attack.fake_users(bound, seed)), attack.attack
+        task, attack = attack.grown(task, seed), attack.attack
     limit = budget_of(budget).resolve(task.state, task.clean_edges.size(1))
     ready = attack.setup(task, seed)
     setup_seconds = time.perf_counter() - began
@@ -88,6 +84,10 @@ def peak_bytes(device: torch.device) -> int | None:
     """The largest memory so far, of the process or of a CUDA ``device``."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss starts from the memory of the parent process
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return 1024 * int(line.split()[1])
     try:
         import resource
     except ImportError:  # not on Windows

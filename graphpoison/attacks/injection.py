@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .._checks import choice, in_range, positive_int
+from .._io import locked
 from .._random import derive_seed, generator, numpy_generator
 from ..budget import Budget
 from ..graphs import FakeUsers
@@ -65,13 +66,25 @@ class Injection(ABC):
                 that the method can be used with.
             ValueError: the task's candidates are all pairs, unlisted; see also there.
         """
+        with locked(checkpoint):
+            grown = self.grown(task, seed, checkpoint)
+            return self.attack.run(grown, budget, seed, progress, checkpoint, by=self)
+
+    @final
+    def grown(
+        self, task: Task[Any], seed: int, checkpoint: str | os.PathLike[str] | None = None
+    ) -> Recommendation:
+        """The task of the graph that the users have joined, of a checkpoint if there is one.
+
+        Raises:
+            TypeError: the task is no :class:`~graphpoison.Recommendation`.
+        """
         if not isinstance(task, Recommendation):
             raise TypeError(f"task must be a Recommendation, found {type(task).__name__}.")
         bound = self.attack.setup(self.aimed(task), seed)
         assert isinstance(bound, Recommendation)
         joined = self._joined(checkpoint, task, seed) or self.fake_users(bound, seed)
-        grown = with_fake_users(bound, joined)
-        return self.attack.run(grown, budget, seed, progress, checkpoint, by=self)
+        return with_fake_users(bound, joined)
 
     def _joined(
         self, checkpoint: str | os.PathLike[str] | None, task: Recommendation, seed: int
