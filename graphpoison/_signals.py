@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-"""What Slurm, Docker and ``timeout`` send, and a terminal that closes."""
+"""Slurm, Docker, ``timeout`` and a closing terminal send these signals."""
 
 
 class Terminated(KeyboardInterrupt):

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from .._settings import differences
-from ..perturbation import COLUMNS, Perturbation
+from ..flip_columns import COLUMNS
+from ..perturbation import Perturbation
 
 logger = logging.getLogger(__name__)
 SAVE_EVERY_SECONDS = 10.0

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ..flip_columns import COLUMNS, EDGE, FEATURE
 from ..graphs import PairState
 from ..hypergradient import Flips
-from ..perturbation import COLUMNS, EDGE, FEATURE
 
 
 def rows_of(flips: Flips, attack_loss: float, step: int) -> dict[str, Any]:

@@ -250,7 +250,7 @@ def pair_weights(data: Data) -> Tensor | None:
     if weight is None:
         return None
     index, num_nodes = data.edge_index, int(data.num_nodes or 0)
-    real_numbers("data.edge_weight", weight)
+    weight = real_numbers("data.edge_weight", weight)
     if weight.shape != (index.size(1),) or not bool(((weight > 0) & weight.isfinite()).all()):
         raise ValueError(
             f"data.edge_weight must hold {index.size(1)} finite numbers above 0, one for each edge "
@@ -259,7 +259,7 @@ def pair_weights(data: Data) -> Tensor | None:
         )
     between = index[0] != index[1]
     codes = encode(ordered(index[:, between]), num_nodes)
-    weight = real_numbers("data.edge_weight", weight)[between]
+    weight = weight[between]
     codes, place = torch.unique(codes, return_inverse=True)
     low, high = (
         weight.new_empty(codes.numel()).scatter_reduce(0, place, weight, which, include_self=False)

@@ -255,7 +255,8 @@ class PairwiseRecommender(Recommender):
     def attack_loss(self, criterion: Criterion, params: Params, prepared: PreparedPairs) -> Tensor:
         if criterion.ranks:
             return self.train_loss(criterion, params, prepared)
-        loss = self._training_loss(prepared)
+        loss = self._training_loss(criterion, prepared)
+        assert loss is not None  # the log loss has a closed form of any scores
         return loss.loss(prepared.tensors[0], *self.score_params(params))
 
     @final
@@ -270,9 +271,7 @@ class PairwiseRecommender(Recommender):
     ) -> TrainingField | None:
         score_params = self.score_params(params)
         self.scoring.split(score_params)  # which refuses tables that do not fit
-        loss: PairLoss | None = prepared.all_pairs
-        if loss is None:
-            loss = closed_form_loss(criterion, self.scoring, prepared.pattern, prepared.tensors[0])
+        loss = self._training_loss(criterion, prepared)
         if loss is None:
             return None
         same = score_params is params
@@ -286,11 +285,11 @@ class PairwiseRecommender(Recommender):
             return prepared.all_pairs.gradient()
         return prepared.weight_gradient(cotangents)
 
-    def _training_loss(self, prepared: PreparedPairs) -> PairLoss:
-        """The log loss of the training pairs."""
+    def _training_loss(self, criterion: Criterion, prepared: PreparedPairs) -> PairLoss | None:
+        """The loss of the training pairs in closed form, if there is one."""
         if prepared.all_pairs is not None:
             return prepared.all_pairs
-        return log_loss(self.scoring, prepared.pattern, prepared.tensors[0])
+        return closed_form_loss(criterion, self.scoring, prepared.pattern, prepared.tensors[0])
 
     def _without_offset(self, params: Params) -> Params:
         """The same with an output bias of 0: no ranking depends on the bias, and its gradient,

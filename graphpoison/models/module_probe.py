@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from .._random import isolated_rng
+
 RELATIVE = 1e-3  # outputs that differ by less, as a share of the largest, are the same
 
 Arguments = Sequence[Tensor]
@@ -32,20 +34,17 @@ def check_module(
             numbers, gives another output when it is called again, or counts pairs of weight 0.
     """
     copies = [argument.clone() for argument in arguments]
-    before = _generators(arguments[0])
-    try:
+    with isolated_rng(0, arguments[0].device):
+        before = _generators(arguments[0])
         first = _output(name, call, copies, shape)
-        drew = any(
-            not torch.equal(a, b) for a, b in zip(before, _generators(arguments[0]), strict=True)
-        )
+        after = _generators(arguments[0])
+        drew = any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
         changed = [
             number
             for number, (copy, argument) in enumerate(zip(copies, arguments, strict=True))
             if not torch.equal(copy, argument)
         ]
         again = [_output(name, call, list(arguments), shape) for _ in range(2 * (not changed))]
-    finally:
-        _restore(before, arguments[0])
     if changed:
         raise ValueError(
             f"surrogate {name} changes its argument {changed[0]} in place, so that later steps "
@@ -99,9 +98,3 @@ def _generators(like: Tensor) -> list[Tensor]:
     """The states of the global generators."""
     states = [torch.get_rng_state()]
     return [*states, torch.cuda.get_rng_state(like.device)] if like.is_cuda else states
-
-
-def _restore(states: list[Tensor], like: Tensor) -> None:
-    torch.set_rng_state(states[0])
-    if like.is_cuda:
-        torch.cuda.set_rng_state(states[1], like.device)

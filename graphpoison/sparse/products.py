@@ -121,6 +121,22 @@ def transposed_product(pattern: Pattern, weight: Tensor, dense: Tensor) -> Tenso
     return multiply(pattern.backend, pointers, indices, weight, pattern.shape[0], dense)
 
 
+def both_products(
+    pattern: Pattern, weight: Tensor, left: Tensor, right: Tensor
+) -> tuple[Tensor, Tensor]:
+    """``A @ right`` and ``A.T @ left``, outside autograd."""
+    permuted = transpose_values(pattern, weight)
+    return product(pattern, weight, right), transposed_product(pattern, permuted, left)
+
+
+def powers(pattern: Pattern, weight: Tensor, dense: Tensor, count: int) -> list[Tensor]:
+    """``A^h @ dense`` of a square matrix for h = 0 to ``count``, outside autograd."""
+    found = [dense]
+    for _ in range(count):
+        found.append(product(pattern, weight, found[-1]))
+    return found
+
+
 def _matmul(pattern: Pattern, weight: Tensor, dense: Tensor, transposed: bool) -> Tensor:
     if transposed:
         return transposed_product(pattern, transpose_values(pattern, weight), dense)

@@ -17,21 +17,39 @@ from .kernels import multiply
 from .low_rank import SparseFactor
 from .pattern import Pattern
 
-FEW = 8  # columns are selected after the product, if they are more than this share, as its inverse
+FEW = 8  # of fewer columns than one in so many, others are left out before the product
 
 
 @dataclass(frozen=True, eq=False)
-class SparseProduct:
-    """``P[i, j] = wide[i] . thin[j] + thin[i] . wide[j]``.
+class SparseTerm:
+    """Dot products of rows of ``thin``, mostly zeros, and columns of ``wide``.
 
     Args:
-        wide: Tensor [S, N], transposed, so that its columns are the columns of a tile.
+        wide: Tensor [S, C], transposed, so that its columns are the columns of a tile.
         pattern, values: positions of the nonzero entries of ``thin`` [N, S], and their values.
     """
 
     wide: Tensor
     pattern: Pattern
     values: Tensor
+
+    @cached_property
+    def row_bounds(self) -> Tensor:
+        """A bound [N] of ``thin[i] . wide[j]`` for all j:
+        ``sum_s |thin[i, s]| max_j |wide[s, j]|``."""
+        most = torch.maximum(self.wide.amax(dim=1), -self.wide.amin(dim=1))
+        terms = self.values.abs() * most[self.pattern.col]
+        return terms.new_zeros(self.pattern.shape[0]).index_add_(0, self.pattern.row, terms)
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether all values are 0, if no two terms cancel."""
+        return not bool(self.row_bounds.any())
+
+
+@dataclass(frozen=True, eq=False)
+class SparseProduct(SparseTerm):
+    """``P[i, j] = wide[i] . thin[j] + thin[i] . wide[j]``, with C = N."""
 
     @classmethod
     def of(cls, parts: Sequence[SparseFactor], scale: Tensor) -> "SparseProduct":
@@ -58,29 +76,10 @@ class SparseProduct:
         """``c`` [N], twice: no value at (i, j) is larger than ``c[i] + c[j]``."""
         return self.row_bounds, self.row_bounds
 
-    @cached_property
-    def row_bounds(self) -> Tensor:
-        """Tensor [N], no value at (i, j) is larger than the sum of entries i and j."""
-        return _largest_of_rows(self.pattern, self.values, self.wide)
-
-    @property
-    def is_zero(self) -> bool:
-        """Whether all values are 0, if no two terms cancel."""
-        return not bool(self.row_bounds.any())
-
 
 @dataclass(frozen=True, eq=False)
-class SparseRows:
-    """``P[i, j] = thin[i] . wide[j]``, rows and columns being of different kinds.
-
-    Args:
-        wide: Tensor [S, F], transposed, so that its columns are the columns of a tile.
-        pattern, values: positions of the nonzero entries of ``thin`` [N, S], and their values.
-    """
-
-    wide: Tensor
-    pattern: Pattern
-    values: Tensor
+class SparseRows(SparseTerm):
+    """``P[i, j] = thin[i] . wide[j]``, rows and columns being of different kinds."""
 
     @classmethod
     def of(cls, parts: Sequence[SparseFactor], num_rows: int) -> "SparseRows":
@@ -100,16 +99,6 @@ class SparseRows:
         """``c`` [N] and ``d`` [F]: no value at (i, j) is larger than ``c[i] + d[j]``."""
         return self.row_bounds, self.wide.new_zeros(self.wide.size(1))
 
-    @cached_property
-    def row_bounds(self) -> Tensor:
-        """Tensor [N], no value of row i is larger than entry i."""
-        return _largest_of_rows(self.pattern, self.values, self.wide)
-
-    @property
-    def is_zero(self) -> bool:
-        """Whether all values are 0, if no two terms cancel."""
-        return not bool(self.row_bounds.any())
-
 
 def _product(pattern: Pattern, values: Tensor, wide: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     """``thin[rows] @ wide[:, cols]``."""
@@ -119,13 +108,6 @@ def _product(pattern: Pattern, values: Tensor, wide: Tensor, rows: Tensor, cols:
     dense = wide if late else wide.index_select(1, cols)
     product = multiply("auto", pointers, part, values[entry], dense.size(0), dense)
     return product.index_select(1, cols) if late else product
-
-
-def _largest_of_rows(pattern: Pattern, values: Tensor, wide: Tensor) -> Tensor:
-    """A bound [N] of ``thin[i] . wide[j]`` for all j: ``sum_s |thin[i, s]| max_j |wide[s, j]|``."""
-    most = torch.maximum(wide.amax(dim=1), -wide.amin(dim=1))
-    terms = values.abs() * most[pattern.col]
-    return terms.new_zeros(pattern.shape[0]).index_add_(0, pattern.row, terms)
 
 
 def dots(pattern: Pattern, values: Tensor, wide: Tensor, pairs: Tensor) -> Tensor:

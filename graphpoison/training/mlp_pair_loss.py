@@ -14,7 +14,7 @@ from torch.nn.functional import softplus
 
 from ..sparse import Pattern
 from ..sparse.chunks import Chunks, chunked
-from ..sparse.products import Sampler, product, transpose_values, transposed_product
+from ..sparse.products import Sampler, both_products
 from .activations import activation
 from .dual import GradAndTangent
 from .field import Cotangents, Linearisation
@@ -176,19 +176,14 @@ class _Pass:
     def _dot_parts(self) -> list[GradAndTangent]:
         if not self.dot:
             return []
-        gradient = self._products(self.loss.buffers[2], self.dot)
+        pattern = self.loss.pattern
+        gradient = both_products(pattern, self.loss.buffers[2], *self.dot)
         if not self.on_dot:
             return [GradAndTangent(part, None) for part in gradient]
-        turned = self._products(self.loss.buffers[3], self.dot)
-        moved = self._products(self.loss.buffers[2], self.on_dot)
+        turned = both_products(pattern, self.loss.buffers[3], *self.dot)
+        moved = both_products(pattern, self.loss.buffers[2], *self.on_dot)
         derivative = (one.add_(other) for one, other in zip(turned, moved, strict=True))
         return list(map(GradAndTangent, gradient, derivative))
-
-    def _products(self, weight: Tensor, tables: Params) -> tuple[Tensor, Tensor]:
-        """``W R`` and ``W^T L`` for the sparse matrix W with entries ``weight`` [M]."""
-        pattern, (left, right) = self.loss.pattern, tables
-        transposed = transpose_values(pattern, weight)
-        return product(pattern, weight, right), transposed_product(pattern, transposed, left)
 
 
 class _Loss(torch.autograd.Function):

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ..sparse import Pattern
-from ..sparse.products import Sampler, product
+from ..sparse.products import Sampler, powers
 from .field import Cotangents, Linearisation, TrainingField
 from .pair_loss import PairLoss
 from .prepared import Params
@@ -58,10 +58,7 @@ class PropagatedField(TrainingField):
 
     def powers(self, tables: Tensor, count: int) -> list[Tensor]:
         """``A_hat^h`` times the tables [N, D], for h = 0 to ``count``."""
-        found = [tables]
-        for _ in range(count):
-            found.append(product(self.adjacency, self.values, found[-1]))
-        return found
+        return powers(self.adjacency, self.values, tables, count)
 
     def mean(self, powers: list[Tensor]) -> tuple[Tensor, Tensor]:
         """``J`` times the first of ``powers``, as users [U, D] and items [I, D]."""

@@ -33,7 +33,7 @@ from torch import Tensor
 from ..graphs import Propagation
 from ..sparse import FactoredGradient, SparseFactor, low_rank, sddmm
 from ..sparse.pattern import positions
-from ..sparse.products import product
+from ..sparse.products import powers
 from .prepared import NodeInputs
 
 
@@ -121,11 +121,7 @@ def entries_gradient(
 
 def _powers(propagation: Propagation, dense: Tensor, hops: int) -> list[Tensor]:
     """``A_hat^h @ dense`` for h = 0 to ``hops``, outside autograd."""
-    pattern, values = propagation.pattern, propagation.values.detach()
-    found = [dense]
-    for _ in range(hops):
-        found.append(product(pattern, values, found[-1]))
-    return found
+    return powers(propagation.pattern, propagation.values.detach(), dense, hops)
 
 
 def _few_labels(inputs: NodeInputs) -> bool:

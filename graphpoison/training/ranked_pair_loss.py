@@ -17,7 +17,7 @@ g and h.
 from torch import Tensor
 
 from ..sparse import Pattern, sddmm
-from ..sparse.products import product, transpose_values, transposed_product
+from ..sparse.products import both_products
 from .bpr import Triples
 from .field import Cotangents, Linearisation
 from .pair_loss import PairLoss
@@ -34,7 +34,7 @@ class RankedPairLoss(PairLoss):
     """
 
     def __init__(self, pattern: Pattern, triples: Triples, weights: Tensor) -> None:
-        self.pattern, self.triples, self.weights = pattern, triples, weights
+        self.pattern, self.triples = pattern, triples
         self.active = weights.nonzero().squeeze(1)
         self.active_weights = weights[self.active]
         self.active_triples = Triples(triples.first[self.active], triples.second[self.active])
@@ -65,7 +65,7 @@ class RankedPairPoint(Linearisation):
         """``(G B, G^T A)``."""
         loss = self.loss
         share = loss.active_triples.differences(self.scores).sigmoid_().mul_(loss.active_weights)
-        return products(loss.pattern, loss.scattered(share), self.left, self.right)
+        return both_products(loss.pattern, loss.scattered(share), self.left, self.right)
 
     def vjp(self, cotangents: Params) -> tuple[Params, Cotangents]:
         """Cotangents of A and B, and of the triples' weights."""
@@ -73,7 +73,7 @@ class RankedPairPoint(Linearisation):
 
     def gradient_and_vjp(self, cotangents: Params) -> tuple[Params, Params, Cotangents]:
         gradient, back, on_weights = self._derivatives(cotangents)
-        return products(self.loss.pattern, gradient, self.left, self.right), back, on_weights
+        return both_products(self.loss.pattern, gradient, self.left, self.right), back, on_weights
 
     def _derivatives(self, cotangents: Params) -> tuple[Tensor, Params, Cotangents]:
         """g [M], and what :meth:`vjp` returns."""
@@ -85,15 +85,7 @@ class RankedPairPoint(Linearisation):
         gradient = loss.scattered(active * loss.active_weights)
         slope = on_weights[loss.active].mul_(loss.active_weights)
         curvature = loss.scattered(slope.addcmul_(slope, active, value=-1.0))
-        first = products(pattern, gradient, on_left, on_right)
-        second = products(pattern, curvature, self.left, self.right)
+        first = both_products(pattern, gradient, on_left, on_right)
+        second = both_products(pattern, curvature, self.left, self.right)
         back = tuple(a.add_(b) for a, b in zip(first, second, strict=True))
         return gradient, back, (on_weights,)
-
-
-def products(
-    pattern: Pattern, values: Tensor, left: Tensor, right: Tensor
-) -> tuple[Tensor, Tensor]:
-    """``(V right, V^T left)`` for the matrix V with ``values`` [M]."""
-    permuted = transpose_values(pattern, values)
-    return product(pattern, values, right), transposed_product(pattern, permuted, left)

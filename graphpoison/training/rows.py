@@ -18,12 +18,11 @@ from .field import Cotangents, Linearisation, TrainingField
 from .prepared import Params
 
 
-class RowsField(TrainingField):
-    """The mean cross-entropy of ``softmax(M W)``, in closed form.
+class LabelledRows(TrainingField):
+    """The mean cross-entropy of ``softmax(M W)``.
 
-    Every step walked backwards adds to the cotangent of ``M`` in place, and :meth:`tensors_vjp`
-    returns it. All arrays of L rows are transposed: a softmax over the first dimension is ten times
-    as fast as one over the last, where classes are few.
+    All arrays of L rows are transposed: a softmax over the first dimension is ten times as fast as
+    one over the last, where classes are few.
 
     Args:
         before: number of tensors of the ``Prepared`` before ``M``, which is its last.
@@ -36,8 +35,19 @@ class RowsField(TrainingField):
         self.before = before
         self.rows = rows.detach()
         self.target = one_hot(labels, num_classes, rows.dtype).t().contiguous()
-        self.on_rows = torch.zeros_like(self.rows)
         self.tensors = (self.rows,)
+
+
+class RowsField(LabelledRows):
+    """In closed form, of the parameters.
+
+    Every step walked backwards adds to the cotangent of ``M`` in place, and :meth:`tensors_vjp`
+    returns it.
+    """
+
+    def __init__(self, before: int, rows: Tensor, labels: Tensor, num_classes: int) -> None:
+        super().__init__(before, rows, labels, num_classes)
+        self.on_rows = torch.zeros_like(self.rows)
 
     def linearise(self, coordinates: Params) -> "RowsPoint":
         return RowsPoint(self, *coordinates)
