@@ -315,7 +315,7 @@ def test_other_files_are_not_taken_for_graphs(tmp_path: Path) -> None:
     for state, message in (
         ([1, 2], "is no file of save_graph"),
         ({"kind": "Graph", "graph": {}}, "is no file of save_graph"),
-        ({"kind": "Data", "graph": {}, "format": 99}, "of another format than 1"),
+        ({"kind": "Data", "graph": {}, "format": 99}, "of another format than 2"),
         (Data(), "is no file of save_graph"),
     ):
         torch.save(state, path)

@@ -1,28 +1,27 @@
 """Graphs kept in files that ``torch.load(weights_only=True)`` reads."""
 
+import json
 import os
-import pickle
-import struct
-import zlib
-from typing import Any
-from zipfile import BadZipFile, ZipFile
+from typing import IO, Any
+from zipfile import ZipFile
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
 from .._io import atomic_write
+from .._settings import describe, digest
 
-FORMAT = 1
-UNREADABLE = (BadZipFile, NotImplementedError, OverflowError, struct.error, zlib.error)
+FORMAT = 2
 PLAIN = (Tensor, int, float, str, bytes, type(None))  # bool is an int
 
 
 def save_graph(data: Data | HeteroData, path: str | os.PathLike[str]) -> None:
     """Write a graph as plain dicts of tensors, numbers and strings.
 
-    ``torch.load(path, weights_only=True)`` reads the file as ``{"format": 1, "kind": "Data" or
-    "HeteroData", "graph": data.to_dict()}``; without PyG, unless the graph has an ``EdgeIndex``.
+    ``torch.load(path, weights_only=True)`` reads the file as ``{"format": 2, "kind": "Data" or
+    "HeteroData", "graph": data.to_dict(), "digest": of the graph}``; without PyG, unless the graph
+    has an ``EdgeIndex``.
 
     Args:
         data: the graph; not changed.
@@ -37,7 +36,8 @@ def save_graph(data: Data | HeteroData, path: str | os.PathLike[str]) -> None:
     graph = data.to_dict()
     _refuse_objects("data", graph)
     with atomic_write(path) as file:
-        torch.save({"format": FORMAT, "kind": type(data).__name__, "graph": graph}, file)
+        kind, found = type(data).__name__, _digest(graph)
+        torch.save({"format": FORMAT, "kind": kind, "graph": graph, "digest": found}, file)
 
 
 def load_graph(path: str | os.PathLike[str]) -> Data | HeteroData:
@@ -45,25 +45,38 @@ def load_graph(path: str | os.PathLike[str]) -> Data | HeteroData:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is another kind of file, of another format, or damaged: ``torch.load`` does
-            not look at the checksums that are in the file.
+        ValueError: it is another kind of file, of another format, or damaged. ``torch.load`` does
+            not look at the checksums in the file, and fills a member that a bit declares a folder
+            with whatever memory holds; hence a digest of the tensors that were read.
     """
-    try:
-        with ZipFile(path) as records:
-            damaged = records.testzip()
-        if damaged is not None:
-            raise ValueError(
-                f"{path} is damaged, or has no checksums: the one of {damaged} differs."
-            )
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (*UNREADABLE, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise ValueError(f"{path} is no file of save_graph, or it is damaged: {error}") from error
+    with open(path, "rb") as file:
+        state = _read(path, file)
     kinds: dict[str, type[Data] | type[HeteroData]] = {"Data": Data, "HeteroData": HeteroData}
     if not isinstance(state, dict) or state.get("kind") not in kinds or "graph" not in state:
         raise ValueError(f"{path} is no file of save_graph.")
     if state.get("format") != FORMAT:
         raise ValueError(f"{path} is of another format than {FORMAT}; save it anew.")
+    if state.get("digest") != _digest(state["graph"]):
+        raise ValueError(f"{path} is damaged: its graph has another digest than the saved one.")
     return kinds[state["kind"]].from_dict(state["graph"])
+
+
+def _digest(graph: Any) -> str:
+    return digest(json.dumps(describe(graph)))
+
+
+def _read(path: str | os.PathLike[str], file: IO[bytes]) -> Any:
+    try:
+        with ZipFile(file) as records:
+            damaged = records.testzip()
+        if damaged is None:
+            file.seek(0)
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # zipfile and torch fail in many ways at damaged bytes
+        raise ValueError(f"{path} is no file of save_graph, or it is damaged: {error}") from error
+    raise ValueError(f"{path} is damaged, or has no checksums: the one of {damaged} differs.")
 
 
 def _refuse_objects(place: str, value: Any) -> None:
