@@ -47,7 +47,7 @@ clean: ## Remove caches and results; .venv stays
 
 # The constraints hold for the isolated build environment too: pip 25.3 and newer read
 # PIP_BUILD_CONSTRAINT for it, older ones PIP_CONSTRAINT.
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt setup.py graphpoison/training/tower.cpp graphpoison/training/tower.h
 	@test -x $(BIN)/python || { \
 	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	    echo "graphpoison needs Python 3.11 or newer and '$(PYTHON)' is not;" \

@@ -9,6 +9,7 @@ from graphpoison._random import generator
 from graphpoison.models import NeuMF
 from graphpoison.sparse import Pattern
 from graphpoison.sparse.chunks import UNITS, WIDEST, chunked
+from graphpoison.training import mlp_pair_loss
 from graphpoison.training.mlp_pair_loss import MLPPairLoss
 
 
@@ -67,8 +68,13 @@ def test_long_rows_are_in_wide_chunks() -> None:
     assert chunked(random_pattern(30, 30, 60, 0), 10_000)[0].shape[1] == 8
 
 
+@pytest.mark.parametrize("built", [False, True])
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
-def test_field_and_derivative_in_one_pass_are_those_of_two(activation: str) -> None:
+def test_field_and_derivative_in_one_pass_are_those_of_two(
+    activation: str, built: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not built:
+        monkeypatch.setattr(mlp_pair_loss, "compiled", lambda labels: False)
     model = NeuMF(3, (4, 3), scale=1.0, activation=activation)
     pattern = random_pattern(7, 9, 30, 0)
     labels = torch.rand(30, generator=generator(1), dtype=torch.float64)

@@ -14,6 +14,7 @@ from graphpoison.sparse.kernels import BACKENDS, check_backend
 from graphpoison.sparse.sparse_product import SparseProduct
 from graphpoison.training import (
     all_pairs_loss,
+    chunked_tower,
     iterates,
     mlp_pair_loss,
     sparse_pair_loss,
@@ -44,10 +45,11 @@ def values(task: gp.Task, settings: dict[str, object]) -> Tensor:
 def test_blocks_of_pairs(
     surrogate: gp.Recommender, settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(mlp_pair_loss, "compiled", lambda labels: False)
     task = gp.Recommendation(interaction_graph(), surrogate, dtype=torch.float64)
     whole = values(task, settings)
     monkeypatch.setattr(sparse_pair_loss, "BLOCK", 5)
-    monkeypatch.setattr(mlp_pair_loss, "SLOTS", {"cpu": 5})
+    monkeypatch.setattr(chunked_tower, "SLOTS", {"cpu": 5})
     torch.testing.assert_close(values(task, settings), whole, rtol=1e-9, atol=1e-14)
 
 

@@ -111,12 +111,12 @@ class Unrolled(Hypergradient):
         stopped: dict[int, Params] = {}
 
         def step(before: Iterate) -> Iterate:
-            after = run.step(before)
+            after = run.recorded_step(before)
             if self.stops and (count := int(after[1][0])) in self.stops:
                 stopped[count] = after[0]
             return after
 
-        iterates = Iterates.run(step, run.start, run.count)
+        iterates = Iterates.run(step, run.recorded_start, run.count)
         run.refuse_divergence(iterates.last)
         stopped[run.count] = iterates.last[0]
         return iterates, stopped
@@ -126,15 +126,16 @@ def _backwards(
     run: Run, iterates: Iterates, on_stops: Mapping[int, OnIterate]
 ) -> Iterator[tuple[int, Params, Cotangents]]:
     """From the last step to the first: its number, and the cotangents before it."""
-    inner, (_, optimizer_state) = run.inner, iterates.last
+    following = iterates.last[1]
     on_coordinates, on_end_tensors = on_stops[run.count]
     on_tensors = accumulate((None,) * len(on_end_tensors), on_end_tensors)
-    on_state = tuple(torch.zeros_like(tensor) for tensor in optimizer_state)
-    for before, before_state in iterates.backwards():
-        number = int(before_state[0])
+    on_state = tuple(map(torch.zeros_like, run.state(following)))
+    for before, recorded in iterates.backwards():
+        before_state = run.state(recorded)
+        number, gradient = int(before_state[0]), following[len(before_state) :]
+        following = recorded
         point = run.field.at_step(number).linearise(before)
-        gradient = point.gradient if inner.needs_gradient else ()
-        direct, on_gradient, on_state = inner.adjoint(
+        direct, on_gradient, on_state = run.inner.adjoint(
             before, gradient, before_state, on_coordinates, on_state
         )
         through, on_weights = point.vjp(on_gradient)

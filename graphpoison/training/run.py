@@ -33,6 +33,29 @@ class Run:
         coordinates, state = before
         return self.inner.step(coordinates, self.gradient(before), state)
 
+    @property
+    def recorded_start(self) -> Iterate:
+        """The start of :meth:`recorded_step`."""
+        coordinates, state = self.start
+        return coordinates, (*state, *map(torch.zeros_like, self._recorded(coordinates)))
+
+    @torch.no_grad()
+    def recorded_step(self, before: Iterate) -> Iterate:
+        """The next iterate, whose state ends with the gradient that led to it if the adjoint of the
+        step looks at that gradient."""
+        coordinates, recorded = before
+        state = self.state(recorded)
+        gradient = self.gradient((coordinates, state))
+        coordinates, state = self.inner.step(coordinates, gradient, state)
+        return coordinates, (*state, *self._recorded(gradient))
+
+    def state(self, recorded: Params) -> Params:
+        """The state of the optimiser in a recorded state; the gradient is the rest."""
+        return recorded[: len(self.start[1])]
+
+    def _recorded(self, gradient: Params) -> Params:
+        return gradient if self.inner.needs_gradient else ()
+
     @torch.no_grad()
     def gradient(self, before: Iterate) -> Params:
         """The gradient that an update follows."""

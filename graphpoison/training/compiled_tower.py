@@ -1,0 +1,224 @@
+"""The tower of :mod:`~graphpoison.training.mlp_pair_loss` in one compiled loop, ``tower.cpp``.
+
+The loop is built when the package is installed and a C++ compiler is found. It keeps the layers of
+64 pairs in the first cache and sums in registers, where torch writes each of them to memory; a
+thread takes a range of rows. Without the loop, and on a GPU, the pairs are scored by torch.
+"""
+
+import ctypes
+import functools
+from collections.abc import Sequence
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..sparse import Pattern
+from .chunked_tower import PairOutputs
+from .dual import GradAndTangent
+from .pair_scores import PairScores
+from .prepared import Params
+
+ACTIVATIONS = ("relu", "tanh", "sigmoid")  # in the order of tower.cpp
+SCORES, GRADIENT, DUAL = range(3)
+VECTOR_BYTES = 64
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """The loop with the widest vectors that this processor has, None where there is no loop."""
+    found = torch.backends.cpu.get_cpu_capability().lower()
+    kinds = [found, "avx2", "default"] if found == "avx512" else [found, "default"]
+    for kind in kinds:
+        for suffix in EXTENSION_SUFFIXES:
+            path = Path(__file__).with_name(f"_tower_{kind}{suffix}")
+            if path.exists():
+                return ctypes.CDLL(str(path))
+    return None
+
+
+def compiled(labels: Tensor) -> bool:
+    """Whether there is a compiled loop for pairs with these ``labels``."""
+    plain = labels.device.type == "cpu" and labels.dtype in _STRUCTURES
+    return plain and library() is not None
+
+
+class _Affine(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_int32) for name in ("inputs", "outputs", "padded_in", "padded_out")),
+        *((name, ctypes.c_void_p) for name in ("kernel", "turn", "transposed", "turn_transposed")),
+        *((name, ctypes.c_void_p) for name in ("bias", "shift")),
+        *((name, ctypes.c_void_p) for name in ("gradient", "derivative", "on_bias", "on_shift")),
+    ]
+
+
+_INTEGERS = ("product", "activation", "mode", "num_affine")
+_SIZES = ("dim", "width", "padded_dim", "padded_width")
+_PAIRS = ("pointers", "columns", "labels", "dots", "dot_tangents")
+_TABLES = ("left", "left_move", "right", "right_move")
+_ON_TABLES = tuple(f"on_{name}" for name in _TABLES)
+_OUTPUTS = ("residual", "curvature", "on_labels")
+
+
+def _structure(number: type[Any]) -> type[ctypes.Structure]:
+    fields = [
+        *((name, ctypes.c_int32) for name in (*_INTEGERS, *_SIZES)),
+        *((name, ctypes.c_void_p) for name in _PAIRS),
+        ("share", number),
+        *((name, ctypes.c_void_p) for name in (*_TABLES, *_ON_TABLES, *_OUTPUTS)),
+        ("first", _Affine),
+        ("affine", ctypes.POINTER(_Affine)),
+    ]
+    return type("_Problem", (ctypes.Structure,), {"_fields_": fields})
+
+
+_STRUCTURES = {
+    torch.float32: _structure(ctypes.c_float),
+    torch.float64: _structure(ctypes.c_double),
+}
+
+
+class CompiledTower:
+    """The pairs of a pattern, in ranges of rows, one for each thread.
+
+    The same methods as :class:`~graphpoison.training.chunked_tower.ChunkedTower`, with equal
+    results; a pass along a direction computes all gradients too.
+
+    Args:
+        pattern: the M pairs.
+        labels: Tensor [M], float32 or float64 on the CPU.
+        scoring: how.
+    """
+
+    gradient_along = True
+
+    def __init__(self, pattern: Pattern, labels: Tensor, scoring: PairScores) -> None:
+        self.labels, self.scoring = labels.contiguous(), scoring
+        pointers, columns = pattern.csr
+        self.pointers, self.columns = pointers.long(), columns.int()
+        count = torch.get_num_threads()
+        ends = torch.arange(1, count) * labels.numel() // count
+        cuts = torch.searchsorted(self.pointers, ends).tolist()
+        self.cuts = sorted({0, *cuts, pattern.shape[0]})
+
+    def scores(self, dots: Sequence[Tensor], params: Params) -> Tensor:
+        """Logits [M], given the dot products [M], if any, and the other score parameters."""
+        found = torch.empty_like(self.labels)
+        self._run(SCORES, dots, params, None, (found, None, None))
+        return found
+
+    def parts(
+        self,
+        dots: Sequence[Tensor],
+        params: Params,
+        direction: Params | None,
+        outputs: PairOutputs,
+    ) -> list[GradAndTangent]:
+        """Gradients of ``params``, and their derivatives along a ``direction`` if there is one."""
+        mode = GRADIENT if direction is None else DUAL
+        jobs = self._run(mode, dots, params, direction, outputs)
+        return [
+            GradAndTangent(
+                _sum([job.gradients[n] for job in jobs], param),
+                _sum([job.derivatives[n] for job in jobs], param) if mode == DUAL else None,
+            )
+            for n, param in enumerate(params)
+        ]
+
+    def _run(
+        self,
+        mode: int,
+        dots: Sequence[Tensor],
+        params: Params,
+        direction: Params | None,
+        outputs: Sequence[Tensor | None],
+    ) -> list["_Job"]:
+        loop = getattr(library(), f"tower_{str(self.labels.dtype).removeprefix('torch.')}")
+        point = _Point(params, direction)
+        jobs = [_Job(self, mode, point, dots, outputs) for _ in self.cuts[1:]]
+        problems = (_STRUCTURES[self.labels.dtype] * len(jobs))(*(job.problem for job in jobs))
+        loop(problems, (ctypes.c_int64 * len(self.cuts))(*self.cuts), len(jobs))
+        return jobs
+
+
+class _Point:
+    """Parameters and, if any, a direction, padded to whole vectors, and transposed kernels."""
+
+    def __init__(self, params: Params, direction: Params | None) -> None:
+        self.values = list(map(_padded, params))
+        self.moves = list(map(_padded, direction or ()))
+        self.transposed = [_padded(param.t()) if param.dim() == 2 else None for param in params]
+        self.turned = [_padded(m.t()) if m.dim() == 2 else None for m in direction or ()]
+        self.shapes = [param.shape for param in params]
+
+
+class _Job:
+    """What the loop reads and adds to, for one thread."""
+
+    def __init__(
+        self,
+        tower: CompiledTower,
+        mode: int,
+        point: _Point,
+        dots: Sequence[Tensor],
+        outputs: Sequence[Tensor | None],
+    ) -> None:
+        product = tower.scoring.tower == "product"
+        self.gradients = [] if mode == SCORES else list(map(torch.zeros_like, point.values))
+        self.derivatives = list(map(torch.zeros_like, point.moves))
+        head = range(4 if product else 2, len(point.values), 2)
+        affine = (_Affine * len(head))(*(self._affine(point, n) for n in head))
+        first = 2 if product else 0  # a parameter whose columns are units of the first layer
+        pairs = [tower.pointers, tower.columns, tower.labels, *dots, None, None][:5]
+        tables = (point.values, point.moves), (self.gradients, self.derivatives)
+        self.problem = _STRUCTURES[tower.labels.dtype](
+            product,
+            ACTIVATIONS.index(tower.scoring.activation),
+            mode,
+            len(head),
+            *(point.shapes[0][1], point.shapes[first][1]),
+            *(point.values[0].size(1), point.values[first].size(1)),
+            *map(_address, pairs),
+            1.0 / max(1, tower.labels.numel()),
+            *(_address(_get(part, n)) for two in tables for n in (0, 1) for part in two),
+            *map(_address, outputs),
+            self._affine(point, 2) if product else _Affine(),
+            affine,
+        )
+
+    def _affine(self, point: _Point, n: int) -> _Affine:
+        """The affine map of parameters n, a kernel, and n + 1, a bias."""
+        inputs, outputs = point.shapes[n]
+        transposed = point.transposed[n]
+        assert transposed is not None
+        tensors = (
+            point.values[n], _get(point.moves, n), transposed, _get(point.turned, n),
+            point.values[n + 1], _get(point.moves, n + 1),
+            _get(self.gradients, n), _get(self.derivatives, n),
+            _get(self.gradients, n + 1), _get(self.derivatives, n + 1),
+        )  # fmt: skip
+        padded = transposed.size(1), point.values[n].size(1)
+        return _Affine(inputs, outputs, *padded, *map(_address, tensors))
+
+
+def _get(tensors: Sequence[Tensor | None], number: int) -> Tensor | None:
+    return tensors[number] if tensors else None
+
+
+def _address(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()
+
+
+def _sum(parts: list[Tensor], like: Tensor) -> Tensor:
+    total = functools.reduce(torch.Tensor.add_, parts)
+    return total[..., : like.size(-1)].contiguous()
+
+
+def _padded(matrix: Tensor) -> Tensor:
+    """A copy whose rows start where vectors do, as torch's memory does."""
+    width, lanes = matrix.size(-1), VECTOR_BYTES // matrix.element_size()
+    found = matrix.new_zeros(*matrix.shape[:-1], -(-width // lanes) * lanes)
+    found[..., :width] = matrix
+    return found

@@ -1,0 +1,289 @@
+// Pairs scored by a tower, forwards and backwards, to second order, in one loop.
+//
+// A row (user) at a time and a block of its pairs at a time, so that all layers stay in the first
+// cache. Values and tangents, gradients and derivatives are those of dual.py. Widths are padded to
+// whole vectors; nothing reads the padding as an input.
+
+#include "tower.h"
+
+namespace {
+
+// An affine map [in, out] at one point and, if dual, along a direction, with its cotangents.
+template <class T>
+struct Affine {
+  int in, out, padded_in, padded_out;
+  const T *kernel, *turn, *transposed, *turn_transposed, *bias, *shift;
+  T *gradient, *derivative, *on_bias, *on_shift;  // without a direction only the gradients
+};
+
+// Layer values of one block, their tangents and cotangents [BLOCK, width].
+template <class T>
+struct Layer {
+  int width;
+  T *value, *tangent, *on_value, *on_tangent;
+  const T *values[BLOCK], *tangents[BLOCK];
+};
+
+template <class T>
+struct Problem {
+  int32_t product, activation, mode, num_affine;  // mode: scores, gradient or dual
+  int32_t dim, width, padded_dim, padded_width;   // of A and B, and of the first layer
+  const int64_t* pointers;
+  const int32_t* columns;
+  const T *labels, *dots, *dot_tangents;
+  T share;
+  const T *left, *left_move, *right, *right_move;
+  T *on_left, *on_left_move, *on_right, *on_right_move;
+  T *residual, *curvature, *on_labels;  // in mode 0 the residual is the score
+  Affine<T> first;                      // of products
+  Affine<T>* affine;
+};
+
+template <int A, class T>
+struct Pass {
+  const Problem<T>& p;
+  const bool dual;
+  std::vector<std::unique_ptr<T, void (*)(void*)>> owned;
+  std::vector<Layer<T>> layers;
+  Affine<T> row;  // diag(A_u) W_1, the first layer of the user at hand
+  T *kernel, *turn, *transposed, *turn_transposed, *on_inputs, *on_moves, *zero;
+  const T *items[BLOCK], *item_moves[BLOCK];
+
+  inline explicit Pass(const Problem<T>& problem) : p(problem), dual(problem.mode == DUAL) {
+    layers.resize(p.num_affine + 1);
+    for (int l = 0; l <= p.num_affine; l++) {
+      Layer<T>& layer = layers[l];
+      layer.width = l ? p.affine[l - 1].padded_out : p.padded_width;
+      for (T** part : {&layer.value, &layer.tangent, &layer.on_value, &layer.on_tangent})
+        *part = zeros(owned, BLOCK * layer.width);
+      for (int v = 0; v < BLOCK; v++) {
+        layer.values[v] = layer.value + v * layer.width;
+        layer.tangents[v] = layer.tangent + v * layer.width;
+      }
+    }
+    row = p.first;
+    const int down = p.dim * p.padded_width, up = p.width * p.padded_dim;
+    row.kernel = kernel = zeros(owned, down), row.turn = turn = zeros(owned, down);
+    row.transposed = transposed = zeros(owned, up);
+    row.turn_transposed = turn_transposed = zeros(owned, up);
+    row.gradient = zeros(owned, down), row.derivative = zeros(owned, down);
+    on_inputs = zeros(owned, BLOCK * p.padded_dim);
+    on_moves = zeros(owned, BLOCK * p.padded_dim);
+    int widest = p.padded_dim;
+    for (const Layer<T>& layer : layers) widest = std::max(widest, layer.width);
+    zero = zeros(owned, widest);
+  }
+
+  inline void begin_row(int64_t user) {
+    const T *left = p.left + user * p.padded_dim, *move = p.left_move + user * p.padded_dim;
+    for (int d = 0; d < p.dim; d++)
+      for (int h = 0; h < p.padded_width; h += Vec<T>::count) {
+        const int at = d * p.padded_width + h;
+        const Lanes<T> weight = *lanes(p.first.kernel + at);
+        *lanes(kernel + at) = left[d] * weight;
+        if (dual) *lanes(turn + at) = move[d] * weight + left[d] * *lanes(p.first.turn + at);
+      }
+    for (int h = 0; h < p.width; h++)
+      for (int d = 0; d < p.padded_dim; d += Vec<T>::count) {
+        const int at = h * p.padded_dim + d;
+        const Lanes<T> weight = *lanes(p.first.transposed + at);
+        *lanes(transposed + at) = *lanes(left + d) * weight;
+        if (dual)
+          *lanes(turn_transposed + at) =
+              *lanes(move + d) * weight + *lanes(left + d) * *lanes(p.first.turn_transposed + at);
+      }
+    std::fill(row.gradient, row.gradient + p.dim * p.padded_width, T(0));
+    std::fill(row.derivative, row.derivative + p.dim * p.padded_width, T(0));
+  }
+
+  inline void end_row(int64_t user) {
+    const T *left = p.left + user * p.padded_dim, *move = p.left_move + user * p.padded_dim;
+    T *on_left = p.on_left + user * p.padded_dim, *on_move = p.on_left_move + user * p.padded_dim;
+    for (int d = 0; d < p.dim; d++) {
+      Lanes<T> sum = {}, turned = {};
+      for (int h = 0; h < p.padded_width; h += Vec<T>::count) {
+        const int at = d * p.padded_width + h;
+        const Lanes<T> gradient = *lanes(row.gradient + at), weight = *lanes(p.first.kernel + at);
+        sum += gradient * weight;
+        *lanes(p.first.gradient + at) += gradient * left[d];
+        if (!dual) continue;
+        const Lanes<T> derivative = *lanes(row.derivative + at);
+        turned += derivative * weight + gradient * *lanes(p.first.turn + at);
+        *lanes(p.first.derivative + at) += derivative * left[d] + gradient * move[d];
+      }
+      for (int lane = 0; lane < Vec<T>::count; lane++) {
+        on_left[d] += sum[lane];
+        if (dual) on_move[d] += turned[lane];
+      }
+    }
+  }
+
+  inline void run(int64_t begin, int64_t end) {
+    for (int64_t user = begin; user < end; user++) {
+      const int64_t from = p.pointers[user], to = p.pointers[user + 1];
+      if (from == to) continue;
+      if (p.product) begin_row(user);
+      for (int64_t start = from; start < to; start += BLOCK)
+        block(user, start, int(std::min<int64_t>(BLOCK, to - start)));
+      if (p.product && p.mode) end_row(user);
+    }
+  }
+
+  inline void block(int64_t user, int64_t start, int n) {
+    const int padded = (n + GROUP - 1) / GROUP * GROUP;
+    const int stride = p.product ? p.padded_dim : p.padded_width;
+    for (int v = 0; v < padded; v++) {
+      const int64_t column = p.columns[start + std::min(v, n - 1)];
+      items[v] = p.right + column * stride;
+      item_moves[v] = dual ? p.right_move + column * stride : nullptr;
+    }
+    forward(user, padded);
+    if (outputs(start, n, padded)) backward(user, start, n, padded);
+  }
+
+  inline void forward(int64_t user, int n) {
+    first_forward(user, n);
+    Layer<T>* layer = layers.data();
+    activate<A>(n * layer->width, layer->value, dual ? layer->tangent : nullptr);
+    for (int l = 0; l < p.num_affine; l++, layer++) {
+      const Affine<T>& map = p.affine[l];
+      Layer<T>& next = layer[1];
+      map_forward(n, layer->values, layer->tangents, map, next);
+      if (l + 1 < p.num_affine)
+        activate<A>(n * next.width, next.value, dual ? next.tangent : nullptr);
+    }
+  }
+
+  inline void first_forward(int64_t user, int n) {
+    Layer<T>& layer = layers[0];
+    if (p.product) return map_forward(n, items, item_moves, row, layer);
+    const T *left = p.left + user * layer.width, *move = p.left_move + user * layer.width;
+    for (int v = 0; v < n; v++)
+      for (int h = 0; h < layer.width; h++) {
+        layer.value[v * layer.width + h] = left[h] + items[v][h];
+        if (dual) layer.tangent[v * layer.width + h] = move[h] + item_moves[v][h];
+      }
+  }
+
+  inline void map_forward(int n, const T* const* values, const T* const* tangents,
+                          const Affine<T>& map, Layer<T>& next) {
+    affine(n, values, map.in, map.kernel, map.padded_out, map.bias, next.value);
+    if (!dual) return;
+    affine(n, tangents, map.in, map.kernel, map.padded_out, map.shift, next.tangent);
+    affine(n, values, map.in, map.turn, map.padded_out, (const T*)nullptr, next.tangent);
+  }
+
+  // Cotangents of the scores, 0 where there is no pair; false if the scores are all that is wanted.
+  inline bool outputs(int64_t start, int n, int padded) {
+    Layer<T>& last = layers.back();
+    std::fill(last.on_value, last.on_value + padded * last.width, T(0));
+    std::fill(last.on_tangent, last.on_tangent + padded * last.width, T(0));
+    for (int v = 0; v < n; v++) {
+      const int64_t pair = start + v;
+      const T score = last.value[v * last.width] + (p.dots ? p.dots[pair] : T(0));
+      if (!p.mode) {
+        p.residual[pair] = score;
+        continue;
+      }
+      const T probability = 1 / (1 + std::exp(-score));
+      const T residual = (probability - p.labels[pair]) * p.share;
+      if (p.residual) p.residual[pair] = residual;
+      last.on_value[v * last.width] = residual;
+      if (!dual) continue;
+      T change = last.tangent[v * last.width] + (p.dot_tangents ? p.dot_tangents[pair] : T(0));
+      change *= p.share;
+      p.on_labels[pair] = -change;
+      const T curvature = probability * (1 - probability) * change;
+      if (p.curvature) p.curvature[pair] = curvature;
+      last.on_value[v * last.width] = curvature;
+      last.on_tangent[v * last.width] = residual;
+    }
+    return p.mode;
+  }
+
+  inline void backward(int64_t user, int64_t start, int n, int padded) {
+    for (int l = p.num_affine - 1; l >= 0; l--) {
+      const Affine<T>& map = p.affine[l];
+      Layer<T>&layer = layers[l], &next = layers[l + 1];
+      map_gradients(n, layer.values, layer.tangents, map, next);
+      add_rows(n, next.on_value, map.padded_out, dual ? map.on_shift : map.on_bias);
+      if (dual) add_rows(n, next.on_tangent, map.padded_out, map.on_bias);
+      map_backward(padded, map, next, layer.on_value, dual ? layer.on_tangent : nullptr);
+      deactivate<A>(n * layer.width, layer.value, layer.tangent, layer.on_value,
+                 dual ? layer.on_tangent : nullptr);
+    }
+    first_backward(user, start, n, padded);
+  }
+
+  inline void first_backward(int64_t user, int64_t start, int n, int padded) {
+    Layer<T>& layer = layers[0];
+    const int width = layer.width;
+    if (p.product) {
+      map_gradients(n, items, item_moves, row, layer);
+      add_rows(n, layer.on_value, width, dual ? p.first.on_shift : p.first.on_bias);
+      if (dual) add_rows(n, layer.on_tangent, width, p.first.on_bias);
+      T* gradient = dual ? on_moves : nullptr;
+      map_backward(padded, row, layer, on_inputs, gradient);
+      scatter(start, n, on_inputs, p.padded_dim, dual ? p.on_right_move : p.on_right);
+      if (gradient) scatter(start, n, gradient, p.padded_dim, p.on_right);
+      return;
+    }
+    add_rows(n, layer.on_value, width, (dual ? p.on_left_move : p.on_left) + user * width);
+    scatter(start, n, layer.on_value, width, dual ? p.on_right_move : p.on_right);
+    if (!dual) return;
+    add_rows(n, layer.on_tangent, width, p.on_left + user * width);
+    scatter(start, n, layer.on_tangent, width, p.on_right);
+  }
+
+  inline void scatter(int64_t start, int n, const T* rows, int width, T* total) {
+    for (int v = 0; v < n; v++)
+      add_rows(1, rows + v * width, width, total + p.columns[start + v] * int64_t(width));
+  }
+
+  inline void map_gradients(int n, const T* const* values, const T* const* tangents,
+                            const Affine<T>& map, const Layer<T>& next) {
+    const int width = map.padded_out;
+    outer(n, values, map.in, next.on_value, width, dual ? map.derivative : map.gradient);
+    if (!dual) return;
+    outer(n, tangents, map.in, next.on_tangent, width, map.derivative);
+    outer(n, values, map.in, next.on_tangent, width, map.gradient);
+  }
+
+  inline void map_backward(int n, const Affine<T>& map, const Layer<T>& next, T* on_value,
+                           T* on_tangent) {
+    const T *on_values[BLOCK], *on_tangents[BLOCK];
+    for (int v = 0; v < n; v++) {
+      on_values[v] = next.on_value + v * map.padded_out;
+      on_tangents[v] = next.on_tangent + v * map.padded_out;
+    }
+    const int width = map.padded_in;
+    affine(n, on_values, map.out, map.transposed, width, zero, on_value);
+    if (dual) affine(n, on_tangents, map.out, map.turn_transposed, width, (const T*)nullptr, on_value);
+    if (!on_tangent) return;
+    affine(n, on_tangents, map.out, map.transposed, width, zero, on_tangent);
+  }
+};
+
+template <class T>
+void run(const Problem<T>* problems, const int64_t* cuts, int count) {
+#pragma omp parallel for num_threads(count) schedule(static, 1)
+  for (int i = 0; i < count; i++) {
+    const Problem<T>& problem = problems[i];
+    if (problem.activation == RELU) Pass<RELU, T>(problem).run(cuts[i], cuts[i + 1]);
+    if (problem.activation == TANH) Pass<TANH, T>(problem).run(cuts[i], cuts[i + 1]);
+    if (problem.activation == SIGMOID) Pass<SIGMOID, T>(problem).run(cuts[i], cuts[i + 1]);
+  }
+}
+
+}  // namespace
+
+// Rows cuts[i] up to cuts[i + 1] of problem i, whose gradients are its own; each in a thread.
+extern "C" {
+void tower_float32(const Problem<float>* problems, const int64_t* cuts, int count) {
+  run(problems, cuts, count);
+}
+
+void tower_float64(const Problem<double>* problems, const int64_t* cuts, int count) {
+  run(problems, cuts, count);
+}
+}
