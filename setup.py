@@ -11,7 +11,7 @@ FLAGS = {
 }
 THREADS = ["-fopenmp"] if sys.platform == "linux" else []  # the library that torch has loaded
 
-OPTIONS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
+OPTIONS = ["-std=c++17", "-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
 
 setup(
     ext_modules=[

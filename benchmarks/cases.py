@@ -26,7 +26,7 @@ from problems import (
     random_interactions,
 )
 
-from graphpoison.attacks.estimate import peak_bytes
+from graphpoison._memory import peak_bytes
 
 
 @dataclass(frozen=True)

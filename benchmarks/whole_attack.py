@@ -17,7 +17,7 @@ import torch
 from problems import random_citation, random_interactions
 
 import graphpoison as gp
-from graphpoison.attacks.estimate import peak_bytes
+from graphpoison._memory import peak_bytes
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from .._checks import positive_int
 from .._io import locked
 from .._logging import said_once
+from .._memory import limited
 from .._random import generator
 from .._settings import describe, digest, of_package
 from .._signals import terminable
@@ -75,6 +76,7 @@ class Attack(ABC):
         seed: int = 0,
         progress: bool = False,
         checkpoint: str | os.PathLike[str] | None = None,
+        max_memory: int | str | None = None,
     ) -> Perturbation:
         """Run the attack; neither ``task`` nor its data are changed.
 
@@ -87,15 +89,18 @@ class Attack(ABC):
                 the attack resumes after them and ends as an uninterrupted one would have. With a
                 GPU, whose sums come in any order, that is so up to rounding. Ctrl-C, SIGTERM and
                 SIGHUP end the attack after its last whole step, which is saved.
+            max_memory: bytes that the process, or the GPU of the data, may take in all, as a
+                number or as text such as ``"4GB"``.
 
         Raises:
+            MemoryError: the attack needs more than ``max_memory``; flips so far are saved.
             TypeError: the budget is neither a :class:`Budget` nor a number of flips.
             ValueError: the budget exceeds the number of pairs; the checkpoint is damaged, in use by
                 another process, or of another run (the message says where it differs); the task has
                 ``feature_candidates``, and the attack flips edges alone.
             RuntimeError: the attack broke its own constraints (a bug).
         """
-        with locked(checkpoint):
+        with locked(checkpoint), limited(max_memory, task.state.weight.device):
             return self.run(task, budget, seed, progress, checkpoint, by=self)
 
     @final

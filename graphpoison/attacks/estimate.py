@@ -1,14 +1,13 @@
 """How long an attack will take, and how much memory."""
 
-import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from .._checks import positive_int
+from .._memory import limited, peak_bytes
 from ..budget import Budget
 from ..hypergradient.base import VanishedGradientError
 from ..tasks import Task
@@ -37,7 +36,11 @@ class Estimate:
 
 
 def estimate(
-    attack: Attack | Injection, task: Task[Any], budget: Budget | int, seed: int = 0
+    attack: Attack | Injection,
+    task: Task[Any],
+    budget: Budget | int,
+    seed: int = 0,
+    max_memory: int | str | None = None,
 ) -> Estimate:
     """Time and memory of ``attack(task, budget, seed)``, from two proposals that are computed.
 
@@ -49,10 +52,18 @@ def estimate(
         task: what is attacked; the estimate changes neither the task nor its graph.
         budget: the number of flips at most, or a :class:`Budget`.
         seed: as of the attack.
+        max_memory: as of the attack.
 
     Raises:
-        TypeError, ValueError: what the attack raises.
+        TypeError, ValueError, MemoryError: what the attack raises.
     """
+    with limited(max_memory, task.state.weight.device):
+        return _measured(attack, task, budget, seed)
+
+
+def _measured(
+    attack: Attack | Injection, task: Task[Any], budget: Budget | int, seed: int
+) -> Estimate:
     began = time.perf_counter()
     seed = positive_int("seed", seed, minimum=0)
     if isinstance(attack, Injection):
@@ -78,19 +89,3 @@ def estimate(
             break
         state = flips.made(state)
     return Estimate(seconds * proposals, setup_seconds, proposals, peak_bytes(state.weight.device))
-
-
-def peak_bytes(device: torch.device) -> int | None:
-    """The largest memory so far, of the process or of a CUDA ``device``."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss starts from the memory of the parent process
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return 1024 * int(line.split()[1])
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .._checks import choice, in_range, positive_int
 from .._io import locked
+from .._memory import limited
 from .._random import derive_seed, generator, numpy_generator
 from ..budget import Budget
 from ..graphs import FakeUsers
@@ -55,6 +56,7 @@ class Injection(ABC):
         seed: int = 0,
         progress: bool = False,
         checkpoint: str | os.PathLike[str] | None = None,
+        max_memory: int | str | None = None,
     ) -> Perturbation:
         """Run the attack, as :meth:`graphpoison.Attack.__call__` does on the grown graph.
 
@@ -66,7 +68,8 @@ class Injection(ABC):
                 that the method can be used with.
             ValueError: the task's candidates are all pairs, unlisted; see also there.
         """
-        with locked(checkpoint):
+        task = _recommendation(task)
+        with locked(checkpoint), limited(max_memory, task.state.weight.device):
             grown = self.grown(task, seed, checkpoint)
             return self.attack.run(grown, budget, seed, progress, checkpoint, by=self)
 
@@ -79,8 +82,7 @@ class Injection(ABC):
         Raises:
             TypeError: the task is no :class:`~graphpoison.Recommendation`.
         """
-        if not isinstance(task, Recommendation):
-            raise TypeError(f"task must be a Recommendation, found {type(task).__name__}.")
+        task = _recommendation(task)
         bound = self.attack.setup(self.aimed(task), seed)
         assert isinstance(bound, Recommendation)
         joined = self._joined(checkpoint, task, seed) or self.fake_users(bound, seed)
@@ -109,6 +111,12 @@ class Injection(ABC):
             raise TypeError(
                 f"attack must be an attack such as MetaAttack(), found {self.attack!r}."
             )
+
+
+def _recommendation(task: object) -> Recommendation:
+    if not isinstance(task, Recommendation):
+        raise TypeError(f"task must be a Recommendation, found {type(task).__name__}.")
+    return task
 
 
 def _additions() -> Attack:

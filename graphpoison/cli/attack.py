@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from .._memory import limited
 from .._text import counted
 from ..datasets.source import Reading
 from ..graphs import read_graph
@@ -89,6 +90,7 @@ def attack(
     seed: chosen.Seed = 0,
     device: shared.Device = "cpu",
     progress: shared.Progress = None,
+    max_memory: chosen.MaxMemory = None,
     dry_run: chosen.DryRun = False,
     resume: shared.Resume = False,
     overwrite: shared.Overwrite = False,
@@ -148,8 +150,10 @@ def attack(
                 settings, graph, promote, fake_users, profile_length, off_limits, seed
             )
             plan = Plan.of(graph, settings, budget, seed, resume)
+            memory = limited(max_memory, plan.task.state.weight.device)
             if dry_run:
-                show_estimate(plan, f"{input}: {shared.sizes(graph)}", seed, as_json)
+                with memory:
+                    show_estimate(plan, f"{input}: {shared.sizes(graph)}", seed, as_json)
                 return
             check_export(export, data)
             check_writable(out, export, save_to)
@@ -163,7 +167,8 @@ def attack(
             logger.info("budget: %s", plan.spelt)
         save_config(ctx, save_to)
         started = time.monotonic()
-        found = plan.run(seed, bars(progress), checkpoint)
+        with memory:
+            found = plan.run(seed, bars(progress), checkpoint)
         record = {"input": input, "reading": asdict(reading), "settings": asdict(settings)}
         found = replace(found, meta={**found.meta, COMMAND: record})
         found.save(out)

@@ -222,6 +222,14 @@ EdgeType = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, rich_help_panel=RUN, help="Of the attack.")]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=RUN,
+        metavar="SIZE",
+        help="End with an error before the process takes more than this, e.g. 4GB.",
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option(

@@ -139,7 +139,8 @@ class CompiledTower:
         point = _Point(params, direction)
         jobs = [_Job(self, mode, point, dots, outputs) for _ in self.cuts[1:]]
         problems = (_STRUCTURES[self.labels.dtype] * len(jobs))(*(job.problem for job in jobs))
-        loop(problems, (ctypes.c_int64 * len(self.cuts))(*self.cuts), len(jobs))
+        if loop(problems, (ctypes.c_int64 * len(self.cuts))(*self.cuts), len(jobs)):
+            raise MemoryError("no memory for the layers of a tower")
         return jobs
 
 

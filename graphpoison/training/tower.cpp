@@ -264,26 +264,37 @@ struct Pass {
   }
 };
 
-template <class T>
-void run(const Problem<T>* problems, const int64_t* cuts, int count) {
-#pragma omp parallel for num_threads(count) schedule(static, 1)
-  for (int i = 0; i < count; i++) {
-    const Problem<T>& problem = problems[i];
-    if (problem.activation == RELU) Pass<RELU, T>(problem).run(cuts[i], cuts[i + 1]);
-    if (problem.activation == TANH) Pass<TANH, T>(problem).run(cuts[i], cuts[i + 1]);
-    if (problem.activation == SIGMOID) Pass<SIGMOID, T>(problem).run(cuts[i], cuts[i + 1]);
+template <int A, class T>
+int run_all(const Problem<T>* problems, const int64_t* cuts, int count) {
+  std::vector<std::unique_ptr<Pass<A, T>>> passes;
+  try {
+    for (int i = 0; i < count; i++) passes.emplace_back(new Pass<A, T>(problems[i]));
+  } catch (const std::bad_alloc&) {
+    return 1;
   }
+#pragma omp parallel for num_threads(count) schedule(static, 1)
+  for (int i = 0; i < count; i++) passes[i]->run(cuts[i], cuts[i + 1]);
+  return 0;
+}
+
+template <class T>
+int run(const Problem<T>* problems, const int64_t* cuts, int count) {
+  const int activation = problems[0].activation;
+  if (activation == RELU) return run_all<RELU>(problems, cuts, count);
+  if (activation == TANH) return run_all<TANH>(problems, cuts, count);
+  return run_all<SIGMOID>(problems, cuts, count);
 }
 
 }  // namespace
 
-// Rows cuts[i] up to cuts[i + 1] of problem i, whose gradients are its own; each in a thread.
+// Rows cuts[i] up to cuts[i + 1] of problem i, whose gradients are its own; each in a thread. Not 0
+// if there is no memory.
 extern "C" {
-void tower_float32(const Problem<float>* problems, const int64_t* cuts, int count) {
-  run(problems, cuts, count);
+int tower_float32(const Problem<float>* problems, const int64_t* cuts, int count) {
+  return run(problems, cuts, count);
 }
 
-void tower_float64(const Problem<double>* problems, const int64_t* cuts, int count) {
-  run(problems, cuts, count);
+int tower_float64(const Problem<double>* problems, const int64_t* cuts, int count) {
+  return run(problems, cuts, count);
 }
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <new>
 #include <vector>
 
 namespace {
@@ -37,6 +38,7 @@ template <class T>
 T* zeros(std::vector<std::unique_ptr<T, void (*)(void*)>>& owned, size_t size) {
   size_t bytes = (size * sizeof(T) + 63) / 64 * 64;
   T* values = static_cast<T*>(std::aligned_alloc(64, std::max<size_t>(bytes, 64)));
+  if (!values) throw std::bad_alloc();
   std::fill(values, values + bytes / sizeof(T), T(0));
   owned.emplace_back(values, std::free);
   return values;

@@ -1,0 +1,122 @@
+"""Memory of the process or of a CUDA device: its peak so far, and a limit for a while."""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+_STATUS = Path("/proc/self/status")
+_REFUSED = ("can't allocate memory", "out of memory", "bad_alloc", "Unable to allocate")
+
+
+def num_bytes(name: str, value: Any) -> int:
+    """A number of bytes from an integer or from text such as ``"2GB"`` or ``"512 MiB"``.
+
+    Raises:
+        TypeError, ValueError: it is neither, or not positive; names the argument.
+    """
+    example = f'{name} must be a positive number of bytes or text such as "2GB", found {value!r}.'
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise TypeError(example)
+    text = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(value))
+    if text is None or text[2].upper() not in UNITS:
+        raise ValueError(example)
+    found = int(float(text[1]) * UNITS[text[2].upper()])
+    if found <= 0:
+        raise ValueError(example)
+    return found
+
+
+def peak_bytes(device: torch.device) -> int | None:
+    """The largest memory so far, of the process or of a CUDA ``device``; None if not known."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if _STATUS.exists():  # ru_maxrss starts from the memory of the parent process
+        return _status("VmHWM")
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+@contextmanager
+def limited(max_memory: int | str | None, device: torch.device) -> Iterator[None]:
+    """In this block the process, or a CUDA ``device``, takes no more than ``max_memory`` bytes in
+    all; None limits nothing.
+
+    An allocation beyond fails at once, before the system runs out of memory. Linux counts what is
+    allocated, which is a little more than what is in use.
+
+    Raises:
+        TypeError, ValueError: ``max_memory`` is no number of bytes, is less than what is in use
+            already, or cannot be enforced on this system.
+        MemoryError: the block needs more.
+    """
+    if max_memory is None:
+        yield
+        return
+    limit = num_bytes("max_memory", max_memory)
+    enforced = _of_device(limit, device) if device.type == "cuda" else _of_process(limit)
+    with enforced:
+        try:
+            yield
+        except (MemoryError, RuntimeError) as error:
+            allocation = isinstance(error, MemoryError)
+            if not allocation and not any(words in str(error) for words in _REFUSED):
+                raise
+            raise MemoryError(
+                f"max_memory={max_memory!r} does not suffice: {' '.join(str(error).split())[:200]} "
+                "Allow more, or choose a smaller surrogate, fewer candidates or fewer training "
+                "steps; gp.estimate and --dry-run say how much an attack takes."
+            ) from error
+
+
+@contextmanager
+def _of_process(limit: int) -> Iterator[None]:
+    if sys.platform != "linux":
+        raise ValueError("max_memory is enforced on Linux and on CUDA alone; leave it out.")
+    import resource
+
+    used = _status("VmRSS")
+    _refuse_small(limit, used)
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    room = _status("VmData") + limit - used
+    allowed = [room] + [bound for bound in before if bound != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(allowed), before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+@contextmanager
+def _of_device(limit: int, device: torch.device) -> Iterator[None]:
+    _refuse_small(limit, torch.cuda.memory_reserved(device))
+    total = torch.cuda.get_device_properties(device).total_memory
+    torch.cuda.set_per_process_memory_fraction(min(1.0, limit / total), device)
+    try:
+        yield
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
+
+
+def _refuse_small(limit: int, used: int) -> None:
+    if limit <= used:
+        raise ValueError(
+            f"max_memory must exceed the {used / 1e6:,.0f} MB that are in use before the attack, "
+            f"found {limit / 1e6:,.0f} MB."
+        )
+
+
+def _status(name: str) -> int:
+    """An entry of /proc/self/status, in bytes."""
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(name))
+    return 1024 * int(line.split()[1])
