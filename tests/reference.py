@@ -496,14 +496,28 @@ def soft_bpr(s: Tensor, w: Tensor, triples: Sequence[tuple[int, int]]) -> Tensor
     return total / weights
 
 
+def soft_softmax(s: Tensor, w: Tensor, slates: Sequence[tuple[int, Sequence[int]]]) -> Tensor:
+    """The mean of log(e^s_a + sum_b (1 - w_b) e^s_b) - s_a over the slates (a, [b]), weighted by
+    w_a."""
+    total, weights = torch.zeros(()).double(), torch.zeros(()).double()
+    for a, others in slates:
+        odds = s[a].exp()
+        for b in others:
+            odds = odds + (1 - w[b]) * s[b].exp()
+        total = total + w[a] * (odds.log() - s[a])
+        weights = weights + w[a]
+    return total / weights
+
+
 def recommendation_meta_gradient(
     model: str, pairs: Tensor, w: Tensor, theta0: Theta, approximate: str | None = None,
     fixed_users: Tensor | None = None, masks: Sequence[Theta] = (),
-    triples: Sequence[tuple[int, int]] = (), **inner: Any,
+    triples: Sequence[tuple[int, int]] = (),
+    slates: Sequence[tuple[int, Sequence[int]]] = (), **inner: Any,
 ) -> tuple[float, Tensor]:  # fmt: skip
     """(L(theta_T(w), w), its gradient): L is soft_bce over all pairs, and what theta_T minimises.
 
-    With triples L is soft_bpr.
+    With triples L is soft_bpr, with slates soft_softmax.
 
     The gradient has the explicit part, through the labels in L, and the part through theta_T(w);
     with `approximate` ("before" or "after") it is the `explicit_sum` over training. `fixed_users`
@@ -516,6 +530,8 @@ def recommendation_meta_gradient(
         if fixed_users is not None:
             theta = (torch.cat([theta[0], fixed_users]), *theta[1:])
         s = cf_scores(model, pairs, theta, w)
+        if slates:
+            return soft_softmax(s, w, slates)
         return soft_bpr(s, w, triples) if triples else soft_bce(s, w)
 
     remaining = iter(masks)

@@ -46,7 +46,7 @@ def test_node_classification_gives_the_same_on_cuda(surrogate: str, training: gp
 
 @needs_cuda
 @pytest.mark.parametrize("training", SETTINGS)
-@pytest.mark.parametrize("loss", ["log", "bpr"])
+@pytest.mark.parametrize("loss", ["log", "bpr", "softmax"])
 @pytest.mark.parametrize("surrogate", RECOMMENDERS)
 def test_recommendation_gives_the_same_on_cuda(
     surrogate: gp.Recommender, loss: str, training: gp.Training

@@ -75,7 +75,7 @@ RECOMMENDERS = {
 CLASSIFIER_VICTIM = replace(NODE_VICTIMS["gcn"], epochs=2)
 RECOMMENDER_VICTIMS = {
     loss: gp.RecommenderVictim(gp.CF(dim=2), "cf", gp.Training(steps=2), loss=loss)
-    for loss in ("log", "bpr")
+    for loss in ("log", "bpr", "softmax")
 }
 
 
@@ -120,7 +120,7 @@ def test_every_attack_on_every_classifier(attack: str, surrogate: str, tmp_path:
     assert_sound(found, data, task, CLASSIFIER_VICTIM, tmp_path / "p.npz")
 
 
-@pytest.mark.parametrize("loss", ["log", "bpr"])
+@pytest.mark.parametrize("loss", ["log", "bpr", "softmax"])
 @pytest.mark.parametrize("surrogate", RECOMMENDERS)
 @pytest.mark.parametrize("attack", sorted(ATTACKS.keys() - {"dice"}))
 def test_every_attack_on_every_recommender(

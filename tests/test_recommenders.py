@@ -18,6 +18,7 @@ from graphpoison.sparse import Pattern
 from graphpoison.training import iterates
 from graphpoison.training.bpr import PARTNERS, Triples
 from graphpoison.training.dropout import DropoutField
+from graphpoison.training.sampled_softmax import Slates
 
 
 def isolated_ends() -> HeteroData:
@@ -195,6 +196,59 @@ def triples_of(task: gp.Recommendation) -> list[tuple[int, int]]:
 
 @SETTINGS
 @pytest.mark.parametrize("model", ["cf", "neumf-tanh", "lightgcn-1"])
+def test_softmax_agrees_with_dense_autograd(model: str, settings: dict[str, float]) -> None:
+    task = gp.Recommendation(
+        interaction_graph(), RECOMMENDERS[model], loss="softmax", dtype=torch.float64
+    )
+    weight, start = task.state.weight.double(), task.init(generator(0))
+    found = Slates.of(task.state.pattern, task.criterion.seed)
+    slates = [*zip(found.own.tolist(), found.others.tolist(), strict=True)]
+    expected = reference.recommendation_meta_gradient(
+        model, task.state.index, weight, start, slates=slates, **settings
+    )
+    gradient = gp.Unrolled()(task, gp.Training(**settings))
+    assert gradient.loss == pytest.approx(expected[0], rel=1e-12)
+    torch.testing.assert_close(gradient.values, expected[1], rtol=1e-8, atol=1e-12)
+
+
+@hypothesis_settings(max_examples=40, deadline=None)
+@given(scale=st.sampled_from([0.0, 1.0, 30.0]), soft=st.booleans(), seed=st.integers(0, 99))
+def test_second_order_of_softmax_is_that_of_autograd(scale: float, soft: bool, seed: int) -> None:
+    draw = generator(seed)
+    index = (torch.rand(4, 7, generator=draw) < 0.7).nonzero().t()
+    slates = Slates.of(Pattern.of(index, (4, 7)), seed)
+    labels = torch.rand(index.size(1), generator=draw, dtype=torch.float64)
+    weights = slates.weights(labels if soft else labels.round()).requires_grad_()
+    scores, change = torch.randn(2, index.size(1), generator=draw, dtype=torch.float64)
+    scores = (scale * scores).requires_grad_()
+    (gradient,) = torch.autograd.grad(slates.loss(scores, weights), scores, create_graph=True)
+    curvature, on_weights = torch.autograd.grad(gradient @ change, (scores, weights))
+    with torch.no_grad():
+        active = slates.active(weights)
+        found = active.derivatives(scores, change)
+        torch.testing.assert_close(active.gradient(scores), gradient.detach())
+    for mine, expected in zip(found, (gradient.detach(), curvature, on_weights), strict=True):
+        torch.testing.assert_close(mine, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_softmax_of_scores_far_apart() -> None:
+    slates = Slates(torch.tensor([0]), torch.tensor([[1, 2]]))
+    weights = slates.weights(torch.tensor([1.0, 0.0, 1.0]))
+    for far in (-300.0, 60.0):  # the third is an interaction, which does not compete
+        assert float(slates.loss(torch.tensor([0.0, 1.0, far]), weights)) == pytest.approx(
+            1.3133, rel=1e-3
+        )
+
+
+def test_softmax_needs_negatives() -> None:
+    data = interaction_graph()
+    task = gp.Recommendation(data, gp.CF(3), loss="softmax")
+    with pytest.raises(ValueError, match="loss='softmax' needs users with both"):
+        Slates.of(task.state.pattern, 0).weights(torch.ones_like(task.state.weight))
+
+
+@SETTINGS
+@pytest.mark.parametrize("model", ["cf", "neumf-tanh", "lightgcn-1"])
 def test_bpr_agrees_with_dense_autograd(model: str, settings: dict[str, float]) -> None:
     task = gp.Recommendation(
         interaction_graph(), RECOMMENDERS[model], loss="bpr", dtype=torch.float64
@@ -211,11 +265,12 @@ def test_bpr_agrees_with_dense_autograd(model: str, settings: dict[str, float]) 
 @SETTINGS
 @pytest.mark.parametrize("objective", ["train", "self", "heldout"])
 @pytest.mark.parametrize("model", [gp.CF(3, dropout=0.2), gp.GMF(3)])
-def test_finite_differences_of_bpr(
-    model: gp.Recommender, objective: str, settings: dict[str, float]
+@pytest.mark.parametrize("loss", ["bpr", "softmax"])
+def test_finite_differences_of_rankings(
+    loss: str, model: gp.Recommender, objective: str, settings: dict[str, float]
 ) -> None:
     data = interaction_graph()
-    task = gp.Recommendation(data, model, objective, loss="bpr", dtype=torch.float64)
+    task = gp.Recommendation(data, model, objective, loss=loss, dtype=torch.float64)
     training = gp.Training(**settings)
     positions = torch.arange(0, task.state.num_listed, 5)
     expected = finite_differences(task, training, positions)

@@ -105,7 +105,8 @@ Features = Annotated[
 Loss = Annotated[
     str | None,
     typer.Option(
-        rich_help_panel=TRAINING, help="Of recommenders: log (default) or bpr, by pairs of items."
+        rich_help_panel=TRAINING,
+        help="Of recommenders: log (default), bpr (pairs of items) or softmax (several items).",
     ),
 ]
 FlipsPerStep = Annotated[

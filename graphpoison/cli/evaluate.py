@@ -89,8 +89,8 @@ def evaluate_command(
         str | None,
         typer.Option(
             rich_help_panel=VICTIMS,
-            help="Training loss of cf, gmf, mlp, neumf and lightgcn: log (default) or bpr, by "
-            "pairs of items.",
+            help="Training loss of cf, gmf, mlp, neumf and lightgcn: log (default), bpr (pairs of "
+            "items) or softmax (several items).",
         ),
     ] = None,
     seeds: Annotated[

@@ -16,7 +16,7 @@ from ..models.extra_users import ExtraUsers
 from ..sparse import FactoredGradient, Pattern
 from ..sparse.kernels import check_backend
 from ..training import Params, PreparedPairs, Training, TrainingField
-from ..training.criteria import CRITERIA, criterion
+from ..training.criteria import CRITERIA, Loss, criterion
 from .base import Task
 from .named_objectives import settled, usual_objective
 from .objectives import Objective
@@ -47,6 +47,8 @@ class Recommendation(Task[PreparedPairs]):
     .. math:: \log(1 + e^{s_{uj} - s_{ui}}) \text{ with weights } w_{ui} (1 - w_{uj})
 
     over couples of training pairs (u, i), (u, j), drawn once (:mod:`graphpoison.training.bpr`).
+    With ``loss="softmax"`` each interaction is compared with several pairs of its user at once
+    (:mod:`graphpoison.training.sampled_softmax`).
 
     A surrogate in closed form (``"ease"``, ``"wmf"``) is trained on the whole interaction matrix
     instead, and its scores are differentiated w.r.t. every entry.
@@ -69,7 +71,7 @@ class Recommendation(Task[PreparedPairs]):
         surrogate: ``"ease"``, ``"wmf"``, ``"cf"``, ``"gmf"``, ``"mlp"`` (CF with a feed-forward
             head), ``"neumf"``, ``"lightgcn"``, settings such as ``CF(dim=8)``, or any module with
             ``scores(pairs, edge_index, edge_weight)``. By default ``"ease"``, and ``"cf"`` for the
-            objectives of the thesis and for ``loss="bpr"``.
+            objectives of the thesis and for the ranking losses.
         objective: see above. By default ``Degrade()`` for a surrogate in closed form, and
             ``"train"`` for the others.
         edge_type: which edges; may be left out where there is but one type.
@@ -82,11 +84,11 @@ class Recommendation(Task[PreparedPairs]):
             closed form, where unseen interactions are no candidates and nothing is listed, and
             ``"sampled"`` for the others.
         heldout_fraction: the share of training pairs that ``"heldout"`` keeps out.
-        seed: draws negatives, held-out and hidden pairs, unobserved pairs and the couples of
-            ``"bpr"``.
+        seed: draws negatives, held-out and hidden pairs, unobserved pairs and the
+            pairs that a ranking loss compares.
         dtype: of the surrogate's parameters.
         backend: how sparse matrices are multiplied, see :mod:`graphpoison.sparse.kernels`.
-        loss: what training minimises, ``"log"`` or ``"bpr"``.
+        loss: what training minimises, ``"log"``, ``"bpr"`` or ``"softmax"``.
 
     Raises:
         TypeError, ValueError: not bipartite, no interactions, no negatives to be had; nothing to
@@ -107,7 +109,7 @@ class Recommendation(Task[PreparedPairs]):
         seed: int = 0,
         dtype: torch.dtype = torch.float32,
         backend: str = "auto",
-        loss: Literal["log", "bpr"] = "log",
+        loss: Loss = "log",
     ) -> None:
         usual = "cf" if isinstance(objective, str) or loss != "log" else "ease"
         self._given = model = recommender(usual if surrogate is None else surrogate)

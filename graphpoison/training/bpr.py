@@ -44,7 +44,7 @@ class Triples:
         """
         key = ("bpr", seed)
         if key not in pattern.memo:
-            pattern.memo[key] = cls(*_draw(pattern, seed), repeats=PARTNERS)
+            pattern.memo[key] = cls(*draw_others(pattern, seed, PARTNERS), repeats=PARTNERS)
         found: Triples = pattern.memo[key]
         return found
 
@@ -76,12 +76,63 @@ class Triples:
         """The loss of ``scores`` [M], a scalar, with the ``weights`` [T] of :meth:`weights`."""
         return weights @ softplus(scores[self.second] - scores[self.first], threshold=40.0)
 
+    def active(self, weights: Tensor) -> "ActiveTriples":
+        """The loss with these ``weights`` [T], to second order."""
+        return ActiveTriples(self, weights)
 
-def _draw(pattern: Pattern, seed: int) -> tuple[Tensor, Tensor]:
+
+class ActiveTriples:
+    r"""The loss :math:`\sum_t a_t \log(1 + e^{d_t})` with :math:`d_t = s_j - s_i`, to second order.
+
+    .. math::
+        g = \sum_t a_t \sigma(d_t) (e_j - e_i), \qquad
+        h = \sum_t a_t \sigma'(d_t) \dot d_t (e_j - e_i)
+
+    are the gradient w.r.t. the scores and its derivative in a direction :math:`\dot s`;
+    :math:`\sigma(d_t) \dot d_t` is the cotangent of :math:`a_t`. Triples of weight 0 have a
+    cotangent, and no part in g and h.
+
+    Args:
+        triples: T couples of training pairs.
+        weights: Tensor [T].
+    """
+
+    def __init__(self, triples: Triples, weights: Tensor) -> None:
+        self.triples, self.place = triples, weights.nonzero().squeeze(1)
+        self.weights = weights[self.place]
+        self.few = Triples(triples.first[self.place], triples.second[self.place])
+
+    def gradient(self, scores: Tensor) -> Tensor:
+        """g [M]."""
+        share = self.few.differences(scores).sigmoid_().mul_(self.weights)
+        return self._scattered(share, scores)
+
+    def derivatives(self, scores: Tensor, change: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """g [M], h [M] in the direction ``change`` [M], and the cotangents [T] of the weights."""
+        probability = self.triples.differences(scores).sigmoid_()
+        on_weights = self.triples.differences(change).mul_(probability)
+        active = probability[self.place]
+        gradient = self._scattered(active * self.weights, scores)
+        slope = on_weights[self.place].mul_(self.weights)
+        curvature = self._scattered(slope.addcmul_(slope, active, value=-1.0), scores)
+        return gradient, curvature, on_weights
+
+    def _scattered(self, values: Tensor, like: Tensor) -> Tensor:
+        """``sum_t values_t (e_j - e_i)`` [M]."""
+        total = torch.zeros_like(like)
+        total.index_add_(0, self.few.second, values)
+        return total.index_add_(0, self.few.first, values, alpha=-1.0)
+
+
+def draw_others(pattern: Pattern, seed: int, count: int) -> tuple[Tensor, Tensor]:
+    """Each pair of a user with several, ``count`` times in a row, and as many others of the user.
+
+    LongTensors [T], where the pairs stand among the entries of ``pattern``.
+    """
     pointers = pattern.csr[0].long().cpu()
     start, size = pointers[:-1], pointers.diff()
     rows = pattern.row.cpu()
-    first = (size[rows] > 1).nonzero().squeeze(1).repeat_interleave(PARTNERS)
+    first = (size[rows] > 1).nonzero().squeeze(1).repeat_interleave(count)
     user = rows[first]
     uniform = torch.rand(first.numel(), generator=generator(seed), dtype=torch.float64)
     shift = 1 + (uniform * (size[user] - 1)).long()

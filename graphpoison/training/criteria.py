@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -10,6 +10,7 @@ from torch.nn.functional import softplus
 from .._checks import choice
 from ..sparse import Pattern
 from .bpr import Triples
+from .sampled_softmax import Slates
 
 
 class Criterion(ABC):
@@ -48,36 +49,41 @@ class LogLoss(Criterion):
 
 
 @dataclass(frozen=True)
-class BPR(Criterion):
-    """Bayesian personalised ranking over triples drawn from ``seed``, see :mod:`.bpr`."""
+class Ranking(Criterion):
+    """A loss that compares pairs of one user: ``"bpr"``, see :mod:`.bpr`, or ``"softmax"``, see
+    :mod:`.sampled_softmax`; ``seed`` draws which."""
 
+    name: str
     seed: int
     ranks: ClassVar[bool] = True
 
-    def triples(self, pattern: Pattern) -> Triples:
-        """The triples of the training pairs."""
-        return Triples.of(pattern, self.seed)
+    def compared(self, pattern: Pattern) -> Triples | Slates:
+        """The training pairs that are compared."""
+        kind: type[Triples | Slates] = {"bpr": Triples, "softmax": Slates}[self.name]
+        return kind.of(pattern, self.seed)
 
     def targets(self, pattern: Pattern, labels: Tensor) -> Tensor:
-        return self.triples(pattern).weights(labels)
+        return self.compared(pattern).weights(labels)
 
     def __call__(self, pattern: Pattern, scores: Tensor, targets: Tensor) -> Tensor:
-        return self.triples(pattern).loss(scores, targets)
+        return self.compared(pattern).loss(scores, targets)
 
     def drawn(self, pattern: Pattern) -> tuple[Tensor, ...]:
-        return (self.triples(pattern).second,)
+        compared = self.compared(pattern)
+        return (compared.second if isinstance(compared, Triples) else compared.others,)
 
 
-CRITERIA = ("log", "bpr")
+CRITERIA = ("log", "bpr", "softmax")
+Loss = Literal["log", "bpr", "softmax"]
 
 
 def criterion(name: str, seed: int) -> Criterion:
-    """The criterion of that name; ``seed`` draws the triples of ``"bpr"``.
+    """The criterion of that name; ``seed`` draws the pairs that a ranking loss compares.
 
     Raises:
         ValueError: there is none.
     """
-    return BPR(seed) if choice("loss", name, CRITERIA) == "bpr" else LogLoss()
+    return LogLoss() if choice("loss", name, CRITERIA) == "log" else Ranking(name, seed)
 
 
 def log_losses(scores: Tensor, labels: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..sparse import Pattern
-from .criteria import BPR, Criterion, LogLoss
+from .criteria import Criterion, LogLoss, Ranking
 from .field import Cotangents, Linearisation, TrainingField, as_leaves, vjp
 from .mlp_pair_loss import MLPPairLoss
 from .pair_loss import PairLoss
@@ -29,8 +29,8 @@ def closed_form_loss(
     """The loss of the training ``pairs`` in closed form; None for rankings by a tower."""
     if isinstance(criterion, LogLoss):
         return log_loss(scoring, pairs, targets)
-    if isinstance(criterion, BPR) and scoring.tower is None:
-        return RankedPairLoss(pairs, criterion.triples(pairs), targets.detach())
+    if isinstance(criterion, Ranking) and scoring.tower is None:
+        return RankedPairLoss(pairs, criterion.compared(pairs), targets.detach())
     return None
 
 

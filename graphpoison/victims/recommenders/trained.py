@@ -1,7 +1,6 @@
 """Recommenders of :mod:`graphpoison.models`, trained full-batch as surrogates are."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,7 +13,7 @@ from ...models.extra_users import with_extra_users
 from ...sparse import Pattern
 from ...tasks import Recommendation
 from ...training import INTERACTIONS, Params, PreparedPairs, Training
-from ...training.criteria import CRITERIA
+from ...training.criteria import CRITERIA, Loss
 from ..base import VICTIM_STREAM, FittedRecommender, Victim
 
 PAIRS_AT_ONCE = 2**18
@@ -24,8 +23,8 @@ PAIRS_AT_ONCE = 2**18
 class RecommenderVictim(Victim):
     """A recommender trained full-batch on the training pairs.
 
-    Judge a recommender that was trained to rank (``loss="bpr"``) by its AUROC: its scores compare
-    the items of a user, and are no log-odds.
+    Judge a recommender that was trained to rank (``loss="bpr"`` or ``"softmax"``) by its AUROC: its
+    scores compare the items of a user, and are no log-odds.
 
     Args:
         model: settings such as ``CF(dim=8)``.
@@ -33,7 +32,8 @@ class RecommenderVictim(Victim):
         training: optimiser, learning rate and number of steps.
         start: None if each seed draws initial parameters of its own (thesis, section 3.10), or the
             seed of an attack whose surrogate's initial parameters are taken (section 3.8).
-        loss: what training minimises, ``"log"`` or ``"bpr"``, see :class:`Recommendation`.
+        loss: what training minimises, ``"log"``, ``"bpr"`` or ``"softmax"``, see
+            :class:`Recommendation`.
         dtype: of the parameters.
     """
 
@@ -41,7 +41,7 @@ class RecommenderVictim(Victim):
     name: str
     training: Training = INTERACTIONS
     start: int | None = None
-    loss: Literal["log", "bpr"] = "log"
+    loss: Loss = "log"
     dtype: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:

@@ -1,0 +1,138 @@
+r"""Softmax over sampled items, with weights in the place of observations.
+
+.. math::
+    L = \frac{1}{\sum_e w_e} \sum_e w_e \log \Bigl( 1 + \sum_{f \in S(e)} (1 - w_f) e^{s_f - s_e}
+        \Bigr)
+
+over the training pairs e = (u, i), where S(e) holds K other training pairs of the same user. For
+weights 0 and 1 this is the cross-entropy of each interaction among itself and the negatives in
+S(e), all drawn alike, so that no correction for their frequency is needed (Bengio and Senécal
+2008; Wu et al. 2024, "On the Effectiveness of Sampled Softmax Loss for Item Recommendation"). S is
+drawn once, whatever the weights are: a flip takes a pair from one side to the other. As in
+:mod:`.bpr`, a model's output bias is left out of training.
+"""
+
+from dataclasses import dataclass
+from math import log
+
+import torch
+from torch import Tensor
+
+from ..sparse import Pattern
+from .bpr import draw_others
+
+OTHERS = 8
+"""How many other pairs of its user each training pair is compared with, K."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slates:
+    """Training pairs, each with K other pairs of its user.
+
+    Args:
+        own: LongTensor [G], where the pairs stand among the training pairs.
+        others: LongTensor [G, K], where the others stand, with repetition.
+    """
+
+    own: Tensor
+    others: Tensor
+
+    @classmethod
+    def of(cls, pattern: Pattern, seed: int) -> "Slates":
+        """``OTHERS`` other pairs of its user for each pair that has any.
+
+        They are drawn when first asked for, and kept with ``pattern``.
+        """
+        key = ("softmax", seed)
+        if key not in pattern.memo:
+            first, second = draw_others(pattern, seed, OTHERS)
+            pattern.memo[key] = cls(first[::OTHERS], second.view(-1, OTHERS))
+        found: Slates = pattern.memo[key]
+        return found
+
+    def weights(self, labels: Tensor) -> Tensor:
+        """The shares ``a`` of the pairs in the loss, then ``c = 1 - w`` of the others; [G + G K].
+
+        Raises:
+            ValueError: no user has an interaction and a negative to rank.
+        """
+        active, others = labels[self.own], 1.0 - labels[self.others]
+        if not float((active.unsqueeze(1) * others).detach().sum()) > 0.0:
+            raise ValueError(
+                "loss='softmax' needs users with both interactions and negatives among the "
+                "training pairs, but found none; give negatives for each user, or use loss='log'."
+            )
+        return torch.cat([active / active.sum(), others.flatten()])
+
+    def split(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """``a`` [G] and ``c`` [G, K] of :meth:`weights`."""
+        count = self.own.numel()
+        return weights[:count], weights[count:].view(count, -1)
+
+    def loss(self, scores: Tensor, weights: Tensor) -> Tensor:
+        """The loss of ``scores`` [M], a scalar, with the ``weights`` of :meth:`weights`."""
+        share, others = self.split(weights)
+        odds, rest, most = self.odds(scores)
+        return share @ (most + (rest + (others * odds).sum(dim=1)).log())
+
+    def odds(self, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``e^(s_f - s_e - m)`` [G, K], ``e^-m`` [G] and m [G], which keeps the first at 1 or less,
+        unless the second would be 0."""
+        gaps, largest = self.gaps(scores), 0.9 * log(torch.finfo(scores.dtype).max)
+        most = gaps.detach().amax(dim=1).clamp_(0.0, largest)
+        return (gaps - most.unsqueeze(1)).exp(), (-most).exp(), most
+
+    def gaps(self, scores: Tensor) -> Tensor:
+        """``s_f - s_e`` [G, K]."""
+        return scores[self.others] - scores[self.own].unsqueeze(1)
+
+    def active(self, weights: Tensor) -> "ActiveSlates":
+        """The loss with these ``weights`` [G + G K], to second order."""
+        return ActiveSlates(self, weights)
+
+
+class ActiveSlates:
+    r"""The loss to second order.
+
+    With :math:`q_f = e^{s_f - s_e} / (1 + \sum_f c_f e^{s_f - s_e})`, :math:`p = c q`, a direction
+    :math:`\dot s`, the change :math:`\dot d_f = \dot s_f - \dot s_e` and its mean
+    :math:`\mu = \sum_f p_f \dot d_f`: the cotangent of the gap :math:`s_f - s_e` is
+    :math:`a p_f`, its derivative :math:`a p_f (\dot d_f - \mu)`, the cotangent of a is
+    :math:`\mu`, and that of :math:`c_f` is :math:`a q_f (\dot d_f - \mu)`.
+
+    Args:
+        slates: G pairs with K others each.
+        weights: Tensor [G + G K].
+    """
+
+    def __init__(self, slates: Slates, weights: Tensor) -> None:
+        self.slates = slates
+        self.share, self.others = slates.split(weights)
+
+    def gradient(self, scores: Tensor) -> Tensor:
+        """The gradient [M] w.r.t. ``scores``."""
+        odds = self._odds(scores)
+        return self._scattered(odds.mul_(self.others).mul_(self.share.unsqueeze(1)), scores)
+
+    def derivatives(self, scores: Tensor, change: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The gradient [M], its derivative [M] along ``change`` [M], and the cotangents of the
+        weights."""
+        odds, share = self._odds(scores), self.share.unsqueeze(1)
+        chance, moved = odds * self.others, self.slates.gaps(change)
+        mean = (chance * moved).sum(dim=1)
+        odds.mul_(moved.sub_(mean.unsqueeze(1))).mul_(share)
+        gradient = self._scattered(chance.mul_(share), scores)
+        curvature = self._scattered(odds * self.others, scores)
+        return gradient, curvature, torch.cat([mean, odds.flatten()])
+
+    def _odds(self, scores: Tensor) -> Tensor:
+        """q [G, K]."""
+        odds, rest, _ = self.slates.odds(scores)
+        total = (odds * self.others).sum(dim=1).add_(rest)
+        return odds.div_(total.unsqueeze(1))
+
+    def _scattered(self, values: Tensor, like: Tensor) -> Tensor:
+        """``sum values_ef (e_f - e_e)`` [M] of ``values`` [G, K]."""
+        total = torch.zeros_like(like)
+        total.index_add_(0, self.slates.others.flatten(), values.flatten())
+        return total.index_add_(0, self.slates.own, values.sum(dim=1), alpha=-1.0)
