@@ -78,6 +78,8 @@ def link_task(
         "cf-bpr": (gp.CF(dim), 100.0, "bpr"),
         "lightgcn": (gp.LightGCN(dim), 1000.0, "log"),
         "lightgcn-bpr": (gp.LightGCN(dim), 100.0, "bpr"),
+        "cf-softmax": (gp.CF(dim), 100.0, "softmax"),
+        "lightgcn-softmax": (gp.LightGCN(dim), 100.0, "softmax"),
         "gmf": (gp.GMF(dim, layers=(16, 8)), 10.0, "log"),
         "neumf": (gp.NeuMF(dim, layers=(32, 16, 8)), 10.0, "log"),
     }[model]

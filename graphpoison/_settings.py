@@ -85,17 +85,10 @@ def digest(*parts: Tensor | str, digits: int = 16) -> str:
             found.update(part.encode())
             continue
         found.update(f"{part.dtype} {tuple(part.shape)}".encode())
-        for tensor in _strided(part.detach().cpu()):
-            found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        dense = part.detach().cpu()
+        dense = dense if dense.layout == torch.strided else dense.to_dense()
+        found.update(dense.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return found.hexdigest()[:digits]
-
-
-def _strided(tensor: Tensor) -> tuple[Tensor, ...]:
-    """The tensor, or the indices and values of a sparse one, the same in every layout."""
-    if tensor.layout == torch.strided:
-        return (tensor,)
-    coordinates = tensor.to_sparse_coo().coalesce()
-    return coordinates.indices(), coordinates.values()
 
 
 _ABSENT = object()

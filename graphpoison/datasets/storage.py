@@ -62,7 +62,19 @@ def load_graph(path: str | os.PathLike[str]) -> Data | HeteroData:
 
 
 def _digest(graph: Any) -> str:
-    return digest(json.dumps(describe(graph)))
+    return digest(json.dumps(describe(_strided(graph))))
+
+
+def _strided(value: Any) -> Any:
+    """Sparse tensors as their indices and values."""
+    if isinstance(value, dict):
+        return {key: _strided(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strided(part) for part in value]
+    if isinstance(value, Tensor) and value.layout != torch.strided:
+        coordinates = value.to_sparse_coo().coalesce()
+        return [str(value.layout), coordinates.indices(), coordinates.values()]
+    return value
 
 
 def _read(path: str | os.PathLike[str], file: IO[bytes]) -> Any:

@@ -84,7 +84,12 @@ class Slates:
 
     def gaps(self, scores: Tensor) -> Tensor:
         """``s_f - s_e`` [G, K]."""
-        return scores[self.others] - scores[self.own].unsqueeze(1)
+        others = scores.index_select(0, self.others.flatten()).view(self.others.shape)
+        return others - scores.index_select(0, self.own).unsqueeze(1)
+
+    def taken(self, place: Tensor) -> "Slates":
+        """The slates at ``place``."""
+        return Slates(self.own[place], self.others[place])
 
     def active(self, weights: Tensor) -> "ActiveSlates":
         """The loss with these ``weights`` [G + G K], to second order."""
@@ -100,39 +105,50 @@ class ActiveSlates:
     :math:`a p_f`, its derivative :math:`a p_f (\dot d_f - \mu)`, the cotangent of a is
     :math:`\mu`, and that of :math:`c_f` is :math:`a q_f (\dot d_f - \mu)`.
 
+    Pairs of weight 0, about half of all, have a cotangent of their own weight alone.
+
     Args:
         slates: G pairs with K others each.
         weights: Tensor [G + G K].
     """
 
     def __init__(self, slates: Slates, weights: Tensor) -> None:
-        self.slates = slates
-        self.share, self.others = slates.split(weights)
+        share, others = slates.split(weights)
+        self.shape, self.active = others.shape, share.nonzero().squeeze(1)
+        self.idle = (share == 0).nonzero().squeeze(1)
+        self.share = share[self.active].unsqueeze(1)
+        self.few, self.competing = slates.taken(self.active), others[self.active]
+        self.rest, self.competing_idle = slates.taken(self.idle), others[self.idle]
 
     def gradient(self, scores: Tensor) -> Tensor:
         """The gradient [M] w.r.t. ``scores``."""
-        odds = self._odds(scores)
-        return self._scattered(odds.mul_(self.others).mul_(self.share.unsqueeze(1)), scores)
+        odds = _odds(self.few, self.competing, scores)
+        return self._scattered(odds.mul_(self.competing).mul_(self.share), scores)
 
     def derivatives(self, scores: Tensor, change: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The gradient [M], its derivative [M] along ``change`` [M], and the cotangents of the
         weights."""
-        odds, share = self._odds(scores), self.share.unsqueeze(1)
-        chance, moved = odds * self.others, self.slates.gaps(change)
+        on_share, on_others = scores.new_empty(self.shape[0]), scores.new_zeros(self.shape)
+        chance = _odds(self.rest, self.competing_idle, scores).mul_(self.competing_idle)
+        on_share[self.idle] = chance.mul_(self.rest.gaps(change)).sum(dim=1)
+        odds, moved = _odds(self.few, self.competing, scores), self.few.gaps(change)
+        chance = odds * self.competing
         mean = (chance * moved).sum(dim=1)
-        odds.mul_(moved.sub_(mean.unsqueeze(1))).mul_(share)
-        gradient = self._scattered(chance.mul_(share), scores)
-        curvature = self._scattered(odds * self.others, scores)
-        return gradient, curvature, torch.cat([mean, odds.flatten()])
-
-    def _odds(self, scores: Tensor) -> Tensor:
-        """q [G, K]."""
-        odds, rest, _ = self.slates.odds(scores)
-        total = (odds * self.others).sum(dim=1).add_(rest)
-        return odds.div_(total.unsqueeze(1))
+        odds.mul_(moved.sub_(mean.unsqueeze(1))).mul_(self.share)
+        on_share[self.active], on_others[self.active] = mean, odds
+        gradient = self._scattered(chance.mul_(self.share), scores)
+        curvature = self._scattered(odds.mul_(self.competing), scores)
+        return gradient, curvature, torch.cat([on_share, on_others.flatten()])
 
     def _scattered(self, values: Tensor, like: Tensor) -> Tensor:
-        """``sum values_ef (e_f - e_e)`` [M] of ``values`` [G, K]."""
+        """``sum values_ef (e_f - e_e)`` [M] of ``values`` [active, K]."""
         total = torch.zeros_like(like)
-        total.index_add_(0, self.slates.others.flatten(), values.flatten())
-        return total.index_add_(0, self.slates.own, values.sum(dim=1), alpha=-1.0)
+        total.index_add_(0, self.few.others.flatten(), values.flatten())
+        return total.index_add_(0, self.few.own, values.sum(dim=1), alpha=-1.0)
+
+
+def _odds(slates: Slates, competing: Tensor, scores: Tensor) -> Tensor:
+    """q [G, K]."""
+    odds, rest, _ = slates.odds(scores)
+    total = (odds * competing).sum(dim=1).add_(rest)
+    return odds.div_(total.unsqueeze(1))
