@@ -341,10 +341,9 @@ def test_a_tensor_declared_a_folder_is_refused(tmp_path: Path) -> None:
         if b"archive/data/" in content[header + 46 : header + 60]:
             try:
                 found = gp.datasets.load_graph(file)
-            except ValueError as error:
-                assert "damaged" in str(error)
-            else:  # the memory was that of the same tensor
-                assert str(found.to_dict()) == str(data.to_dict())
+            except ValueError:
+                continue
+            assert str(found.to_dict()) == str(data.to_dict())  # its memory was that of the tensor
 
 
 def test_a_graph_with_a_sparse_adjacency_is_kept(tmp_path: Path) -> None:
