@@ -107,6 +107,13 @@ CASES = {
         cf_flops(160_000, 32, 50),
         sparse_bytes(160_000, 50) + sparse_bytes(640_000, 50, 6),
     ),
+    "movielens-cf-softmax": Case(
+        "MovieLens-100K, CF, softmax, 1.28 million couples, D = 32, T = 50",
+        lambda device: link_attack(*link_task("cf-softmax", device)),
+        None,
+        cf_flops(160_000, 32, 50),
+        sparse_bytes(160_000, 50) + sparse_bytes(1_280_000, 50, 6),
+    ),
     "movielens-lightgcn": Case(
         "MovieLens-100K, LightGCN, 2 layers, D = 32, T = 50",
         lambda device: link_attack(*link_task("lightgcn", device)),
@@ -120,6 +127,13 @@ CASES = {
         None,
         cf_flops(160_000, 32, 50) * 4.0,
         sparse_bytes(160_000, 50, 40) + sparse_bytes(640_000, 50, 6),
+    ),
+    "movielens-lightgcn-softmax": Case(
+        "MovieLens-100K, LightGCN, softmax, D = 32, T = 50",
+        lambda device: link_attack(*link_task("lightgcn-softmax", device)),
+        None,
+        cf_flops(160_000, 32, 50) * 4.0,
+        sparse_bytes(160_000, 50, 40) + sparse_bytes(1_280_000, 50, 6),
     ),
     "movielens-gmf": Case(
         "MovieLens-100K, GMF with layers 16 and 8, T = 50",
