@@ -82,8 +82,7 @@ class ModuleVictim(Victim):
                 )
             module = module.to(device=device, dtype=x.dtype)
             refuse_cached(module)
-            with SparseInput(x):
-                best, last = self._train(module, graph)
+            best, last = self._train(module, graph)
         return dict(zip(EPOCHS, (best, last), strict=True))
 
     def _train(self, module: nn.Module, graph: NodeGraph) -> tuple[Tensor, Tensor]:
@@ -96,18 +95,19 @@ class ModuleVictim(Victim):
         validation = None
         if graph.val_mask is not None:
             validation = graph.mask("val_mask").nonzero().squeeze(1)
-        penalty = getattr(module, "penalty", None)
+        penalty, sparse_input = getattr(module, "penalty", None), SparseInput(graph.x)
         best = -1
         logits = kept = graph.x
         for _ in range(self.epochs):
             module.train()
             optimizer.zero_grad()
-            logits = module(graph.x, *edges)
+            with sparse_input:
+                logits = module(graph.x, *edges)
             loss = _mean_cross_entropy(logits[..., labelled, :], labels[labelled])
             (loss if penalty is None else loss + penalty()).backward()
             optimizer.step()
             module.eval()
-            with torch.no_grad():
+            with torch.no_grad(), sparse_input:
                 logits = module(graph.x, *edges)
             score = _hits(logits, labels, validation)
             if validation is None or score > best:
