@@ -102,7 +102,7 @@ def test_files_that_a_command_needs_are_not_written_over(shop: str) -> None:
         ([*random, "--config", "o.yaml", "--save-config", "o.yaml"], "over the input o.yaml"),
         ([*random, "--budget", "2", "--out", "new.npz", "--save-config", "o.yaml"], "--overwrite"),
         ([*random, "--budget", "2", "--export", "flips.checkpoint.npz"], "must end in"),
-        (["evaluate", shop, "flips.npz", "--csv", "flips.checkpoint.csv"], "two outputs"),
+        (["evaluate", shop, "flips.npz", "--csv", "flips.checkpoint.sqlite"], "two outputs"),
         (["evaluate", shop, "flips.npz", "--save-config", "o.yaml"], "--overwrite"),
         (["evaluate", shop, "flips.npz", "flips.npz"], "flips.npz is named 2 times"),
         (["evaluate", shop, "flips.npz", "--budgets", "0.01%"], "is no flip at all"),
@@ -445,7 +445,7 @@ def test_an_evaluation_prints_a_table(graph: str) -> None:
     text = done("evaluate", graph, "flips.npz", "--seeds", "2", "--victim", "sgc")
     assert "poisoned" in text
     assert "graph.pt: means over 2 seeds" in text
-    assert not Path("flips.checkpoint.csv").exists()
+    assert not Path("flips.checkpoint.sqlite").exists()
 
 
 def test_an_evaluation_goes_on(graph: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """The thesis's figures, and how they are measured again."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import graphpoison as gp
 import graphpoison.cli.reproduce as command
 import graphpoison.datasets as datasets
 import graphpoison.reproduce.runner as runner
+from graphpoison._store import Store
 from graphpoison.cli import app
 from graphpoison.reproduce import (
     DataSet,
@@ -186,11 +186,12 @@ def test_finished_units_are_not_run_again_and_settings_do_not_mix(
     other = replace(CASE, target=QUICK_CF)
     run(other, tmp_path, seeds=[0])
     assert len(calls) == 4 * 2
-    assert len(list((tmp_path / "runs").iterdir())) == 2
+    known = Store(tmp_path / "runs.sqlite").all()
+    assert {key.partition("/")[0] for key in known} == {CASE.label, other.label}
     assert len(list((tmp_path / "flips").glob("meta-attack-*-0.npz"))) == 1  # shared by the two
-    settings = tmp_path / "runs" / other.label / "settings.txt"
-    assert settings.read_text() == f"{other!r}\n"
-    record = json.loads(settings.with_name("meta-attack-0.json").read_text())
+    unit = known[f"{other.label}/meta-attack-0"]
+    assert unit["settings"] == repr(other)
+    record = unit["depends"]
     (target,) = (part for name, part in record.items() if name.startswith("target"))
     assert target["provenance"]["versions"]["graphpoison"] == gp.__version__
     assert all(attack["seed"] == 0 for attack in target["attacks"].values())
@@ -387,11 +388,11 @@ def test_tables_and_figures_are_written(tmp_path: Path) -> None:
     assert page == made.section
     assert "graphpoison reproduce 4.8 --seeds 2\n" in page
     assert repr(CASE) in page
-    runs = set(tmp_path.glob("runs/*/*.csv"))
+    runs = set(Store(tmp_path / "runs.sqlite").all())
     for name in ("figure-4.6", "figure-4.1"):
         (picture,) = reproduce(name, tmp_path, seeds=2).files
         assert picture.read_bytes().startswith(b"\x89PNG")
-    assert runs < set(tmp_path.glob("runs/*/*.csv"))
+    assert runs < set(Store(tmp_path / "runs.sqlite").all())
     with pytest.raises(ValueError, match=r"name='4.20' is not known"):
         reproduce("4.20", tmp_path)
     with pytest.raises(ValueError, match="seeds must be at least 1"):

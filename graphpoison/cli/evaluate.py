@@ -189,7 +189,7 @@ def evaluate_command(
             check_fit(graph, attacks)
             if heuristics:
                 check_heuristics(graph, attacks)
-            runs = checkpoint_beside(flips[0], ".csv")
+            runs = checkpoint_beside(flips[0], ".sqlite")
             check_apart([input, *flips, config], runs, *outputs, save_to)
             for path, kinds in zip(outputs, OUTPUTS, strict=True):
                 check_output(path, kinds, overwrite or resume)

@@ -1,20 +1,17 @@
 """Finished units of an evaluation, their settings, and a file from which to resume."""
 
-import csv
 import json
 import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
 import torch
 
-from .._io import atomic_write
 from .._settings import describe, differences, digest
+from .._store import Store
 from ..budget import Budget
 from ..graphs import EdgeType
 from ..perturbation import Perturbation
@@ -72,31 +69,23 @@ class Unit:
     measure: Callable[[], list[Measured]]
 
 
-_HEADER = {"basis", "parts", "notes", "provenance", "rows"}
-
-
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """Rows by unit, and what they are rows of.
 
-    The file is CSV below one line of JSON. ``basis`` says what all units share. ``parts``
-    says, by name, what the units of one victim, or of one attack and number of flips, share. Files
-    of another basis are refused, and files with another part under the same name. Parts under
-    other names are kept. ``notes`` decide nothing, but a refusal says where notes differ.
+    ``basis`` says what all units share. ``parts`` says, by name, what the units of one victim, or
+    of one attack and number of flips, share. Files of another basis are refused, and files with
+    another part under the same name. Parts under other names are kept. ``notes`` decide nothing,
+    but a refusal says where notes differ. Several processes may evaluate with one file: each
+    takes the units that another has finished.
 
     Args:
-        path: the file; None keeps nothing.
-        basis, parts, notes: as plain values.
+        store: the file; None keeps nothing.
         provenance: of the sessions before.
-        units: the rows of each finished unit.
     """
 
-    path: Path | None
-    basis: Mapping[str, Any]
-    parts: Mapping[str, Any]
-    notes: Mapping[str, Any]
+    store: Store | None
     provenance: Mapping[str, Any]
-    units: dict[Key, Rows]
 
     @classmethod
     def open(
@@ -110,46 +99,45 @@ class Checkpoint:
 
         Raises:
             ValueError: the file is damaged, or of another evaluation.
+            OSError: it cannot be read or written.
         """
-        if path is None or not Path(path).exists():
-            return cls(None if path is None else Path(path), basis, parts, notes, {}, {})
-        header, units = _read(Path(path))
-        different = differences(header["basis"], dict(basis))
-        different += _shared_differences(header["parts"], parts)
+        if path is None:
+            return cls(None, {})
+        store = Store(path)
+        there = store.all()
+        wanted = {"basis": dict(basis), **_named("part", parts)}
+        different = _shared_differences(there, wanted)
+        if not different:
+            found = {name: store.put(name, value) for name, value in wanted.items()}
+            different = _shared_differences(found, wanted)  # another process may have been first
         if different:
-            different += _shared_differences(header["notes"], notes)
+            different += _shared_differences(there, _named("note", notes))
             raise ValueError(
                 f"checkpoint {os.fspath(path)!r} is of another evaluation: "
                 f"{'; '.join(different)}. Go back to what it was made with, name another file, or "
                 "remove it."
             )
-        merged = {**header["parts"], **parts}, {**header["notes"], **notes}
-        return cls(Path(path), basis, *merged, header["provenance"], units)
+        for name, note in _named("note", notes).items():
+            store.replace(name, note)
+        return cls(store, there.get("provenance", {}))
 
     def rows(self, unit: Unit, provenance: Callable[[], dict[str, Any]]) -> Rows:
         """The rows of a unit, measured and written if they are not there yet."""
-        if self.path is not None and unit.key in self.units:
-            return self.units[unit.key]
+        name = json.dumps(["unit", *unit.key])
+        if self.store is not None and (known := self.store.get(name)) is not None:
+            rows: Rows = known
+            return rows
         key = dict(zip(KEY, unit.key, strict=True))
-        rows = [{**key, **found._asdict()} for found in unit.measure()]
-        rows = [{name: row[name] for name in COLUMNS} for row in rows]
-        self.units[unit.key] = rows
-        if self.path is not None:
-            self._write(self.path, provenance())
+        found = [{**key, **measured._asdict()} for measured in unit.measure()]
+        rows = [{column: kind(row[column]) for column, kind in COLUMNS.items()} for row in found]
+        if self.store is not None:
+            rows = self.store.put(name, rows)
+            self.store.replace("provenance", provenance())
         return rows
 
-    def _write(self, path: Path, provenance: dict[str, Any]) -> None:
-        frame = pd.DataFrame([row for rows in self.units.values() for row in rows])
-        header = {
-            "basis": self.basis,
-            "parts": self.parts,
-            "notes": self.notes,
-            "provenance": provenance,
-            "rows": len(frame),
-        }
-        with atomic_write(path) as file:
-            file.write(f"# {json.dumps(header)}\n".encode())
-            frame.to_csv(file, index=False, na_rep="nan")
+
+def _named(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{kind} {name}": value for name, value in values.items()}
 
 
 WHOLE = ("SwapSearch", "Perturbation.between")
@@ -248,27 +236,10 @@ def _flips_digest(attack: Perturbation) -> str:
 
 
 def _shared_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """:func:`differences` of what stands under names that both have."""
-    names = [name for name in here if name in there]
-    return [text for name in names for text in differences(there[name], here[name], name)]
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[Key, Rows]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            header = json.loads(file.readline().removeprefix("# "))
-            rows = [
-                {name: kind(line[name]) for name, kind in COLUMNS.items()}
-                for line in csv.DictReader(file)
-            ]
-        if len(rows) != header["rows"] or not set(header) >= _HEADER:
-            raise ValueError(f"{len(rows)} rows of {header['rows']}")
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"checkpoint {os.fspath(path)!r} is no file of an evaluation, or it is damaged "
-            f"({error}). Name another file, or remove it."
-        ) from error
-    units: dict[Key, Rows] = {}
-    for row in rows:
-        units.setdefault((row["victim"], row["seed"], row["attack"], row["flips"]), []).append(row)
-    return header, units
+    """:func:`differences` of the values under names that both have."""
+    found = []
+    for name in here:
+        if name in there:
+            path = "" if name == "basis" else name.partition(" ")[2]
+            found += differences(there[name], here[name], path)
+    return found

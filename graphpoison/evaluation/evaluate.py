@@ -12,7 +12,6 @@ from torch_geometric.data import Data, HeteroData
 from tqdm.auto import tqdm
 
 from .._checks import positive_int
-from .._io import locked
 from .._settings import describe
 from ..apply import poisoned, refuse_another_graph
 from ..budget import Budget
@@ -94,9 +93,9 @@ def evaluate(
         include_perturbed: keep the perturbed pairs in a recommender's metrics, with the labels
             that the poisoned data give them (thesis, section 4.2); left out by default.
         progress: show a progress bar.
-        checkpoint: a CSV file, below one line of JSON, that keeps each (victim, seed, attack,
-            budget) as soon as it is done. Units in the file are not trained again: more seeds,
-            budgets, victims and attacks can be asked for with the same file. A module factory of
+        checkpoint: an SQLite file that keeps each (victim, seed, attack, budget) as soon as it is
+            done. Units in the file are not trained again: more seeds, budgets, victims and attacks
+            can be asked for with the same file, by several processes at once. A module factory of
             one's own is known by its source text.
         metrics: for interactions: ``"log_loss"``, ``"accuracy"`` and ``"auroc"`` of pairs, which
             are the default for victims that are named (``"ndcg@10"`` and ``"recall@20"`` are the
@@ -121,7 +120,7 @@ def evaluate(
             victim has no name or no predictions.
         ValueError: no seeds, a budget beyond an attack's own, an unknown victim; ``data`` is
             poisoned already, or its features, labels or masks are not what they should be; the
-            checkpoint is damaged, in use by another process or of another evaluation, or two
+            checkpoint is damaged or of another evaluation, or two
             victims have one name in it; the predictions of a victim are of another shape, or NaN; a
             metric is unknown, longer than the number of items, or without the unseen pairs or
             targets that it needs; an attack adds an unseen pair, and a ranking metric is asked for.
@@ -152,15 +151,14 @@ def evaluate(
     measure = wanted.measure(graph, include_perturbed)
     basis = {**_basis(graph, include_perturbed), **wanted.describe()}
     notes = {f"attack {name!r}": describe(attack.meta) for name, attack in attacks.items()}
-    with locked(checkpoint):
-        kept = Checkpoint.open(checkpoint, basis, parts_of(chosen, prefixes), notes)
-        clock = Clock(_environment(graph, chosen), kept.provenance)
-        units = _units(graph, measure, prefixes, chosen, seeds)
-        rows = [
-            row
-            for unit in tqdm(units, disable=not progress, unit="victim")
-            for row in kept.rows(unit, clock.read)
-        ]
+    kept = Checkpoint.open(checkpoint, basis, parts_of(chosen, prefixes), notes)
+    clock = Clock(_environment(graph, chosen), kept.provenance)
+    units = _units(graph, measure, prefixes, chosen, seeds)
+    rows = [
+        row
+        for unit in tqdm(units, disable=not progress, unit="victim")
+        for row in kept.rows(unit, clock.read)
+    ]
     runs = pd.DataFrame(rows)
     warnings = weak_prefixes(prefixes)
     if isinstance(graph, Interactions):

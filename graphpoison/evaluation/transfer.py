@@ -93,7 +93,7 @@ def transfer_matrix(
             found[name] = attacks[name](task, budget, seed, progress, file)
         file = _file(checkpoints, f"{BASELINE}-{seed}.npz")
         found[BASELINE] = baseline(first, budget, seed, progress, file)
-        file = _file(checkpoints, f"runs-{seed}.csv")
+        file = _file(checkpoints, f"runs-{seed}.sqlite")
         report = evaluate(
             graph,
             found,

@@ -1,7 +1,6 @@
 """Running an experiment: one unit for each attack and seed, each saved and never run twice."""
 
 import functools
-import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from .._io import atomic_write
+from .._store import Store
 from ..evaluation.evaluate import evaluate
 from .experiment import Experiment
 
@@ -29,9 +28,9 @@ def run(
 
     A seed sets the attack, the surrogate's initialisation and the target's; negatives and split
     stay the same. ``out/flips`` holds the perturbations, where an interrupted attack goes on;
-    ``out/runs`` a file for each attack and seed, which is read back where it is there, beside a
-    JSON file of the run's conditions: settings, seeds, versions, device, time. All files are named
-    after all settings, so that runs of other settings are never mixed in.
+    ``out/runs.sqlite`` the figures of each attack and seed, which are read back where they are
+    there, beside the run's conditions: settings, seeds, versions, device, time. Runs are known by
+    all settings, so that runs of other settings are never mixed in.
 
     Returns:
         One row for each of :data:`RUN_KEYS`, with columns ``clean`` and ``poisoned``; ``flips`` are
@@ -58,18 +57,15 @@ def _unit(
     load: Callable[[], Any],
     progress: bool,
 ) -> pd.DataFrame:
-    path = out / "runs" / experiment.label / f"{experiment.unit(attack)}-{seed}.csv"
-    if not path.exists():
+    store = Store(out / "runs.sqlite")
+    key = f"{experiment.label}/{experiment.unit(attack)}-{seed}"
+    found = store.get(key)
+    if found is None:
         logger.info("%s: %s, seed %d", experiment.label, attack, seed)
-        data = load()
-        rows, depends = _measure(experiment, out, attack, seed, data, progress)
-        with atomic_write(path.with_suffix(".json")) as file:
-            file.write(json.dumps(depends, indent=1).encode())
-        with atomic_write(path) as file:
-            rows.to_csv(file, index=False)
-        with atomic_write(path.with_name("settings.txt")) as file:
-            file.write(f"{experiment!r}\n".encode())
-    return pd.read_csv(path)
+        rows, depends = _measure(experiment, out, attack, seed, load(), progress)
+        records = rows.to_dict(orient="records")
+        found = store.put(key, {"settings": repr(experiment), "depends": depends, "rows": records})
+    return pd.DataFrame(found["rows"])
 
 
 def _measure(

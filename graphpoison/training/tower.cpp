@@ -8,44 +8,15 @@
 
 namespace {
 
-// An affine map [in, out] at one point and, if dual, along a direction, with its cotangents.
-template <class T>
-struct Affine {
-  int in, out, padded_in, padded_out;
-  const T *kernel, *turn, *transposed, *turn_transposed, *bias, *shift;
-  T *gradient, *derivative, *on_bias, *on_shift;  // without a direction only the gradients
-};
-
-// Layer values of one block, their tangents and cotangents [BLOCK, width].
-template <class T>
-struct Layer {
-  int width;
-  T *value, *tangent, *on_value, *on_tangent;
-  const T *values[BLOCK], *tangents[BLOCK];
-};
-
-template <class T>
-struct Problem {
-  int32_t product, activation, mode, num_affine;  // mode: scores, gradient or dual
-  int32_t dim, width, padded_dim, padded_width;   // of A and B, and of the first layer
-  const int64_t* pointers;
-  const int32_t* columns;
-  const T *labels, *dots, *dot_tangents;
-  T share;
-  const T *left, *left_move, *right, *right_move;
-  T *on_left, *on_left_move, *on_right, *on_right_move;
-  T *residual, *curvature, *on_labels;  // in mode 0 the residual is the score
-  Affine<T> first;                      // of products
-  Affine<T>* affine;
-};
-
 template <int A, class T>
 struct Pass {
   const Problem<T>& p;
   const bool dual;
   std::vector<std::unique_ptr<T, void (*)(void*)>> owned;
   std::vector<Layer<T>> layers;
-  Affine<T> row;  // diag(A_u) W_1, the first layer of the user at hand
+  std::vector<Sum<T>> sums;
+  std::vector<Affine<T>> maps;
+  Affine<T> first, row;  // W_1, and diag(A_u) W_1 for the user at hand
   T *kernel, *turn, *transposed, *turn_transposed, *on_inputs, *on_moves, *zero;
   const T *items[BLOCK], *item_moves[BLOCK];
 
@@ -61,12 +32,13 @@ struct Pass {
         layer.tangents[v] = layer.tangent + v * layer.width;
       }
     }
-    row = p.first;
+    for (int l = 0; l < p.num_affine; l++) maps.push_back(with_sums(p.affine[l]));
+    row = first = with_sums(p.first);
     const int down = p.dim * p.padded_width, up = p.width * p.padded_dim;
     row.kernel = kernel = zeros(owned, down), row.turn = turn = zeros(owned, down);
+    row.gradient = zeros(owned, down), row.derivative = zeros(owned, down);
     row.transposed = transposed = zeros(owned, up);
     row.turn_transposed = turn_transposed = zeros(owned, up);
-    row.gradient = zeros(owned, down), row.derivative = zeros(owned, down);
     on_inputs = zeros(owned, BLOCK * p.padded_dim);
     on_moves = zeros(owned, BLOCK * p.padded_dim);
     int widest = p.padded_dim;
@@ -105,11 +77,11 @@ struct Pass {
         const int at = d * p.padded_width + h;
         const Lanes<T> gradient = *lanes(row.gradient + at), weight = *lanes(p.first.kernel + at);
         sum += gradient * weight;
-        *lanes(p.first.gradient + at) += gradient * left[d];
+        *lanes(first.gradient + at) += gradient * left[d];
         if (!dual) continue;
         const Lanes<T> derivative = *lanes(row.derivative + at);
         turned += derivative * weight + gradient * *lanes(p.first.turn + at);
-        *lanes(p.first.derivative + at) += derivative * left[d] + gradient * move[d];
+        *lanes(first.derivative + at) += derivative * left[d] + gradient * move[d];
       }
       for (int lane = 0; lane < Vec<T>::count; lane++) {
         on_left[d] += sum[lane];
@@ -119,6 +91,7 @@ struct Pass {
   }
 
   inline void run(int64_t begin, int64_t end) {
+    int64_t pairs = 0;
     for (int64_t user = begin; user < end; user++) {
       const int64_t from = p.pointers[user], to = p.pointers[user + 1];
       if (from == to) continue;
@@ -126,7 +99,35 @@ struct Pass {
       for (int64_t start = from; start < to; start += BLOCK)
         block(user, start, int(std::min<int64_t>(BLOCK, to - start)));
       if (p.product && p.mode) end_row(user);
+      if ((pairs += to - from) < MANY) continue;
+      take_sums();
+      pairs = 0;
     }
+    take_sums();
+    for (const Sum<T>& sum : sums) std::copy(sum.total.begin(), sum.total.end(), sum.target);
+  }
+
+  // A buffer in the place of `target`, to which its double sums go in the end; null for null.
+  inline T* summed(T* target, int size) {
+    if (!target) return nullptr;
+    sums.push_back({zeros(owned, size), target, std::vector<double>(size, 0.0)});
+    return sums.back().values;
+  }
+
+  inline Affine<T> with_sums(Affine<T> map) {
+    const int size = map.in * map.padded_out;
+    map.gradient = summed(map.gradient, size), map.derivative = summed(map.derivative, size);
+    map.on_bias = summed(map.on_bias, map.padded_out);
+    map.on_shift = summed(map.on_shift, map.padded_out);
+    return map;
+  }
+
+  inline void take_sums() {
+    for (Sum<T>& sum : sums)
+      for (size_t i = 0; i < sum.total.size(); i++) {
+        sum.total[i] += sum.values[i];
+        sum.values[i] = 0;
+      }
   }
 
   inline void block(int64_t user, int64_t start, int n) {
@@ -146,7 +147,7 @@ struct Pass {
     Layer<T>* layer = layers.data();
     activate<A>(n * layer->width, layer->value, dual ? layer->tangent : nullptr);
     for (int l = 0; l < p.num_affine; l++, layer++) {
-      const Affine<T>& map = p.affine[l];
+      const Affine<T>& map = maps[l];
       Layer<T>& next = layer[1];
       map_forward(n, layer->values, layer->tangents, map, next);
       if (l + 1 < p.num_affine)
@@ -170,7 +171,7 @@ struct Pass {
     affine(n, values, map.in, map.kernel, map.padded_out, map.bias, next.value);
     if (!dual) return;
     affine(n, tangents, map.in, map.kernel, map.padded_out, map.shift, next.tangent);
-    affine(n, values, map.in, map.turn, map.padded_out, (const T*)nullptr, next.tangent);
+    affine<T>(n, values, map.in, map.turn, map.padded_out, nullptr, next.tangent);
   }
 
   // Cotangents of the scores, 0 where there is no pair; false if the scores are all that is wanted.
@@ -203,7 +204,7 @@ struct Pass {
 
   inline void backward(int64_t user, int64_t start, int n, int padded) {
     for (int l = p.num_affine - 1; l >= 0; l--) {
-      const Affine<T>& map = p.affine[l];
+      const Affine<T>& map = maps[l];
       Layer<T>&layer = layers[l], &next = layers[l + 1];
       map_gradients(n, layer.values, layer.tangents, map, next);
       add_rows(n, next.on_value, map.padded_out, dual ? map.on_shift : map.on_bias);
@@ -220,8 +221,8 @@ struct Pass {
     const int width = layer.width;
     if (p.product) {
       map_gradients(n, items, item_moves, row, layer);
-      add_rows(n, layer.on_value, width, dual ? p.first.on_shift : p.first.on_bias);
-      if (dual) add_rows(n, layer.on_tangent, width, p.first.on_bias);
+      add_rows(n, layer.on_value, width, dual ? row.on_shift : row.on_bias);
+      if (dual) add_rows(n, layer.on_tangent, width, row.on_bias);
       T* gradient = dual ? on_moves : nullptr;
       map_backward(padded, row, layer, on_inputs, gradient);
       scatter(start, n, on_inputs, p.padded_dim, dual ? p.on_right_move : p.on_right);
@@ -258,7 +259,8 @@ struct Pass {
     }
     const int width = map.padded_in;
     affine(n, on_values, map.out, map.transposed, width, zero, on_value);
-    if (dual) affine(n, on_tangents, map.out, map.turn_transposed, width, (const T*)nullptr, on_value);
+    if (dual)
+      affine<T>(n, on_tangents, map.out, map.turn_transposed, width, nullptr, on_value);
     if (!on_tangent) return;
     affine(n, on_tangents, map.out, map.transposed, width, zero, on_tangent);
   }

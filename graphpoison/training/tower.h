@@ -1,4 +1,5 @@
-// Sums over rows of small matrices, whose widths are whole vectors, and activations.
+// Sums over rows of small matrices whose widths are whole vectors, activations, and the structures
+// of a pass.
 
 #pragma once
 
@@ -14,6 +15,7 @@ namespace {
 
 constexpr int GROUP = 8;   // pairs, or inputs, whose sums are in registers at once
 constexpr int BLOCK = 64;  // pairs
+constexpr int MANY = 128;  // pairs whose gradients are added up before they go to the total
 
 template <class T>
 struct Vec {
@@ -138,5 +140,43 @@ inline void deactivate(int size, const T* value, const T* tangent, T* on_value, 
     lanes(on_value)[i] = found;
   }
 }
+
+// An affine map [in, out] at one point and, if dual, along a direction, with its cotangents.
+template <class T>
+struct Affine {
+  int in, out, padded_in, padded_out;
+  const T *kernel, *turn, *transposed, *turn_transposed, *bias, *shift;
+  T *gradient, *derivative, *on_bias, *on_shift;  // without a direction only the gradients
+};
+
+// Layer values of one block, their tangents and cotangents [BLOCK, width].
+template <class T>
+struct Layer {
+  int width;
+  T *value, *tangent, *on_value, *on_tangent;
+  const T *values[BLOCK], *tangents[BLOCK];
+};
+
+template <class T>
+struct Problem {
+  int32_t product, activation, mode, num_affine;  // mode: scores, gradient or dual
+  int32_t dim, width, padded_dim, padded_width;   // of A and B, and of the first layer
+  const int64_t* pointers;
+  const int32_t* columns;
+  const T *labels, *dots, *dot_tangents;
+  T share;
+  const T *left, *left_move, *right, *right_move;
+  T *on_left, *on_left_move, *on_right, *on_right_move;
+  T *residual, *curvature, *on_labels;  // in mode 0 the residual is the score
+  Affine<T> first;                      // of products
+  Affine<T>* affine;
+};
+
+// Sums over some pairs, and their sum over all: added up in T alone it would lose digits.
+template <class T>
+struct Sum {
+  T *values, *target;
+  std::vector<double> total;
+};
 
 }  // namespace

@@ -1,0 +1,115 @@
+"""Finished units of work in one SQLite file, each with a digest; several processes may write it."""
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+APPLICATION = 0x67706F69  # "gpoi", the id that SQLite keeps in the head of the file
+FORMAT = 1
+WAIT_SECONDS = 60.0
+"""How long a process waits for another one that is writing."""
+
+_CREATE = "CREATE TABLE units (key TEXT PRIMARY KEY, value TEXT NOT NULL, digest TEXT NOT NULL)"
+
+
+class Store:
+    """Values of JSON by key. A key keeps the value that was put first, unless it is replaced.
+
+    Every value is written in a transaction of its own: a process that is killed leaves the values
+    before, and no part of one. Reading verifies the digests.
+
+    Args:
+        path: the file, which is made when the first value is put.
+
+    Raises:
+        ValueError: the file is there, and is damaged or of another kind.
+        OSError: the file cannot be read or written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.all()
+
+    def all(self) -> dict[str, Any]:
+        """All values by key, in the order in which they were put."""
+        if not self.path.exists() or not self.path.stat().st_size:
+            return {}
+        with self._open() as connection:
+            wrong = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if wrong != "ok":
+                raise self._damaged(wrong)
+            found = connection.execute("SELECT * FROM units ORDER BY rowid").fetchall()
+        return {row[0]: self._read(*row) for row in found}
+
+    def get(self, key: str) -> Any:
+        """The value of ``key``, None if there is none."""
+        if not self.path.exists() or not self.path.stat().st_size:
+            return None
+        with self._open() as connection:
+            row = connection.execute("SELECT * FROM units WHERE key = ?", (key,)).fetchone()
+        return None if row is None else self._read(*row)
+
+    def put(self, key: str, value: Any) -> Any:
+        """Write the value of ``key`` unless there is one; the value that is there now."""
+        self._write("INSERT OR IGNORE INTO units VALUES (?, ?, ?)", key, value)
+        return self.get(key)
+
+    def replace(self, key: str, value: Any) -> None:
+        """Write the value of ``key``, in the place of another."""
+        self._write("INSERT OR REPLACE INTO units VALUES (?, ?, ?)", key, value)
+
+    def _write(self, statement: str, key: str, value: Any) -> None:
+        text = json.dumps(value)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._open() as connection:
+            connection.execute(statement, (key, text, _digest(key, text)))
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """A connection in one transaction, which holds the lock of a writer from its beginning."""
+        try:
+            with closing(sqlite3.connect(self.path, WAIT_SECONDS, isolation_level=None)) as opened:
+                opened.execute("BEGIN IMMEDIATE")
+                if not opened.execute("PRAGMA schema_version").fetchone()[0]:
+                    opened.execute(f"PRAGMA application_id = {APPLICATION}")
+                    opened.execute(f"PRAGMA user_version = {FORMAT}")
+                    opened.execute(_CREATE)
+                self._refuse_other(opened)
+                yield opened
+                opened.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if "no such" in str(error):  # a table or column
+                raise self._damaged(str(error)) from error
+            raise OSError(f"{self.path} cannot be read or written: {error}.") from error
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            raise self._damaged(str(error)) from error
+
+    def _refuse_other(self, connection: sqlite3.Connection) -> None:
+        application, version = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("application_id", "user_version")
+        )
+        if application != APPLICATION:
+            raise self._damaged("it is a database of something else")
+        if version != FORMAT:
+            raise self._damaged(f"it is of format {version}, not {FORMAT}")
+
+    def _read(self, key: Any, value: Any, known: Any) -> Any:
+        if not isinstance(key, str) or not isinstance(value, str) or known != _digest(key, value):
+            raise self._damaged(f"the digest of {str(key)[:80]!r} differs")
+        return json.loads(value)
+
+    def _damaged(self, reason: str) -> ValueError:
+        return ValueError(
+            f"checkpoint {os.fspath(self.path)!r} is no file of finished runs, or it is damaged "
+            f"({reason}). Name another file, or remove it."
+        )
+
+
+def _digest(key: str, value: str) -> str:
+    return hashlib.sha256(f"{key}\0{value}".encode()).hexdigest()
