@@ -1,7 +1,7 @@
 """The table of ``run.py`` on a GPU, in 8 minutes at most: ``python benchmarks/gpu.py``.
 
-Cases run in the order below, the library's side before a baseline is tried, until the time is up;
-the page says which were left out. It is written anew after every case.
+Cases run in the order below until the time is up, each first without its baseline. The page is
+written anew after every case.
 """
 
 import argparse
@@ -62,7 +62,8 @@ def side(name: str, which: str, device: str, end: float, repeat: int = 1) -> dic
     except subprocess.TimeoutExpired:
         return None
     if done.returncode:
-        print(f"{name}, {which}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        print(f"{name}, {which}: {said[-1]}", file=sys.stderr)
         return None
     found: dict = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -75,13 +76,16 @@ def figures(found: dict | None) -> list[str]:
 
 
 def page(device: str, lines: list[str]) -> str:
-    name = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or device
+    name = platform.processor() or device
+    if torch.device(device).type == "cuda":
+        name = torch.cuda.get_device_name(device)
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )
     intro = (
         f"{name}, torch {torch.__version__}, commit {commit.stdout.strip() or 'unknown'}; the best "
-        "of three runs, of one for a baseline; `-` where a side did not fit time or memory."
+        "of three runs, of one for a baseline; `-` where there is no baseline, or where a side did "
+        "not fit time or memory."
     )
     return "\n".join(["# On a GPU", "", intro, "", HEADER, *lines, ""])
 

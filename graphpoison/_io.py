@@ -1,9 +1,14 @@
 """Files that are whole or not there, and that one process at a time makes."""
 
 import errno
+import glob
+import hashlib
 import os
+import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -14,28 +19,80 @@ except ImportError:  # on Windows nothing is locked
     fcntl = None  # type: ignore[assignment]
 
 
+LARGEST = 4 * 2**30
+LONGEST = 200
+"""Characters of a file's name that the names of files beside it begin with."""
+
+
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """A binary file that takes the name ``path`` only once it is completely written."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    """A binary file that takes the name ``path`` only once it is completely written.
+
+    A link stays a link, to a new file; a file keeps its mode; a device (``/dev/null``) is written
+    to.
+
+    Raises:
+        ValueError: ``path`` is a folder, a pipe or a socket.
+        OSError: it cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    device = target.is_char_device()
+    refuse_special(path, device=True)
+    folder = Path(tempfile.gettempdir()) if device else target.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    prefix = _beside(target, "")
+    handle, name = tempfile.mkstemp(dir=folder, prefix=f"{prefix}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
-        os.chmod(name, 0o666 & ~_umask())
+        if device:
+            with open(name, "rb") as file, open(target, "wb") as out:
+                shutil.copyfileobj(file, out)
+            os.unlink(name)
+            return
+        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
+        os.chmod(name, mode)
         os.replace(name, target)
     except BaseException:
-        os.unlink(name)
+        Path(name).unlink(missing_ok=True)
         raise
+
+
+def refuse_special(path: str | os.PathLike[str], device: bool = False) -> None:
+    """Raise a ValueError if ``path`` is there and is no file: a folder, a pipe or a socket, or,
+    unless ``device``, a device."""
+    place = Path(path)
+    if not place.exists() or place.is_file() or (device and place.is_char_device()):
+        return
+    kind = "a folder" if place.is_dir() else "a pipe" if place.is_fifo() else "a device or socket"
+    raise ValueError(f"{os.fspath(path)} is {kind}; name a file.")
+
+
+def refuse_large(file: IO[bytes], wanted: Callable[[str], bool]) -> None:
+    """Raise a ValueError if the ``wanted`` members of a zip archive declare more than
+    :data:`LARGEST` bytes, and a hundred times the size of the file."""
+    with zipfile.ZipFile(file) as archive:
+        size = sum(info.file_size for info in archive.infolist() if wanted(info.filename))
+    packed = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if size > max(LARGEST, 100 * packed):
+        raise ValueError(f"it declares {size / 1e9:,.1f} GB in a file of {packed / 1e9:,.1f} GB")
+
+
+def _beside(target: Path, suffix: str) -> str:
+    """The name of a hidden file beside ``target``, short enough for the file system."""
+    name = target.name
+    if len(name) > LONGEST:
+        name = f"{name[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f".{name}{suffix}"
 
 
 @contextmanager
 def locked(path: str | os.PathLike[str] | None) -> Iterator[None]:
     """Hold the lock of the file ``path``, which need not be there yet; None holds nothing.
 
-    The lock is a file beside it, which goes with the process that holds it. Where the file system
-    knows no locks, nothing is locked.
+    The lock is a file beside it, which goes with the process that holds it, and so do temporary
+    files that a killed process has left. Where the file system knows no locks, nothing is locked.
 
     Raises:
         ValueError: another process holds it.
@@ -43,11 +100,15 @@ def locked(path: str | os.PathLike[str] | None) -> Iterator[None]:
     if path is None or fcntl is None:
         yield
         return
-    target = Path(path)
+    target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
-    lock = target.with_name(f".{target.name}.lock")
+    lock = target.with_name(_beside(target, ".lock"))
     handle = _lock(lock, target)
     try:
+        if handle is not None:
+            drawn = "[a-z0-9_]" * 8  # by tempfile
+            for orphan in target.parent.glob(f"{glob.escape(_beside(target, '.'))}{drawn}.tmp"):
+                orphan.unlink(missing_ok=True)  # of a process that was killed as it wrote
         yield
     finally:
         if handle is not None:

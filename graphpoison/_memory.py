@@ -52,8 +52,10 @@ def limited(max_memory: int | str | None, device: torch.device) -> Iterator[None
     """In this block the process, or a CUDA ``device``, takes no more than ``max_memory`` bytes in
     all; None limits nothing.
 
-    An allocation beyond fails at once, before the system runs out of memory. Linux counts what is
-    allocated, which is a little more than what is in use.
+    An allocation beyond fails at once, before the system runs out of memory. The limit is on the
+    whole process: it is for one attack at a time. Linux counts allocated memory, used or not, and
+    the stacks of threads; temporary files do not count. In a thread of a compiled library a refused
+    allocation may end the process.
 
     Raises:
         TypeError, ValueError: ``max_memory`` is no number of bytes, is less than what is in use
@@ -69,11 +71,12 @@ def limited(max_memory: int | str | None, device: torch.device) -> Iterator[None
         try:
             yield
         except (MemoryError, RuntimeError) as error:
-            allocation = isinstance(error, MemoryError)
-            if not allocation and not any(words in str(error) for words in _REFUSED):
+            text = str(error)
+            refused = isinstance(error, MemoryError) or any(words in text for words in _REFUSED)
+            if not refused or text.startswith("max_memory="):  # of a limit within this one
                 raise
             raise MemoryError(
-                f"max_memory={max_memory!r} does not suffice: {' '.join(str(error).split())[:200]} "
+                f"max_memory={max_memory!r} does not suffice: {' '.join(text.split())[:200]} "
                 "Allow more, or choose a smaller surrogate, fewer candidates or fewer training "
                 "steps; gp.estimate and --dry-run say how much an attack takes."
             ) from error
@@ -85,11 +88,12 @@ def _of_process(limit: int) -> Iterator[None]:
         raise ValueError("max_memory is enforced on Linux and on CUDA alone; leave it out.")
     import resource
 
+    torch.zeros(2**17).add_(1.0)  # starts the threads of torch, whose stacks count
     used = _status("VmRSS")
     _refuse_small(limit, used)
     before = resource.getrlimit(resource.RLIMIT_DATA)
     room = _status("VmData") + limit - used
-    allowed = [room] + [bound for bound in before if bound != resource.RLIM_INFINITY]
+    allowed = [min(room, 2**60)] + [bound for bound in before if bound != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_DATA, (min(allowed), before[1]))
     try:
         yield
@@ -101,11 +105,12 @@ def _of_process(limit: int) -> Iterator[None]:
 def _of_device(limit: int, device: torch.device) -> Iterator[None]:
     _refuse_small(limit, torch.cuda.memory_reserved(device))
     total = torch.cuda.get_device_properties(device).total_memory
-    torch.cuda.set_per_process_memory_fraction(min(1.0, limit / total), device)
+    known = getattr(torch.cuda, "get_per_process_memory_fraction", lambda _: 1.0)(device)
+    torch.cuda.set_per_process_memory_fraction(min(known, limit / total), device)
     try:
         yield
     finally:
-        torch.cuda.set_per_process_memory_fraction(1.0, device)
+        torch.cuda.set_per_process_memory_fraction(known, device)
 
 
 def _refuse_small(limit: int, used: int) -> None:

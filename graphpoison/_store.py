@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,15 @@ FORMAT = 1
 WAIT_SECONDS = 60.0
 """How long a process waits for another one that is writing."""
 
+_DAMAGE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _CREATE = "CREATE TABLE units (key TEXT PRIMARY KEY, value TEXT NOT NULL, digest TEXT NOT NULL)"
 
 
 class Store:
     """Values of JSON by key. A key keeps the value that was put first, unless it is replaced.
 
-    Every value is written in a transaction of its own: a process that is killed leaves the values
-    before, and no part of one. Reading verifies the digests.
+    Every write is a transaction: a process that is killed leaves whole values. Reading verifies the
+    digests.
 
     Args:
         path: the file, which is made when the first value is put.
@@ -37,9 +38,9 @@ class Store:
 
     def all(self) -> dict[str, Any]:
         """All values by key, in the order in which they were put."""
-        if not self.path.exists() or not self.path.stat().st_size:
+        if not self._is_there():
             return {}
-        with self._open() as connection:
+        with self._open("DEFERRED") as connection:
             wrong = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if wrong != "ok":
                 raise self._damaged(wrong)
@@ -48,33 +49,48 @@ class Store:
 
     def get(self, key: str) -> Any:
         """The value of ``key``, None if there is none."""
-        if not self.path.exists() or not self.path.stat().st_size:
+        if not self._is_there():
             return None
-        with self._open() as connection:
-            row = connection.execute("SELECT * FROM units WHERE key = ?", (key,)).fetchone()
-        return None if row is None else self._read(*row)
+        with self._open("DEFERRED") as connection:
+            return self._get(connection, key)
 
     def put(self, key: str, value: Any) -> Any:
         """Write the value of ``key`` unless there is one; the value that is there now."""
-        self._write("INSERT OR IGNORE INTO units VALUES (?, ?, ?)", key, value)
-        return self.get(key)
+        return self.agree({key: value})[key]
+
+    def agree(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Write all ``values``, unless one of the keys has another value already: then nothing is
+        written. The values that are there now."""
+        with self._open("IMMEDIATE") as connection:
+            known = {key: self._get(connection, key) for key in values}
+            there = {key: value for key, value in known.items() if value is not None}
+            if any(there[key] != _plain(values[key]) for key in there):
+                return there
+            for key, value in values.items():
+                if key not in there:
+                    connection.execute("INSERT INTO units VALUES (?, ?, ?)", _row(key, value))
+        return {key: _plain(value) for key, value in values.items()}
 
     def replace(self, key: str, value: Any) -> None:
         """Write the value of ``key``, in the place of another."""
-        self._write("INSERT OR REPLACE INTO units VALUES (?, ?, ?)", key, value)
+        with self._open("IMMEDIATE") as connection:
+            connection.execute("INSERT OR REPLACE INTO units VALUES (?, ?, ?)", _row(key, value))
 
-    def _write(self, statement: str, key: str, value: Any) -> None:
-        text = json.dumps(value)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._open() as connection:
-            connection.execute(statement, (key, text, _digest(key, text)))
+    def _is_there(self) -> bool:
+        return self.path.exists() and bool(self.path.stat().st_size)
+
+    def _get(self, connection: sqlite3.Connection, key: str) -> Any:
+        row = connection.execute("SELECT * FROM units WHERE key = ?", (key,)).fetchone()
+        return None if row is None else self._read(*row)
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        """A connection in one transaction, which holds the lock of a writer from its beginning."""
+    def _open(self, kind: str) -> Iterator[sqlite3.Connection]:
+        """A connection in one transaction: DEFERRED to read, IMMEDIATE to write alone."""
+        if kind == "IMMEDIATE":
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with closing(sqlite3.connect(self.path, WAIT_SECONDS, isolation_level=None)) as opened:
-                opened.execute("BEGIN IMMEDIATE")
+                opened.execute(f"BEGIN {kind}")
                 if not opened.execute("PRAGMA schema_version").fetchone()[0]:
                     opened.execute(f"PRAGMA application_id = {APPLICATION}")
                     opened.execute(f"PRAGMA user_version = {FORMAT}")
@@ -82,12 +98,14 @@ class Store:
                 self._refuse_other(opened)
                 yield opened
                 opened.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            if "no such" in str(error):  # a table or column
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+            if code in _DAMAGE:
                 raise self._damaged(str(error)) from error
-            raise OSError(f"{self.path} cannot be read or written: {error}.") from error
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            raise self._damaged(str(error)) from error
+            raise OSError(
+                f"checkpoint {os.fspath(self.path)!r} cannot be read or written ({error}); name "
+                "another file, or wait for the process that writes it."
+            ) from error
 
     def _refuse_other(self, connection: sqlite3.Connection) -> None:
         application, version = (
@@ -109,6 +127,15 @@ class Store:
             f"checkpoint {os.fspath(self.path)!r} is no file of finished runs, or it is damaged "
             f"({reason}). Name another file, or remove it."
         )
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+def _row(key: str, value: Any) -> tuple[str, str, str]:
+    text = json.dumps(value)
+    return key, text, _digest(key, text)
 
 
 def _digest(key: str, value: str) -> str:

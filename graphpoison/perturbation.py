@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
-from ._io import atomic_write
+from ._io import atomic_write, refuse_large, refuse_special
 from ._settings import digest
 from .apply import edges_digest, edges_of, poisoned, poisoned_data, recognise
 from .budget import Budget, part_of
@@ -224,6 +223,7 @@ class Perturbation:
             FileNotFoundError: there is no such file.
             ValueError: not such a file, one of another format, or one that is damaged.
         """
+        refuse_special(path)
         content = Path(path).read_bytes()
         try:
             arrays = _arrays(content)
@@ -275,10 +275,14 @@ def _edges_after(before: NodeGraph | Interactions, after: Any, edge_type: Any) -
 
 
 def _arrays(content: bytes) -> dict[str, np.ndarray]:
-    """All arrays of a ``.npz`` file, which are checked against its checksums."""
-    ZipFile(BytesIO(content))  # and not one array alone, as .npy
+    """The arrays that :meth:`Perturbation.save` writes, checked against their checksums."""
+    refuse_large(BytesIO(content), lambda name: _known(name.removesuffix(".npy")))
     with np.load(BytesIO(content), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+        return {name: file[name] for name in file.files if _known(name)}
+
+
+def _known(name: str) -> bool:
+    return name in {"meta", "provenance", *COLUMNS} or name.startswith("fake_")
 
 
 def fingerprint(state: PairState, *inputs: Tensor) -> str:

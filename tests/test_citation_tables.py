@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import graphpoison as gp
+from graphpoison._store import Store
 from graphpoison.reproduce import run
 from graphpoison.reproduce.citation import METHODS, CitationExperiment
 from graphpoison.reproduce.citation_tables import (
@@ -88,7 +89,8 @@ def test_a_changed_attack_is_run_again(tmp_path: Path, monkeypatch: pytest.Monke
     assert second.loc[second["attack"] == "random", "poisoned"].tolist() == (
         second.loc[second["attack"] == "random", "clean"].tolist()
     )
-    names = sorted(path.name.split("-")[0] for path in (tmp_path / "runs").rglob("*.csv"))
+    units = (key.partition("/")[2] for key in Store(tmp_path / "runs.sqlite").all())
+    names = sorted(unit.split("-")[0] for unit in units)
     assert names == ["dice", "random", "random"]
 
 

@@ -6,6 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, final
 
 import torch
@@ -48,6 +49,7 @@ class Attack(ABC):
 
     constraints: Sequence[Constraint] = ()
     flips_features: ClassVar[bool] = False
+    at_end: ClassVar[str] = "no admissible flip left"
 
     @abstractmethod
     def propose(
@@ -100,8 +102,8 @@ class Attack(ABC):
                 ``feature_candidates``, and the attack flips edges alone.
             RuntimeError: the attack broke its own constraints (a bug).
         """
-        with locked(checkpoint), limited(max_memory, task.state.weight.device):
-            return self.run(task, budget, seed, progress, checkpoint, by=self)
+        with locked(checkpoint):
+            return self.run(task, budget, seed, progress, checkpoint, max_memory, by=self)
 
     @final
     def run(
@@ -111,6 +113,7 @@ class Attack(ABC):
         seed: int,
         progress: bool,
         checkpoint: str | os.PathLike[str] | None,
+        max_memory: int | str | None,
         by: object,
     ) -> Perturbation:
         """As ``__call__``, on record as the work of ``by``, which may be more than this attack and
@@ -132,7 +135,9 @@ class Attack(ABC):
             return replace(before, meta=meta, fake_users=task.fake_users)
         dtype = start[0].dtype if start else task.dtype
         clock = Clock(environment(device, dtype), before.provenance)
-        bound = self.setup(task, seed) if limit else task
+        room = partial(limited, max_memory, device)  # not to hold when flips are saved
+        with room():
+            bound = self.setup(task, seed) if limit else task
         parts: list[dict[str, Any]] = []
         done, saved = len(before), time.monotonic()
         step = int(before.flips["step"].max()) + 1 if done else 0
@@ -148,7 +153,8 @@ class Attack(ABC):
             try:
                 while done < limit:
                     try:
-                        proposal = self.propose(bound, state, limit - done, seed, step)
+                        with room():
+                            proposal = self.propose(bound, state, limit - done, seed, step)
                     except VanishedGradientError as error:
                         if not done:
                             raise
@@ -157,20 +163,20 @@ class Attack(ABC):
                     proposed = self._checked(proposal, state)
                     flips = accept_in_turn(proposed, state, self.constraints, limit - done)
                     if not len(flips):
-                        logger.warning("no admissible flip left after %d of %d", done, limit)
+                        logger.warning("%s after %d of %d", self.at_end, done, limit)
                         break
                     parts.append(rows_of(flips, proposal.attack_loss, step))
                     state = flips.made(state)
                     done, step = done + len(flips), step + 1
                     bar.update(len(flips))
                     if checkpoint and time.monotonic() - saved >= checkpoints.SAVE_EVERY_SECONDS:
-                        so_far(finished=False).save(checkpoint)
+                        checkpoints.save(so_far(finished=False), checkpoint)
                         saved = time.monotonic()
                 finished = True
             finally:  # an interrupted attack keeps what it has
                 result = so_far(finished)
                 if checkpoint:
-                    result.save(checkpoint)
+                    checkpoints.save(result, checkpoint)
         _verify(result, task.state, state, limit, self.constraints)
         return result
 

@@ -47,6 +47,14 @@ def resume(checkpoint: str | os.PathLike[str] | None, meta: dict[str, Any]) -> P
     return found
 
 
+def save(perturbation: Perturbation, checkpoint: str | os.PathLike[str]) -> None:
+    """Write ``checkpoint``; where that fails, say so and lose nothing else."""
+    try:
+        perturbation.save(checkpoint)
+    except OSError as error:
+        logger.warning("the checkpoint cannot be written, and flips are not safe: %s", error)
+
+
 def refuse_another_run(
     checkpoint: str | os.PathLike[str], found: Perturbation, meta: dict[str, Any]
 ) -> None:

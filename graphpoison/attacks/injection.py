@@ -69,9 +69,10 @@ class Injection(ABC):
             ValueError: the task's candidates are all pairs, unlisted; see also there.
         """
         task = _recommendation(task)
-        with locked(checkpoint), limited(max_memory, task.state.weight.device):
-            grown = self.grown(task, seed, checkpoint)
-            return self.attack.run(grown, budget, seed, progress, checkpoint, by=self)
+        with locked(checkpoint):
+            with limited(max_memory, task.state.weight.device):
+                grown = self.grown(task, seed, checkpoint)
+            return self.attack.run(grown, budget, seed, progress, checkpoint, max_memory, by=self)
 
     @final
     def grown(

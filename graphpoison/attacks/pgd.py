@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -72,6 +72,8 @@ class PGDAttack(SurrogateAttack):
     constraints: Sequence[Constraint] = ()
     allow_removals: bool = True
     allow_additions: bool = True
+
+    at_end: ClassVar[str] = "no admissible pair that raises the attack loss was found"
 
     def __post_init__(self) -> None:
         check_training(self.training)

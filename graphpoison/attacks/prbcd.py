@@ -43,6 +43,8 @@ class _RandomisedBlock(SurrogateAttack):
     allow_additions: bool = True
     hypergradient: Hypergradient = field(default_factory=Unrolled)
 
+    at_end: ClassVar[str] = "no admissible pair that raises the attack loss was found"
+
     def __post_init__(self) -> None:
         check_training(self.training)
         check_hypergradient(self.hypergradient, self.training)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from .._memory import limited
+from .._memory import limited, num_bytes
 from .._text import counted
 from ..datasets.source import Reading
 from ..graphs import read_graph
@@ -150,6 +150,8 @@ def attack(
                 settings, graph, promote, fake_users, profile_length, off_limits, seed
             )
             plan = Plan.of(graph, settings, budget, seed, resume)
+            if max_memory is not None:
+                num_bytes("max_memory", max_memory)
             memory = limited(max_memory, plan.task.state.weight.device)
             if dry_run:
                 with memory:

@@ -7,7 +7,7 @@ import typer
 import yaml
 
 from .._checks import nearest
-from .._io import atomic_write
+from .._io import atomic_write, refuse_special
 from .errors import DEBUG, WrongUsage
 
 OF_ONE_RUN = ("config", "save_to", "debug", "help", "resume", "overwrite")
@@ -45,6 +45,7 @@ def load_config(ctx: typer.Context, path: Path | None) -> Path | None:
     """Make the options in ``path`` the command's defaults, which the command line overrides."""
     if path is None:
         return None
+    refuse_special(path)
     try:
         found = yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)
     except OSError as error:

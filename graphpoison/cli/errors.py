@@ -11,6 +11,8 @@ from typer.core import TyperGroup
 
 from .._signals import Terminated, terminable
 
+LONGEST = 300
+"""Characters of an error that are shown; its end says what to do."""
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 DEBUG = "graphpoison.debug"
 ALSO = {
@@ -118,5 +120,7 @@ def message(error: Exception) -> str:
 
 
 def _exit(text: str, code: int) -> typer.Exit:
+    if len(text) > LONGEST:  # it may hold what a file holds
+        text = f"{text[: LONGEST - 140]} [...] {text[-133:]}"
     typer.secho(text, err=True, fg="red" if code < INTERRUPTED - 2 else None)
     return typer.Exit(code)

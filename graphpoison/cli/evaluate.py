@@ -6,7 +6,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from .._io import atomic_write
+from .._io import atomic_write, locked
 from .._text import counted
 from ..datasets.source import Reading
 from ..evaluation import evaluate
@@ -203,29 +203,30 @@ def evaluate_command(
             attacks[RANDOM] = random_of(graph, given)
         if heuristics:
             attacks |= heuristics_of(graph, given)
-        try:
-            report = evaluate(
-                graph,
-                attacks,
-                chosen,
-                range(seeds),
-                counts,
-                include_perturbed,
-                bars(progress),
-                checkpoint=runs,
-                metrics=metrics,
-                groups=groups,
-            )
-        except KeyboardInterrupt as error:
-            if not runs.exists():
-                raise
-            raise Interrupted(
-                f"interrupted: {runs} holds the finished runs; the same command with --resume "
-                "goes on.",
-                error,
-            ) from error
-        files = write_files(report, html, plot, metrics[0], latex, csv)
-        runs.unlink(missing_ok=True)
+        with locked(runs):
+            try:
+                report = evaluate(
+                    graph,
+                    attacks,
+                    chosen,
+                    range(seeds),
+                    counts,
+                    include_perturbed,
+                    bars(progress),
+                    checkpoint=runs,
+                    metrics=metrics,
+                    groups=groups,
+                )
+            except KeyboardInterrupt as error:
+                if not runs.exists():
+                    raise
+                raise Interrupted(
+                    f"interrupted: {runs} holds the finished runs; the same command with --resume "
+                    "goes on.",
+                    error,
+                ) from error
+            files = write_files(report, html, plot, metrics[0], latex, csv)
+            runs.unlink(missing_ok=True)
     if as_json:
         warnings = report.meta["warnings"]
         show_json({"table": report.table, "warnings": warnings, "files": files})

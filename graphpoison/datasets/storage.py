@@ -1,5 +1,6 @@
 """Graphs kept in files that ``torch.load(weights_only=True)`` reads."""
 
+import errno
 import json
 import os
 from typing import IO, Any
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
-from .._io import atomic_write
+from .._io import atomic_write, refuse_large, refuse_special
 from .._settings import describe, digest
 
 FORMAT = 2
@@ -46,16 +47,19 @@ def load_graph(path: str | os.PathLike[str]) -> Data | HeteroData:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is another kind of file, of another format, or damaged. ``torch.load`` does
-            not look at the checksums in the file, and fills a member that a bit declares a folder
-            with whatever memory holds; hence a digest of the tensors that were read.
+            not look at the checksums in the file, and reads nothing into the tensor of a member
+            that is declared a folder; hence the digest of the tensors.
     """
+    refuse_special(path)
     with open(path, "rb") as file:
         state = _read(path, file)
     kinds: dict[str, type[Data] | type[HeteroData]] = {"Data": Data, "HeteroData": HeteroData}
     if not isinstance(state, dict) or state.get("kind") not in kinds or "graph" not in state:
         raise ValueError(f"{path} is no file of save_graph.")
     if state.get("format") != FORMAT:
-        raise ValueError(f"{path} is of another format than {FORMAT}; save it anew.")
+        raise ValueError(
+            f"{path} is of another format than {FORMAT}; save the graph anew with this version."
+        )
     if state.get("digest") != _digest(state["graph"]):
         raise ValueError(f"{path} is damaged: its graph has another digest than the saved one.")
     return kinds[state["kind"]].from_dict(state["graph"])
@@ -72,13 +76,15 @@ def _strided(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_strided(part) for part in value]
     if isinstance(value, Tensor) and value.layout != torch.strided:
-        coordinates = value.to_sparse_coo().coalesce()
-        return [str(value.layout), coordinates.indices(), coordinates.values()]
+        coordinates = value.to_sparse_coo()
+        parts = coordinates._indices(), coordinates._values()
+        return [str(value.layout), list(value.shape), *parts]
     return value
 
 
 def _read(path: str | os.PathLike[str], file: IO[bytes]) -> Any:
     try:
+        refuse_large(file, lambda name: True)
         with ZipFile(file) as records:
             damaged = records.testzip()
         if damaged is None:
@@ -87,6 +93,8 @@ def _read(path: str | os.PathLike[str], file: IO[bytes]) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # zipfile and torch fail in many ways at damaged bytes
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # of a place before the file
+            raise
         raise ValueError(f"{path} is no file of save_graph, or it is damaged: {error}") from error
     raise ValueError(f"{path} is damaged, or has no checksums: the one of {damaged} differs.")
 

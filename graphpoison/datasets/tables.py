@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from .._checks import choice, positive_int
+from .._io import refuse_special
 
 logger = logging.getLogger(__name__)
 
+LONGEST_LINE = 1_000_000
 SEPARATORS = ("\t", "::", ";", ",", "|", " ")
 
 
@@ -106,6 +108,7 @@ def suffix(path: Path) -> str:
 
 
 def _open(path: Path) -> IO[str]:
+    refuse_special(path)
     if path.suffix == ".gz":
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")
@@ -124,7 +127,12 @@ def _in_utf8(path: Path) -> Iterator[None]:
 
 def _first_line(path: Path) -> str:
     with _open(path) as file:
-        return file.readline()
+        line = file.readline(LONGEST_LINE)
+    if len(line) == LONGEST_LINE:
+        raise ValueError(
+            f"{path} is no table: its first line has {LONGEST_LINE:,} characters or more."
+        )
+    return line
 
 
 def _separator(path: Path, first: str) -> str:

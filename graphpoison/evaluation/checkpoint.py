@@ -73,18 +73,22 @@ class Unit:
 class Checkpoint:
     """Rows by unit, and what they are rows of.
 
-    ``basis`` says what all units share. ``parts`` says, by name, what the units of one victim, or
-    of one attack and number of flips, share. Files of another basis are refused, and files with
-    another part under the same name. Parts under other names are kept. ``notes`` decide nothing,
-    but a refusal says where notes differ. Several processes may evaluate with one file: each
-    takes the units that another has finished.
+    All units share the settings of ``basis``; the units of one victim, or of one attack and number
+    of flips, share the settings of one of the ``parts``. Files of another basis are refused, and
+    files with another part under the same name. Parts under other names are kept. A file with other
+    ``notes`` is not refused, but the message of a refusal lists differences of notes too. Several
+    processes may evaluate with one file: each takes the units that another has finished. The key of
+    a unit has a digest of its settings.
 
     Args:
         store: the file; None keeps nothing.
+        basis, parts: as plain values.
         provenance: of the sessions before.
     """
 
     store: Store | None
+    basis: Mapping[str, Any]
+    parts: Mapping[str, Any]
     provenance: Mapping[str, Any]
 
     @classmethod
@@ -102,14 +106,13 @@ class Checkpoint:
             OSError: it cannot be read or written.
         """
         if path is None:
-            return cls(None, {})
+            return cls(None, basis, parts, {})
         store = Store(path)
         there = store.all()
         wanted = {"basis": dict(basis), **_named("part", parts)}
         different = _shared_differences(there, wanted)
-        if not different:
-            found = {name: store.put(name, value) for name, value in wanted.items()}
-            different = _shared_differences(found, wanted)  # another process may have been first
+        if not different and not there.items() >= wanted.items():
+            different = _shared_differences(store.agree(wanted), wanted)
         if different:
             different += _shared_differences(there, _named("note", notes))
             raise ValueError(
@@ -118,12 +121,13 @@ class Checkpoint:
                 "remove it."
             )
         for name, note in _named("note", notes).items():
-            store.replace(name, note)
-        return cls(store, there.get("provenance", {}))
+            if there.get(name) != note:
+                store.replace(name, note)
+        return cls(store, basis, parts, there.get("provenance", {}))
 
     def rows(self, unit: Unit, provenance: Callable[[], dict[str, Any]]) -> Rows:
         """The rows of a unit, measured and written if they are not there yet."""
-        name = json.dumps(["unit", *unit.key])
+        name = self._name(unit)
         if self.store is not None and (known := self.store.get(name)) is not None:
             rows: Rows = known
             return rows
@@ -131,9 +135,18 @@ class Checkpoint:
         found = [{**key, **measured._asdict()} for measured in unit.measure()]
         rows = [{column: kind(row[column]) for column, kind in COLUMNS.items()} for row in found]
         if self.store is not None:
-            rows = self.store.put(name, rows)
-            self.store.replace("provenance", provenance())
+            try:
+                rows = self.store.put(name, rows)
+                self.store.replace("provenance", provenance())
+            except OSError as error:
+                logger.warning("the checkpoint cannot be written, and runs are not safe: %s", error)
         return rows
+
+    def _name(self, unit: Unit) -> str:
+        victim, _, attack, flips = unit.key
+        names = f"victim {victim!r}", f"the first {flips} flips of {attack!r}"
+        settings = json.dumps([self.basis, *(self.parts[name] for name in names)])
+        return json.dumps(["unit", *unit.key, digest(settings)])
 
 
 def _named(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from .checkpoint import (
 from .chosen import chosen_metrics
 from .fitted import Fitted, fitted
 from .measures import Measure
-from .popularity import weak_victims
+from .weak_victims import weak_classifiers, weak_recommenders
 
 DEFAULT_METRICS = ("ndcg@10", "recall@20")
 """The metrics of recommenders where neither victims nor metrics are given."""
@@ -113,7 +113,8 @@ def evaluate(
     Returns:
         A report whose ``meta`` says what it depends on: digest of the graph, attacks, victims,
         seeds, budgets, versions, device and time. ``meta["warnings"]`` lists the victims that rank
-        hardly better than the popularity of items does.
+        hardly better than the popularity of items does, or that classify no better than the most
+        frequent class.
 
     Raises:
         TypeError: graph and perturbation are of different kinds, the graph lacks something, or a
@@ -162,7 +163,9 @@ def evaluate(
     runs = pd.DataFrame(rows)
     warnings = weak_prefixes(prefixes)
     if isinstance(graph, Interactions):
-        warnings += weak_victims(graph, wanted.rankings, chosen, runs)
+        warnings += weak_recommenders(graph, wanted.rankings, chosen, runs)
+    else:
+        warnings += weak_classifiers(graph, runs)
     depends = {
         **basis,
         "warnings": warnings,

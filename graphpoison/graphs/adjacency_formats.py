@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._io import refuse_special
 from .codes import decode, encode
 from .interactions import Interactions
 from .nodes import NodeGraph
@@ -81,6 +82,7 @@ def scipy_adjacency(graph: Graph) -> "csr_matrix":
 
 def is_adjacency(path: Path) -> bool:
     """Whether the ``.npz`` file holds a sparse adjacency that :func:`read_adjacency` reads."""
+    refuse_special(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             names = set(file.files)
@@ -106,6 +108,7 @@ def read_adjacency(path: str | os.PathLike[str]) -> "csr_matrix":
     from scipy.sparse import load_npz  # takes long to import
 
     path = Path(path)
+    refuse_special(path)
     if path.suffix != ".npz":
         return _edge_list(path)
     with np.load(path, allow_pickle=False) as file:

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 EdgeType = tuple[str, str, str]
 NEGATIVES = 0  # a stream of the seed
+FEW_NODES, EMPTY_NODES = 10_000_000, 1_000
+"""More nodes than both, the second for each interaction, are refused."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +147,7 @@ def read_interactions(
     kind = bipartite_edge_type(plain, edge_type)
     store = plain[kind]
     shape = (num_nodes(plain, kind[0]), num_nodes(plain, kind[2]))
+    _refuse_far_more_nodes(plain, kind, shape)
 
     def read(key: str) -> Tensor | None:
         if key not in store:
@@ -212,6 +215,18 @@ def num_nodes(data: HeteroData, node_type: str) -> int:
     if number is None:
         raise ValueError(f"data[{node_type!r}].num_nodes is not set; set it to the node count.")
     return int(number)
+
+
+def _refuse_far_more_nodes(data: HeteroData, kind: EdgeType, shape: tuple[int, int]) -> None:
+    """Raise a ValueError for numbers of nodes that are a mistake and would fill the memory."""
+    edges = data[kind].get("edge_index")
+    known = edges.size(1) if isinstance(edges, Tensor) and edges.dim() == 2 else 0
+    for node_type, number in zip((kind[0], kind[2]), shape, strict=True):
+        if number > max(FEW_NODES, EMPTY_NODES * known):
+            raise ValueError(
+                f"data[{node_type!r}].num_nodes is {number:,}, with {known:,} interactions; set it "
+                "to the node count."
+            )
 
 
 def _ids(data: HeteroData, node_type: str) -> tuple[str, ...] | None:

@@ -1,4 +1,7 @@
-"""Initial parameters, and checks of the settings that decide their sizes."""
+"""Initial parameters, and checks of the settings that decide their sizes.
+
+Numbers are drawn in float64 and rounded, so that a seed is the same start in every precision.
+"""
 
 from itertools import pairwise
 
@@ -12,8 +15,8 @@ from ..training.activations import activation
 def glorot(rows: int, cols: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
     """A [rows, cols] matrix, uniform as in Glorot and Bengio (2010)."""
     bound = (6.0 / (rows + cols)) ** 0.5
-    uniform = torch.rand(rows, cols, generator=generator, dtype=dtype)
-    return uniform.mul_(2.0 * bound).sub_(bound)
+    uniform = torch.rand(rows, cols, generator=generator, dtype=torch.float64)
+    return uniform.mul_(2.0 * bound).sub_(bound).to(dtype)
 
 
 def embeddings(
@@ -21,7 +24,8 @@ def embeddings(
 ) -> tuple[Tensor, Tensor]:
     """Tables [U, dim] and [I, dim] of normal numbers with standard deviation ``scale``."""
     users, items = (
-        scale * torch.randn(count, dim, generator=generator, dtype=dtype) for count in shape
+        (scale * torch.randn(count, dim, generator=generator, dtype=torch.float64)).to(dtype)
+        for count in shape
     )
     return users, items
 

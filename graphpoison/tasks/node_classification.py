@@ -1,6 +1,7 @@
 """Node classification on an undirected graph, attacked through its structure and its features."""
 
 import copy
+import logging
 from dataclasses import replace
 from typing import Any, Literal, Self
 
@@ -21,6 +22,7 @@ from .base import Task
 
 OBJECTIVES = ("train", "self", "both")
 LABELS = ("pseudo", "oracle")
+logger = logging.getLogger(__name__)
 MAX_LISTED_PAIRS = 5_000_000
 
 
@@ -179,9 +181,24 @@ class NodeClassification(Task[PreparedNodes[Any]]):
     def _pseudo_labelled(self, params: Params, prepared: PreparedNodes[Any]) -> Self:
         task = copy.copy(self)
         with torch.no_grad():
-            logits = self.surrogate.logits(params, prepared)
-        task.pseudo_labels = logits[self.unlabelled].argmax(dim=1)
+            guessed = self.surrogate.logits(params, prepared).argmax(dim=1)
+        _warn_of_chance(guessed[self.inputs.labelled], self.labels[self.inputs.labelled])
+        task.pseudo_labels = guessed[self.unlabelled]
         return task
+
+
+def _warn_of_chance(guessed: Tensor, labels: Tensor) -> None:
+    """Say so if the surrogate has not learnt even the nodes that it was trained on."""
+    right = float((guessed == labels).double().mean())
+    share = float(torch.bincount(labels).max() / labels.numel())
+    if right <= share < 1.0:
+        logger.warning(
+            "on the clean graph the surrogate is right at %.0f%% of its own training nodes, of "
+            "which %.0f%% are of one class: its gradient says little of other models; train it "
+            "longer, or with another learning rate",
+            100 * right,
+            100 * share,
+        )
 
 
 def _check_unlabelled(objective: str, labels: Tensor, oracle: bool) -> None:

@@ -22,7 +22,7 @@ from .prepared import Params
 from .workspace import Workspace
 
 SLOTS = {"cpu": 16_384, "cuda": 2**20}
-"""Slots in a part: what stays in a CPU's cache, and what keeps a GPU busy."""
+"""Slots in a part: a CPU's cache holds their layers, and a GPU is busy with them."""
 
 
 class PairOutputs(NamedTuple):

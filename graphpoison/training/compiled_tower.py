@@ -7,8 +7,10 @@ thread takes a range of rows. Without the loop, and on a GPU, the pairs are scor
 
 import ctypes
 import functools
+import logging
 from collections.abc import Sequence
 from importlib.machinery import EXTENSION_SUFFIXES
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from .dual import GradAndTangent
 from .pair_scores import PairScores
 from .prepared import Params
 
+logger = logging.getLogger(__name__)
 ACTIVATIONS = ("relu", "tanh", "sigmoid")  # in the order of tower.cpp
 SCORES, GRADIENT, DUAL = range(3)
 VECTOR_BYTES = 64
@@ -28,21 +31,39 @@ VECTOR_BYTES = 64
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The loop with the widest vectors that this processor has, None where there is no loop."""
-    found = torch.backends.cpu.get_cpu_capability().lower()
-    kinds = [found, "avx2", "default"] if found == "avx512" else [found, "default"]
+    """The loop with the widest vectors that this processor has.
+
+    None where there is no loop, where it does not load, or where it was built from other sources.
+    """
+    vectors = torch.backends.cpu.get_cpu_capability().lower()
+    kinds = [vectors, "avx2", "default"] if vectors == "avx512" else [vectors, "default"]
     for kind in kinds:
         for suffix in EXTENSION_SUFFIXES:
             path = Path(__file__).with_name(f"_tower_{kind}{suffix}")
-            if path.exists():
-                return ctypes.CDLL(str(path))
+            if path.exists() and (found := _loaded(path)) is not None:
+                return found
     return None
 
 
+def _loaded(path: Path) -> ctypes.CDLL | None:
+    try:
+        found = ctypes.CDLL(str(path))
+        sizes = found.tower_sizes
+    except (OSError, AttributeError) as error:  # of another machine, or of an older source
+        logger.info("%s is not used: %s", path.name, error)
+        return None
+    sizes.restype = ctypes.c_int64
+    single, double = (ctypes.sizeof(kind) for kind in _STRUCTURES.values())
+    expected = (single * 1000 + double) * 1000 + ctypes.sizeof(_Affine)
+    return found if sizes() == expected else None
+
+
 def compiled(labels: Tensor) -> bool:
-    """Whether there is a compiled loop for pairs with these ``labels``."""
-    plain = labels.device.type == "cpu" and labels.dtype in _STRUCTURES
-    return plain and library() is not None
+    """Whether there is a compiled loop for pairs with these ``labels``, as fast as torch is."""
+    if labels.device.type != "cpu" or labels.dtype not in _STRUCTURES:
+        return False
+    loop = library()
+    return loop is not None and (bool(loop.tower_threads()) or torch.get_num_threads() == 1)
 
 
 class _Affine(ctypes.Structure):
@@ -95,7 +116,8 @@ class CompiledTower:
     gradient_along = True
 
     def __init__(self, pattern: Pattern, labels: Tensor, scoring: PairScores) -> None:
-        self.labels, self.scoring = labels.contiguous(), scoring
+        self.labels, self.scoring, self.shape = labels.contiguous(), scoring, pattern.shape
+        self.fewest = 6 if scoring.tower == "product" else 4  # parameters, with one hidden layer
         pointers, columns = pattern.csr
         self.pointers, self.columns = pointers.long(), columns.int()
         count = torch.get_num_threads()
@@ -119,13 +141,14 @@ class CompiledTower:
         """Gradients of ``params``, and their derivatives along a ``direction`` if there is one."""
         mode = GRADIENT if direction is None else DUAL
         jobs = self._run(mode, dots, params, direction, outputs)
-        return [
-            GradAndTangent(
-                _sum([job.gradients[n] for job in jobs], param),
-                _sum([job.derivatives[n] for job in jobs], param) if mode == DUAL else None,
-            )
-            for n, param in enumerate(params)
-        ]
+        found = []
+        for n, param in enumerate(params):
+            own = jobs if n else jobs[:1]
+            gradient, derivative = _sum([job.gradients[n] for job in own], param), None
+            if mode == DUAL:
+                derivative = _sum([job.derivatives[n] for job in own], param)
+            found.append(GradAndTangent(gradient, derivative))
+        return found
 
     def _run(
         self,
@@ -135,13 +158,37 @@ class CompiledTower:
         direction: Params | None,
         outputs: Sequence[Tensor | None],
     ) -> list["_Job"]:
+        self._refuse_shapes(params)
         loop = getattr(library(), f"tower_{str(self.labels.dtype).removeprefix('torch.')}")
         point = _Point(params, direction)
-        jobs = [_Job(self, mode, point, dots, outputs) for _ in self.cuts[1:]]
+        jobs: list[_Job] = []
+        for _ in self.cuts[1:]:
+            jobs.append(_Job(self, mode, point, dots, outputs, jobs[0] if jobs else None))
         problems = (_STRUCTURES[self.labels.dtype] * len(jobs))(*(job.problem for job in jobs))
         if loop(problems, (ctypes.c_int64 * len(self.cuts))(*self.cuts), len(jobs)):
             raise MemoryError("no memory for the layers of a tower")
         return jobs
+
+    def _refuse_shapes(self, params: Params) -> None:
+        """Raise a ValueError unless parameters fit the pairs and one another: the loop would read
+        beyond their memory."""
+        dim = params[0].size(-1)
+        expected: list[tuple[int, ...]] = [(rows, dim) for rows in self.shape]
+        widths = [dim, *(kernel.size(-1) for kernel in params[2::2])]
+        for inputs, outputs in pairwise(widths):
+            expected += [(inputs, outputs), (outputs,)]
+        found = [tuple(param.shape) for param in params]
+        if found != expected or widths[-1] != 1 or len(params) < self.fewest:
+            raise ValueError(
+                f"the score parameters of a tower have the shapes {found}, but these pairs and "
+                f"layers need {expected}, with one unit in the end."
+            )
+        kinds = {(param.dtype, param.device) for param in params}
+        if kinds != {(self.labels.dtype, self.labels.device)}:
+            raise ValueError(
+                f"the score parameters of a tower must be {self.labels.dtype} on "
+                f"{self.labels.device}, as the labels are; found {kinds}."
+            )
 
 
 class _Point:
@@ -150,13 +197,16 @@ class _Point:
     def __init__(self, params: Params, direction: Params | None) -> None:
         self.values = list(map(_padded, params))
         self.moves = list(map(_padded, direction or ()))
-        self.transposed = [_padded(param.t()) if param.dim() == 2 else None for param in params]
-        self.turned = [_padded(m.t()) if m.dim() == 2 else None for m in direction or ()]
+        self.transposed = _transposed_kernels(params)
+        self.turned = _transposed_kernels(direction or ())
         self.shapes = [param.shape for param in params]
 
 
 class _Job:
-    """What the loop reads and adds to, for one thread."""
+    """The addresses that the loop reads from and adds to, for one thread.
+
+    Rows of users belong to one thread each, so that all threads share the gradients of their table.
+    """
 
     def __init__(
         self,
@@ -165,10 +215,14 @@ class _Job:
         point: _Point,
         dots: Sequence[Tensor],
         outputs: Sequence[Tensor | None],
+        first_job: "_Job | None",
     ) -> None:
         product = tower.scoring.tower == "product"
         self.gradients = [] if mode == SCORES else list(map(torch.zeros_like, point.values))
         self.derivatives = list(map(torch.zeros_like, point.moves))
+        if first_job is not None:
+            self.gradients[:1] = first_job.gradients[:1]
+            self.derivatives[:1] = first_job.derivatives[:1]
         head = range(4 if product else 2, len(point.values), 2)
         affine = (_Affine * len(head))(*(self._affine(point, n) for n in head))
         first = 2 if product else 0  # a parameter whose columns are units of the first layer
@@ -204,6 +258,12 @@ class _Job:
         return _Affine(inputs, outputs, *padded, *map(_address, tensors))
 
 
+def _transposed_kernels(params: Params) -> list[Tensor | None]:
+    """The kernels, transposed and padded, in the places of the parameters."""
+    kernels = [n >= 2 and param.dim() == 2 for n, param in enumerate(params)]
+    return [_padded(p.t()) if is_one else None for p, is_one in zip(params, kernels, strict=True)]
+
+
 def _get(tensors: Sequence[Tensor | None], number: int) -> Tensor | None:
     return tensors[number] if tensors else None
 
@@ -218,7 +278,7 @@ def _sum(parts: list[Tensor], like: Tensor) -> Tensor:
 
 
 def _padded(matrix: Tensor) -> Tensor:
-    """A copy whose rows start where vectors do, as torch's memory does."""
+    """A copy with rows of whole vectors, so that each row is aligned as torch aligns a tensor."""
     width, lanes = matrix.size(-1), VECTOR_BYTES // matrix.element_size()
     found = matrix.new_zeros(*matrix.shape[:-1], -(-width // lanes) * lanes)
     found[..., :width] = matrix

@@ -41,8 +41,8 @@ class Run:
 
     @torch.no_grad()
     def recorded_step(self, before: Iterate) -> Iterate:
-        """The next iterate, whose state ends with the gradient that led to it if the adjoint of the
-        step looks at that gradient."""
+        """The next iterate. Its state ends with the gradient of this step, if the adjoint of the
+        step looks at the gradient."""
         coordinates, recorded = before
         state = self.state(recorded)
         gradient = self.gradient((coordinates, state))

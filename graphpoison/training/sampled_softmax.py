@@ -72,15 +72,20 @@ class Slates:
     def loss(self, scores: Tensor, weights: Tensor) -> Tensor:
         """The loss of ``scores`` [M], a scalar, with the ``weights`` of :meth:`weights`."""
         share, others = self.split(weights)
-        odds, rest, most = self.odds(scores)
+        odds, rest, most = self.odds(scores, others)
         return share @ (most + (rest + (others * odds).sum(dim=1)).log())
 
-    def odds(self, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``e^(s_f - s_e - m)`` [G, K], ``e^-m`` [G] and m [G], which keeps the first at 1 or less,
-        unless the second would be 0."""
-        gaps, largest = self.gaps(scores), 0.9 * log(torch.finfo(scores.dtype).max)
-        most = gaps.detach().amax(dim=1).clamp_(0.0, largest)
-        return (gaps - most.unsqueeze(1)).exp(), (-most).exp(), most
+    def odds(self, scores: Tensor, others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``e^(s_f - s_e - m)`` [G, K], ``e^-m`` [G] and m [G].
+
+        m is the largest gap, or 0, among ``others`` [G, K] of a weight above 0, so that their odds
+        are 1 at most. The odds of the rest, which only a weight of 0 meets, end at a bound.
+        """
+        gaps = self.gaps(scores)
+        most = gaps.detach().masked_fill(others <= 0.0, 0.0).amax(dim=1).clamp_(min=0.0)
+        bound = 0.4 * log(torch.finfo(scores.dtype).max)
+        odds = (gaps - most.unsqueeze(1)).clamp(max=bound).exp()
+        return odds, (-most).exp(), most
 
     def gaps(self, scores: Tensor) -> Tensor:
         """``s_f - s_e`` [G, K]."""
@@ -105,7 +110,7 @@ class ActiveSlates:
     :math:`a p_f`, its derivative :math:`a p_f (\dot d_f - \mu)`, the cotangent of a is
     :math:`\mu`, and that of :math:`c_f` is :math:`a q_f (\dot d_f - \mu)`.
 
-    Pairs of weight 0, about half of all, have a cotangent of their own weight alone.
+    A pair of weight 0, as about half of the pairs are, only has a cotangent of its own weight.
 
     Args:
         slates: G pairs with K others each.
@@ -149,6 +154,6 @@ class ActiveSlates:
 
 def _odds(slates: Slates, competing: Tensor, scores: Tensor) -> Tensor:
     """q [G, K]."""
-    odds, rest, _ = slates.odds(scores)
+    odds, rest, _ = slates.odds(scores, competing)
     total = (odds * competing).sum(dim=1).add_(rest)
     return odds.div_(total.unsqueeze(1))

@@ -1,7 +1,7 @@
 // Pairs scored by a tower, forwards and backwards, to second order, in one loop.
 //
 // A row (user) at a time and a block of its pairs at a time, so that all layers stay in the first
-// cache. Values and tangents, gradients and derivatives are those of dual.py. Widths are padded to
+// cache. dual.py explains tangents, and the derivatives that go with them. Widths are padded to
 // whole vectors; nothing reads the padding as an input.
 
 #include "tower.h"
@@ -96,12 +96,14 @@ struct Pass {
       const int64_t from = p.pointers[user], to = p.pointers[user + 1];
       if (from == to) continue;
       if (p.product) begin_row(user);
-      for (int64_t start = from; start < to; start += BLOCK)
-        block(user, start, int(std::min<int64_t>(BLOCK, to - start)));
+      for (int64_t start = from; start < to; start += BLOCK) {
+        const int n = int(std::min<int64_t>(BLOCK, to - start));
+        block(user, start, n);
+        if ((pairs += n) < MANY) continue;
+        take_sums();
+        pairs = 0;
+      }
       if (p.product && p.mode) end_row(user);
-      if ((pairs += to - from) < MANY) continue;
-      take_sums();
-      pairs = 0;
     }
     take_sums();
     for (const Sum<T>& sum : sums) std::copy(sum.total.begin(), sum.total.end(), sum.target);
@@ -292,6 +294,19 @@ int run(const Problem<T>* problems, const int64_t* cuts, int count) {
 // Rows cuts[i] up to cuts[i + 1] of problem i, whose gradients are its own; each in a thread. Not 0
 // if there is no memory.
 extern "C" {
+// The sizes of the structures: Python refuses a loop that was built from another source.
+int64_t tower_sizes() {
+  return (sizeof(Problem<float>) * 1000 + sizeof(Problem<double>)) * 1000 + sizeof(Affine<float>);
+}
+
+int tower_threads() {
+#ifdef _OPENMP
+  return 1;
+#else
+  return 0;
+#endif
+}
+
 int tower_float32(const Problem<float>* problems, const int64_t* cuts, int count) {
   return run(problems, cuts, count);
 }

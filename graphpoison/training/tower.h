@@ -172,7 +172,7 @@ struct Problem {
   Affine<T>* affine;
 };
 
-// Sums over some pairs, and their sum over all: added up in T alone it would lose digits.
+// Sums over some pairs in T, and the sum over all pairs in double, which keeps more digits.
 template <class T>
 struct Sum {
   T *values, *target;

@@ -1,11 +1,12 @@
-"""Victims that rank no better than the popularity of items does."""
+"""Victims that have learnt next to nothing, so that an attack has nothing to take from them."""
 
 import logging
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
+import torch
 
-from ..graphs import Interactions
+from ..graphs import Interactions, NodeGraph
 from ..metrics import RankingMetric
 from ..victims import Victim
 from ..victims.recommenders.popularity import Popularity
@@ -20,7 +21,24 @@ MARGIN = 1.1
 """A victim counts as better from this multiple of the popularity ranking's metric."""
 
 
-def weak_victims(
+def weak_classifiers(graph: NodeGraph, runs: pd.DataFrame) -> list[str]:
+    """A sentence for each victim whose clean accuracy, the mean over seeds, is no better than
+    always saying the most frequent class of the test nodes, also logged as a warning."""
+    counts = torch.bincount(graph.y[graph.mask("test_mask")])
+    share = float(counts.max() / counts.sum())
+    clean = runs.groupby("victim", sort=False)["clean"].mean()
+    found = [
+        f"On the clean graph, victim {victim} is no better than the most frequent class: accuracy "
+        f"{accuracy:.3f} for {share:.3f}."
+        for victim, accuracy in clean.items()
+        if accuracy <= share
+    ]
+    for sentence in found:
+        logger.warning("%s", sentence)
+    return found
+
+
+def weak_recommenders(
     graph: Interactions,
     metrics: tuple[RankingMetric, ...],
     victims: Sequence[Victim],
