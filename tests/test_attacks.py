@@ -386,6 +386,7 @@ def test_another_graph_is_remarked_on_where_the_flips_fit(
     data = interaction_graph() if bipartite else citation_graph()
     task = link_task() if bipartite else node_task()
     found = gp.MetaAttack(SHORT, allow_removals=False)(task, 3)
+    caplog.clear()
     poisoned = found.apply(data)
     assert not caplog.records
     found.apply(poisoned)
