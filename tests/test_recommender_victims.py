@@ -327,7 +327,7 @@ def blocks() -> tuple[Interactions, Tensor]:
         ItemKNN(10, 0.0),
         SLIM(0.01),
         MFSoftmax(dim=4, epochs=60, l2=0.2),
-        MFBPR(dim=4, epochs=90, lr=0.02, l2=0.001, batch_size=64),
+        MFBPR(dim=4, epochs=100, lr=0.02, l2=0.01, batch_size=64),
         LightGCNBPR(dim=4, layers=2, epochs=40, lr=0.02, batch_size=64),
         MultVAE(hidden=16, dim=4, epochs=60, lr=0.01, batch_size=20),
         ImplicitBPR(factors=4, learning_rate=0.05, iterations=200),
