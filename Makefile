@@ -11,10 +11,10 @@ READY := $(VENV)/.ready
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint docs cora movielens clean
+.PHONY: help demo test test-slow reliability lint docs cora movielens clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(READY) ## Attack two small built-in graphs, about a minute, pages in demo/
 	$(BIN)/graphpoison demo --out demo
@@ -25,6 +25,9 @@ test: $(READY) ## Run the tests, without the slow ones
 
 test-slow: $(READY) ## Run only the slow tests
 	$(PYTEST) -m slow $(PYTEST_ARGS)
+
+reliability: $(READY) ## Write docs/reliability.md: hostile input, kills, damage
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python tests/reliability.py
 
 lint: $(READY) ## Check style, format and types
 	$(BIN)/ruff check

@@ -32,14 +32,32 @@ def nearest(value: object, options: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def positive_int(argument: str, value: Any, minimum: int = 1) -> int:
-    """``value`` as an int of at least ``minimum``."""
+MOST = 10**9
+"""No setting counts more than this: beyond it there is a mistake, and nothing would end."""
+
+
+def positive_int(argument: str, value: Any, minimum: int = 1, maximum: int = MOST) -> int:
+    """``value`` as an int of at least ``minimum``, and of at most ``maximum``."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{argument} must be an integer, found {value!r}.")
     number = int(value)
     if number < minimum:
         raise ValueError(f"{argument} must be at least {minimum}, found {number}.")
+    if number > maximum:
+        raise ValueError(f"{argument} must be at most {maximum:,}, found {number:,}.")
     return number
+
+
+def seed_number(argument: str, value: Any) -> int:
+    """``value`` as an int that fits 63 bits, 0 or more."""
+    return positive_int(argument, value, minimum=0, maximum=2**63 - 1)
+
+
+def flag(argument: str, value: Any) -> bool:
+    """``value``, which must be True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{argument} must be True or False, found {value!r}.")
+    return value
 
 
 def in_range(
@@ -48,6 +66,8 @@ def in_range(
     """``value`` as a float in [low, high], or in (low, high] with ``open_low``."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{argument} must be a number, found {value!r}.")
+    if isinstance(value, int) and abs(value) > MOST:
+        raise ValueError(f"{argument} must be at most {MOST:,}, found {value:,}.")
     number = float(value)
     if not (low <= number <= high) or (open_low and number == low):
         left = "(" if open_low else "["
@@ -67,8 +87,11 @@ def real_numbers(argument: str, value: Tensor) -> Tensor:
     """``value`` in float32 or float64; integers and booleans become float32.
 
     Raises:
-        TypeError: numbers of half precision, complex ones, or a Tensor on the device ``meta``.
+        TypeError: numbers of half precision, complex or quantised ones, or a Tensor on the device
+            ``meta``.
     """
+    if value.is_quantized:
+        raise TypeError(f"{argument} is quantised; use .dequantize().")
     if value.is_complex() or value.dtype in (torch.float16, torch.bfloat16):
         raise TypeError(
             f"{argument} is of {value.dtype}; attacks compute in float32 or float64: use .float() "

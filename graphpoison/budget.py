@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from ._checks import choice, in_range, positive_int
+from ._checks import MOST, choice, in_range, positive_int
 from .graphs import PairState
 
 SIMPLEST = 10**9  # denominators up to here are told apart
@@ -38,7 +38,7 @@ class Budget:
         if self.flips is not None:
             positive_int("flips", self.flips, minimum=0)
         if self.share is not None:
-            in_range("share", self.share, 0.0, float("inf"))
+            in_range("share", self.share, 0.0, MOST)
         choice("of", self.of, ["edges", "candidates"])
 
     @classmethod
@@ -74,3 +74,15 @@ class Budget:
                 f"graph{also}."
             )
         return count
+
+
+def budget_of(budget: Budget | int) -> Budget:
+    """``budget``, or the :class:`Budget` of a number of flips."""
+    if isinstance(budget, Budget):
+        return budget
+    if isinstance(budget, bool) or not hasattr(budget, "__index__"):
+        raise TypeError(
+            f"budget must be a number of flips or a Budget, found {budget!r}; for a share of the "
+            "edges give Budget.fraction(0.05)."
+        )
+    return Budget(int(budget))

@@ -43,14 +43,14 @@ def evaluating(folder: Path) -> pd.DataFrame:
     random = gp.RandomAttack()(link_task(), 6)
     training = gp.Training(steps=5, lr=0.1, optimizer="adam")
     victims = [gp.RecommenderVictim(gp.CF(dim=dim), f"cf {dim}", training) for dim in (2, 3)]
-    file = folder / "runs.csv"
+    file = folder / "runs.sqlite"
     return gp.evaluate(data, random, victims, range(2), [0, 3, 6], checkpoint=file).runs
 
 
 def evaluating_nodes(folder: Path) -> pd.DataFrame:
     data = citation_graph(num_nodes=20)
     random = gp.RandomAttack()(gp.NodeClassification(data), 6)
-    file = folder / "runs.csv"
+    file = folder / "runs.sqlite"
     return gp.evaluate(data, random, ["sgc"], range(3), [3, 6], checkpoint=file).runs
 
 
@@ -137,7 +137,7 @@ def kill_and_resume(name: str, folder: Path, stops: list[int], draw: np.random.G
 
 def _files(folder: Path) -> set[tuple[Path, int]]:
     """Finished files and when they were written."""
-    found = [path for kind in ("npz", "csv") for path in folder.rglob(f"[!.]*.{kind}")]
+    found = [path for kind in ("npz", "sqlite") for path in folder.rglob(f"[!.]*.{kind}")]
     return {(path, path.stat().st_mtime_ns) for path in found}
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .._checks import positive_int
+from .._checks import flag, seed_number
 from .._io import locked
 from .._logging import said_once
 from .._memory import limited
@@ -21,7 +21,7 @@ from .._random import generator
 from .._settings import describe, digest, of_package
 from .._signals import terminable
 from ..apply import edges_digest
-from ..budget import Budget
+from ..budget import Budget, budget_of
 from ..constraints import Constraint, Predicate, check_constraints
 from ..graphs import PairState
 from ..hypergradient import Flips, implicit
@@ -125,7 +125,7 @@ class Attack(ABC):
             )
         check_constraints(self.constraints)
         limit = budget_of(budget).resolve(task.state, task.clean_edges.size(1))
-        seed = positive_int("seed", seed, minimum=0)
+        seed = seed_number("seed", seed)
         device, start = task.state.weight.device, task.init(generator(seed))
         meta = _meta(task, limit, seed, by, start)
         before = checkpoints.resume(checkpoint, meta)
@@ -202,6 +202,8 @@ def check_kinds(
     """Raise a TypeError unless ``constraints`` are constraints, a ValueError if neither kind of
     flip is allowed."""
     check_constraints(constraints)
+    flag("allow_removals", allow_removals)
+    flag("allow_additions", allow_additions)
     if not (allow_removals or allow_additions):
         raise ValueError("allow_removals and allow_additions are both off: nothing to flip.")
 
@@ -237,17 +239,6 @@ def _meta(task: Task[Any], limit: int, seed: int, by: object, start: Params) -> 
         "fingerprint": fingerprint(task.state, *task.inputs_digested(), *latent),
         "start": digest(*start),
     }
-
-
-def budget_of(budget: Budget | int) -> Budget:
-    if isinstance(budget, Budget):
-        return budget
-    if isinstance(budget, bool) or not hasattr(budget, "__index__"):
-        raise TypeError(
-            f"budget must be a number of flips or a Budget, found {budget!r}; for a share of the "
-            "edges give Budget.fraction(0.05)."
-        )
-    return Budget(int(budget))
 
 
 def accept_in_turn(

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
-from .._checks import positive_int
+from .._checks import seed_number
 from .._memory import limited, peak_bytes
-from ..budget import Budget
+from ..budget import Budget, budget_of
 from ..hypergradient.base import VanishedGradientError
 from ..tasks import Task
-from .base import Attack, accept_in_turn, budget_of
+from .base import Attack, accept_in_turn
 from .injection import Injection
 
 ENOUGH_SECONDS = 10.0
@@ -65,7 +65,7 @@ def _measured(
     attack: Attack | Injection, task: Task[Any], budget: Budget | int, seed: int
 ) -> Estimate:
     began = time.perf_counter()
-    seed = positive_int("seed", seed, minimum=0)
+    seed = seed_number("seed", seed)
     if isinstance(attack, Injection):
         task, attack = attack.grown(task, seed), attack.attack
     limit = budget_of(budget).resolve(task.state, task.clean_edges.size(1))

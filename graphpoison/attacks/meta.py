@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, ClassVar
 
-from .._checks import positive_int
+from .._checks import flag, positive_int
 from .._random import generator
 from ..constraints import Constraint
 from ..graphs import PairState
@@ -69,6 +69,7 @@ class MetaAttack(SurrogateAttack):
         check_hypergradient(self.hypergradient, self.training)
         positive_int("flips_per_step", self.flips_per_step)
         positive_int("lookahead", self.lookahead)
+        flag("redraw", self.redraw)
         if self.lookahead > 1 and self.flips_per_step > 1:
             raise ValueError(
                 f"lookahead={self.lookahead} chooses one flip a step, found flips_per_step="

@@ -14,7 +14,7 @@ from typing import Any, Literal, overload
 import pandas as pd
 from torch_geometric.data import Data, HeteroData
 
-from .._checks import choice, positive_int
+from .._checks import choice, seed_number
 from . import recommenders
 from .citation import (
     citeseer,
@@ -212,5 +212,5 @@ def _arguments(
     if "root" in accepted:
         arguments["root"] = root
     if seed is not None and "seed" in accepted:
-        arguments["seed"] = positive_int("seed", seed, minimum=0)
+        arguments["seed"] = seed_number("seed", seed)
     return arguments

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch_geometric.data import HeteroData
 
-from .._checks import choice, in_range, positive_int
+from .._checks import choice, in_range, seed_number
 from ..graphs.sampling import Codes
 from .splits import (
     RATES,
@@ -103,7 +103,7 @@ def from_interactions(
     repeated = codes.size - known.size - held_out.size
     if repeated:
         logger.info("Dropped %d repeated interactions.", repeated)
-    rng = np.random.default_rng(positive_int("seed", seed, minimum=0))
+    rng = np.random.default_rng(seed_number("seed", seed))
     if unseen is None:
         times = None if time is None else _times(frame, time, codes, known)
         data = assemble(

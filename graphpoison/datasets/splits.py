@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from .._checks import choice, in_range, positive_int
+from .._checks import choice, in_range, positive_int, seed_number
 from ..graphs import Interactions
 from ..graphs import read_interactions as read_graph_interactions
 from ..graphs.sampling import Codes, sample_unoccupied
@@ -191,7 +191,7 @@ def validation_split(
     if in_range("fraction", fraction, 0.0, 1.0, open_low=True) == 1.0:
         raise ValueError("fraction must lie in (0, 1), found 1.0; keep a part for training.")
     graph = read_graph_interactions(data, edge_type)
-    rng = np.random.default_rng(positive_int("seed", seed, minimum=0))
+    rng = np.random.default_rng(seed_number("seed", seed))
     width, kind = graph.num_items, graph.edge_type
     known = _codes(graph.edge_index, width)
     times = _times(data, graph, known) if split in BY_TIME else None

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import torch
 from torch_geometric.data import Data, HeteroData
 
-from .._checks import in_range, positive_int
+from .._checks import in_range, positive_int, seed_number
 from ..graphs.sampling import Codes
 from .citation import largest_component
 from .interactions import assemble
@@ -57,7 +57,7 @@ def synthetic_citation(
     in_range("homophily", homophily, 0.0, 1.0)
     in_range("words_per_node", words_per_node, 1.0, num_words)
     in_range("topic_share", topic_share, 0.0, 1.0)
-    rng = np.random.default_rng(positive_int("seed", seed, minimum=0))
+    rng = np.random.default_rng(seed_number("seed", seed))
     labels = _unequal_classes(num_nodes, num_classes, rng)
     edges = _block_model(labels, mean_degree, homophily, rng)
     words = _bags_of_words(labels, num_words, words_per_node, topic_share, rng)
@@ -107,7 +107,7 @@ def synthetic_interactions(
             f"num_interactions={total} does not fit {num_users} users and {num_items} items; "
             f"give a number from {num_users} to {num_users * num_items}."
         )
-    rng = np.random.default_rng(positive_int("seed", seed, minimum=0))
+    rng = np.random.default_rng(seed_number("seed", seed))
     activity = _activity(num_users, num_items, total, rng)
     users = rng.normal(size=(num_users, num_factors)) * (USER_ITEM_SPREAD / num_factors**0.5)
     items = rng.normal(size=(num_items, num_factors))

@@ -113,6 +113,8 @@ def chosen_metrics(
 
 
 def _listed(metrics: Sequence[str] | str) -> list[str]:
+    if not isinstance(metrics, Iterable):
+        raise TypeError(f"metrics must be names such as ['ndcg@10'], found {metrics!r}.")
     names = [metrics] if isinstance(metrics, str) else list(metrics)
     if not names:
         raise ValueError("metrics must be one or more names such as 'ndcg@10', found none.")

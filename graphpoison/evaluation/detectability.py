@@ -12,7 +12,7 @@ import pandas as pd
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from .._checks import choice, positive_int
+from .._checks import choice, positive_int, seed_number
 from .._random import derive_seed, numpy_generator
 from ..apply import poisoned
 from ..graphs import Interactions, read_interactions
@@ -115,7 +115,7 @@ def detectability(
     """
     if not isinstance(perturbation, Perturbation):
         raise TypeError(f"perturbation must be a Perturbation, found {perturbation!r}.")
-    seed = positive_int("seed", seed, minimum=0)
+    seed = seed_number("seed", seed)
     clean = read_interactions(data, perturbation.meta.get("edge_type"))
     graph = poisoned(perturbation, clean)
     seen = Interactions(graph.edge_index, *graph.shape, edge_type=graph.edge_type)

@@ -1,7 +1,7 @@
 """How much an attack hurts: victims retrained on the clean and on the poisoned graph, paired."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 from tqdm.auto import tqdm
 
-from .._checks import positive_int
+from .._checks import seed_number
 from .._settings import describe
 from ..apply import poisoned, refuse_another_graph
 from ..budget import Budget
@@ -185,7 +185,9 @@ def distinct_seeds(seeds: Sequence[int]) -> list[int]:
     """``seeds`` as a list, which must be one or more different numbers."""
     if isinstance(seeds, int):
         raise TypeError(f"seeds must be several numbers such as range({seeds}), found {seeds}.")
-    found = [positive_int("seeds", seed, minimum=0) for seed in seeds]
+    if not isinstance(seeds, Iterable):
+        raise TypeError(f"seeds must be several numbers such as range(5), found {seeds!r}.")
+    found = [seed_number("seeds", seed) for seed in seeds]
     if not found or len(set(found)) < len(found):
         raise ValueError(f"seeds must be one or more different numbers, found {found}.")
     return found

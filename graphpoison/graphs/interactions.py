@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from .._checks import pair_index, refuse_batch
+from .._checks import pair_index, positive_int, refuse_batch
 from .._random import numpy_generator
 from .adjacency import with_edge_index
 from .codes import among, decode, encode
@@ -214,7 +214,7 @@ def num_nodes(data: HeteroData, node_type: str) -> int:
     number = data[node_type].num_nodes if node_type in data.node_types else None
     if number is None:
         raise ValueError(f"data[{node_type!r}].num_nodes is not set; set it to the node count.")
-    return int(number)
+    return positive_int(f"data[{node_type!r}].num_nodes", number, minimum=0)
 
 
 def _refuse_far_more_nodes(data: HeteroData, kind: EdgeType, shape: tuple[int, int]) -> None:

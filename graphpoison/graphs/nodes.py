@@ -250,6 +250,8 @@ def pair_weights(data: Data) -> Tensor | None:
     if weight is None:
         return None
     index, num_nodes = data.edge_index, int(data.num_nodes or 0)
+    if weight.layout != torch.strided:
+        raise TypeError(f"data.edge_weight must be dense, found {weight.layout}; use .to_dense().")
     weight = real_numbers("data.edge_weight", weight)
     if weight.shape != (index.size(1),) or not bool(((weight > 0) & weight.isfinite()).all()):
         raise ValueError(

@@ -50,6 +50,8 @@ def check_embeddings(dim: int, scale: float, dropout: float) -> None:
 def check_layers(layers: tuple[int, ...], name: str, least: int = 0) -> None:
     """Raise a TypeError or ValueError unless ``layers`` are the widths of at least ``least``
     hidden layers, and ``name`` is an activation."""
+    if not isinstance(layers, tuple | list):
+        raise TypeError(f"layers must be a tuple of widths, found {layers!r}.")
     if len(layers) < least:
         raise ValueError("layers must name at least one hidden layer, found ().")
     for width in layers:
