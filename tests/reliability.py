@@ -128,6 +128,8 @@ BUDGET = 30
 
 def attack_at(path: Path, _: int = 0) -> None:
     checkpoint.SAVE_EVERY_SECONDS = 0.0
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, and
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell this one in the background
     ATTACK(killed.link_task(), BUDGET, checkpoint=path)
 
 
