@@ -248,7 +248,8 @@ def licences() -> Rows:
         found = distribution(name).metadata
         text = found.get("License-Expression") or found.get("License") or ""
         classes = [each for each in found.get_all("Classifier") or [] if "License" in each]
-        short = classes[-1].rpartition("::")[2] if classes and len(text) > 60 else text
+        named = 0 < len(text) <= 60 or not classes
+        short = text if named else classes[-1].rpartition("::")[2]
         rows.append((name, distribution(name).version, short.strip()[:60]))
     return rows
 
