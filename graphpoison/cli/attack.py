@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from .._memory import limited, num_bytes
+from .._memory import num_bytes
 from .._text import counted
 from ..datasets.source import Reading
 from ..graphs import read_graph
@@ -152,10 +152,9 @@ def attack(
             plan = Plan.of(graph, settings, budget, seed, resume)
             if max_memory is not None:
                 num_bytes("max_memory", max_memory)
-            memory = limited(max_memory, plan.task.state.weight.device)
             if dry_run:
-                with memory:
-                    show_estimate(plan, f"{input}: {shared.sizes(graph)}", seed, as_json)
+                sized = f"{input}: {shared.sizes(graph)}"
+                show_estimate(plan, sized, seed, max_memory, as_json)
                 return
             check_export(export, data)
             check_writable(out, export, save_to)
@@ -169,8 +168,7 @@ def attack(
             logger.info("budget: %s", plan.spelt)
         save_config(ctx, save_to)
         started = time.monotonic()
-        with memory:
-            found = plan.run(seed, bars(progress), checkpoint)
+        found = plan.run(seed, bars(progress), checkpoint, max_memory)
         record = {"input": input, "reading": asdict(reading), "settings": asdict(settings)}
         found = replace(found, meta={**found.meta, COMMAND: record})
         found.save(out)

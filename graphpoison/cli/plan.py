@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._memory import limited
 from .._text import counted
 from ..attacks import Attack, Injection, estimate
 from ..attacks.budget_check import check_budget
@@ -86,7 +87,9 @@ class Plan:
             return None
         return item_names(self.graph, items)
 
-    def run(self, seed: int, progress: bool, checkpoint: Path) -> Perturbation:
+    def run(
+        self, seed: int, progress: bool, checkpoint: Path, max_memory: str | None
+    ) -> Perturbation:
         """The flips.
 
         Raises:
@@ -95,8 +98,9 @@ class Plan:
         before = checkpoint.exists()
         try:
             if self.settings.promote is not None:
-                return self._promotion(seed, progress)
-            return self.attack(self.task, self.budget, seed, progress, checkpoint)
+                with limited(max_memory, self.task.state.weight.device):
+                    return self._promotion(seed, progress)
+            return self.attack(self.task, self.budget, seed, progress, checkpoint, max_memory)
         except BaseException as error:
             kept = len(Perturbation.load(checkpoint)) if checkpoint.exists() else 0
             if not kept and not before:
@@ -125,7 +129,7 @@ class Plan:
         )
 
 
-def show_estimate(plan: Plan, input: str, seed: int, as_json: bool) -> None:
+def show_estimate(plan: Plan, input: str, seed: int, max_memory: str | None, as_json: bool) -> None:
     """Print what the attack will cost.
 
     Raises:
@@ -133,7 +137,7 @@ def show_estimate(plan: Plan, input: str, seed: int, as_json: bool) -> None:
     """
     if plan.settings.promote is not None:
         raise ValueError("dry_run is not for promote: leave one of them out.")
-    found = estimate(plan.attack, plan.task, plan.budget, seed)
+    found = estimate(plan.attack, plan.task, plan.budget, seed, max_memory)
     shown = {
         "input": input,
         "attack": plan.name,
