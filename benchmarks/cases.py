@@ -78,6 +78,18 @@ def tower_bytes(pairs: float, widths: tuple[int, ...], steps: float) -> float:
     return steps * 11 * 4 * pairs * sum(a + b for a, b in pairwise(widths))
 
 
+def movielens_case(title: str, model: str, flops: float, moved: float) -> Case:
+    """A model of ``link_task`` on MovieLens-100K, D = 32, T = 50, without a baseline."""
+    return Case(
+        f"MovieLens-100K, {title}, D = 32, T = 50",
+        lambda device: link_attack(*link_task(model, device)),
+        None,
+        flops,
+        moved,
+    )
+
+
+CF, LIGHTGCN = cf_flops(160_000, 32, 50), cf_flops(160_000, 32, 50) * 4.0
 CASES = {
     "cora-linear": Case(
         "Cora, linear GCN, all pairs",
@@ -100,39 +112,31 @@ CASES = {
         cf_flops(160_000, 32, 50),
         sparse_bytes(160_000, 50),
     ),
-    "movielens-cf-bpr": Case(
-        "MovieLens-100K, CF, BPR, 640,000 triples, D = 32, T = 50",
-        lambda device: link_attack(*link_task("cf-bpr", device)),
-        None,
-        cf_flops(160_000, 32, 50),
+    "movielens-cf-bpr": movielens_case(
+        "CF, BPR, 640,000 triples",
+        "cf-bpr",
+        CF,
         sparse_bytes(160_000, 50) + sparse_bytes(640_000, 50, 6),
     ),
-    "movielens-cf-softmax": Case(
-        "MovieLens-100K, CF, softmax, 1.28 million couples, D = 32, T = 50",
-        lambda device: link_attack(*link_task("cf-softmax", device)),
-        None,
-        cf_flops(160_000, 32, 50),
+    "movielens-cf-softmax": movielens_case(
+        "CF, softmax, 1.28 million couples",
+        "cf-softmax",
+        CF,
         sparse_bytes(160_000, 50) + sparse_bytes(1_280_000, 50, 6),
     ),
-    "movielens-lightgcn": Case(
-        "MovieLens-100K, LightGCN, 2 layers, D = 32, T = 50",
-        lambda device: link_attack(*link_task("lightgcn", device)),
-        None,
-        cf_flops(160_000, 32, 50) * 4.0,
-        sparse_bytes(160_000, 50, 40),
+    "movielens-lightgcn": movielens_case(
+        "LightGCN, 2 layers", "lightgcn", LIGHTGCN, sparse_bytes(160_000, 50, 40)
     ),
-    "movielens-lightgcn-bpr": Case(
-        "MovieLens-100K, LightGCN, BPR, D = 32, T = 50",
-        lambda device: link_attack(*link_task("lightgcn-bpr", device)),
-        None,
-        cf_flops(160_000, 32, 50) * 4.0,
+    "movielens-lightgcn-bpr": movielens_case(
+        "LightGCN, BPR",
+        "lightgcn-bpr",
+        LIGHTGCN,
         sparse_bytes(160_000, 50, 40) + sparse_bytes(640_000, 50, 6),
     ),
-    "movielens-lightgcn-softmax": Case(
-        "MovieLens-100K, LightGCN, softmax, D = 32, T = 50",
-        lambda device: link_attack(*link_task("lightgcn-softmax", device)),
-        None,
-        cf_flops(160_000, 32, 50) * 4.0,
+    "movielens-lightgcn-softmax": movielens_case(
+        "LightGCN, softmax",
+        "lightgcn-softmax",
+        LIGHTGCN,
         sparse_bytes(160_000, 50, 40) + sparse_bytes(1_280_000, 50, 6),
     ),
     "movielens-gmf": Case(

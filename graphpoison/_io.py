@@ -40,8 +40,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     refuse_special(path, device=True)
     folder = Path(tempfile.gettempdir()) if device else target.parent
     folder.mkdir(parents=True, exist_ok=True)
-    prefix = _beside(target, "")
-    handle, name = tempfile.mkstemp(dir=folder, prefix=f"{prefix}.", suffix=".tmp")
+    handle, name = tempfile.mkstemp(dir=folder, prefix=_beside(target, "."), suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
             yield file

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
@@ -66,6 +67,11 @@ def parse_metric(name: object) -> str | RankingMetric:
 def _with_k(name: object) -> str:
     kind, at, _ = str(name).partition("@")
     return f"{kind}@k" if at else kind
+
+
+def majority_share(labels: Tensor) -> float:
+    """The accuracy of always saying the most frequent of ``labels`` [n], a LongTensor."""
+    return float(torch.bincount(labels).max() / labels.numel())
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:

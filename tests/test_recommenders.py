@@ -194,21 +194,28 @@ def triples_of(task: gp.Recommendation) -> list[tuple[int, int]]:
     return [*zip(found.first.tolist(), found.second.tolist(), strict=True)]
 
 
+def slates_of(task: gp.Recommendation) -> list[tuple[int, list[int]]]:
+    found = Slates.of(task.state.pattern, task.criterion.seed)
+    return [*zip(found.own.tolist(), found.others.tolist(), strict=True)]
+
+
 @SETTINGS
+@pytest.mark.parametrize("loss", ["bpr", "softmax"])
 @pytest.mark.parametrize("model", ["cf", "neumf-tanh", "lightgcn-1"])
-def test_softmax_agrees_with_dense_autograd(model: str, settings: dict[str, float]) -> None:
+def test_rankings_agree_with_dense_autograd(
+    model: str, loss: str, settings: dict[str, float]
+) -> None:
     task = gp.Recommendation(
-        interaction_graph(), RECOMMENDERS[model], loss="softmax", dtype=torch.float64
+        interaction_graph(), RECOMMENDERS[model], loss=loss, dtype=torch.float64
     )
     weight, start = task.state.weight.double(), task.init(generator(0))
-    found = Slates.of(task.state.pattern, task.criterion.seed)
-    slates = [*zip(found.own.tolist(), found.others.tolist(), strict=True)]
+    compared = {"triples": triples_of(task)} if loss == "bpr" else {"slates": slates_of(task)}
     expected = reference.recommendation_meta_gradient(
-        model, task.state.index, weight, start, slates=slates, **settings
+        model, task.state.index, weight, start, **compared, **settings
     )
-    gradient = gp.Unrolled()(task, gp.Training(**settings))
-    assert gradient.loss == pytest.approx(expected[0], rel=1e-12)
-    torch.testing.assert_close(gradient.values, expected[1], rtol=1e-8, atol=1e-12)
+    found = gp.Unrolled()(task, gp.Training(**settings))
+    assert found.loss == pytest.approx(expected[0], rel=1e-12)
+    torch.testing.assert_close(found.values, expected[1], rtol=1e-8, atol=1e-12)
 
 
 @hypothesis_settings(max_examples=40, deadline=None)
@@ -245,21 +252,6 @@ def test_softmax_needs_negatives() -> None:
     task = gp.Recommendation(data, gp.CF(3), loss="softmax")
     with pytest.raises(ValueError, match="loss='softmax' needs users with both"):
         Slates.of(task.state.pattern, 0).weights(torch.ones_like(task.state.weight))
-
-
-@SETTINGS
-@pytest.mark.parametrize("model", ["cf", "neumf-tanh", "lightgcn-1"])
-def test_bpr_agrees_with_dense_autograd(model: str, settings: dict[str, float]) -> None:
-    task = gp.Recommendation(
-        interaction_graph(), RECOMMENDERS[model], loss="bpr", dtype=torch.float64
-    )
-    weight, start = task.state.weight.double(), task.init(generator(0))
-    expected = reference.recommendation_meta_gradient(
-        model, task.state.index, weight, start, triples=triples_of(task), **settings
-    )
-    found = gp.Unrolled()(task, gp.Training(**settings))
-    assert found.loss == pytest.approx(expected[0], rel=1e-12)
-    torch.testing.assert_close(found.values, expected[1], rtol=1e-8, atol=1e-12)
 
 
 @SETTINGS

@@ -4,6 +4,7 @@ import os
 import signal
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,16 @@ def test_the_first_value_of_a_key_stays(tmp_path: Path) -> None:
     assert Store(store.path).all() == {"a": [1, None, float("inf")], "b": {"x": 0.2}}
 
 
+def together(target: Callable[..., None], *arguments: tuple[Any, ...]) -> None:
+    """Processes that call ``target`` at once, each with arguments of its own, to their end."""
+    processes = [CONTEXT.Process(target=target, args=each) for each in arguments]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+        assert process.exitcode == 0
+
+
 def put_numbers(path: Path, first: int) -> None:
     store = Store(path)
     for number in range(first, 120, 2):
@@ -42,12 +53,7 @@ def put_numbers(path: Path, first: int) -> None:
 @POSIX
 def test_two_processes_write_one_file(tmp_path: Path) -> None:
     path = tmp_path / "runs.sqlite"
-    both = [CONTEXT.Process(target=put_numbers, args=(path, first)) for first in (0, 1)]
-    for process in both:
-        process.start()
-    for process in both:
-        process.join(60)
-        assert process.exitcode == 0
+    together(put_numbers, (path, 0), (path, 1))
     found = Store(path).all()
     assert found.pop("first") in (0, 1)
     assert found == {str(number): number for number in range(120)}
@@ -138,15 +144,7 @@ def evaluated(path: Path, seeds: range, out: Path) -> None:
 def test_two_evaluations_share_one_file(tmp_path: Path) -> None:
     path, outs = tmp_path / "runs.sqlite", [tmp_path / name for name in ("a", "b", "c")]
     asked = (range(6), range(3, 9))
-    both = [
-        CONTEXT.Process(target=evaluated, args=(path, seeds, out))
-        for seeds, out in zip(asked, outs, strict=False)
-    ]
-    for process in both:
-        process.start()
-    for process in both:
-        process.join(120)
-        assert process.exitcode == 0
+    together(evaluated, *((path, *each) for each in zip(asked, outs, strict=False)))
     keys = [key for key in Store(path).all() if key.startswith('["unit"')]
     assert len(keys) == 9
     evaluated(tmp_path / "alone.sqlite", range(9), outs[2])

@@ -174,18 +174,14 @@ def prefixes_of(
 
 
 def weak_prefixes(prefixes: Mapping[str, Sequence[Perturbation]]) -> list[str]:
-    """A sentence for each attack that was cut where its first flips are no attack of their own;
-    each is logged too."""
-    found = [
+    """A sentence for each attack that was cut where its first flips are no attack of their own."""
+    return [
         f"the first flips of {name!r} are weaker than an attack with that budget: attack each "
         "budget by itself."
         for name, ends in prefixes.items()
         if str(ends[0].meta.get("attack", "")).startswith(WHOLE)
         and len({len(end) for end in ends if len(end)}) > 1
     ]
-    for sentence in found:
-        logger.warning("%s", sentence)
-    return found
 
 
 def _ends(

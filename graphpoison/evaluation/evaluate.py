@@ -1,5 +1,6 @@
 """How much an attack hurts: victims retrained on the clean and on the poisoned graph, paired."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
@@ -35,6 +36,8 @@ from .chosen import chosen_metrics
 from .fitted import Fitted, fitted
 from .measures import Measure
 from .weak_victims import weak_classifiers, weak_recommenders
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_METRICS = ("ndcg@10", "recall@20")
 """The metrics of recommenders where neither victims nor metrics are given."""
@@ -121,10 +124,11 @@ def evaluate(
             victim has no name or no predictions.
         ValueError: no seeds, a budget beyond an attack's own, an unknown victim; ``data`` is
             poisoned already, or its features, labels or masks are not what they should be; the
-            checkpoint is damaged or of another evaluation, or two
-            victims have one name in it; the predictions of a victim are of another shape, or NaN; a
-            metric is unknown, longer than the number of items, or without the unseen pairs or
-            targets that it needs; an attack adds an unseen pair, and a ranking metric is asked for.
+            checkpoint is damaged or of another evaluation, or two victims have one name in it; the
+            predictions of a victim are of another shape, or NaN; a metric is unknown, longer than
+            the number of items, or without the unseen pairs or targets that it needs; an attack
+            adds an unseen pair, and a ranking metric is asked for.
+        OSError: the checkpoint cannot be read.
         FloatingPointError: a victim's training is not finite.
     """
     attacks = (
@@ -166,6 +170,8 @@ def evaluate(
         warnings += weak_recommenders(graph, wanted.rankings, chosen, runs)
     else:
         warnings += weak_classifiers(graph, runs)
+    for sentence in warnings:
+        logger.warning("%s", sentence)
     depends = {
         **basis,
         "warnings": warnings,

@@ -1,20 +1,16 @@
 """Victims that have learnt next to nothing, so that an attack has nothing to take from them."""
 
-import logging
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
-import torch
 
 from ..graphs import Interactions, NodeGraph
-from ..metrics import RankingMetric
+from ..metrics import RankingMetric, majority_share
 from ..victims import Victim
 from ..victims.recommenders.popularity import Popularity
 from .fitted import fitted
 from .lists import read_victim
 from .ranking import Lists, Ranking
-
-logger = logging.getLogger(__name__)
 
 BETTER = ("ndcg", "recall", "hr", "mrr")
 MARGIN = 1.1
@@ -23,19 +19,15 @@ MARGIN = 1.1
 
 def weak_classifiers(graph: NodeGraph, runs: pd.DataFrame) -> list[str]:
     """A sentence for each victim whose clean accuracy, the mean over seeds, is no better than
-    always saying the most frequent class of the test nodes, also logged as a warning."""
-    counts = torch.bincount(graph.y[graph.mask("test_mask")])
-    share = float(counts.max() / counts.sum())
+    always saying the most frequent class of the test nodes."""
+    share = majority_share(graph.y[graph.mask("test_mask")])
     clean = runs.groupby("victim", sort=False)["clean"].mean()
-    found = [
+    return [
         f"On the clean graph, victim {victim} is no better than the most frequent class: accuracy "
         f"{accuracy:.3f} for {share:.3f}."
         for victim, accuracy in clean.items()
         if accuracy <= share
     ]
-    for sentence in found:
-        logger.warning("%s", sentence)
-    return found
 
 
 def weak_recommenders(
@@ -45,7 +37,7 @@ def weak_recommenders(
     runs: pd.DataFrame,
 ) -> list[str]:
     """A sentence for each victim whose clean ranking is less than 10% above a ranking by
-    popularity in one of ``metrics``, also logged as a warning.
+    popularity in one of ``metrics``.
 
     Both are means over all users with unseen pairs. The popularity ranking leaves out the items
     that the user has in the clean graph. Nothing is said of a victim that is this ranking.
@@ -56,10 +48,7 @@ def weak_recommenders(
     reference = _reference(graph, compared)
     judged = [victim.name for victim in victims if not isinstance(victim, Popularity)]
     rows = runs[(runs["users"] == "all") & runs["victim"].isin(judged)]
-    found = list(_sentences(reference, rows))
-    for sentence in found:
-        logger.warning("%s", sentence)
-    return found
+    return list(_sentences(reference, rows))
 
 
 def _reference(graph: Interactions, metrics: tuple[RankingMetric, ...]) -> dict[str, float]:

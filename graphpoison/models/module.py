@@ -154,8 +154,7 @@ class ModuleClassifier(NodeClassifier[ModuleEdges]):
 
     def pair_gradient(self, prepared: PreparedNodes[ModuleEdges], cotangents: Params) -> Tensor:
         edges = replace(prepared, tensors=prepared.tensors[:1])
-        found = edges.weight_gradient(cotangents[:1])
-        return found
+        return edges.weight_gradient(cotangents[:1])
 
     def feature_gradient(
         self, prepared: PreparedNodes[ModuleEdges], cotangents: Params

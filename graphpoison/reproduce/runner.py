@@ -40,9 +40,9 @@ def run(
         ValueError: there is no such data set or attack.
         FileNotFoundError: the data are nowhere to be found.
     """
-    load = functools.cache(lambda: experiment.dataset.load(root))
+    load, store = functools.cache(lambda: experiment.dataset.load(root)), Store(out / "runs.sqlite")
     found = [
-        _unit(experiment, out, attack, seed, load, progress)
+        _unit(experiment, out, store, attack, seed, load, progress)
         for seed in seeds
         for attack in experiment.attacks
     ]
@@ -52,12 +52,12 @@ def run(
 def _unit(
     experiment: Experiment,
     out: Path,
+    store: Store,
     attack: str,
     seed: int,
     load: Callable[[], Any],
     progress: bool,
 ) -> pd.DataFrame:
-    store = Store(out / "runs.sqlite")
     key = f"{experiment.label}/{experiment.unit(attack)}-{seed}"
     found = store.get(key)
     if found is None:

@@ -13,6 +13,7 @@ from .._checks import choice, in_range, pair_index
 from ..graphs import Features, NodeGraph, PairState, read_nodes
 from ..graphs.binary_features import binary_entries
 from ..graphs.codes import decode, encode, ordered
+from ..metrics import majority_share
 from ..models import NodeClassifier, node_classifier
 from ..sparse import FactoredGradient
 from ..sparse.kernels import check_backend
@@ -190,7 +191,7 @@ class NodeClassification(Task[PreparedNodes[Any]]):
 def _warn_of_chance(guessed: Tensor, labels: Tensor) -> None:
     """Say so if the surrogate has not learnt even the nodes that it was trained on."""
     right = float((guessed == labels).double().mean())
-    share = float(torch.bincount(labels).max() / labels.numel())
+    share = majority_share(labels)
     if right <= share < 1.0:
         logger.warning(
             "on the clean graph the surrogate is right at %.0f%% of its own training nodes, of "

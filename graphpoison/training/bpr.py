@@ -56,11 +56,7 @@ class Triples:
         """
         active = labels[self.first] * (1.0 - labels[self.second])
         total = active.sum()
-        if not float(total.detach()) > 0.0:
-            raise ValueError(
-                "loss='bpr' needs users with both interactions and negatives among the training "
-                "pairs, but found none; give negatives for each user, or use loss='log'."
-            )
+        refuse_nothing_to_rank("bpr", total)
         return active / total
 
     def differences(self, scores: Tensor) -> Tensor:
@@ -119,9 +115,22 @@ class ActiveTriples:
 
     def _scattered(self, values: Tensor, like: Tensor) -> Tensor:
         """``sum_t values_t (e_j - e_i)`` [M]."""
-        total = torch.zeros_like(like)
-        total.index_add_(0, self.few.second, values)
-        return total.index_add_(0, self.few.first, values, alpha=-1.0)
+        return scattered(self.few.second, values, self.few.first, values, like)
+
+
+def refuse_nothing_to_rank(loss: str, weight: Tensor) -> None:
+    """Raise a ValueError if ``weight``, of all comparisons together, is 0."""
+    if not float(weight.detach()) > 0.0:
+        raise ValueError(
+            f"loss={loss!r} needs users with both interactions and negatives among the training "
+            "pairs, but found none; give negatives for each user, or use loss='log'."
+        )
+
+
+def scattered(others: Tensor, gains: Tensor, own: Tensor, losses: Tensor, like: Tensor) -> Tensor:
+    """Sums [M] of ``gains`` at the places ``others`` less ``losses`` at the places ``own``."""
+    total = torch.zeros_like(like).index_add_(0, others, gains)
+    return total.index_add_(0, own, losses, alpha=-1.0)
 
 
 def draw_others(pattern: Pattern, seed: int, count: int) -> tuple[Tensor, Tensor]:

@@ -43,8 +43,7 @@ class Run:
     def recorded_step(self, before: Iterate) -> Iterate:
         """The next iterate. Its state ends with the gradient of this step, if the adjoint of the
         step looks at the gradient."""
-        coordinates, recorded = before
-        state = self.state(recorded)
+        coordinates, state = before[0], self.state(before[1])
         gradient = self.gradient((coordinates, state))
         coordinates, state = self.inner.step(coordinates, gradient, state)
         return coordinates, (*state, *self._recorded(gradient))

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..sparse import Pattern
-from .bpr import draw_others
+from .bpr import draw_others, refuse_nothing_to_rank, scattered
 
 OTHERS = 8
 """How many other pairs of its user each training pair is compared with, K."""
@@ -57,11 +57,7 @@ class Slates:
             ValueError: no user has an interaction and a negative to rank.
         """
         active, others = labels[self.own], 1.0 - labels[self.others]
-        if not float((active.unsqueeze(1) * others).detach().sum()) > 0.0:
-            raise ValueError(
-                "loss='softmax' needs users with both interactions and negatives among the "
-                "training pairs, but found none; give negatives for each user, or use loss='log'."
-            )
+        refuse_nothing_to_rank("softmax", (active.unsqueeze(1) * others).sum())
         return torch.cat([active / active.sum(), others.flatten()])
 
     def split(self, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -147,9 +143,8 @@ class ActiveSlates:
 
     def _scattered(self, values: Tensor, like: Tensor) -> Tensor:
         """``sum values_ef (e_f - e_e)`` [M] of ``values`` [active, K]."""
-        total = torch.zeros_like(like)
-        total.index_add_(0, self.few.others.flatten(), values.flatten())
-        return total.index_add_(0, self.few.own, values.sum(dim=1), alpha=-1.0)
+        others, own = self.few.others.flatten(), self.few.own
+        return scattered(others, values.flatten(), own, values.sum(dim=1), like)
 
 
 def _odds(slates: Slates, competing: Tensor, scores: Tensor) -> Tensor:

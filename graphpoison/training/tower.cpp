@@ -209,9 +209,7 @@ struct Pass {
       const Affine<T>& map = maps[l];
       Layer<T>&layer = layers[l], &next = layers[l + 1];
       map_gradients(n, layer.values, layer.tangents, map, next);
-      add_rows(n, next.on_value, map.padded_out, dual ? map.on_shift : map.on_bias);
-      if (dual) add_rows(n, next.on_tangent, map.padded_out, map.on_bias);
-      map_backward(padded, map, next, layer.on_value, dual ? layer.on_tangent : nullptr);
+      map_backward(padded, map, next, layer.on_value, layer.on_tangent);
       deactivate<A>(n * layer.width, layer.value, layer.tangent, layer.on_value,
                  dual ? layer.on_tangent : nullptr);
     }
@@ -223,12 +221,9 @@ struct Pass {
     const int width = layer.width;
     if (p.product) {
       map_gradients(n, items, item_moves, row, layer);
-      add_rows(n, layer.on_value, width, dual ? row.on_shift : row.on_bias);
-      if (dual) add_rows(n, layer.on_tangent, width, row.on_bias);
-      T* gradient = dual ? on_moves : nullptr;
-      map_backward(padded, row, layer, on_inputs, gradient);
+      map_backward(padded, row, layer, on_inputs, on_moves);
       scatter(start, n, on_inputs, p.padded_dim, dual ? p.on_right_move : p.on_right);
-      if (gradient) scatter(start, n, gradient, p.padded_dim, p.on_right);
+      if (dual) scatter(start, n, on_moves, p.padded_dim, p.on_right);
       return;
     }
     add_rows(n, layer.on_value, width, (dual ? p.on_left_move : p.on_left) + user * width);
@@ -247,7 +242,9 @@ struct Pass {
                             const Affine<T>& map, const Layer<T>& next) {
     const int width = map.padded_out;
     outer(n, values, map.in, next.on_value, width, dual ? map.derivative : map.gradient);
+    add_rows(n, next.on_value, width, dual ? map.on_shift : map.on_bias);
     if (!dual) return;
+    add_rows(n, next.on_tangent, width, map.on_bias);
     outer(n, tangents, map.in, next.on_tangent, width, map.derivative);
     outer(n, values, map.in, next.on_tangent, width, map.gradient);
   }
@@ -261,9 +258,8 @@ struct Pass {
     }
     const int width = map.padded_in;
     affine(n, on_values, map.out, map.transposed, width, zero, on_value);
-    if (dual)
-      affine<T>(n, on_tangents, map.out, map.turn_transposed, width, nullptr, on_value);
-    if (!on_tangent) return;
+    if (!dual) return;
+    affine<T>(n, on_tangents, map.out, map.turn_transposed, width, nullptr, on_value);
     affine(n, on_tangents, map.out, map.transposed, width, zero, on_tangent);
   }
 };
