@@ -227,25 +227,27 @@ class Perturbation:
         content = Path(path).read_bytes()
         try:
             arrays = _arrays(content)
+            missing = {"meta", *COLUMNS} - {"kind", *arrays}
+            if missing:
+                raise ValueError(f"it lacks {sorted(missing)}")
+            meta = json.loads(str(arrays["meta"]))
+            if (found := meta.pop("format", None)) not in FORMATS:
+                raise ValueError(f"it is of format {found}, not one of {FORMATS}")
+            if meta.get("edge_type") is not None:
+                meta["edge_type"] = tuple(meta["edge_type"])
+            fake = {name: part for name, part in arrays.items() if name.startswith("fake_")}
+            return cls(
+                pd.DataFrame({name: arrays[name] for name in COLUMNS if name in arrays}),
+                meta,
+                FakeUsers.of_arrays(fake) if fake else None,
+                json.loads(str(arrays.get("provenance", "{}"))),
+            )
+        except MemoryError:
+            raise
         except Exception as error:  # numpy and zipfile fail in many ways at damaged bytes
             raise ValueError(
                 f"{path} is no saved perturbation, or it is damaged ({error}); make it anew."
             ) from error
-        missing = {"meta", *COLUMNS} - {"kind", *arrays}
-        if missing:
-            raise ValueError(f"{path} is no saved perturbation: it lacks {sorted(missing)}.")
-        meta = json.loads(str(arrays["meta"]))
-        if (found := meta.pop("format", None)) not in FORMATS:
-            raise ValueError(f"{path} is of format {found}, not one of {FORMATS}; save it anew.")
-        if meta.get("edge_type") is not None:
-            meta["edge_type"] = tuple(meta["edge_type"])
-        fake = {name: part for name, part in arrays.items() if name.startswith("fake_")}
-        return cls(
-            pd.DataFrame({name: arrays[name] for name in COLUMNS if name in arrays}),
-            meta,
-            FakeUsers.of_arrays(fake) if fake else None,
-            json.loads(str(arrays.get("provenance", "{}"))),
-        )
 
 
 def _edges_after(before: NodeGraph | Interactions, after: Any, edge_type: Any) -> Tensor:

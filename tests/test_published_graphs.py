@@ -14,7 +14,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.utils import to_networkx, to_scipy_sparse_matrix
 
 import graphpoison as gp
-from graphpoison.graphs.adjacency_formats import is_adjacency, read_adjacency
+from graphpoison.graphs.adjacency_formats import is_adjacency, read_matrix
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 REAL = pytest.mark.skipif(not DATA.is_dir(), reason="needs the public data sets")
@@ -138,19 +138,29 @@ def test_what_is_no_poisoned_graph(change: Any, error: type[Exception], message:
         gp.Perturbation.between(data, change(matrix))
 
 
-def test_files_of_another_form(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("words.txt", b"a b\n", "no list of edges"),
+        ("weights.txt", b"0 1 1\n1 2 0\n", "two integers a line, found 3"),
+        ("empty.txt", b"# nothing\n", "it has no line"),
+        ("latin.txt", b"0 1 # caf\xe9\n", "no list of edges.*utf-8"),
+        ("far.txt", b"0 1000000000000\n", "nodes beyond the graph's 18 x 18"),
+        ("before.txt", b"-1 2\n", "nodes beyond the graph's 18 x 18"),
+        ("short.npz", b"PK", "no sparse adjacency, or it is damaged"),
+    ],
+)
+def test_files_of_another_form(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name}.*{message}"):
+        gp.Perturbation.between(citation_graph(18, 2), path)
+
+
+def test_archives_of_other_arrays(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", values=np.ones(3))
     with pytest.raises(ValueError, match=r"holds no sparse adjacency: its arrays are \['values'\]"):
-        read_adjacency(tmp_path / "other.npz")
-    (tmp_path / "words.txt").write_text("a b\n")
-    with pytest.raises(ValueError, match="no list of edges"):
-        read_adjacency(tmp_path / "words.txt")
-    (tmp_path / "weights.txt").write_text("0 1 1\n1 2 0\n")
-    with pytest.raises(ValueError, match="two integers a line, found 3"):
-        read_adjacency(tmp_path / "weights.txt")
-    (tmp_path / "empty.txt").write_text("# nothing\n")
-    with pytest.raises(ValueError, match="it has no line"):
-        read_adjacency(tmp_path / "empty.txt")
+        read_matrix(tmp_path / "other.npz")
     np.save(tmp_path / "array.npy", np.ones(2))
     (tmp_path / "array.npy").rename(tmp_path / "array.npz")
     assert not is_adjacency(tmp_path / "array.npz")

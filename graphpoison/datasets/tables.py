@@ -4,6 +4,7 @@ import gzip
 import logging
 import re
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +56,7 @@ def read_interactions(
             have the same number of fields; the file is empty, or without the header it should have.
     """
     path = Path(path)
-    with _in_utf8(path):
+    with _decoded(path):
         first = _first_line(path)
         if not first.strip():
             raise ValueError(f"{path} is empty or starts with an empty line; give a table.")
@@ -115,7 +116,7 @@ def _open(path: Path) -> IO[str]:
 
 
 @contextmanager
-def _in_utf8(path: Path) -> Iterator[None]:
+def _decoded(path: Path) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
@@ -123,6 +124,8 @@ def _in_utf8(path: Path) -> Iterator[None]:
             f"{path} is not in UTF-8 ({error.reason}: {error.object[error.start : error.end]!r}); "
             "save it so."
         ) from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} is no gzip file, or it is damaged: {error}.") from error
 
 
 def _first_line(path: Path) -> str:

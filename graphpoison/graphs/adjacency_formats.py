@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._io import refuse_special
+from .._io import refuse_large, refuse_special
 from .codes import decode, encode
 from .interactions import Interactions
 from .nodes import NodeGraph
@@ -34,8 +35,9 @@ def edges_of_adjacency(adjacency: Any, graph: Graph) -> Tensor:
     Args:
         adjacency: of the same nodes as ``graph``, in the same order: a scipy sparse matrix, a dense
             array or Tensor of 0 and 1, an integer ``edge_index`` [2, E], a networkx graph with the
-            nodes 0, 1, ..., or the path of a file that :func:`read_adjacency` reads. Matrices are
-            [N, N] and symmetric, or [users, items]. The diagonal is ignored.
+            nodes 0, 1, ..., or the path of a file: ``.npz``, see :func:`read_matrix`, or
+            an edge list. Matrices are [N, N] and symmetric, or [users, items]. The diagonal is
+            ignored.
         graph: the nodes.
 
     Raises:
@@ -45,16 +47,17 @@ def edges_of_adjacency(adjacency: Any, graph: Graph) -> Tensor:
     """
     shape, undirected = graph.shape, isinstance(graph, NodeGraph)
     matrix = _matrix(adjacency, shape, undirected)
+    name = os.fspath(adjacency) if isinstance(adjacency, str | os.PathLike) else "adjacency"
     if matrix.shape != shape:
         raise ValueError(
-            f"adjacency has shape {matrix.shape}, and the graph has {shape[0]} x {shape[1]} nodes: "
+            f"{name} has shape {matrix.shape}, and the graph has {shape[0]} x {shape[1]} nodes: "
             "both must number the same nodes alike."
         )
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
     if not bool((matrix.data == 1).all()):
         raise ValueError(
-            "adjacency has entries other than 0 and 1, such as "
+            f"{name} has entries other than 0 and 1, such as "
             f"{matrix.data[matrix.data != 1][0]}; give the unweighted adjacency."
         )
     entries = matrix.tocoo()
@@ -65,7 +68,7 @@ def edges_of_adjacency(adjacency: Any, graph: Graph) -> Tensor:
     codes, reverse = encode(index, shape[1]).sort().values, encode(index.flip(0), shape[1])
     if not torch.equal(codes, reverse.sort().values):
         raise ValueError(
-            "adjacency is not symmetric; for an undirected graph store each edge in both "
+            f"{name} is not symmetric; for an undirected graph store each edge in both "
             "directions, as adjacency.maximum(adjacency.T) does."
         )
     pairs = decode(codes, shape[1])
@@ -81,7 +84,7 @@ def scipy_adjacency(graph: Graph) -> "csr_matrix":
 
 
 def is_adjacency(path: Path) -> bool:
-    """Whether the ``.npz`` file holds a sparse adjacency that :func:`read_adjacency` reads."""
+    """Whether the ``.npz`` file holds a sparse adjacency that :func:`read_matrix` reads."""
     refuse_special(path)
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -91,33 +94,38 @@ def is_adjacency(path: Path) -> bool:
     return "meta" not in names and (names >= ARRAYS or names >= SAVED)
 
 
-def read_adjacency(path: str | os.PathLike[str]) -> "csr_matrix":
-    """The sparse matrix of a file.
+def read_matrix(path: Path) -> "csr_matrix":
+    """The sparse matrix of a ``.npz`` file.
 
     Args:
-        path: a ``.npz`` of ``scipy.sparse.save_npz`` (DeepRobust and Pro-GNN) or with the arrays
-            ``adj_data``, ``adj_indices``, ``adj_indptr`` and ``adj_shape`` (``gnn-meta-attack``);
-            any other suffix is read as an edge list: two integers a line, separated by commas in
-            ``.csv``, by tabs in ``.tsv`` and by spaces elsewhere, and ``#`` before comments. The
-            matrix of an edge list ends with its largest node.
+        path: a file of ``scipy.sparse.save_npz`` (DeepRobust and Pro-GNN) or with the arrays
+            ``adj_data``, ``adj_indices``, ``adj_indptr`` and ``adj_shape`` (``gnn-meta-attack``).
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a file of another form.
+        ValueError: a file of another form, or a damaged one.
     """
     from scipy.sparse import load_npz  # takes long to import
 
-    path = Path(path)
     refuse_special(path)
-    if path.suffix != ".npz":
-        return _edge_list(path)
-    with np.load(path, allow_pickle=False) as file:
-        names = set(file.files)
-        if names >= ARRAYS:
-            return stored_matrix(file, "adj")
-    if not names >= SAVED:
+    content = BytesIO(path.read_bytes())
+    try:
+        refuse_large(content, lambda name: True)
+        with np.load(content, allow_pickle=False) as file:
+            names = set(file.files)
+            matrix = stored_matrix(file, "adj") if names >= ARRAYS else None
+        if matrix is None and names >= SAVED:
+            content.seek(0)
+            matrix = load_npz(content).tocsr()
+        if matrix is not None:
+            matrix.check_format(full_check=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # numpy, zipfile and scipy fail in many ways at damaged bytes
+        raise ValueError(f"{path} is no sparse adjacency, or it is damaged: {error}") from error
+    if matrix is None:
         raise ValueError(f"{path} holds no sparse adjacency: its arrays are {sorted(names)}.")
-    return load_npz(path).tocsr()
+    return matrix
 
 
 def stored_matrix(file: Mapping[str, np.ndarray], name: str) -> "csr_matrix":
@@ -130,28 +138,29 @@ def stored_matrix(file: Mapping[str, np.ndarray], name: str) -> "csr_matrix":
     return csr_matrix((data, indices, pointers), tuple(shape))
 
 
-def _edge_list(path: Path) -> "csr_matrix":
-    from scipy.sparse import csr_matrix  # takes long to import
-
+def _edge_list(path: Path) -> np.ndarray:
+    """The ``edge_index`` [2, E] of a text file: two integers a line, separated by commas in
+    ``.csv``, by tabs in ``.tsv`` and by spaces elsewhere, and ``#`` before comments."""
+    refuse_special(path)
     separator = {".csv": ",", ".tsv": "\t"}.get(path.suffix)
-    lines = [line for line in path.read_text().splitlines() if line.partition("#")[0].strip()]
-    if not lines:
-        raise ValueError(f"{path} is no list of edges: it has no line.")
     try:
-        table = np.loadtxt(lines, dtype=np.int64, ndmin=2, delimiter=separator)
+        text = path.read_text(encoding="utf-8")
+        lines = [line for line in text.splitlines() if line.partition("#")[0].strip()]
+        table = np.loadtxt(lines, dtype=np.int64, ndmin=2, delimiter=separator) if lines else None
     except ValueError as error:
         raise ValueError(f"{path} is no list of edges, two integers a line: {error}") from error
+    if table is None:
+        raise ValueError(f"{path} is no list of edges: it has no line.")
     if table.shape[1] != 2:
         raise ValueError(f"{path} must have two integers a line, found {table.shape[1]}.")
-    count = int(table.max()) + 1
-    return csr_matrix((np.ones(len(table)), table.T), (count, count))
+    return table.T
 
 
 def _matrix(adjacency: Any, shape: tuple[int, int], undirected: bool) -> "csr_matrix":
     from scipy.sparse import csr_matrix, issparse  # takes long to import
 
     if isinstance(adjacency, str | os.PathLike):
-        return _resized(read_adjacency(adjacency), Path(adjacency), shape, undirected)
+        return _of_file(Path(adjacency), shape, undirected)
     if issparse(adjacency):
         return csr_matrix(adjacency, copy=True)
     if hasattr(adjacency, "to_directed") and hasattr(adjacency, "number_of_nodes"):
@@ -179,15 +188,16 @@ def _of_index(index: np.ndarray, shape: tuple[int, int]) -> "csr_matrix":
     return coo_matrix((np.ones(index.shape[1]), index), shape).tocsr()
 
 
-def _resized(
-    matrix: "csr_matrix", path: Path, shape: tuple[int, int], undirected: bool
-) -> "csr_matrix":
-    """An edge list in the shape of the graph: it names no nodes without edges, and may list each
-    undirected edge once."""
+def _of_file(path: Path, shape: tuple[int, int], undirected: bool) -> "csr_matrix":
+    """The matrix of a file. An edge list names no nodes without edges, and may list each undirected
+    edge once."""
     if path.suffix == ".npz":
-        return matrix
-    index = np.stack(matrix.nonzero())
-    return _of_index(np.hstack([index, index[::-1]]) if undirected else index, shape)
+        return read_matrix(path)
+    index = _edge_list(path)
+    try:
+        return _of_index(np.hstack([index, index[::-1]]) if undirected else index, shape)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _of_networkx(graph: Any, undirected: bool) -> "csr_matrix":
