@@ -7,11 +7,12 @@ PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TOOLS := $(VENV)/.tools
 # One thread per worker: two workers with all threads each are slower than one.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow reliability lint docs cora movielens clean
+.PHONY: help demo test test-slow reliability fuzz mutants coverage lint docs cora movielens clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -26,8 +27,18 @@ test: $(READY) ## Run the tests, without the slow ones
 test-slow: $(READY) ## Run only the slow tests
 	$(PYTEST) -m slow $(PYTEST_ARGS)
 
+# With the figures of make mutants and make coverage, which take longer, where they are there.
 reliability: $(READY) ## Write docs/reliability.md: hostile input, kills, damage
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python tests/reliability.py
+
+fuzz: $(TOOLS) ## Fuzz everything that reads text or files, a minute each
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz.py
+
+mutants: $(TOOLS) ## Change an expression at a time: does a test fail?
+	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py
+
+coverage: $(READY) ## Run the tests with line and branch coverage
+	$(PYTEST) --cov --cov-report=json:out/coverage.json --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 lint: $(READY) ## Check style, format and types
 	$(BIN)/ruff check
@@ -58,4 +69,8 @@ $(READY): pyproject.toml constraints.txt setup.py graphpoison/training/tower.cpp
 	  $(PYTHON) -m venv $(VENV); }
 	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 	  $(BIN)/python -m pip install -c constraints.txt -e ".[dev,docs]"
+	@touch $@
+
+$(TOOLS): $(READY)
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install -c constraints.txt -e ".[reliability]"
 	@touch $@

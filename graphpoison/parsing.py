@@ -3,7 +3,7 @@
 import re
 from fractions import Fraction
 
-from ._checks import choice
+from ._checks import MOST, choice
 from .budget import Budget
 from .constraints import Connectivity, Constraint, DegreeDistribution, NodeBudget, NoSingletons
 
@@ -28,12 +28,16 @@ def parse_budget(text: str) -> Budget:
             f"budget={text!r} is neither a number of flips (500) nor a share of the edges (5% or "
             "0.05)."
         )
-    number, percent = Fraction(found[1]), found[2] is not None
-    if not number:
+    if not Fraction(found[1]):
         raise ValueError(f"budget={text!r} is nothing to spend; give a number above 0.")
-    if percent or "." in found[1]:
-        return Budget.fraction(float(number / 100 if percent else number))
-    return Budget(int(number))
+    if found[2] or "." in found[1]:
+        return Budget.fraction(share_of(*found.groups()))
+    return Budget(int(found[1]))
+
+
+def share_of(number: str, percent: str | None) -> float:
+    """A share from digits and, perhaps, a percent sign; a huge one is one beyond all limits."""
+    return float(min(Fraction(number) / (100 if percent else 1), Fraction(MOST + 1)))
 
 
 def parse_constraint(text: str) -> Constraint | None:

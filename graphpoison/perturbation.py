@@ -227,7 +227,7 @@ class Perturbation:
         content = Path(path).read_bytes()
         try:
             arrays = _arrays(content)
-            missing = {"meta", *COLUMNS} - {"kind", *arrays}
+            missing = {"meta", "provenance", *COLUMNS} - set(arrays)
             if missing:
                 raise ValueError(f"it lacks {sorted(missing)}")
             meta = json.loads(str(arrays["meta"]))
@@ -237,10 +237,10 @@ class Perturbation:
                 meta["edge_type"] = tuple(meta["edge_type"])
             fake = {name: part for name, part in arrays.items() if name.startswith("fake_")}
             return cls(
-                pd.DataFrame({name: arrays[name] for name in COLUMNS if name in arrays}),
+                pd.DataFrame({name: arrays[name] for name in COLUMNS}),
                 meta,
                 FakeUsers.of_arrays(fake) if fake else None,
-                json.loads(str(arrays.get("provenance", "{}"))),
+                json.loads(str(arrays["provenance"])),
             )
         except MemoryError:
             raise
@@ -280,7 +280,10 @@ def _arrays(content: bytes) -> dict[str, np.ndarray]:
     """The arrays that :meth:`Perturbation.save` writes, checked against their checksums."""
     refuse_large(BytesIO(content), lambda name: _known(name.removesuffix(".npy")))
     with np.load(BytesIO(content), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files if _known(name)}
+        other = [name for name in file.files if not _known(name)]
+        if other:
+            raise ValueError(f"it has members of other names: {other}")
+        return {name: file[name] for name in file.files}
 
 
 def _known(name: str) -> bool:

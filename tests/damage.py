@@ -68,7 +68,6 @@ class Damage:
             "empty": b"",
         }[self.kind]
 
-
     def __str__(self) -> str:
         return f"{self.kind} at {self.place:.3f}"
 
@@ -82,6 +81,14 @@ damages = st.builds(
     st.integers(1, 300),
     st.binary(min_size=1, max_size=40),
 )
+
+
+def tried(work: Callable[[], object]) -> tuple[object, str]:
+    """The result of ``work`` and no text, or None and the text of its ValueError."""
+    try:
+        return work(), ""
+    except ValueError as error:
+        return None, str(error)
 
 
 def _flips(path: Path) -> str:

@@ -3,6 +3,7 @@
 """
 
 import argparse
+import json
 import logging
 import os
 import signal
@@ -10,7 +11,6 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
 from importlib.metadata import distribution, requires
 from pathlib import Path
 
@@ -18,7 +18,8 @@ import killed
 import numpy as np
 import pandas as pd
 import torch
-from conftest import citation_graph, interaction_graph
+from conftest import interaction_graph
+from damage import FORMATS
 
 import graphpoison as gp
 from graphpoison._store import Store
@@ -41,7 +42,6 @@ def main() -> None:
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
-    torch.set_printoptions(threshold=10**9)  # graphs are compared as they print
     draw = np.random.default_rng(0)
     began = time.monotonic()
     parts = [
@@ -52,13 +52,15 @@ def main() -> None:
         ),
         section("Two processes, one file", "work | pairs | nothing lost", company(args.pairs)),
         section("Changed bits", "file | places | refused | harmless | another result", bits(draw)),
+        mutants(Path("out/mutants.json")),
+        coverage(Path("out/coverage.json")),
         section("Licences", "package | version | licence", licences()),
     ]
     minutes = (time.monotonic() - began) / 60
     intro = (
         f"Measured by `make reliability` in {minutes:.0f} minutes: graphpoison {__version__}, "
-        f"torch {torch.__version__}, seed 0. A row with fewer successes than trials, or with a "
-        "number in the last column of *Changed bits*, is a defect.\n"
+        f"torch {torch.__version__}, seed 0. A row with fewer successes than trials is a "
+        "defect, and so is another result of a file with a digest in *Changed bits*.\n"
     )
     args.out.write_text("\n".join(["# Reliability", "", intro, *parts]))
 
@@ -194,37 +196,61 @@ def bits(draw: np.random.Generator) -> Rows:
     """One bit of a file changed, many times."""
     rows: Rows = []
     with tempfile.TemporaryDirectory() as place:
-        for name, path, read in files(Path(place)):
-            content, whole = path.read_bytes(), read(path)
+        for each in FORMATS:
+            path = Path(place, each.name)
+            each.make(path)
+            content, whole = path.read_bytes(), each.read(path)
             found: Counter[str] = Counter()
-            for where in draw.choice(8 * len(content), PLACES, replace=False):
+            bits = 8 * len(content)
+            for where in draw.choice(bits, min(PLACES, bits), replace=False):
                 damaged = bytearray(content)
                 damaged[where // 8] ^= 1 << int(where % 8)
                 path.write_bytes(damaged)
                 try:
-                    found["harmless" if read(path) == whole else "another"] += 1
+                    found["harmless" if each.read(path) == whole else "another"] += 1
                 except ValueError:
                     found["refused"] += 1
-            rows.append((name, PLACES, found["refused"], found["harmless"], found["another"]))
+            named = each.name if each.checked else f"{each.name}, no digest"
+            rows.append(
+                (named, found.total(), found["refused"], found["harmless"], found["another"])
+            )
     return rows
 
 
-def files(folder: Path) -> Iterator[tuple[str, Path, Callable[[Path], str]]]:
-    def flips(path: Path) -> str:
-        found = gp.Perturbation.load(path)
-        return found.flips.to_csv() + repr(found.meta)
+def mutants(path: Path) -> str:
+    """The figures of the last ``make mutants``."""
+    if not path.exists():
+        return ""
+    found = json.loads(path.read_text())
+    packages = {
+        **found["packages"],
+        "all": dict(sum(map(Counter, found["packages"].values()), Counter())),
+    }
+    rows = [
+        (name, row["mutants"], row["tried"], row["killed"], f"{row['killed'] / row['tried']:.1%}")
+        for name, row in packages.items()
+    ]
+    said = (
+        "`make mutants` changes one expression of a module at a time, and a test has to fail "
+        "([mutmut](https://mutmut.readthedocs.io)). The mutants that were tried are drawn from all "
+        "mutants, without mutants of sentences.\n"
+    )
+    head = "module | mutants | tried | killed | share"
+    return section("Mutants", head, rows) + "\n" + said
 
-    gp.MetaAttack(killed.SHORT)(killed.node_task(), 9).save(folder / "flips.npz")
-    yield "flips, `.npz`", folder / "flips.npz", flips
-    for name, data in (("nodes", citation_graph()), ("interactions", interaction_graph())):
-        gp.datasets.save_graph(data, folder / name)
-        yield f"graph of {name}, `.pt`", folder / name, graph
-    evaluate_at(folder / "runs.sqlite", 0)
-    yield "finished runs, `.sqlite`", folder / "runs.sqlite", lambda path: repr(Store(path).all())
 
-
-def graph(path: Path) -> str:
-    return str(gp.datasets.load_graph(path).to_dict())
+def coverage(path: Path) -> str:
+    """The figures of the last ``make coverage``."""
+    if not path.exists():
+        return ""
+    total = json.loads(path.read_text())["totals"]
+    kinds = {
+        "lines": (total["num_statements"], total["covered_lines"]),
+        "branches": (total["num_branches"], total["covered_branches"]),
+    }
+    rows = [(name, of, covered, f"{covered / of:.1%}") for name, (of, covered) in kinds.items()]
+    said = "`make coverage` runs the tests of `make test` under coverage.py.\n"
+    return section("Coverage", "of | all | covered | share", rows) + "\n" + said
 
 
 def licences() -> Rows:

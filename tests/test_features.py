@@ -373,7 +373,7 @@ def test_structural_constraints_leave_features_be() -> None:
     pd.testing.assert_frame_equal(free.flips, bound.flips)
 
 
-def test_files_keep_both_kinds_and_old_ones_load(tmp_path: Path) -> None:
+def test_files_keep_both_kinds(tmp_path: Path) -> None:
     data = citation_graph()
     found = gp.MetaAttack(SHORT, 3)(task_of(data), 9)
     file = tmp_path / "new.npz"
@@ -381,13 +381,6 @@ def test_files_keep_both_kinds_and_old_ones_load(tmp_path: Path) -> None:
     loaded = gp.Perturbation.load(file)
     pd.testing.assert_frame_equal(loaded.flips, found.flips)
     assert torch.equal(loaded.apply(data).x, found.apply(data).x)
-    edges = gp.MetaAttack(SHORT, 3)(gp.NodeClassification(data), 9)
-    edges.save(file)
-    with np.load(file, allow_pickle=False) as arrays:
-        old = {name: arrays[name] for name in arrays.files if name != "kind"}
-    assert '"format": 1' in str(old["meta"])
-    np.savez(tmp_path / "old.npz", **old)
-    pd.testing.assert_frame_equal(gp.Perturbation.load(tmp_path / "old.npz").flips, edges.flips)
 
 
 def test_resuming_ends_with_the_flips_of_an_uninterrupted_run(tmp_path: Path) -> None:

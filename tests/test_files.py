@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from conftest import citation_graph, interaction_graph
@@ -22,6 +21,7 @@ from graphpoison import _io
 from graphpoison._io import atomic_write, locked
 from graphpoison._store import Store
 from graphpoison.attacks import checkpoint as checkpoints
+from graphpoison.graphs import FakeUsers
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="links and pipes are those of POSIX")
 
@@ -171,14 +171,24 @@ def test_declared_sizes_are_looked_at_first(
         read(path)
 
 
-def test_members_that_nobody_needs_are_not_read(tmp_path: Path) -> None:
+def test_members_of_other_names_are_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "flips.npz"
-    flips = gp.RandomAttack()(gp.NodeClassification(citation_graph()), 2)
-    flips.save(path)
+    gp.RandomAttack()(gp.NodeClassification(citation_graph()), 2).save(path)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("more.npy", b"no array at all")
-    assert torch.equal(gp.Perturbation.load(path).pairs, flips.pairs)
-    assert np.load(path).files[-1] == "more"
+    with pytest.raises(ValueError, match=r"flips.npz.*members of other names: \['more'\]"):
+        gp.Perturbation.load(path)
+
+
+def test_fake_users_keep_the_order_of_many_tables() -> None:
+    latent = tuple(torch.full((2, 1), float(number)) for number in range(12))
+    found = FakeUsers(2, torch.tensor([[0, 1], [3, 4]]), latent)
+    arrays = found.arrays()
+    again = FakeUsers.of_arrays(arrays)
+    assert [float(part.mean()) for part in again.latent] == list(range(12))
+    arrays["fake_latent_19"] = arrays.pop("fake_latent_1")
+    with pytest.raises(ValueError, match="have the names"):
+        FakeUsers.of_arrays(arrays)
 
 
 def test_far_more_nodes_than_interactions_are_refused() -> None:

@@ -293,10 +293,11 @@ def test_files_that_are_something_else_are_refused(tmp_path: Path) -> None:
         file.write_bytes(content)
         with pytest.raises(ValueError, match="no saved perturbation"):
             gp.Perturbation.load(file)
-    np.savez(file, flips=np.zeros(3))
+    np.savez(file, source=np.zeros(3))
     with pytest.raises(ValueError, match="it lacks"):
         gp.Perturbation.load(file)
-    np.savez(file, meta=np.array(json.dumps({"format": 9})), **empty_columns())
+    meta = np.array(json.dumps({"format": 9}))
+    np.savez(file, meta=meta, provenance=np.array("{}"), **empty_columns())
     with pytest.raises(ValueError, match=r"is of format 9, not one of \(1, 2\)"):
         gp.Perturbation.load(file)
     with pytest.raises(FileNotFoundError):
@@ -304,7 +305,7 @@ def test_files_that_are_something_else_are_refused(tmp_path: Path) -> None:
 
 
 def empty_columns() -> dict[str, np.ndarray]:
-    names = ("step", "source", "target", "added", "score", "attack_loss")
+    names = ("step", "source", "target", "added", "score", "attack_loss", "kind")
     return {name: np.zeros(0) for name in names}
 
 

@@ -4,13 +4,13 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 from .._checks import nearest
 from .._random import numpy_generator
 from ..budget import part_of
 from ..graphs import Graph, Interactions
+from ..parsing import share_of
 from ..registry import AttackSettings
 
 OFF_LIMITS = 0  # a stream of the seed
@@ -136,4 +136,4 @@ def share(argument: str, text: str | None) -> float | None:
     found = re.fullmatch(r"([0-9]*\.?[0-9]+)( ?%)?", text.strip())
     if found is None:
         raise ValueError(f"{argument}={text!r} must be a share (25% or 0.25), or none.")
-    return float(Fraction(found[1]) / (100 if found[2] else 1))
+    return share_of(*found.groups())

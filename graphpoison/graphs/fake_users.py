@@ -78,7 +78,10 @@ class FakeUsers:
 
     @classmethod
     def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "FakeUsers":
-        latent = sorted(name for name in arrays if name.startswith("fake_latent_"))
+        """Raises ValueError: arrays of other names."""
+        latent = [f"fake_latent_{number}" for number in range(len(arrays) - 2)]
+        if {"fake_count", "fake_edges", *latent} != set(arrays):
+            raise ValueError(f"arrays of fake users have the names {sorted(arrays)}")
         return cls(
             int(arrays["fake_count"]),
             torch.from_numpy(arrays["fake_edges"]),

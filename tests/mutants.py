@@ -1,0 +1,74 @@
+"""Mutation testing of the modules that results depend on: ``make mutants``.
+
+mutmut changes one expression at a time; a test has to fail. ``[tool.mutmut]`` in pyproject.toml
+names the modules and the tests. A share of all mutants is drawn, without mutants of sentences.
+"""
+
+import argparse
+import json
+import random
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import mutmut.__main__ as tool
+from mutmut.mutation.data import SourceFileMutationData
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+
+KILLED = ("killed", "timeout", "segfault", "suspicious", "caught by type check")
+SENTENCE = re.compile(r'[fr]{0,2}"[^"]* [^"]*"')
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--share", type=float, default=0.2, help="of all mutants that is tried")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path("out/mutants.json"))
+    args = parser.parse_args()
+    every, drawn = tool.collect_source_file_mutation_data, []
+
+    def sampled(*, mutant_names: Any) -> Any:
+        mutants, data = every(mutant_names=mutant_names)
+        draw = random.Random(args.seed)
+        drawn.extend(
+            each for each in mutants if draw.random() < args.share and not of_message(*each[:2])
+        )
+        totals.update(package(each[0]) for each in mutants)
+        return drawn, data
+
+    totals: Counter[str] = Counter()
+    tool.collect_source_file_mutation_data = sampled
+    tool._run((), args.processes)
+    rows: dict[str, Counter[str]] = {}
+    alive = []
+    for data, name, _ in drawn:
+        status = tool.status_by_exit_code[data.exit_code_by_key[name]]
+        killed = status in KILLED
+        rows.setdefault(package(data), Counter()).update(tried=1, killed=killed)
+        if not killed:
+            alive.append(f"{name} ({status})")
+    found = {name: {"mutants": totals[name], **row} for name, row in sorted(rows.items())}
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps({"packages": found, "alive": sorted(alive)}, indent=1))
+
+
+def package(data: SourceFileMutationData) -> str:
+    return Path(data.path).parts[1].removesuffix(".py")
+
+
+def of_message(data: SourceFileMutationData, name: str) -> bool:
+    """Whether the two versions are the same but for sentences."""
+    lines = get_diff_for_mutant(name, path=data.path).splitlines()
+    before, after = (
+        [SENTENCE.sub("", line[1:]) for line in lines if line[:1] == mark and line[:3] != mark * 3]
+        for mark in "-+"
+    )
+    return before == after
+
+
+if __name__ == "__main__":
+    main()
