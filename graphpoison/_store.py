@@ -92,6 +92,8 @@ class Store:
             with closing(sqlite3.connect(self.path, WAIT_SECONDS, isolation_level=None)) as opened:
                 opened.execute(f"BEGIN {kind}")
                 if not opened.execute("PRAGMA schema_version").fetchone()[0]:
+                    if self.path.stat().st_size:  # SQLite takes any short file for a new one
+                        raise self._damaged("it has no tables")
                     opened.execute(f"PRAGMA application_id = {APPLICATION}")
                     opened.execute(f"PRAGMA user_version = {FORMAT}")
                     opened.execute(_CREATE)

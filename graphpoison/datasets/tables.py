@@ -69,8 +69,8 @@ def read_interactions(
             f"{path} has no header, its first line is {first.strip()!r}; name the columns there, "
             "or give header=False (--no-header)."
         )
-    users = _place("user", user, columns, default=0)
-    items = _place("item", item, columns, default=1)
+    users = _place(path, "user", user, columns, default=0)
+    items = _place(path, "item", item, columns, default=1)
     if users == items:
         raise ValueError(
             f"user={columns[users]!r} and item={columns[items]!r} are one column of {path}; name "
@@ -168,15 +168,20 @@ def _read_table(path: Path, separator: str, header: bool) -> pd.DataFrame:
     return frame
 
 
-def _place(argument: str, wanted: str | int | None, columns: Sequence[object], default: int) -> int:
+def _place(
+    path: Path, argument: str, wanted: str | int | None, columns: Sequence[object], default: int
+) -> int:
     names = [str(name) for name in columns]
     if wanted is None:
         wanted = next(iter(_usual(argument, columns)), default)
     if isinstance(wanted, str):
-        return names.index(choice(argument, wanted, names))
+        try:
+            return names.index(choice(argument, wanted, names))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
     if positive_int(argument, wanted, minimum=0) >= len(columns):
         raise ValueError(
-            f"{argument}={wanted} is no column: there are only {columns}; check separator=."
+            f"{path}: {argument}={wanted} is no column: there are only {columns}; check separator=."
         )
     return wanted
 
