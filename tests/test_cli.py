@@ -807,4 +807,4 @@ def test_a_poisoned_adjacency_of_another_library(graph: str) -> None:
     assert rows == [("mlp", 6), ("sgc:last", 6)]
     scipy.sparse.save_npz("small.npz", flips.to_scipy(data)[:5, :5])
     said = refused(2, "evaluate", graph, "small.npz", "--seeds", "1")
-    assert "small does not fit this input: adjacency has shape (5, 5)" in " ".join(said.split())
+    assert "small does not fit this input: small.npz has shape (5, 5)" in " ".join(said.split())
