@@ -6,7 +6,9 @@ takes longer than ten seconds or 4 GB.
 """
 
 import argparse
+import json
 import logging
+import re
 import subprocess
 import sys
 import tempfile
@@ -59,21 +61,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("targets", nargs="*", default=[*TEXT, *FILES])
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
+    parser.add_argument("--out", type=Path, default=Path("out/fuzz.json"))
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
         fuzz(args.targets[0], args.seconds)
-    failed = [name for name in args.targets if not alone(name, args.seconds)]
-    sys.exit(f"found errors: {', '.join(failed)}" if failed else 0)
+    found = {name: alone(name, args.seconds) for name in args.targets}
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(found, indent=1))
+    failed = [name for name, row in found.items() if row["errors"]]
+    sys.exit(f"errors in {', '.join(failed)}" if failed else 0)
 
 
-def alone(name: str, seconds: int) -> bool:
-    """Whether a process that fuzzes ``name`` finds nothing."""
+def alone(name: str, seconds: int) -> dict[str, int]:
+    """The inputs that a process tries on the target ``name``, and whether one of them fails."""
     command = [sys.executable, __file__, name, "--seconds", str(seconds), "--one"]
     done = subprocess.run(command, capture_output=True, text=True)
-    said = [line for line in done.stderr.splitlines() if "Done" in line or "Exception" in line]
-    print(name, *(said or done.stderr.splitlines()[-5:]), flush=True)  # noqa: T201
-    return done.returncode == 0
+    runs = re.search(r"Done ([0-9]+) (?:runs )?in", done.stderr)
+    failed = bool(done.returncode) or runs is None
+    inputs = 0 if runs is None else int(runs[1])
+    print(name, inputs, done.stderr[-3000:] if failed else "", flush=True)  # noqa: T201
+    return {"inputs": inputs, "errors": int(failed)}
 
 
 def fuzz(name: str, seconds: int) -> None:

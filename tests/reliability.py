@@ -52,6 +52,7 @@ def main() -> None:
         ),
         section("Two processes, one file", "work | pairs | nothing lost", company(args.pairs)),
         section("Changed bits", "file | places | refused | harmless | another result", bits(draw)),
+        fuzzed(Path("out/fuzz.json")),
         mutants(Path("out/mutants.json")),
         coverage(Path("out/coverage.json")),
         section("Licences", "package | version | licence", licences()),
@@ -215,6 +216,20 @@ def bits(draw: np.random.Generator) -> Rows:
                 (named, found.total(), found["refused"], found["harmless"], found["another"])
             )
     return rows
+
+
+def fuzzed(path: Path) -> str:
+    """The figures of the last ``make fuzz``."""
+    if not path.exists():
+        return ""
+    found = json.loads(path.read_text())
+    rows: Rows = [(name, f"{row['inputs']:,}", row["errors"]) for name, row in found.items()]
+    said = (
+        "`make fuzz` gives each parser inputs that reach new branches of it "
+        "([atheris](https://github.com/google/atheris)). An error is an exception other than a "
+        "ValueError, other content of a file with a digest, 10 seconds or 4 GB.\n"
+    )
+    return section("Fuzzed", "parser or file | inputs | errors", rows) + "\n" + said
 
 
 def mutants(path: Path) -> str:
