@@ -47,12 +47,17 @@ def connectivity(clean: Tensor, poisoned: Tensor) -> bool:
     return bool((reference.reachable(poisoned) >= reference.reachable(clean)).all())
 
 
-def node_budget(limit: Callable[[int], int]) -> Allowed:
+def node_budget(limit: Callable[[int], int], side: slice = slice(None)) -> Allowed:
     def allowed(clean: Tensor, poisoned: Tensor) -> bool:
-        made = (clean != poisoned).sum(dim=1).tolist()
-        return all(m <= limit(int(d)) for m, d in zip(made, clean.sum(dim=1).tolist(), strict=True))
+        made = (clean != poisoned).sum(dim=1)[side].tolist()
+        degrees = clean.sum(dim=1)[side].tolist()
+        return all(m <= limit(int(d)) for m, d in zip(made, degrees, strict=True))
 
     return allowed
+
+
+def off_limits(nodes: list[int]) -> Allowed:
+    return lambda clean, poisoned: torch.equal(clean[nodes], poisoned[nodes])
 
 
 def no_singletons(clean: Tensor, poisoned: Tensor) -> bool:
@@ -63,6 +68,7 @@ def every(state: PairState) -> list[tuple[gp.Constraint, Allowed]]:
     """Constraints, each with the obvious check of a whole graph."""
     users = state.shape[0]
     sides = [slice(0, users), slice(users, None)] if state.bipartite else [slice(None)]
+    first, last = (sides[0], sides[-1])
     return [
         (gp.NoSingletons(), no_singletons),
         (gp.DegreeDistribution(), degree_distribution(2, 0.004, sides)),
@@ -72,6 +78,12 @@ def every(state: PairState) -> list[tuple[gp.Constraint, Allowed]]:
         (gp.Connectivity(), connectivity),
         (gp.NodeBudget(2), node_budget(lambda degree: 2)),
         (gp.NodeBudget.fraction(0.5), node_budget(lambda degree: degree // 2)),
+        (gp.NodeBudget(1, side="source"), node_budget(lambda degree: 1, first)),
+        (
+            gp.NodeBudget.fraction(0.5, side="target"),
+            node_budget(lambda degree: degree // 2, last),
+        ),
+        (gp.OffLimits([0, 3, 5]), off_limits([0, 3, 5])),
     ]
 
 
@@ -189,7 +201,7 @@ def test_metattack_under_constraints_flip_by_flip(case: tuple, flips_per_step: i
 
 
 @settings(max_examples=20, deadline=None)
-@given(bipartite=st.booleans(), number=st.integers(0, 7), seed=st.integers(0, 1000))
+@given(bipartite=st.booleans(), number=st.integers(0, 10), seed=st.integers(0, 1000))
 def test_after_every_flip_the_condition_holds(bipartite: bool, number: int, seed: int) -> None:
     task = (
         gp.Recommendation(interaction_graph(seed=seed), gp.CF(dim=2))
@@ -231,6 +243,8 @@ class Cheat(gp.Attack):
         (gp.Connectivity(), False, "1 parts of the graph were cut off"),
         (gp.DegreeDistribution(), True, "likelihood ratio .* is not below 0.004"),
         (gp.NodeBudget(2), True, "1 nodes are in more flips than allowed"),
+        (gp.OffLimits([0]), True, "4 flips touch nodes that are off limits"),
+        (gp.OffLimits(torch.tensor([7, 4])), False, "1 flips touch nodes that are off limits"),
     ],
 )
 def test_a_broken_constraint_is_found_at_the_end(
@@ -269,3 +283,16 @@ def test_the_pattern_of_clean_degrees_is_no_violation() -> None:
         for constraint, allowed in every(state):
             assert constraint.violation(state, state) is None
             assert allowed(square(state, state.clean), square(state, state.clean))
+
+
+def test_features_of_nodes_off_limits_stay() -> None:
+    task = gp.NodeClassification(citation_graph(), candidates=None, feature_candidates="all")
+    found = gp.MetaAttack(SHORT, 3, [gp.OffLimits(range(1, 14))])(task, 6)
+    assert len(found) == 6
+    assert set(found.feature_flips[0].tolist()) == {0}
+
+
+def test_indices_beyond_the_graph_are_off_limits_to_nobody() -> None:
+    task = gp.NodeClassification(citation_graph())
+    with pytest.raises(ValueError, match=r"sources has index 14, but the graph has 14 \(0 to 13\)"):
+        gp.RandomAttack([gp.OffLimits([14])])(task, 2)

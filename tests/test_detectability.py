@@ -98,6 +98,7 @@ def test_statistics_against_a_loop(seed: int, neighbours: int, density: float) -
     matrix[0, 0] = True
     graph = gp.Interactions(matrix.nonzero().t().contiguous(), 9, 14)
     found = profile_statistics(graph, neighbours)
+    assert "popularity_entropy" in found.columns
     pd.testing.assert_frame_equal(found, slow_statistics(graph, neighbours), atol=1e-7)
 
 
@@ -246,6 +247,8 @@ def test_errors_of_detectors() -> None:
         detectability(graph, made, {"mine": lambda seen: np.full(30, np.nan)})
     with pytest.raises(TypeError, match="perturbation must be a Perturbation"):
         detectability(graph, "flips.npz")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="seed must be an integer"):
+        detectability(graph, made, seed=0.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="neighbours must be at least 1"):
         profile_statistics(graph, 0)
     with pytest.raises(ValueError, match="no interactions"):
@@ -366,6 +369,8 @@ def test_errors_of_accounts() -> None:
     full = gp.Interactions(torch.tensor([[0, 1], [1, 1]]), 2, 4)
     with pytest.raises(ValueError, match="every user has already"):
         promotion_hit_rate(full, Popular(), [1], k=2)
+    with pytest.raises(ValueError, match="every user has already"):
+        promotion_hit_rate(full, Popular(), [0, 1], k=2)
 
 
 def test_movielens(real_data: Path) -> None:

@@ -72,6 +72,11 @@ def test_every_form_gives_back_the_flips(
         same_flips(found, flips)
         assert torch.equal(found.apply(data).edge_index, poisoned.edge_index), name
     same_flips(gp.Perturbation.between(gp.read_graph(data), gp.read_graph(poisoned)), flips)
+    found = gp.Perturbation.between(data, poisoned)
+    assert {name: found.meta[name] for name in ("num_edges", "edges", "shape", "edge_type")} == {
+        name: flips.meta[name] for name in ("num_edges", "edges", "shape", "edge_type")
+    }
+    assert len(found.prefix(0.05)) == int(0.05 * found.meta["num_edges"])
     assert not len(gp.Perturbation.between(data, data))
 
 
@@ -97,6 +102,25 @@ def test_interactions() -> None:
         assert found.meta["edge_type"] == flips.meta["edge_type"]
         report = gp.evaluate(data, found, ["popularity"], [0], metrics=["ndcg@5"])
         assert len(report.table)
+
+
+def test_one_of_several_kinds_of_interactions(tmp_path: Path) -> None:
+    data = interaction_graph()
+    kinds = [("user", "rates", "item"), ("user", "buys", "item")]
+    data[kinds[1]].update(dict(interaction_graph(seed=1)[kinds[0]]))
+    flips = gp.MetaAttack(gp.Training(5, lr=0.5))(
+        gp.Recommendation(data, gp.CF(dim=2), edge_type=kinds[1]), 5
+    )
+    flips.save(tmp_path / "flips.npz")
+    loaded = gp.Perturbation.load(tmp_path / "flips.npz")
+    assert loaded.meta["edge_type"] == kinds[1]
+    poisoned = loaded.apply(data)
+    same_flips(gp.Perturbation.between(data, poisoned, edge_type=kinds[1]), flips)
+    assert not len(gp.Perturbation.between(data, poisoned, edge_type=kinds[0]))
+    expected = scipy.sparse.coo_matrix(
+        (np.ones(poisoned[kinds[1]].num_edges), poisoned[kinds[1]].edge_index.numpy()), (7, 9)
+    )
+    assert (loaded.to_scipy(data) != expected.tocsr()).nnz == 0
 
 
 def test_saved_and_evaluated(attacked: tuple[Any, gp.Perturbation], tmp_path: Path) -> None:

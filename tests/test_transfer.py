@@ -99,6 +99,8 @@ def test_the_matrix_is_that_of_the_attacks_one_by_one(tmp_path: Path) -> None:
     assert row[["drop", "random"]].tolist() == pytest.approx(table["drop"].tolist())
     assert row[["ci95", "random_ci95"]].tolist() == pytest.approx(table["ci95"].tolist())
     assert len(list(tmp_path.glob("*.npz"))) == 6 + 3
+    assert len(frame.attrs["provenance"]) == 3
+    assert all("provenance" in meta for meta in frame.attrs["provenance"])
     assert len(list(tmp_path.glob("runs-*.sqlite"))) == 3
 
     def refuse(*args: object) -> None:
