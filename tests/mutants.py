@@ -1,9 +1,10 @@
 """Mutation testing of the modules that results depend on: ``make mutants``.
 
 mutmut changes one expression at a time; a test has to fail. ``[tool.mutmut]`` in pyproject.toml
-names the modules and the tests. A share of all mutants is drawn, without mutants of sentences. Of
-the tests that run a mutated function, the quickest are taken, up to a number of seconds: the share
-of killed mutants is a lower bound.
+names the modules and the tests. A share of all mutants is drawn, without mutants of sentences and
+without mutants that no result shows on a CPU (``device=``, ``strict=True``). Of the tests that run a
+mutated function, the quickest are taken, up to a number of seconds: the share of killed mutants is a
+lower bound. Mutants that were killed before are not tried again.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.state import state
 
 KILLED = ("killed", "timeout", "segfault", "suspicious", "caught by type check")
-SENTENCE = re.compile(r'[fr]{0,2}"[^"]* [^"]*"')
+HIDDEN = re.compile(r'[fr]{0,2}"[^"]* [^"]*"|,? ?strict=\w+|,? ?device=[\w.]+|\.to\([\w.]*\)')
 
 
 def main() -> None:
@@ -41,7 +42,9 @@ def main() -> None:
         mutants, data = every(mutant_names=mutant_names)
         draw = random.Random(args.seed)
         drawn.extend(
-            each for each in mutants if draw.random() < args.share and not of_message(*each[:2])
+            (data, name, result if tool.status_by_exit_code[result] in KILLED else None)
+            for data, name, result in mutants
+            if draw.random() < args.share and not hidden(data, name)
         )
         totals.update(package(each[0]) for each in mutants)
         chosen = state().tests_by_mangled_function_name
@@ -82,11 +85,15 @@ def package(data: SourceFileMutationData) -> str:
     return Path(data.path).parts[1].removesuffix(".py")
 
 
-def of_message(data: SourceFileMutationData, name: str) -> bool:
-    """Whether the two versions are the same but for sentences."""
+def hidden(data: SourceFileMutationData, name: str) -> bool:
+    """Whether the two versions are the same but for parts that no result shows."""
     lines = get_diff_for_mutant(name, path=data.path).splitlines()
     before, after = (
-        [SENTENCE.sub("", line[1:]) for line in lines if line[:1] == mark and line[:3] != mark * 3]
+        [
+            HIDDEN.sub("", line[1:]).rstrip(", )")
+            for line in lines
+            if line[:1] == mark and line[:3] != mark * 3
+        ]
         for mark in "-+"
     )
     return before == after
