@@ -2,9 +2,9 @@
 
 mutmut changes one expression at a time; a test has to fail. ``[tool.mutmut]`` in pyproject.toml
 names the modules and the tests. A share of all mutants is drawn, without mutants of sentences and
-without mutants that no result shows on a CPU (``device=``, ``strict=True``). Of the tests that run a
-mutated function, the quickest are taken, up to a number of seconds: the share of killed mutants is a
-lower bound. Mutants that were killed before are not tried again.
+without mutants that no result shows on a CPU (``device=``, ``strict=True``). Of the tests that run
+a mutated function, the quickest are taken, up to a number of seconds: the share of killed mutants
+is a lower bound. Mutants that were killed before are not tried again.
 """
 
 import argparse
