@@ -116,7 +116,7 @@ def test_a_full_disk_ends_no_attack(
     with caplog.at_level(logging.WARNING):
         found = attack(task, 3, checkpoint=tmp_path / "flips.npz")
     assert torch.equal(found.pairs, expected.pairs)
-    assert "the checkpoint cannot be written, and flips are not safe" in caplog.text
+    assert "the checkpoint cannot be written, and the flips are not saved" in caplog.text
 
 
 def test_a_full_disk_ends_no_evaluation(

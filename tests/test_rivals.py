@@ -70,7 +70,7 @@ def test_dice_makes_up_for_the_kind_that_has_run_out() -> None:
 
 
 def test_dice_needs_classes() -> None:
-    with pytest.raises(TypeError, match=r"goes by the classes of nodes.*use DegreeAttack"):
+    with pytest.raises(TypeError, match=r"needs classes of nodes.*use DegreeAttack"):
         gp.DICE()(gp.Recommendation(interaction_graph()), 3)
     with pytest.raises(ValueError, match="removal_share must lie in"):
         gp.DICE(removal_share=1.5)
