@@ -240,7 +240,7 @@ def test_random_roundings_are_kept_where_they_are_better() -> None:
 
 def test_projected_gradient_needs_a_loss_of_the_graph() -> None:
     task = gp.Recommendation(interaction_graph(), objective="self")
-    with pytest.raises(ValueError, match=r"through training alone, which PGDAttack leaves out"):
+    with pytest.raises(ValueError, match=r"only through training, which PGDAttack leaves out"):
         gp.PGDAttack(SHORT)(task, 3)
 
 
