@@ -260,8 +260,8 @@ def _edges_after(before: NodeGraph | Interactions, after: Any, edge_type: Any) -
         )
     if graph.shape != before.shape:
         raise ValueError(
-            f"poisoned has {graph.shape} nodes and clean has {before.shape}; both must number the "
-            "same nodes alike."
+            f"poisoned has {graph.shape} nodes and clean has {before.shape}; both must have the "
+            "same nodes in the same order."
         )
     x, other = (kept.x if isinstance(kept, NodeGraph) else None for kept in (before, graph))
     if x is not None and other is not None and not torch.equal(x.cpu(), other.cpu()):

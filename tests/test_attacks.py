@@ -390,7 +390,7 @@ def test_another_graph_is_remarked_on_where_the_flips_fit(
     poisoned = found.apply(data)
     assert not caplog.records
     found.apply(poisoned)
-    assert "they restore the one before" in caplog.text
+    assert "applying them again restores the clean graph" in caplog.text
     with pytest.raises(ValueError, match="'attack' are in this graph already"):
         gp.evaluate(poisoned, found, seeds=[0])
     other = data.clone()

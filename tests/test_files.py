@@ -187,7 +187,7 @@ def test_fake_users_keep_the_order_of_many_tables() -> None:
     again = FakeUsers.of_arrays(arrays)
     assert [float(part.mean()) for part in again.latent] == list(range(12))
     arrays["fake_latent_19"] = arrays.pop("fake_latent_1")
-    with pytest.raises(ValueError, match="have the names"):
+    with pytest.raises(ValueError, match="have other names"):
         FakeUsers.of_arrays(arrays)
 
 
