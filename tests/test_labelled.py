@@ -110,11 +110,11 @@ def test_a_victim_that_diverges_is_no_result() -> None:
 def test_self_training_needs_unlabelled_nodes_and_oracles_know_all() -> None:
     data = citation_graph()
     whole = change(data, "train_mask", torch.ones_like(data.train_mask))
-    with pytest.raises(ValueError, match=r"about unlabelled nodes, and data\.train_mask sets all"):
+    with pytest.raises(ValueError, match=r"needs unlabelled nodes, but data\.train_mask has all"):
         gp.NodeClassification(whole, objective="both")
     assert gp.NodeClassification(whole, objective="train").unlabelled.numel() == 0
     unknown = change(data, "y", data.y.masked_fill(data.test_mask, -1))
-    with pytest.raises(ValueError, match=r"knows the labels of all nodes, but data\.y has -1"):
+    with pytest.raises(ValueError, match=r"needs the labels of all nodes, but data\.y has -1"):
         gp.NodeClassification(unknown, labels="oracle")
     assert len(gp.RandomAttack()(gp.NodeClassification(unknown), 2)) == 2
 

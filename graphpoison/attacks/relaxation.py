@@ -60,7 +60,7 @@ class Relaxation:
         return replace(state, weight=weight, flipped=flipped)
 
     def scores(self, gradient: Tensor | FactoredGradient) -> Tensor:
-        """The derivative [K] w.r.t. the extents; ``gradient`` is w.r.t. the weights of :meth:`at`."""
+        """The derivative [K] w.r.t. the extents, from ``gradient`` w.r.t. the weights."""
         if isinstance(gradient, FactoredGradient):
             values = gradient.at(self.pairs)
         else:

@@ -101,7 +101,7 @@ class SwapSearch(SurrogateAttack):
     def _spend(
         self, task: Task[Any], state: PairState, flips: Flips, limit: int, seed: int
     ) -> tuple[Flips, float]:
-        """``flips``, then greedy flips up to ``limit`` in all; the attack loss before the latter."""
+        """``flips`` and greedy flips, ``limit`` in all; the attack loss before the greedy flips."""
         current, loss = flips.made(state), float("nan")
         while (done := len(flips)) < limit:
             try:
