@@ -12,14 +12,14 @@ def at_least(frame: pd.DataFrame, column: str, minimum: float) -> pd.DataFrame:
     Rows without a value are left out.
 
     Raises:
-        ValueError: ``frame`` has no such column, or there is something in it that is no number.
+        ValueError: ``frame`` has no such column, or the column has a value that is no number.
     """
     refuse_text(frame, column, argument="column")
     return frame[frame[column] >= minimum]
 
 
 def refuse_text(frame: pd.DataFrame, column: str, argument: str) -> None:
-    """Raise a ValueError about ``argument`` unless ``column`` is there and holds numbers."""
+    """Raise a ValueError that names ``argument`` unless ``column`` exists and holds numbers."""
     values = frame[choice(argument, column, list(frame.columns))]
     if pd.api.types.is_numeric_dtype(values):
         return
@@ -57,7 +57,7 @@ def k_core(
         repeat: drop until nothing changes; False drops users once, then items once.
 
     Returns:
-        The rows left, in their order; perhaps none.
+        The remaining rows, in their order; possibly none.
 
     Raises:
         ValueError: a minimum is negative, or ``frame`` lacks a column or an id.
@@ -101,7 +101,7 @@ def sample_users(
         ids = np.array(sorted(ids, key=lambda each: (type(each).__name__, str(each))), dtype=object)
     if positive_int("count", count) > ids.size:
         raise ValueError(
-            f"{count} users were to be drawn, but only {ids.size} are left; draw fewer or ask "
-            "for fewer rows of each."
+            f"{count} users were to be drawn, but only {ids.size} are left; draw fewer, or lower "
+            "the number of rows that a user needs."
         )
     return frame[frame[user].isin(rng.choice(ids, count, replace=False))]
