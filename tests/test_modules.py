@@ -137,7 +137,7 @@ def test_a_module_that_ignores_weights_is_refused(candidates: str | None) -> Non
     if candidates is None:
         assert gp.NodeClassification(citation_graph(), Unweighted(), **features)
         return
-    with pytest.raises(ValueError, match="does not use its edge_weight, as GAT"):
+    with pytest.raises(ValueError, match="it ignores edge_weight, as GAT"):
         gp.NodeClassification(citation_graph(), Unweighted(), **features)
 
 

@@ -1,4 +1,4 @@
-"""Flips by degree alone, the baseline of Bojchevski and Günnemann (2019)."""
+"""Flips by degree only, the baseline of Bojchevski and Günnemann (2019)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -32,8 +32,8 @@ class PGDAttack(SurrogateAttack):
         p \in [0, 1]^K, \; \sum p \le \Delta
 
     With ``retrain=False`` the surrogate's parameters :math:`\theta` result from training on the
-    graph before the attack (the paper's PGD, equation 11); with ``retrain=True`` they are trained
-    anew on :math:`w(p_{t-1})` before every step (min-max, its Algorithm 2). The gradient is taken
+    graph before the attack (the paper's PGD, equation 11); with ``retrain=True`` they are retrained
+    on :math:`w(p_{t-1})` before every step (min-max, its Algorithm 2). The gradient is taken
     at fixed :math:`\theta`: unlike a meta-gradient, it leaves out the derivative through training.
 
     For rounding, the set of the largest extents is compared with ``samples`` sets that are drawn

@@ -1,7 +1,7 @@
 """A model as pure functions of its parameters, and the closed form of its training if it has one.
 
 A node classifier derives from :class:`NodeClassifier`, a recommender from :class:`Recommender` or,
-if the score of a pair depends on the pair and the parameters alone, from
+if the score of a pair depends only on the pair and the parameters, from
 :class:`PairwiseRecommender`.
 """
 
