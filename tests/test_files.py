@@ -133,7 +133,7 @@ def test_a_full_disk_ends_no_evaluation(
     with caplog.at_level(logging.WARNING):
         report = gp.evaluate(data, flips, ["sgc"], [0], checkpoint=tmp_path / "runs.sqlite")
     assert len(report.runs) == 1
-    assert "the checkpoint cannot be written, and runs are not safe" in caplog.text
+    assert "the checkpoint cannot be written, runs are not saved" in caplog.text
 
 
 def test_one_endless_line_is_not_echoed(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_weak_classifiers_are_named(caplog: pytest.LogCaptureFixture) -> None:
     share = float(torch.bincount(data.y[data.test_mask]).max() / data.test_mask.sum())
     (sentence,) = report.meta["warnings"]
     assert "victim blind is no better than the most frequent class" in sentence
-    assert f"for {share:.3f}" in sentence
+    assert f"against {share:.3f}" in sentence
     assert sentence in caplog.text
 
 
