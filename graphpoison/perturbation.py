@@ -136,8 +136,8 @@ class Perturbation:
     def apply(self, data: Graph) -> Graph:
         """Returns a new graph with the pairs and features flipped; ``data`` is not changed.
 
-        A warning is logged if the edges of ``data`` are not those of the attacked graph. Applied to
-        the poisoned graph, the flips restore the clean graph, unless fake users have joined. Fake
+        A warning is logged if ``data`` has other edges than the attacked graph. Applied to the
+        poisoned graph, the flips restore the clean graph, unless fake users have joined. Fake
         users are numbered last and have zeros as features. Every added edge has ``edge_weight`` 1,
         also a restored one. Edges are sorted; both directions of a homogeneous graph and the
         reverse edge types of a bipartite graph are flipped alike. In a bipartite graph with

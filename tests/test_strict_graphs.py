@@ -61,8 +61,8 @@ def test_masks_that_overlap_are_said_so(caplog: pytest.LogCaptureFixture) -> Non
         data.test_mask = data.train_mask
         gp.read_graph(data)
     assert caplog.messages == [
-        "4 nodes are in data.train_mask and in data.test_mask: their accuracy is that of nodes "
-        "seen in training."
+        "4 nodes are in data.train_mask and in data.test_mask: accuracy is measured on nodes seen "
+        "in training."
     ]
 
 

@@ -19,7 +19,7 @@ class FakeUsers:
         count: number of fake users.
         edges: LongTensor [2, K], their initial interactions; fake users are numbered from 0 here.
         latent: fixed embeddings [count, D], one tensor for each user table of the model; empty if
-            the embeddings of fake users are trained like those of real users.
+            fake users have trained embeddings, as real users do.
     """
 
     count: int

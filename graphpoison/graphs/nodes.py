@@ -151,7 +151,7 @@ def _warn_of_overlap(masks: Mapping[str, Tensor | None]) -> None:
         both = 0 if a is None or b is None else int((a & b).sum())
         if both:
             logger.warning(
-                "%d nodes are in data.%s and in data.%s: their accuracy is that of nodes seen in "
+                "%d nodes are in data.%s and in data.%s: accuracy is measured on nodes seen in "
                 "training.",
                 both,
                 first,
