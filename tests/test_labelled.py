@@ -69,7 +69,7 @@ def test_what_can_be_attacked_can_be_evaluated(name: str, turn: Any) -> None:
         ("train_mask", lambda mask: mask.nonzero()[:, 0], r"found torch.int64 \(4,\)"),
         ("train_mask", lambda mask: torch.stack([mask, mask], 1), "several splits: choose one"),
         ("x", lambda x: x.clone().fill_(torch.nan), "data.x has 336 entries that are not finite"),
-        ("y", lambda y: 0 * y - 1, "data.y is -1 of a node in data.train_mask"),
+        ("y", lambda y: 0 * y - 1, "data.y is -1 for a node in data.train_mask"),
         ("y", lambda y: y.float(), "data.y must be integer labels"),
     ],
 )
