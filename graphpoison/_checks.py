@@ -116,7 +116,7 @@ def pair_index(argument: str, value: Any, sizes: Sequence[int]) -> Tensor:
         if row.numel() and (int(row.min()) < 0 or int(row.max()) >= size):
             raise ValueError(
                 f"{argument} has {end} nodes from {int(row.min())} to {int(row.max())}, but the "
-                f"graph has {size} (0 to {size - 1}); set num_nodes or mend the index."
+                f"graph has {size} (0 to {size - 1}); set num_nodes or fix the index."
             )
     return index
 

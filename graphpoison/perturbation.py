@@ -265,7 +265,7 @@ def _edges_after(before: NodeGraph | Interactions, after: Any, edge_type: Any) -
         )
     x, other = (kept.x if isinstance(kept, NodeGraph) else None for kept in (before, graph))
     if x is not None and other is not None and not torch.equal(x.cpu(), other.cpu()):
-        raise ValueError("features differ between clean and poisoned; edges alone may.")
+        raise ValueError("features differ between clean and poisoned; only edges may differ.")
     for name, kept in (("clean", before), ("poisoned", graph)):
         if isinstance(kept, NodeGraph) and kept.pair_weight is not None:
             raise ValueError(f"{name} has edge_weight; give graphs without weights.")

@@ -29,7 +29,7 @@ def refuse_text(frame: pd.DataFrame, column: str, argument: str) -> None:
         raise ValueError(f"{argument}={column!r} has numbers as text: use pandas.to_numeric.")
     raise ValueError(
         f"{argument}={column!r} is no number in {wrong.size} of {len(values)} rows, first "
-        f"{values.iloc[wrong[0]]!r} in row {wrong[0] + 1}: mend them, or choose another column."
+        f"{values.iloc[wrong[0]]!r} in row {wrong[0] + 1}: fix them, or choose another column."
     )
 
 
@@ -73,7 +73,7 @@ def k_core(
     )
     missing = int(((users < 0) | (items < 0)).sum())
     if missing:
-        raise ValueError(f"{missing} rows of frame lack a user or an item; drop or mend them.")
+        raise ValueError(f"{missing} rows of frame lack a user or an item; drop or fix them.")
     kept = np.arange(len(frame))
     while True:
         before = kept.size

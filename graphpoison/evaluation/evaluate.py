@@ -66,10 +66,10 @@ def evaluate(
     from every metric: the clean victim was not trained on them. With budget 0, fake users have
     joined, but no pair is flipped.
 
-    Both victims rank all items except those that the user has among the training interactions of
-    the clean or of the poisoned graph. The relevant items are the unseen items of a real user;
-    users without unseen items have no ndcg, recall, precision, hr, mrr and map. Of items with equal
-    scores, the item with the smaller number comes first.
+    Both victims rank all items except the user's training interactions in the clean or in the
+    poisoned graph. The relevant items are the items of a real user's unseen pairs; users without
+    unseen pairs have no ndcg, recall, precision, hr, mrr and map. Of items with equal scores, the
+    item with the smaller number comes first.
 
     ``data`` are read once. The flips are applied to the graph that was read, and ``victim.fit``
     trains on the result.

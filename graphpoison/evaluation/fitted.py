@@ -64,13 +64,13 @@ class Fitted:
         if wrong:
             raise ValueError(
                 f"victim {self.name!r} has {wrong} scores that are not finite among "
-                f"{found.numel()} pairs; score all items, also those that a user has seen."
+                f"{found.numel()} pairs; score all items, also items that a user has seen."
             )
         return found
 
     @property
     def scores_pairs(self) -> bool:
-        """Whether the model scores pairs by a method ``pairs`` of its own."""
+        """Whether the model defines its own method ``pairs``."""
         own = getattr(self.model, "pairs", None)
         return own is not None and getattr(own, "__func__", None) is not FittedRecommender.pairs
 

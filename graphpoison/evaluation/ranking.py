@@ -34,8 +34,8 @@ class Lists(NamedTuple):
 class Ranking:
     """Ranking metrics of clean and poisoned victims, for all users and for groups of users.
 
-    Both victims rank all items except those that the user has among the training interactions of
-    the clean or of the poisoned graph. Fake users are left out.
+    Both victims rank all items except the user's training interactions in the clean or in the
+    poisoned graph. Fake users are left out.
 
     Args:
         graph: the clean graph.

@@ -180,7 +180,7 @@ def _features(x: Tensor, count: int) -> Tensor:
     x = real_numbers("data.x", x)
     wrong = x.numel() - int(x.isfinite().sum())
     if wrong:
-        raise ValueError(f"data.x has {wrong} entries that are not finite; mend or drop them.")
+        raise ValueError(f"data.x has {wrong} entries that are not finite; fix or drop them.")
     return x
 
 
