@@ -144,7 +144,7 @@ class NewUsers(Injection):
         profile_length: number of interactions of each fake user; only without ``attack``.
 
     Raises:
-        TypeError, ValueError: a setting is out of range; both ``attack`` and ``profile_length``.
+        TypeError, ValueError: a setting is out of range; ``attack`` has another profile length.
     """
 
     num_users: int = 50
@@ -157,7 +157,7 @@ class NewUsers(Injection):
             length = self.profile_length
             usual = _additions() if length is None else ProfileAttack(length)
             object.__setattr__(self, "attack", usual)
-        elif self.profile_length is not None and not isinstance(self.attack, ProfileAttack):
+        elif self.profile_length not in (None, getattr(self.attack, "profile_length", None)):
             raise ValueError(
                 f"profile_length={self.profile_length} belongs to ProfileAttack, found attack="
                 f"{self.attack!r}; leave one of them out."

@@ -221,14 +221,18 @@ def _too_small(model: ModuleRecommender, shape: tuple[int, int]) -> Iterator[Non
 
 
 def with_absent(state: PairState) -> tuple[Tensor, Tensor]:
-    """The listed pairs [2, M] and their weights. If no weight is 0, an absent pair of the first
-    node is appended, if there is one."""
+    """The listed pairs [2, M] and their weights. If no weight is 0, an absent pair is appended,
+    if there is one."""
     index, weight = state.index, state.weight
     if bool((weight == 0).any()):
         return index, weight
-    cols = state.shape[1]
-    first = 0 if state.bipartite else 1
-    row = index.new_zeros(max(0, cols - first))
-    pairs = torch.stack([row, torch.arange(first, cols, device=index.device)])
+    rows, cols = state.shape
+    listed = index[0] if state.bipartite else index.flatten()
+    most = cols if state.bipartite else cols - 1
+    node = (torch.bincount(listed, minlength=rows) < most).nonzero().flatten()[:1]
+    others = torch.arange(cols, device=index.device).repeat(node.numel())
+    pairs = torch.stack([node.repeat(cols), others])
+    if not state.bipartite:
+        pairs = pairs[:, pairs[0] != pairs[1]].sort(dim=0).values
     absent = pairs[:, state.locate(pairs) < 0][:, :1]
     return torch.cat([index, absent], dim=1), torch.cat([weight, weight.new_zeros(absent.size(1))])

@@ -80,8 +80,8 @@ class Degrade(Objective):
         on: which items are relevant: ``"lists"``, the k items that the clean surrogate recommends;
             ``"heldout"``, a share of each user's interactions that is hidden from the surrogate.
             None for ``usual_on``.
-        fraction: the share of each counted user's interactions that ``"heldout"`` hides; None for
-            ``usual_fraction``.
+        fraction: the probability that ``"heldout"`` hides an interaction of a counted user; at
+            least one interaction is hidden. None for ``usual_fraction``.
         temperature: the temperature of named losses, in units of the surrogate's scores; None for
             the values in :data:`~graphpoison.tasks.ranking_losses.TEMPERATURES`.
 
