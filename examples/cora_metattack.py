@@ -1,8 +1,8 @@
-"""The strongest attack on Cora beside Metattack (thesis, section 4.1) and random flips.
+"""The strongest attack on Cora, compared with Metattack (thesis, section 4.1) and random flips.
 
 Each attack flips the same number of edges. A GCN is retrained on the clean and on each poisoned
-graph, and keeps its best validation epoch or its last one. Prints a table and writes it, a figure
-and the flips to ``--out``.
+graph, and keeps its best validation epoch or its last epoch. The script prints a table, and writes
+the table, a figure and the flips to ``--out``.
 
     python examples/cora_metattack.py
     python examples/cora_metattack.py --dataset cora-deeprobust --budget 0.1
@@ -62,12 +62,12 @@ def parse() -> argparse.Namespace:
     add = parser.add_argument
     add("--dataset", default="cora", choices=[*CITATION, "synthetic-citation"])
     add("--root", help="folder with the raw files, searched before the other places")
-    add("--seed", type=int, default=15, help="of the split (and of a synthetic graph)")
+    add("--seed", type=int, default=15, help="seed of the split (and of a synthetic graph)")
     add("--attacks", nargs="+", default=["strongest", "metattack", "random"], choices=ATTACKS)
     add("--budget", type=float, default=0.05, help="share of the edges")
-    add("--attack-seed", type=int, default=0, help="of Metattack's surrogate and of random flips")
+    add("--attack-seed", type=int, default=0, help="seed of the surrogates and of random flips")
     add("--victims", type=int, default=5, help="number of victim seeds")
-    add("--device", default="cpu", help="where to compute, e.g. cuda")
+    add("--device", default="cpu", help="device, e.g. cuda")
     add("--out", type=Path, default=Path("out"), help="folder for table, figure and flips")
     add("--quiet", action="store_true", help="no progress bars")
     add("--smoke", action="store_true", help="a small synthetic graph, a few flips")

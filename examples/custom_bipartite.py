@@ -1,4 +1,4 @@
-"""Attack a bipartite graph of one's own: any HeteroData with interactions as edges.
+"""Attack your own bipartite graph: any HeteroData with interactions as edges.
 
 python examples/custom_bipartite.py
 """
@@ -16,7 +16,7 @@ def main() -> None:
     args = parse()
     data = club_memberships(people=60 if args.smoke else 300, clubs=40 if args.smoke else 120)
 
-    # From here on: the eight lines for a graph of one's own.
+    # From here on: the eight lines for your own graph.
     kind = ("person", "joined", "club")
     task = gp.Recommendation(data, surrogate=gp.CF(dim=8), edge_type=kind)
     training = gp.Training(steps=30, lr=0.05, optimizer="adam")
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def club_memberships(people: int, clubs: int) -> HeteroData:
-    """A graph to stand for yours: people join clubs of their taste; a fifth is kept unseen."""
+    """An example graph: people join clubs of their taste; a fifth of the edges is unseen."""
     draw = torch.Generator().manual_seed(0)
     taste, kind = (torch.randn(count, 3, generator=draw) for count in (people, clubs))
     liking = taste @ kind.t() + 0.5 * torch.randn(people, clubs, generator=draw)

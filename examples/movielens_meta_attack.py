@@ -1,8 +1,8 @@
-"""Thesis Algorithm 1 (Meta-Attack) against Algorithm 2 (random) on MovieLens-100K, section 4.2.
+"""Algorithm 1 (Meta-Attack) and Algorithm 2 (random) of the thesis on MovieLens-100K, section 4.2.
 
-Sampled training negatives are turned into interactions; victims with fresh initialisations are
-retrained on the poisoned interactions and ranked by unseen pairs. Prints a table and writes it, two
-figures and the flips to ``--out``.
+The attacks turn sampled training negatives into interactions. Victims with fresh initialisations
+are retrained on the poisoned interactions and measured on training and unseen pairs. The script
+prints a table, and writes the table, two figures and the flips to ``--out``.
 
     python examples/movielens_meta_attack.py
     python examples/movielens_meta_attack.py --model gmf --optimizer adam
@@ -18,7 +18,7 @@ import pandas as pd
 
 import graphpoison as gp
 
-LEARNING_RATE = {"cf": 1000.0, "gmf": 300.0}  # of gradient descent
+LEARNING_RATE = {"cf": 1000.0, "gmf": 300.0}  # for gradient descent
 
 
 def main() -> None:
@@ -79,7 +79,7 @@ def parse() -> argparse.Namespace:
     add = parser.add_argument
     add("--dataset", default="movielens-100k", choices=["movielens-100k", "synthetic-interactions"])
     add("--root", help="folder with the raw files, searched before the other places")
-    add("--seed", type=int, default=0, help="of negatives and split")
+    add("--seed", type=int, default=0, help="seed of negatives and split")
     add("--model", default="cf", choices=["cf", "gmf"], help="surrogate and victim")
     add("--dim", type=int, default=8, help="embedding dimensions")
     add("--objective", default="train", choices=["train", "self", "heldout"])
@@ -87,10 +87,10 @@ def parse() -> argparse.Namespace:
     add(
         "--lr",
         type=float,
-        help="on the mean loss over all pairs [sgd: cf 1000, gmf 300; adam 0.05]",
+        help="learning rate on the mean loss of all pairs [sgd: cf 1000, gmf 300; adam 0.05]",
     )
     add("--momentum", type=float, default=0.0, help="momentum (sgd only)")
-    add("--optimizer", default="sgd", choices=["sgd", "adam"], help="of surrogate and victim")
+    add("--optimizer", default="sgd", choices=["sgd", "adam"], help="for surrogate and victim")
     add("--flips", type=int, default=8000, help="number of perturbations")
     add("--flips-per-step", type=int, default=100, help="flips made from one meta-gradient")
     add(
@@ -99,11 +99,11 @@ def parse() -> argparse.Namespace:
         default=True,
         help="fresh surrogate parameters at every step, as in the thesis",
     )
-    add("--attack-seed", type=int, default=0, help="of the surrogate and of the random flips")
-    add("--points", type=int, default=4, help="numbers of perturbations in the figures")
+    add("--attack-seed", type=int, default=0, help="seed of the surrogate and of random flips")
+    add("--points", type=int, default=4, help="how many budgets the figures show")
     add("--victims", type=int, default=5, help="number of victim seeds")
     add("--include-perturbed", action="store_true", help="keep perturbed pairs in the metrics")
-    add("--device", default="cpu", help="where to compute, e.g. cuda")
+    add("--device", default="cpu", help="device, e.g. cuda")
     add("--out", type=Path, default=Path("out"), help="folder for table, figures and flips")
     add("--quiet", action="store_true", help="no progress bars")
     add("--smoke", action="store_true", help="a small synthetic graph, a few flips")

@@ -10,7 +10,7 @@ from torch_geometric.data import Batch
 
 
 def choice(argument: str, value: object, valid: Iterable[str]) -> str:
-    """``value`` if it is among ``valid``, else a ValueError that names the nearest choice."""
+    """Return ``value`` if it is in ``valid``; else raise a ValueError that names the closest."""
     options = list(valid)
     if isinstance(value, str) and value in options:
         return value
@@ -27,13 +27,13 @@ def refuse_class(argument: str, value: object) -> None:
 
 
 def nearest(value: object, options: Iterable[str]) -> str:
-    """The end of a message, which asks whether one of ``options`` was meant; else nothing."""
+    """The end of a message that suggests the closest of ``options``; empty if none is close."""
     near = difflib.get_close_matches(str(value), list(options), n=1, cutoff=0.4)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
 MOST = 10**9
-"""No setting counts more than this: beyond it there is a mistake, and nothing would end."""
+"""Largest integer setting. A larger value is taken for a mistake: the run would not end."""
 
 
 def positive_int(argument: str, value: Any, minimum: int = 1, maximum: int = MOST) -> int:
@@ -87,7 +87,7 @@ def real_numbers(argument: str, value: Tensor) -> Tensor:
     """``value`` in float32 or float64; integers and booleans become float32.
 
     Raises:
-        TypeError: numbers of half precision, complex or quantised ones, or a Tensor on the device
+        TypeError: ``value`` has half precision, is complex or quantised, or is on the device
             ``meta``.
     """
     if value.is_quantized:
@@ -116,7 +116,7 @@ def pair_index(argument: str, value: Any, sizes: Sequence[int]) -> Tensor:
         if row.numel() and (int(row.min()) < 0 or int(row.max()) >= size):
             raise ValueError(
                 f"{argument} has {end} nodes from {int(row.min())} to {int(row.max())}, but the "
-                f"graph has {size} (0 to {size - 1}); set num_nodes or mend the index."
+                f"graph has {size} (0 to {size - 1}); set num_nodes or fix the index."
             )
     return index
 
@@ -161,12 +161,13 @@ def indices(argument: str, value: Any) -> Indices:
     """``value`` as sorted, distinct indices from 0 on.
 
     Raises:
-        TypeError, ValueError: no integers, or negative ones.
+        TypeError: ``value`` does not hold integers.
+        ValueError: an index is negative.
     """
     found = torch.as_tensor(value)
     if found.numel() and (found.is_floating_point() or found.dtype == torch.bool):
         raise TypeError(
-            f"{argument} must be integer indices, found {found.dtype}; of a mask give "
+            f"{argument} must be integer indices, found {found.dtype}; for a mask, give "
             "mask.nonzero().flatten()."
         )
     if found.numel() and int(found.min()) < 0:

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and that one process at a time makes."""
+"""Atomic writes, and file locks: one process at a time writes a file, completely or not at all."""
 
 import errno
 import glob
@@ -21,19 +21,19 @@ except ImportError:  # on Windows nothing is locked
 
 LARGEST = 4 * 2**30
 LONGEST = 200
-"""Characters of a file's name that the names of files beside it begin with."""
+"""Largest number of characters of a file's name in the names of its temporary and lock files."""
 
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """A binary file that takes the name ``path`` only once it is completely written.
+    """Open a binary file that is renamed to ``path`` once it is completely written.
 
-    A link stays a link, to a new file; a file keeps its mode; a device (``/dev/null``) is written
-    to.
+    A symbolic link is kept, and its target is replaced. A file keeps its mode. If ``path`` is a
+    device (``/dev/null``), the content is copied to it.
 
     Raises:
         ValueError: ``path`` is a folder, a pipe or a socket.
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     target = Path(os.path.realpath(path))
     device = target.is_char_device()
@@ -58,8 +58,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 
 def refuse_special(path: str | os.PathLike[str], device: bool = False) -> None:
-    """Raise a ValueError if ``path`` is there and is no file: a folder, a pipe or a socket, or,
-    unless ``device``, a device."""
+    """Raise a ValueError if ``path`` exists and is not a regular file: a folder, a pipe, a socket
+    or, unless ``device`` is True, a device."""
     place = Path(path)
     if not place.exists() or place.is_file() or (device and place.is_char_device()):
         return
@@ -68,8 +68,8 @@ def refuse_special(path: str | os.PathLike[str], device: bool = False) -> None:
 
 
 def refuse_large(file: IO[bytes], wanted: Callable[[str], bool]) -> None:
-    """Raise a ValueError if the ``wanted`` members of a zip archive declare more than
-    :data:`LARGEST` bytes, and a hundred times the size of the file."""
+    """Raise a ValueError if the ``wanted`` members of a zip archive declare too many bytes: more
+    than :data:`LARGEST` and more than 100 times the size of the file."""
     with zipfile.ZipFile(file) as archive:
         size = sum(info.file_size for info in archive.infolist() if wanted(info.filename))
     packed = file.seek(0, os.SEEK_END)
@@ -88,13 +88,14 @@ def _beside(target: Path, suffix: str) -> str:
 
 @contextmanager
 def locked(path: str | os.PathLike[str] | None) -> Iterator[None]:
-    """Hold the lock of the file ``path``, which need not be there yet; None holds nothing.
+    """Hold an exclusive lock on ``path`` in this block; None locks nothing.
 
-    The lock is a file beside it, which goes with the process that holds it, and so do temporary
-    files that a killed process has left. Where the file system knows no locks, nothing is locked.
+    ``path`` need not exist: the lock is held on a hidden file beside it, and ends with the process.
+    Temporary files left by a killed process are removed. On a file system without locks, nothing
+    is locked.
 
     Raises:
-        ValueError: another process holds it.
+        ValueError: another process holds the lock.
     """
     if path is None or fcntl is None:
         yield
@@ -107,7 +108,7 @@ def locked(path: str | os.PathLike[str] | None) -> Iterator[None]:
         if handle is not None:
             drawn = "[a-z0-9_]" * 8  # by tempfile
             for orphan in target.parent.glob(f"{glob.escape(_beside(target, '.'))}{drawn}.tmp"):
-                orphan.unlink(missing_ok=True)  # of a process that was killed as it wrote
+                orphan.unlink(missing_ok=True)  # left by a process that was killed while writing
         yield
     finally:
         if handle is not None:
@@ -122,7 +123,7 @@ def _lock(lock: Path, target: Path) -> int | None:
         except OSError as error:
             if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
                 raise
-            return None  # nothing can be written there, but a finished file can be read
+            return None  # a read-only place: a finished file can still be read
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(handle), lock.stat()):
@@ -142,7 +143,7 @@ def _lock(lock: Path, target: Path) -> int | None:
             os.close(handle)
             lock.unlink(missing_ok=True)
             return None
-        os.close(handle)  # the process before has removed the file since it was opened
+        os.close(handle)  # the last holder removed the lock file after it was opened here: retry
 
 
 def _umask() -> int:

@@ -1,4 +1,4 @@
-"""Warnings that a loop would give over and over, given once."""
+"""A filter that logs the repeated warnings of a loop once."""
 
 import logging
 from collections import Counter
@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def said_once(logger: logging.Logger) -> Iterator[None]:
-    """Let each message of ``logger`` pass once in the block, whatever its numbers are; say at the
-    end how often it would have come again."""
+    """Log each message template of ``logger`` once in this block, whatever its arguments are. At
+    the end, log how often each was repeated."""
     times: Counter[str] = Counter()
     first: dict[str, str] = {}
 
@@ -26,4 +26,4 @@ def said_once(logger: logging.Logger) -> Iterator[None]:
         logger.removeFilter(is_new)
     for text, count in times.items():
         if count > 1:
-            logger.warning("%d times more, with other numbers: %s", count - 1, first[text])
+            logger.warning("repeated %d times with other numbers: %s", count - 1, first[text])

@@ -1,4 +1,4 @@
-"""Memory of the process or of a CUDA device: its peak so far, and a limit for a while."""
+"""Memory of the process or of a CUDA device: its peak so far, and a limit within a block."""
 
 import re
 import sys
@@ -19,7 +19,8 @@ def num_bytes(name: str, value: Any) -> int:
     """A number of bytes from an integer or from text such as ``"2GB"`` or ``"512 MiB"``.
 
     Raises:
-        TypeError, ValueError: it is neither, or not positive; names the argument.
+        TypeError: ``value`` is neither an integer nor text.
+        ValueError: the text is not a size, or the number is not positive.
     """
     example = f'{name} must be a positive number of bytes or text such as "2GB", found {value!r}.'
     if isinstance(value, bool) or not isinstance(value, int | str):
@@ -34,7 +35,7 @@ def num_bytes(name: str, value: Any) -> int:
 
 
 def peak_bytes(device: torch.device) -> int | None:
-    """The largest memory so far, of the process or of a CUDA ``device``; None if not known."""
+    """Peak memory so far, in bytes, of the process or of a CUDA ``device``; None if not known."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if _STATUS.exists():  # ru_maxrss starts from the memory of the parent process
@@ -49,18 +50,19 @@ def peak_bytes(device: torch.device) -> int | None:
 
 @contextmanager
 def limited(max_memory: int | str | None, device: torch.device) -> Iterator[None]:
-    """In this block the process, or a CUDA ``device``, takes no more than ``max_memory`` bytes in
-    all; None limits nothing.
+    """Limit the memory of the process, or of a CUDA ``device``, to ``max_memory`` bytes in this
+    block; None sets no limit.
 
-    An allocation beyond fails at once, before the system runs out of memory. The limit is on the
-    whole process: it is for one attack at a time. Linux counts allocated memory, used or not, and
-    the stacks of threads; temporary files do not count. In a thread of a compiled library a refused
-    allocation may end the process.
+    An allocation beyond the limit fails at once, before the system runs out of memory. The limit
+    covers the whole process, so only one attack may run in it. Linux counts allocated memory, used
+    or not, and the stacks of threads; temporary files do not count. A refused allocation in a
+    thread of a compiled library may end the process.
 
     Raises:
-        TypeError, ValueError: ``max_memory`` is no number of bytes, is less than what is in use
-            already, or cannot be enforced on this system.
-        MemoryError: the block needs more.
+        TypeError: ``max_memory`` is neither an integer nor text.
+        ValueError: ``max_memory`` is not a size, does not exceed the memory in use, or cannot be
+            enforced on this system.
+        MemoryError: the block needs more memory.
     """
     if max_memory is None:
         yield
@@ -73,7 +75,7 @@ def limited(max_memory: int | str | None, device: torch.device) -> Iterator[None
         except (MemoryError, RuntimeError) as error:
             text = str(error)
             refused = isinstance(error, MemoryError) or any(words in text for words in _REFUSED)
-            if not refused or text.startswith("max_memory="):  # of a limit within this one
+            if not refused or text.startswith("max_memory="):  # raised by a nested limit
                 raise
             raise MemoryError(
                 f"max_memory={max_memory!r} does not suffice: {' '.join(text.split())[:200]} "
@@ -85,7 +87,7 @@ def limited(max_memory: int | str | None, device: torch.device) -> Iterator[None
 @contextmanager
 def _of_process(limit: int) -> Iterator[None]:
     if sys.platform != "linux":
-        raise ValueError("max_memory is enforced on Linux and on CUDA alone; leave it out.")
+        raise ValueError("max_memory can be enforced on Linux and on CUDA only; leave it out.")
     import resource
 
     torch.zeros(2**17).add_(1.0)  # starts the threads of torch, whose stacks count

@@ -29,10 +29,10 @@ def numpy_generator(seed: int, *stream: int) -> np.random.Generator:
 
 @contextmanager
 def isolated_rng(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Run third-party code that only knows the global generator, and leave that as it was.
+    """Seed the global generator in this block, and restore its state afterwards.
 
-    PyG's layers and ``torch.nn.functional.dropout`` take no generator. Inside the block the global
-    state starts from ``seed``; afterwards it is what it was before.
+    For third-party code that takes no generator, such as PyG's layers and
+    ``torch.nn.functional.dropout``.
     """
     devices = [device] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):

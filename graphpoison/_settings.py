@@ -1,4 +1,4 @@
-"""Settings as plain values of JSON, and the words for where two of them differ."""
+"""Settings as JSON values, and texts that list the differences between two of them."""
 
 import hashlib
 import inspect
@@ -14,15 +14,16 @@ import torch
 from torch import Tensor, nn
 
 PACKAGE = __name__.partition(".")[0]
-LONG = 40  # longer tuples of integers are on record by their digest
+LONG = 40  # longer tuples of integers are recorded by their digest
 _PLAIN = (bool, int, float, str, type(None))
 
 
 def describe(value: Any) -> Any:
-    """``value`` in dicts, lists, strings and numbers: the same in every process, unlike a repr.
+    """``value`` as dicts, lists, strings and numbers, equal in every process (a repr may not be).
 
-    A dataclass has its fields by name. A function or class of somebody else's is known by its name,
-    its source text and the plain values that it takes from around it.
+    A dataclass becomes a dict of its fields. A function or class from outside this package becomes
+    its name and a digest of its source text; for a function, the digest includes the plain values
+    of its closure, its globals and its defaults.
     """
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
@@ -51,18 +52,18 @@ def describe(value: Any) -> Any:
     if is_dataclass(value):
         names = [field.name for field in fields(value)]
         return {"type": _code(type(value)), **_parts(value, names)}
-    if repr(value) == object.__repr__(value):  # says where it lies, not what it is
+    if repr(value) == object.__repr__(value):  # the default repr: an address, not the value
         return {"type": _code(type(value)), **describe(getattr(value, "__dict__", {}))}
     return repr(value)
 
 
 def known_fields(kind: type[Any], record: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of ``record``, perhaps of another version, for the fields of ``kind``."""
+    """The entries of ``record`` that are fields of ``kind``; other versions may have others."""
     return {field.name: record[field.name] for field in fields(kind) if field.name in record}
 
 
 def differences(there: Any, here: Any, path: str = "") -> list[str]:
-    """For each place where two values of :func:`describe` differ, its name and both values."""
+    """A text for each place where two values of :func:`describe` differ: path and both values."""
     if isinstance(there, dict) and isinstance(here, dict):
         if there.get("type") != here.get("type"):
             return differences(there.get("type"), here.get("type"), path or "type")
@@ -78,7 +79,7 @@ def differences(there: Any, here: Any, path: str = "") -> list[str]:
 
 
 def digest(*parts: Tensor | str, digits: int = 16) -> str:
-    """Hexadecimal digits that tell tensors and texts apart, on whatever device tensors are."""
+    """The first ``digits`` hexadecimal digits of a SHA-256 of tensors and texts, on any device."""
     found = hashlib.sha256()
     for part in parts:
         if isinstance(part, str):
@@ -109,17 +110,17 @@ def _parts(value: Any, names: Sequence[str]) -> dict[str, Any]:
 
 
 def of_package(value: Any) -> bool:
-    """Whether a class or function is of this package."""
+    """Whether a class or function is defined in this package."""
     return str(value.__module__).partition(".")[0] == PACKAGE
 
 
 def _code(value: Any) -> str:
-    """The name of a function or class and, unless it is of this package, digits of what it says."""
+    """The name of a function or class; from outside this package, also a digest of its source."""
     if of_package(value):
         return str(value.__qualname__)
     try:
         text = inspect.getsource(value)
-    except (OSError, TypeError):  # typed at a prompt, or not of Python
+    except (OSError, TypeError):  # defined at a prompt, or not written in Python
         text = ""
     if isinstance(value, types.FunctionType):
         around = inspect.getclosurevars(value)

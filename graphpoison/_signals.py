@@ -1,4 +1,4 @@
-"""Signals that end a process, as an exception that lets a run save what it has."""
+"""Termination signals as an exception, so that a run can save its progress."""
 
 import signal
 import threading
@@ -11,10 +11,10 @@ ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(sig
 
 
 class Terminated(KeyboardInterrupt):
-    """A signal of :data:`ENDING` has come.
+    """Raised when the process receives a signal of :data:`ENDING`.
 
     Args:
-        number: of the signal.
+        number: the number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -24,11 +24,11 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """In this block the signals of :data:`ENDING` raise :class:`Terminated`, as Ctrl-C raises a
-    KeyboardInterrupt; in the main thread alone, and where nobody else handles the signal.
+    """Make the signals of :data:`ENDING` raise :class:`Terminated` in this block, as Ctrl-C raises
+    KeyboardInterrupt. Only in the main thread, and only for signals without another handler.
 
-    After the first signal the others are ignored until the block ends: a terminal that closes sends
-    several, and the file that is being saved is to be whole.
+    After the first signal, further signals are ignored until the block ends: a closing terminal
+    sends several, and they must not interrupt the writing of a file.
     """
     ours = []
     if threading.current_thread() is threading.main_thread():

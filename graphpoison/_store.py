@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-APPLICATION = 0x67706F69  # "gpoi", the id that SQLite keeps in the head of the file
+APPLICATION = 0x67706F69  # "gpoi", the application id in the header of the SQLite file
 FORMAT = 1
 WAIT_SECONDS = 60.0
 """How long a process waits for another one that is writing."""
@@ -19,16 +19,16 @@ _CREATE = "CREATE TABLE units (key TEXT PRIMARY KEY, value TEXT NOT NULL, digest
 
 
 class Store:
-    """Values of JSON by key. A key keeps the value that was put first, unless it is replaced.
+    """JSON values by key. A key keeps the first value put under it, unless it is replaced.
 
-    Every write is a transaction: a process that is killed leaves whole values. Reading verifies the
-    digests.
+    Every write is a transaction, so that a killed process leaves no partial value. Reading verifies
+    the digests.
 
     Args:
-        path: the file, which is made when the first value is put.
+        path: the file, which is created when the first value is put.
 
     Raises:
-        ValueError: the file is there, and is damaged or of another kind.
+        ValueError: the file exists, and is damaged or of another kind.
         OSError: the file cannot be read or written.
     """
 
@@ -55,12 +55,12 @@ class Store:
             return self._get(connection, key)
 
     def put(self, key: str, value: Any) -> Any:
-        """Write the value of ``key`` unless there is one; the value that is there now."""
+        """Write the value of ``key`` unless it has one; returns the stored value."""
         return self.agree({key: value})[key]
 
     def agree(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Write all ``values``, unless one of the keys has another value already: then nothing is
-        written. The values that are there now."""
+        """Write all ``values``, or nothing if one of the keys has another value already. Returns
+        the values that are stored now."""
         with self._open("IMMEDIATE") as connection:
             known = {key: self._get(connection, key) for key in values}
             there = {key: value for key, value in known.items() if value is not None}
@@ -72,7 +72,7 @@ class Store:
         return {key: _plain(value) for key, value in values.items()}
 
     def replace(self, key: str, value: Any) -> None:
-        """Write the value of ``key``, in the place of another."""
+        """Write the value of ``key``, replacing an earlier one."""
         with self._open("IMMEDIATE") as connection:
             connection.execute("INSERT OR REPLACE INTO units VALUES (?, ?, ?)", _row(key, value))
 
@@ -85,14 +85,14 @@ class Store:
 
     @contextmanager
     def _open(self, kind: str) -> Iterator[sqlite3.Connection]:
-        """A connection in one transaction: DEFERRED to read, IMMEDIATE to write alone."""
+        """A connection in one transaction: DEFERRED to read, IMMEDIATE to write exclusively."""
         if kind == "IMMEDIATE":
             self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with closing(sqlite3.connect(self.path, WAIT_SECONDS, isolation_level=None)) as opened:
                 opened.execute(f"BEGIN {kind}")
                 if not opened.execute("PRAGMA schema_version").fetchone()[0]:
-                    if self.path.stat().st_size:  # SQLite takes any short file for a new one
+                    if self.path.stat().st_size:  # SQLite treats any short file as a new database
                         raise self._damaged("it has no tables")
                     opened.execute(f"PRAGMA application_id = {APPLICATION}")
                     opened.execute(f"PRAGMA user_version = {FORMAT}")
@@ -115,7 +115,7 @@ class Store:
             for name in ("application_id", "user_version")
         )
         if application != APPLICATION:
-            raise self._damaged("it is a database of something else")
+            raise self._damaged("it is the database of another program")
         if version != FORMAT:
             raise self._damaged(f"it is of format {version}, not {FORMAT}")
 

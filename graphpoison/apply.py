@@ -1,7 +1,7 @@
-"""Flips applied to a graph: the one route by which poison reaches a victim.
+"""Application of flips to a graph. Every poisoned graph that a victim trains on is made here.
 
 :func:`poisoned` takes and returns a value of :mod:`graphpoison.graphs`. :func:`poisoned_data` does
-the same for a PyG graph: the flips are checked on what was read of it, and written to a copy.
+the same for a PyG graph: it checks the flips on the graph as read, and writes them to a copy.
 """
 
 import logging
@@ -39,12 +39,12 @@ def poisoned(perturbation: "Perturbation", graph: Interactions) -> Interactions:
 @overload
 def poisoned(perturbation: "Perturbation", graph: Graph) -> Graph: ...
 def poisoned(perturbation: "Perturbation", graph: Graph) -> Graph:
-    """``graph`` with the flips made, and with the fake users that join.
+    """Returns ``graph`` with the flips applied, and with the fake users of the attack.
 
     Raises:
-        TypeError: the graph is of the other kind than the one attacked.
-        ValueError: the flips name nodes that the graph lacks, an added pair is there already, or a
-            removed one is not; the interactions are of another edge type.
+        TypeError: ``graph`` is not of the kind that was attacked.
+        ValueError: the flips name nodes that the graph lacks; an added pair is an edge already, or
+            a removed pair is not an edge; the interactions are of another edge type.
     """
     _refuse_other_kind(perturbation, isinstance(graph, NodeGraph), graph)
     if isinstance(graph, NodeGraph):
@@ -79,9 +79,13 @@ def poisoned_data(perturbation: "Perturbation", data: PyGGraph) -> PyGGraph:
 def refuse_another_graph(
     attacks: "Mapping[str, Perturbation]", graph: Graph, strict: bool = True
 ) -> None:
-    """Raise a ValueError if one of ``attacks`` by name was made on other edges than ``graph`` has,
-    a TypeError if on another kind of graph. Unless ``strict``, a warning is enough where the edges
-    are not the poisoned ones."""
+    """Check that each of ``attacks`` (by name) was made on ``graph``.
+
+    Raises:
+        TypeError: an attack was made on another kind of graph.
+        ValueError: ``graph`` contains the flips already; or, if ``strict``, an attack was made on a
+            graph with other edges. If not ``strict``, other edges only cause a warning.
+    """
     for attack in attacks.values():
         _refuse_other_kind(attack, isinstance(graph, NodeGraph), graph)
     joined: dict[int, Graph] = {}  # prefixes of one attack share its fake users
@@ -96,8 +100,8 @@ def refuse_another_graph(
             )
         if found == "other":
             said = (
-                f"the flips of {name!r} were made on another graph: its edges were others. Data, "
-                "split or the numbers of nodes differ."
+                f"the flips of {name!r} were made on another graph, with other edges: the data, "
+                "the split or the numbers of nodes differ."
             )
             if strict:
                 raise ValueError(said)
@@ -110,7 +114,7 @@ def edges_of(graph: Graph) -> Tensor:
 
 
 def edges_digest(edges: Tensor, shape: Shape) -> str:
-    """Sixteen hexadecimal digits that tell sets of ``edges`` [2, E] of a graph of ``shape`` apart.
+    """A digest (16 hexadecimal digits) of the set of ``edges`` [2, E] of a graph of ``shape``.
 
     An undirected edge is listed once, with the smaller number first.
     """
@@ -138,15 +142,15 @@ def _poisoned_interactions(perturbation: "Perturbation", graph: Interactions) ->
 
 
 def _joined(perturbation: "Perturbation", graph: Interactions) -> Interactions:
-    """``graph`` with the fake users of the attack, if there are any."""
+    """``graph`` with the fake users of the attack added, if it has any."""
     users = perturbation.fake_users
     if users is None:
         return graph
     real = perturbation.meta["shape"][0] - users.count
     if graph.num_users != real:
         raise ValueError(
-            f"data has {graph.num_users} users where the graph attacked had {real} before "
-            f"{users.count} fake ones joined: it is not that graph, or they have joined already."
+            f"data has {graph.num_users} users, but the attacked graph had {real} before "
+            f"{users.count} fake users joined: it is another graph, or they have joined already."
         )
     return graph.joined_by(users)
 
@@ -166,7 +170,8 @@ def _refuse_other_data(perturbation: "Perturbation", data: object) -> None:
 
 
 def _refuse_other_kind(perturbation: "Perturbation", nodes: bool, graph: object) -> None:
-    """Raise a TypeError unless the flips were made on a graph of that kind, of nodes or not."""
+    """Raise a TypeError unless the flips were made on the same kind of graph: a ``Data`` if
+    ``nodes``, else a ``HeteroData``."""
     of_nodes = perturbation.meta.get("edge_type") is None
     if nodes != of_nodes:
         kind, found = ("Data", "HeteroData") if of_nodes else ("HeteroData", "Data")
@@ -176,8 +181,9 @@ def _refuse_other_kind(perturbation: "Perturbation", nodes: bool, graph: object)
 
 
 def _standing(perturbation: "Perturbation", edges: Tensor, shape: Shape) -> Standing:
-    """Whether ``edges`` [2, E] are the edges that the flips were made on, those edges and all
-    flips, or others; unknown if no attack of this library made the flips."""
+    """How ``edges`` [2, E] relate to the clean edges of the attack: equal (``"attacked"``), equal
+    once all flips are applied to these (``"poisoned"``), or different (``"other"``). ``"unknown"``
+    if the perturbation does not record its clean edges."""
     known = perturbation.meta.get("edges")
     if known is None:
         return "unknown"
@@ -188,24 +194,24 @@ def _standing(perturbation: "Perturbation", edges: Tensor, shape: Shape) -> Stan
 
 
 def recognise(perturbation: "Perturbation", edges: Tensor, shape: Shape) -> None:
-    """Warn where ``edges`` [2, E] are not the edges that the flips were made on."""
+    """Log a warning if ``edges`` [2, E] are not the clean edges of the attack."""
     found = _standing(perturbation, edges, shape)
     if found == "poisoned":
         logger.warning(
-            "these flips were in the graph already: applied once more, they restore the one before."
+            "these flips are in the graph already; applying them again restores the clean graph."
         )
     elif found == "other":
         logger.warning(
-            "these flips fit, but this is not the graph that was attacked: its edges are others."
+            "these flips fit, but this is not the graph that was attacked: its edges differ."
         )
 
 
 def _check_flips(
     perturbation: "Perturbation", edges: Tensor, shape: Shape, x: Tensor | None = None
 ) -> None:
-    """Raise a ValueError unless the flips name nodes of the graph, every added pair is absent and
-    every removed one present, or all the other way round. ``x`` holds the features, if any are
-    flipped."""
+    """Raise a ValueError unless the flips fit the graph: their nodes exist, all added pairs are
+    absent and all removed pairs present, or the reverse of both. ``x`` [N, F] holds the features,
+    if features are flipped."""
     pairs = perturbation.pairs.to(edges.device)
     if pairs.size(1) and (int(pairs[0].max()) >= shape[0] or int(pairs[1].max()) >= shape[1]):
         raise ValueError(f"the flips name nodes beyond the graph's {shape[0]} x {shape[1]}.")
@@ -217,6 +223,6 @@ def _check_flips(
     wrong = int((present != expected).sum())
     if wrong not in (0, len(perturbation)):
         raise ValueError(
-            f"{wrong} of {len(perturbation)} flips do not fit this graph (an added edge is there "
-            "already, or a removed one is not): it is not the graph that was attacked."
+            f"{wrong} of {len(perturbation)} flips do not fit this graph (an added edge is present "
+            "already, or a removed edge is absent): it is not the graph that was attacked."
         )

@@ -1,4 +1,4 @@
-"""How many pairs, and features of nodes, the attacker may flip."""
+"""The number of node pairs and node features that the attacker may flip."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -7,14 +7,14 @@ from typing import Literal
 from ._checks import MOST, choice, in_range, positive_int
 from .graphs import PairState
 
-SIMPLEST = 10**9  # denominators up to here are told apart
+SIMPLEST = 10**9  # largest denominator of a share
 
 
 def part_of(share: float | Fraction, base: int) -> int:
-    """``share`` of ``base``, rounded down; a float stands for the simplest fraction next to it, as
-    0.05 does for 1 / 20."""
+    """``share`` of ``base``, rounded down. A float is first rounded to the nearest fraction with a
+    denominator up to :data:`SIMPLEST`, so that 0.05 is exactly 1 / 20."""
     if share != share:
-        raise ValueError("a share of nan is no share; give a number from 0 to 1.")
+        raise ValueError("the share is nan; give a number from 0 to 1.")
     return int(Fraction(share).limit_denominator(SIMPLEST) * base)
 
 
@@ -22,7 +22,8 @@ def part_of(share: float | Fraction, base: int) -> int:
 class Budget:
     """At most ``flips`` flips, or a share of the clean edges or of the candidates.
 
-    Flips of features count as flips of edges do; shares are of edges, or pairs of nodes, alone.
+    A flip of a node feature counts as one flip. A share refers to edges or candidate pairs, not to
+    features.
 
     Build with ``Budget(253)``, ``Budget.fraction(0.05)`` or
     ``Budget.fraction(0.08, of="candidates")``.
@@ -48,9 +49,9 @@ class Budget:
         return cls(share=share, of=of)
 
     def count(self, state: PairState, num_edges: int | None = None) -> int:
-        """The number of flips that this is on ``state``, whether or not so many can be made.
+        """The number of flips for ``state``, without a check that it has as many pairs.
 
-        ``num_edges`` is the number of edges of the clean graph, where some are not in ``state``.
+        ``num_edges`` is the number of edges of the clean graph, if ``state`` does not list all.
         """
         if self.flips is not None:
             return self.flips
@@ -60,10 +61,10 @@ class Budget:
         return part_of(self.share, base)
 
     def resolve(self, state: PairState, num_edges: int | None = None) -> int:
-        """As :meth:`count`, if so many pairs there are.
+        """The number of flips for ``state``, as :meth:`count`.
 
         Raises:
-            ValueError: more flips than there are pairs and features.
+            ValueError: the budget exceeds the number of pairs and features.
         """
         count = self.count(state, num_edges)
         entries = 0 if state.features is None else state.features.num_pairs
@@ -77,7 +78,11 @@ class Budget:
 
 
 def budget_of(budget: Budget | int) -> Budget:
-    """``budget``, or the :class:`Budget` of a number of flips."""
+    """``budget``, or the :class:`Budget` of a number of flips.
+
+    Raises:
+        TypeError: ``budget`` is neither a :class:`Budget` nor an integer.
+    """
     if isinstance(budget, Budget):
         return budget
     if isinstance(budget, bool) or not hasattr(budget, "__index__"):

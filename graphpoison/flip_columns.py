@@ -1,4 +1,4 @@
-"""The columns of a table of flips, and which values they may hold."""
+"""The columns of a table of flips, and the values that each may hold."""
 
 from collections.abc import Sequence
 
@@ -27,15 +27,14 @@ def checked_flips(
 
     Args:
         flips: any table with these columns.
-        of_nodes: whether pairs are of nodes of one kind, so that a pair has the smaller number
-            first.
-        shape: the numbers of sources and of targets, where they are known.
+        of_nodes: whether the graph is homogeneous; its pairs have source < target.
+        shape: the numbers of sources and of targets, if they are known.
 
     Raises:
         TypeError: ``flips`` is no DataFrame.
-        ValueError: a column is missing; numbers that are no integers from 0 on, or not below
-            ``shape``; ``added`` is neither true nor false; a pair twice, the wrong way round, or of
-            one node.
+        ValueError: a column is missing; ``step``, ``source`` or ``target`` is not an integer from 0
+            on, or a node is not below ``shape``; ``added`` is neither true nor false; a pair occurs
+            twice or, in a homogeneous graph, has source >= target.
     """
     if not isinstance(flips, pd.DataFrame):
         raise TypeError(f"flips must be a pandas DataFrame, found {type(flips).__name__}.")
@@ -65,8 +64,8 @@ def checked_flips(
     for name, size in zip(("source", "target"), shape or (), strict=False):
         if len(edges) and int(edges[name].max()) >= size:
             raise ValueError(
-                f"flips[{name!r}] names {int(edges[name].max())}, where the graph attacked has "
-                f"{size} of them, counted from 0."
+                f"flips[{name!r}] names {int(edges[name].max())}, but the attacked graph has "
+                f"{size} (0 to {size - 1})."
             )
     return table
 

@@ -25,7 +25,7 @@ HIGHER_IS_BETTER = {
     **dict.fromkeys((*PAIR_METRICS, *RANKING_METRICS), True),
     **dict.fromkeys(("log_loss", "popularity", *TARGET_METRICS), False),
 }
-"""Kind of a metric -> whether a fall is a gain of the attacker; otherwise a rise is."""
+"""Kind of a metric -> True if a fall is the attacker's gain, False if a rise is."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def parse_metric(name: object) -> str | RankingMetric:
     """A metric of pairs by its name, or the :class:`RankingMetric` that ``name`` spells.
 
     Raises:
-        ValueError: ``name`` is no metric; the message lists the metrics there are.
+        ValueError: ``name`` is no metric; the message lists the known ones.
     """
     if isinstance(name, str) and name in PAIR_METRICS:
         return name
@@ -70,7 +70,7 @@ def _with_k(name: object) -> str:
 
 
 def majority_share(labels: Tensor) -> float:
-    """The accuracy of always saying the most frequent of ``labels`` [n], a LongTensor."""
+    """The accuracy of predicting the most frequent class of ``labels`` (LongTensor [n]) always."""
     return float(torch.bincount(labels).max() / labels.numel())
 
 
@@ -112,9 +112,8 @@ def confidence_halfwidth(values: ArrayLike, level: float = 0.95) -> float:
 
 
 def drop(metric: str, clean: ArrayLike, poisoned: ArrayLike) -> np.ndarray:
-    """The change of each run from the clean to the poisoned victim of the same seed, with the sign
-    that makes it positive where the attacker gained: ``clean - poisoned`` where
-    :data:`HIGHER_IS_BETTER`, ``poisoned - clean`` where not."""
+    """The attacker's gain in each run, from the clean to the poisoned victim of the same seed:
+    ``clean - poisoned`` if :data:`HIGHER_IS_BETTER` of the metric, else ``poisoned - clean``."""
     sign = 1.0 if HIGHER_IS_BETTER[kind_of(metric)] else -1.0
     lost: np.ndarray = np.asarray(clean, dtype=float) - np.asarray(poisoned, dtype=float)
     return sign * lost

@@ -12,7 +12,7 @@ CONSTRAINTS: dict[str, type[Constraint]] = {
     "degree-distribution": DegreeDistribution,
     "connectivity": Connectivity,
 }
-"""Those that need no number, by name."""
+"""The constraints that take no number, by name."""
 NODE_BUDGET, NO_CONSTRAINT = "node-budget", "none"
 
 
@@ -20,7 +20,7 @@ def parse_budget(text: str) -> Budget:
     """``"500"`` is a number of flips, ``"5%"`` or ``"0.05"`` a share of the clean edges.
 
     Raises:
-        ValueError: it is neither, or not above 0.
+        ValueError: ``text`` is neither, or it is 0.
     """
     found = re.fullmatch(r"([0-9]*\.?[0-9]+)( ?%)?", text.strip())
     if found is None:
@@ -29,14 +29,15 @@ def parse_budget(text: str) -> Budget:
             "0.05)."
         )
     if not Fraction(found[1]):
-        raise ValueError(f"budget={text!r} is nothing to spend; give a number above 0.")
+        raise ValueError(f"budget={text!r} allows no flips; give a number above 0.")
     if found[2] or "." in found[1]:
         return Budget.fraction(share_of(*found.groups()))
     return Budget(int(found[1]))
 
 
 def share_of(number: str, percent: str | None) -> float:
-    """A share from digits and, perhaps, a percent sign; a huge one is one beyond all limits."""
+    """The share that digits and an optional percent sign denote, at most :data:`MOST` + 1, which
+    is beyond all limits."""
     return float(min(Fraction(number) / (100 if percent else 1), Fraction(MOST + 1)))
 
 
@@ -44,7 +45,7 @@ def parse_constraint(text: str) -> Constraint | None:
     """A name among :data:`CONSTRAINTS`, ``"node-budget=3"``, ``"node-budget=50%"`` or ``"none"``.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: ``text`` is none of these.
     """
     name, _, value = text.partition("=")
     choice("constraint", name, [*CONSTRAINTS, NODE_BUDGET, NO_CONSTRAINT])

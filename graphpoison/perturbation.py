@@ -1,4 +1,4 @@
-"""An attack's result: the flips in the order made, applicable to graphs, kept without pickle."""
+"""The result of an attack: its flips in order, to be applied to graphs and saved without pickle."""
 
 import json
 import os
@@ -31,27 +31,26 @@ Graph = TypeVar("Graph", Data, HeteroData, NodeGraph, Interactions)
 
 @dataclass(frozen=True, eq=False)
 class Perturbation:
-    """Ordered flips of node pairs and of binary node features, and how they came about.
+    """Ordered flips of node pairs and of binary node features, with their provenance.
 
     Args:
         flips: DataFrame with columns step, source, target, added, score (the first-order gain in
-            attack loss, NaN where the attack has none), attack_loss (before the flip) and kind:
-            ``"edge"``, also where the column is missing, or ``"feature"``, with the node as source
-            and the feature as target, added where it became 1. In a homogeneous graph each
-            undirected edge is one row, source < target.
-        meta: what made it: attack, task, all their ``settings`` by name, seed, budget,
-            ``num_edges`` and ``edges`` (digits of them) of the clean graph, ``fingerprint``,
-            ``shape``, ``edge_type`` (None for a homogeneous graph). The same for every run of the
-            same.
+            attack loss, NaN if the attack has none), attack_loss (before the flip) and kind:
+            ``"edge"`` (also if the column is missing) or ``"feature"``. A feature flip has the node
+            as source and the feature as target; added means that the feature became 1. In a
+            homogeneous graph each undirected edge is one row, source < target.
+        meta: attack, task, all their ``settings`` by name, seed, budget, ``num_edges`` and
+            ``edges`` (a digest) of the clean graph, ``fingerprint``, ``shape`` and ``edge_type``
+            (None for a homogeneous graph). A repeated run has equal ``meta``.
         fake_users: users that join before the first flip; ``shape`` counts them.
-        provenance: what the attack ran with: versions, device, time; how many ``flips`` it had made
-            and whether it had ``finished``.
+        provenance: versions, device and time of the run, the number of ``flips`` made and whether
+            the attack had ``finished``.
 
     Raises:
         TypeError: ``flips`` is no DataFrame.
-        ValueError: a column is missing; source, target or step is no integer from 0 on, or beyond
-            ``meta["shape"]``; added is neither true nor false; a pair is there twice, or, in a
-            homogeneous graph, the wrong way round or of one node.
+        ValueError: a column is missing; source, target or step is no integer from 0 on, or a node
+            is beyond ``meta["shape"]``; added is neither true nor false; a pair occurs twice or,
+            in a homogeneous graph, has source >= target.
     """
 
     flips: pd.DataFrame
@@ -79,22 +78,22 @@ class Perturbation:
 
     @property
     def removed(self) -> Tensor:
-        """LongTensor [2, k] of the edges that went."""
+        """LongTensor [2, k] of the edges that were removed."""
         return _pairs(self._edges[~self._edges["added"]])
 
     @property
     def feature_flips(self) -> Tensor:
-        """LongTensor [2, k] of the features that changed, node and feature, in order."""
+        """LongTensor [2, k] of all flipped features (node, feature), in order."""
         return _pairs(self._features)
 
     @property
     def features_set(self) -> Tensor:
-        """LongTensor [2, k] of the features that became 1, node and feature."""
+        """LongTensor [2, k] of the features (node, feature) that became 1."""
         return _pairs(self._features[self._features["added"]])
 
     @property
     def features_cleared(self) -> Tensor:
-        """LongTensor [2, k] of the features that became 0, node and feature."""
+        """LongTensor [2, k] of the features (node, feature) that became 0."""
         return _pairs(self._features[~self._features["added"]])
 
     @property
@@ -106,11 +105,11 @@ class Perturbation:
         return self.flips[self.flips["kind"] == FEATURE]
 
     def prefix(self, budget: float | int | Budget) -> "Perturbation":
-        """The first flips: ``budget`` of them, or that share of the clean edges if a float.
+        """The first ``budget`` flips; a float is a share of the clean edges.
 
         Raises:
-            TypeError: a budget of another kind.
-            ValueError: a share of more flips than were made, or a negative budget.
+            TypeError: ``budget`` is of another kind.
+            ValueError: ``budget`` exceeds the number of flips made, or is negative.
         """
         count = self.flips_of(budget)
         if not 0 <= count <= len(self):
@@ -118,10 +117,10 @@ class Perturbation:
         return replace(self, flips=self.flips.iloc[:count])
 
     def flips_of(self, budget: float | int | Budget) -> int:
-        """The number of flips of ``budget``: itself, or that share of the clean edges if a float.
+        """The number of flips in ``budget``; a float is a share of the clean edges.
 
         Raises:
-            TypeError: a budget of another kind.
+            TypeError: ``budget`` is of another kind.
         """
         if isinstance(budget, Budget) and budget.of == "edges":
             budget = float(budget.share or 0) if budget.flips is None else budget.flips
@@ -135,21 +134,22 @@ class Perturbation:
         return int(budget)
 
     def apply(self, data: Graph) -> Graph:
-        """A new graph with the pairs and features flipped; ``data`` is untouched.
+        """Returns a new graph with the pairs and features flipped; ``data`` is not changed.
 
-        Applied to the poisoned graph, it restores the clean one and warns, as it does of any graph
-        with other edges than the one attacked. That is not so where fake users have joined:
-        these have the last numbers, and zeros in the place of features. An added edge has
-        ``edge_weight`` 1, also one that is put back. Edges come out sorted; both
-        directions of a homogeneous graph and the reverse edge types of a bipartite one are kept in
-        step. In a bipartite graph with ``neg_edge_index``, flipped pairs change between it and
-        ``edge_index`` (thesis, Algorithm 1, lines 15 and 16), and all other pairs of fake users are
-        in the former.
+        A warning is logged if ``data`` has other edges than the attacked graph. Applied to the
+        poisoned graph, the flips restore the clean graph, unless fake users have joined. Fake
+        users are numbered last and have zeros as features. Every added edge has ``edge_weight`` 1,
+        also a restored one. Edges are sorted; both directions of a homogeneous graph and the
+        reverse edge types of a bipartite graph are flipped alike. In a bipartite graph with
+        ``neg_edge_index``, a flipped pair moves between ``edge_index`` and ``neg_edge_index``
+        (thesis, Algorithm 1, lines 15 and 16), and ``neg_edge_index`` has all other pairs of fake
+        users.
 
         Raises:
-            TypeError: the graph is of the other kind than the one attacked.
-            ValueError: an added pair is there already, or a removed one is not; fake users are;
-                features were flipped, and ``data.x`` lacks them or is not binary there.
+            TypeError: ``data`` is not of the kind that was attacked.
+            ValueError: an added pair is an edge already, or a removed pair is not; the fake users
+                have joined already; features were flipped that ``data.x`` lacks, or that are not
+                binary there.
         """
         if isinstance(data, NodeGraph | Interactions):
             return poisoned(self, data)
@@ -157,23 +157,23 @@ class Perturbation:
 
     @classmethod
     def between(cls, clean: Any, poisoned: Any, edge_type: EdgeType | None = None) -> Self:
-        """The flips that turn ``clean`` into ``poisoned``, a graph that someone else attacked.
+        """The flips that turn ``clean`` into ``poisoned``, a graph attacked by other software.
 
-        Rows are sorted, additions before removals, all of step 0: the order in which the flips
-        were made is not known, so that a prefix is no attack of a smaller budget. Scores and attack
-        losses are NaN.
+        Rows are sorted, additions before removals, all with step 0. The order of the flips is not
+        known, so that a prefix is not an attack of a smaller budget. Scores and attack losses are
+        NaN.
 
         Args:
             clean: ``Data``, ``HeteroData`` or a graph that was read.
-            poisoned: a graph of the same kind, or the adjacency of its edges as scipy, numpy, torch
-                or networkx have it, or the path of a ``.npz`` file or of an edge list; see
+            poisoned: a graph of the same kind; or its adjacency in scipy, numpy, torch or networkx;
+                or the path of a ``.npz`` file or of an edge list. See
                 :mod:`graphpoison.graphs.adjacency_formats`.
-            edge_type: which interactions of a ``HeteroData`` with several edge types.
+            edge_type: the interactions to compare, if a ``HeteroData`` has several edge types.
 
         Raises:
-            TypeError: a graph of another kind than ``clean``, or no adjacency at all.
-            ValueError: other numbers of nodes, an adjacency that is not symmetric or has entries
-                other than 0 and 1, or node features that differ between the two.
+            TypeError: ``poisoned`` is a graph of another kind than ``clean``, or no adjacency.
+            ValueError: the numbers of nodes or the node features differ; an adjacency is not
+                symmetric, or has entries other than 0 and 1; a graph has ``edge_weight``.
         """
         before = read_graph(clean, edge_type)
         edges, after = edges_of(before).cpu(), _edges_after(before, poisoned, edge_type)
@@ -194,11 +194,10 @@ class Perturbation:
         return cls(table, meta)
 
     def to_scipy(self, data: Data | HeteroData | NodeGraph | Interactions) -> "csr_matrix":
-        """The adjacency of ``data`` with the flips made, float32 of 0 and 1.
+        """The adjacency of ``data`` with the flips applied, float32 with entries 0 and 1.
 
-        [N, N] and symmetric, or [users, items]; ``scipy.sparse.save_npz`` writes the file that
-        DeepRobust and Pro-GNN read. Raises as :meth:`apply`, and warns as :meth:`apply` of a graph
-        that is not the one attacked.
+        The shape is [N, N] (symmetric) or [users, items]. ``scipy.sparse.save_npz`` writes it to
+        the file that DeepRobust and Pro-GNN read. Raises and warns as :meth:`apply`.
         """
         graph = read_graph(data, self.meta.get("edge_type"))
         recognise(self, edges_of(graph), graph.shape)
@@ -217,11 +216,11 @@ class Perturbation:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Perturbation":
-        """Read what :meth:`save` wrote.
+        """Read a file that :meth:`save` wrote.
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: not such a file, one of another format, or one that is damaged.
+            ValueError: the file is of another kind or format, or it is damaged.
         """
         refuse_special(path)
         content = Path(path).read_bytes()
@@ -244,7 +243,7 @@ class Perturbation:
             )
         except MemoryError:
             raise
-        except Exception as error:  # numpy and zipfile fail in many ways at damaged bytes
+        except Exception as error:  # numpy and zipfile raise many types for damaged bytes
             raise ValueError(
                 f"{path} is no saved perturbation, or it is damaged ({error}); make it anew."
             ) from error
@@ -261,12 +260,12 @@ def _edges_after(before: NodeGraph | Interactions, after: Any, edge_type: Any) -
         )
     if graph.shape != before.shape:
         raise ValueError(
-            f"poisoned has {graph.shape} nodes and clean has {before.shape}; both must number the "
-            "same nodes alike."
+            f"poisoned has {graph.shape} nodes and clean has {before.shape}; both must have the "
+            "same nodes in the same order."
         )
     x, other = (kept.x if isinstance(kept, NodeGraph) else None for kept in (before, graph))
     if x is not None and other is not None and not torch.equal(x.cpu(), other.cpu()):
-        raise ValueError("features differ between clean and poisoned; edges alone may.")
+        raise ValueError("features differ between clean and poisoned; only edges may differ.")
     for name, kept in (("clean", before), ("poisoned", graph)):
         if isinstance(kept, NodeGraph) and kept.pair_weight is not None:
             raise ValueError(f"{name} has edge_weight; give graphs without weights.")
@@ -291,7 +290,7 @@ def _known(name: str) -> bool:
 
 
 def fingerprint(state: PairState, *inputs: Tensor) -> str:
-    """Sixteen hexadecimal digits that tell a clean graph, its candidates and ``inputs`` apart."""
+    """A digest (16 hexadecimal digits) of a clean graph, its candidates and ``inputs``."""
     kind = repr((state.shape, state.bipartite, state.implicit_candidates))
     return digest(kind, state.pattern.codes, state.clean, state.candidate, *inputs)
 

@@ -1,4 +1,4 @@
-"""The attacks of the papers under their own names, as settings or, for Algorithm 4, as a result."""
+"""The attacks of the papers by name, as attacks with settings; Algorithm 4 as a report."""
 
 import os
 from collections.abc import Sequence
@@ -29,10 +29,11 @@ def metattack(
     hypergradient: Hypergradient | None = None,
 ) -> MetaAttack:
     """Metattack (Zügner and Günnemann 2019): T = 100, learning rate 0.1, momentum 0.9, parameters
-    drawn anew for every flip.
+    redrawn for every flip.
 
-    Meta-Train, Meta-Self or Meta-Both by the objective of the task; A-Meta with
-    :class:`Approximate` as ``hypergradient``. Of the paper's constraints, the singleton filter.
+    The objective of the task selects Meta-Train, Meta-Self or Meta-Both; :class:`Approximate` as
+    ``hypergradient`` gives A-Meta. The default has only one constraint of the paper, the singleton
+    filter.
     """
     return MetaAttack(
         training,
@@ -64,11 +65,11 @@ def strongest_metattack(
     Args:
         data: the clean graph.
         budget: a number of flips, or a share of the clean edges if a float.
-        seed: without effect, since SGC is trained from zeros, unless ``options`` name another
-            surrogate.
+        seed: has no effect with SGC, which is trained from zeros; needed if ``options`` name
+            another surrogate.
         constraints: conditions that hold after every flip: no node loses its last edge, and the
             degrees pass the likelihood-ratio test.
-        progress, checkpoint: as of any attack. The attack is one step, so that both stay empty
+        progress, checkpoint: as in any attack. The attack is one step, so that both stay empty
             until its end.
         **options: other arguments of :class:`NodeClassification`, such as ``surrogate=``,
             ``attack_loss=`` or ``labels="oracle"``.
@@ -98,10 +99,10 @@ def strongest_attack(
 ) -> SwapSearch:
     """The attack of :func:`strongest_metattack`, for any task on nodes.
 
-    A greedy attack by the exact meta-gradient of an attack loss that is averaged over three lengths
-    of training, where each flip is the best of ``lookahead`` after retraining. Then up to
-    ``rounds`` rounds of :class:`SwapSearch`. With ``rounds=0`` and ``lookahead=1`` the attack is
-    faster and costs a GCN on Cora 1 to 2 points of accuracy less.
+    A greedy attack follows the exact meta-gradient of an attack loss that is averaged over three
+    lengths of training. Each flip is the best of ``lookahead`` flips after retraining. Then up to
+    ``rounds`` rounds of :class:`SwapSearch` follow. With ``rounds=0`` and ``lookahead=1`` the
+    attack is faster, and a GCN on Cora loses 1 to 2 points of accuracy less.
     """
     greedy = MetaAttack(
         replace(NODES, steps=STOPS[-1]),
@@ -119,9 +120,9 @@ def meta_attack(
     flips_per_step: int = 1,
     hypergradient: Hypergradient | None = None,
 ) -> MetaAttack:
-    """Meta-Attack (thesis, Algorithm 1): additions only, parameters drawn anew for every step.
+    """Meta-Attack (thesis, Algorithm 1): additions only, parameters redrawn for every step.
 
-    The thesis leaves training open; by default the surrogate is trained as victims are.
+    The thesis does not specify training; by default the surrogate is trained as the victims are.
     """
     return MetaAttack(
         training,
@@ -154,22 +155,23 @@ def surrogate_meta_attack(
     progress: bool = False,
     **options: Any,
 ) -> Report:
-    """Surrogate Meta-Attack (thesis, section 3.10 and Algorithm 4) beside the baseline, which is
-    :func:`random_like` the attack.
+    """Surrogate Meta-Attack (thesis, section 3.10 and Algorithm 4), compared with its baseline,
+    :func:`random_like` of the attack.
 
     Args:
         data: the clean graph.
-        surrogate, target: models of any kind, size and initialisation; ``target`` also as
-            :func:`evaluate` takes victims.
+        surrogate, target: models of any kind, size and initialisation; ``target`` may also be any
+            victim that :func:`evaluate` accepts.
         budgets: numbers of flips after which surrogate and target are trained and scored.
         attack: :func:`meta_attack` if left out.
-        seed: of the attacks.
-        seeds: of the target's initialisations.
+        seed: seed of the attacks.
+        seeds: seeds of the target's initialisations.
         progress: show progress bars.
         **options: more arguments of :class:`Recommendation`.
 
     Returns:
-        P^S (victim ``"surrogate"``) and P^M for the attacks ``"meta"`` and ``"random"``.
+        A report of P^S (victim ``"surrogate"``) and P^M for the attacks ``"meta"`` and
+        ``"random"``.
     """
     attack = attack or meta_attack()
     graph = read_interactions(data, options.pop("edge_type", None))

@@ -23,7 +23,7 @@ SERIES = ".".join(__version__.split(".")[:2])
 def environment(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
     """Versions, the device by name, the number of threads and the dtype, as plain values.
 
-    A package that is not there has the version None.
+    A package that is not installed has the version None.
     """
     cuda = device.type == "cuda"
     return {
@@ -40,13 +40,13 @@ def environment(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Clock:
-    """A session of a run, which may go on from earlier ones.
+    """The clock of one session of a run; a resumed run has several sessions.
 
     Args:
         environment: see :func:`environment`.
-        before: what :meth:`read` said last in the session before; empty for a new run.
-        began: when this session began.
-        ticks: the same on a clock that nobody sets.
+        before: the last result of :meth:`read` in the previous session; empty for a new run.
+        began: the time at which this session began, in UTC.
+        ticks: the same time on the monotonic clock, in seconds.
     """
 
     environment: Mapping[str, Any]
@@ -55,11 +55,11 @@ class Clock:
     ticks: float = field(default_factory=time.monotonic)
 
     def read(self) -> dict[str, Any]:
-        """The provenance of the run so far: the environment of this session, ``started`` (ISO 8601,
-        UTC), ``seconds`` and the number of ``sessions``, all of them together.
+        """The provenance of the run so far: the environment of this session, and of all sessions
+        together the start (``started``, ISO 8601, UTC), the ``seconds`` and the number
+        (``sessions``).
 
-        Earlier sessions in another environment are listed under ``elsewhere``, each environment
-        once.
+        Other environments of earlier sessions are listed under ``elsewhere``, each once.
         """
         found = {
             **self.environment,
@@ -76,7 +76,7 @@ class Clock:
 
 
 def graph_digest(graph: Graph) -> str:
-    """Sixteen hexadecimal digits that tell graphs apart, by all that was read of them."""
+    """A digest (16 hexadecimal digits) of all that was read of ``graph``."""
     parts = {each.name: getattr(graph, each.name) for each in fields(graph)}
     if isinstance(graph, Interactions) and graph.fake_users is not None:
         users = graph.fake_users

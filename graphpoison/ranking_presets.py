@@ -30,14 +30,15 @@ def ranking_attack(
 ) -> RankingAttack:
     """The strongest attack on rankings found: Frank-Wolfe on the relaxed interactions.
 
-    The surrogate is the task's. ``"ease"`` without a penalty takes the objective's usual one.
+    The surrogate is chosen by the task; ``"ease"`` without a penalty takes the usual penalty of the
+    objective.
 
     Args:
         max_profile_share: the share of each user's clean interactions that may be flipped,
             additions included; None for any share.
         off_limits: users whose interactions are never touched. They are the users that the attack
             harms, unless the objective names others.
-        max_item_share: the same of each item's clean interactions.
+        max_item_share: the share of each item's clean interactions that may be flipped.
         constraints: more conditions.
         search, start, steps, allow_removals, allow_additions: as in :class:`RankingAttack`.
 
@@ -76,15 +77,15 @@ def promote(
     progress: bool = False,
     **options: Any,
 ) -> Perturbation:
-    """Fake users whose profiles raise ``items`` into the lists of k of the users who lack them.
+    """Returns fake users who raise ``items`` into the lists of length ``k`` of users who lack them.
 
     Args:
         data: the clean graph.
         items: indices of the items to promote; every fake profile holds them.
         num_users: number of fake users.
-        profile_length: number of interactions of each fake user, ``items`` counted.
+        profile_length: number of interactions of each fake user, including ``items``.
         k: length of the recommended list.
-        seed: of the profiles that the search starts from.
+        seed: seed of the profiles from which the search starts.
         surrogate: a recommender in closed form.
         progress: show a progress bar.
         **options: more arguments of :class:`Promote`.

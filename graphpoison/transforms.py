@@ -1,4 +1,4 @@
-"""Perturbations as transforms, to stand among those of PyG."""
+"""A perturbation as a PyG transform."""
 
 import os
 from typing import Any
@@ -13,18 +13,18 @@ from .perturbation import Perturbation
 class ApplyPerturbation(BaseTransform):
     """Poison the graph: ``T.Compose([ApplyPerturbation("run.npz"), T.NormalizeFeatures()])``.
 
-    Transforms that add, remove or renumber nodes belong before it, as before the attack; the flips
-    name nodes by number. A transform gives a new graph and leaves its input as it was.
+    The flips name nodes by number, so apply transforms that add, remove or renumber nodes before
+    this one, as before the attack. The input is not changed; the result is a new graph.
 
     Args:
-        perturbation: an attack's result, or the file that it was saved in, which is read at once.
-        budget: the first flips alone: so many, or that share of the clean edges (not of the flips)
-            if a float.
+        perturbation: the result of an attack, or the path of its file, which is read at once.
+        budget: apply only the first ``budget`` flips; a float is a share of the clean edges (not of
+            the flips). None for all.
 
     Raises:
-        TypeError: ``perturbation`` is neither.
-        ValueError: the file is none, or there are fewer flips than ``budget``; at the call, the
-            graph is another than the one attacked.
+        TypeError: ``perturbation`` is neither a :class:`~graphpoison.Perturbation` nor a path.
+        ValueError: the file is no saved perturbation, or ``budget`` exceeds its flips; when called:
+            the flips do not fit the graph.
     """
 
     def __init__(

@@ -178,7 +178,7 @@ def test_factors_keep_the_columns_that_count(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("objective", ["self", "heldout"])
 def test_nothing_to_sum_is_an_error(objective: str) -> None:
     task = gp.Recommendation(interaction_graph(), gp.CF(dim=3), objective)
-    with pytest.raises(ValueError, match=r"through training alone.*objective='train' or Unrolled"):
+    with pytest.raises(ValueError, match=r"only through training.*objective='train' or Unrolled"):
         gp.Approximate()(task, gp.Training(steps=3))
 
 

@@ -540,7 +540,7 @@ def test_cooccurrence_is_the_test_written_out() -> None:
 
 @pytest.mark.parametrize("attack", [gp.DICE(), gp.DegreeAttack(), gp.PGDAttack(SHORT), gp.PRBCD()])
 def test_attacks_on_edges_alone_say_so(attack: gp.Attack) -> None:
-    with pytest.raises(ValueError, match="flips edges alone; leave feature_candidates out"):
+    with pytest.raises(ValueError, match="flips only edges; leave feature_candidates out"):
         attack(task_of(), 3)
 
 

@@ -50,7 +50,7 @@ def test_both_directions_of_an_edge_are_refused() -> None:
 
 
 def test_nodes_beyond_the_graph_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"names 3, where the graph attacked has 3"):
+    with pytest.raises(ValueError, match=r"names 3, but the attacked graph has 3"):
         gp.Perturbation(table(), {"shape": [3, 3]})
     assert len(gp.Perturbation(table(), {"shape": [4, 4]})) == 1
 

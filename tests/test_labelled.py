@@ -69,7 +69,7 @@ def test_what_can_be_attacked_can_be_evaluated(name: str, turn: Any) -> None:
         ("train_mask", lambda mask: mask.nonzero()[:, 0], r"found torch.int64 \(4,\)"),
         ("train_mask", lambda mask: torch.stack([mask, mask], 1), "several splits: choose one"),
         ("x", lambda x: x.clone().fill_(torch.nan), "data.x has 336 entries that are not finite"),
-        ("y", lambda y: 0 * y - 1, "data.y is -1 of a node in data.train_mask"),
+        ("y", lambda y: 0 * y - 1, "data.y is -1 for a node in data.train_mask"),
         ("y", lambda y: y.float(), "data.y must be integer labels"),
     ],
 )
@@ -110,11 +110,11 @@ def test_a_victim_that_diverges_is_no_result() -> None:
 def test_self_training_needs_unlabelled_nodes_and_oracles_know_all() -> None:
     data = citation_graph()
     whole = change(data, "train_mask", torch.ones_like(data.train_mask))
-    with pytest.raises(ValueError, match=r"about unlabelled nodes, and data\.train_mask sets all"):
+    with pytest.raises(ValueError, match=r"needs unlabelled nodes, but data\.train_mask has all"):
         gp.NodeClassification(whole, objective="both")
     assert gp.NodeClassification(whole, objective="train").unlabelled.numel() == 0
     unknown = change(data, "y", data.y.masked_fill(data.test_mask, -1))
-    with pytest.raises(ValueError, match=r"knows the labels of all nodes, but data\.y has -1"):
+    with pytest.raises(ValueError, match=r"needs the labels of all nodes, but data\.y has -1"):
         gp.NodeClassification(unknown, labels="oracle")
     assert len(gp.RandomAttack()(gp.NodeClassification(unknown), 2)) == 2
 

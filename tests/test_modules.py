@@ -98,6 +98,15 @@ def test_a_module_that_is_no_function_is_refused(what: str, said: str, every: bo
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_weights_are_probed_where_the_first_node_knows_all() -> None:
+    data = citation_graph()
+    others = torch.arange(1, 14)
+    star = torch.stack([torch.zeros_like(others), others])
+    data.edge_index = torch.cat([star, star.flip(0)], dim=1)
+    with pytest.raises(ValueError, match="without the pairs of weight 0"):
+        gp.NodeClassification(data, Wrong("counts pairs"), candidates=star)
+
+
 def test_a_module_may_know_more_classes_than_the_graph_has() -> None:
     data = citation_graph()
     task = gp.NodeClassification(data, GCN(24, 4, 2, 5).double())
@@ -137,7 +146,7 @@ def test_a_module_that_ignores_weights_is_refused(candidates: str | None) -> Non
     if candidates is None:
         assert gp.NodeClassification(citation_graph(), Unweighted(), **features)
         return
-    with pytest.raises(ValueError, match="does not use its edge_weight, as GAT"):
+    with pytest.raises(ValueError, match="it ignores edge_weight, as GAT"):
         gp.NodeClassification(citation_graph(), Unweighted(), **features)
 
 

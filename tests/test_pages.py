@@ -262,7 +262,7 @@ def test_importing_the_library_leaves_plotly_alone() -> None:
     ("drops", "verdict", "said"),
     [
         ({"a": [0.05, 0.06, 0.05], "random": [0.01, 0.01, 0.02]}, "a hurt cf more than random flips did", "95% interval 0.0390 to 0.0677."),  # noqa: E501
-        ({"a": [0.02, 0.03, 0.02], "random": [0.01, 0.05, 0.02]}, "a hurt cf, but not shown to do so more than random flips", "includes 0: no difference from random is shown"),  # noqa: E501
+        ({"a": [0.02, 0.03, 0.02], "random": [0.01, 0.05, 0.02]}, "a hurt cf, but no advantage over random flips is shown", "includes 0: no difference from random is shown"),  # noqa: E501
         ({"a": [0.01, 0.01, 0.012], "random": [0.05, 0.06, 0.05]}, "a hurt cf less than random flips did", "less, 95% interval"),  # noqa: E501
         ({"a": [0.01, -0.02, 0.02], "random": [0.0, 0.0, 0.0]}, "3 seeds cannot tell whether a hurt cf: try 5 or more", "which includes 0: no change is shown"),  # noqa: E501
         ({"a": [0.01, -0.02, 0.02, 0.01, -0.01]}, "No harm to cf by a is shown", "which includes 0: no change is shown"),  # noqa: E501
@@ -348,11 +348,11 @@ def test_the_headline_of_one_run_rests_on_users() -> None:
     assert found.verdict == "a hurt ease more than random flips did"
     assert found.sentences == (
         "With 4 flips by a, the NDCG@10 of ease on unseen data fell from 0.4000 to 0.3400.",
-        "That is a drop of 0.0600 (15.0% of the clean value) in one run, 95% interval over 100 "
+        "The drop is 0.0600 (15.0% of the clean value) in one run, 95% interval over 100 "
         "users 0.0500 to 0.0700.",
         "The mean drop is 0.1000 for the 20 touched users and 0.0500 for the 80 untouched users: "
         "touched users carry 33.3% of the drop, untouched users 66.7%.",
-        "Random flips at the same budget: a drop of 0.0000. The attack's is 0.0600 more, 95% "
+        "Random flips at the same budget: a drop of 0.0000. The attack's drop is 0.0600 more, 95% "
         "interval of the difference 0.0459 to 0.0741.",
         "Baselines that a is not shown to beat: rare.",
     )
@@ -803,7 +803,7 @@ def test_flips_are_filtered_paged_and_saved(browser: webdriver.Chrome, pages: Pa
     assert saved.pop("attack").unique().tolist() == ["meta"]
     pd.testing.assert_frame_equal(saved, chosen.reset_index(drop=True))
     user.send_keys("456")
-    assert status(browser) == "no flip fits"
+    assert status(browser) == "no flips match"
     assert not browser.find_element(By.ID, "save").is_enabled()
     assert browser.get_log("browser") == []
 

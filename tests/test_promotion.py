@@ -1,5 +1,6 @@
 """Fake users whose profiles are optimised for an objective of rankings."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +281,9 @@ def test_profiles_need_fake_users(data: HeteroData) -> None:
 def test_a_length_belongs_to_the_attack_on_profiles() -> None:
     with pytest.raises(ValueError, match="profile_length=8 belongs to ProfileAttack"):
         gp.NewUsers(3, gp.RandomAttack(), profile_length=8)
+    with pytest.raises(ValueError, match="profile_length=8 belongs to ProfileAttack"):
+        gp.NewUsers(3, gp.ProfileAttack(5), profile_length=8)
+    assert replace(gp.NewUsers(3, profile_length=8), num_users=4).attack == gp.ProfileAttack(8)
 
 
 @pytest.fixture(scope="module")

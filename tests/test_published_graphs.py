@@ -151,7 +151,7 @@ def _linear(num_features: int, num_classes: int) -> torch.nn.Module:
         (lambda matrix: np.array([[0, 18], [18, 0]]), ValueError, "nodes beyond the graph"),
         (lambda matrix: networkx.path_graph(range(1, 19)), ValueError, "nodes 0, 1"),
         (lambda matrix: interaction_graph(), TypeError, "of the kind of clean"),
-        (lambda matrix: citation_graph(17, 2), ValueError, "same nodes alike"),
+        (lambda matrix: citation_graph(17, 2), ValueError, "same nodes in the same order"),
         (lambda matrix: citation_graph(18, 5), ValueError, "features differ"),
     ],
 )

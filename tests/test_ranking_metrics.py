@@ -719,7 +719,7 @@ def test_a_near_miss_is_asked_after() -> None:
     [
         ({"metrics": ["ndcg@16"]}, "metrics has 'ndcg@16', but the graph has 15 items"),
         ({"metrics": []}, "metrics must be one or more names"),
-        ({"metrics": ["auroc"], "groups": {"a": [0]}}, "groups of users have ranking metrics"),
+        ({"metrics": ["auroc"], "groups": {"a": [0]}}, "groups of users only have ranking metrics"),
         ({"metrics": ["ndcg@5"], "groups": {"touched": [0]}}, "groups has the name 'touched'"),
         ({"metrics": ["ndcg@5"], "groups": {"a": [40]}}, "numbers from 40 to 40.*40 users"),
         ({"metrics": ["ndcg@5"], "groups": {"a": []}}, "groups\\['a'\\] must be one or more"),
@@ -780,7 +780,7 @@ def test_nodes_have_accuracy_alone() -> None:
     report = gp.evaluate(data, attack, ["sgc"], [0], metrics=["accuracy"])
     assert report.table["users"].tolist() == ["all"]
     for options in ({"metrics": ["ndcg@5"]}, {"targets": [0]}, {"groups": {"a": [0]}}):
-        with pytest.raises(ValueError, match="a graph of nodes has the metric 'accuracy'"):
+        with pytest.raises(ValueError, match="the only metric of a graph of nodes is 'accuracy'"):
             gp.evaluate(data, attack, ["sgc"], [0], **options)
 
 

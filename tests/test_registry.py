@@ -124,10 +124,10 @@ def test_a_promotion_is_the_preset_and_has_random_profiles_beside() -> None:
         ({"profile_length": 3}, "profile_length needs promote"),
         ({"promote": (1,), "new_users": 2}, "promote needs new_users and profile_length"),
         ({"attack": "ranking", "new_users": 2}, "fake users to promote items"),
-        ({"new_users": 2, "off_limits": (1,)}, "are about flips of real users"),
+        ({"new_users": 2, "off_limits": (1,)}, "limit flips of real users"),
         (
             {"attack": "meta", "promote": (1,), "new_users": 2, "profile_length": 3},
-            "promote is of attack='ranking', found attack='meta'",
+            "promote needs attack='ranking', found attack='meta'",
         ),
     ],
 )
@@ -240,7 +240,7 @@ def test_shares_are_of_the_grown_graph_where_users_join(method: str) -> None:
 
 @pytest.mark.parametrize("name", ["dice", "degree", "pgd", "min-max", "prbcd", "grbcd"])
 def test_attacks_on_edges_refuse_features(name: str) -> None:
-    with pytest.raises(ValueError, match=f"features: '{name}' flips edges alone"):
+    with pytest.raises(ValueError, match=f"features: '{name}' flips only edges"):
         build_attack(binary_graph(), AttackSettings(name, features=True))
 
 

@@ -70,7 +70,7 @@ def test_dice_makes_up_for_the_kind_that_has_run_out() -> None:
 
 
 def test_dice_needs_classes() -> None:
-    with pytest.raises(TypeError, match=r"goes by the classes of nodes.*use DegreeAttack"):
+    with pytest.raises(TypeError, match=r"needs classes of nodes.*use DegreeAttack"):
         gp.DICE()(gp.Recommendation(interaction_graph()), 3)
     with pytest.raises(ValueError, match="removal_share must lie in"):
         gp.DICE(removal_share=1.5)
@@ -240,7 +240,7 @@ def test_random_roundings_are_kept_where_they_are_better() -> None:
 
 def test_projected_gradient_needs_a_loss_of_the_graph() -> None:
     task = gp.Recommendation(interaction_graph(), objective="self")
-    with pytest.raises(ValueError, match=r"through training alone, which PGDAttack leaves out"):
+    with pytest.raises(ValueError, match=r"only through training, which PGDAttack leaves out"):
         gp.PGDAttack(SHORT)(task, 3)
 
 

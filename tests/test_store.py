@@ -114,7 +114,7 @@ def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "runs.sqlite"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE other (x)")
-    with pytest.raises(ValueError, match="a database of something else"):
+    with pytest.raises(ValueError, match="the database of another program"):
         Store(path)
 
 

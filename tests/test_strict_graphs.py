@@ -42,7 +42,7 @@ def test_a_tensor_without_values_is_refused() -> None:
 def test_classes_beyond_the_nodes_are_refused() -> None:
     data = citation_graph()
     data.y[~data.train_mask] = 10**6
-    with pytest.raises(ValueError, match="names class 1000000, where there are 14 nodes"):
+    with pytest.raises(ValueError, match="names class 1000000, but there are 14 nodes"):
         gp.NodeClassification(data)
 
 
@@ -61,8 +61,8 @@ def test_masks_that_overlap_are_said_so(caplog: pytest.LogCaptureFixture) -> Non
         data.test_mask = data.train_mask
         gp.read_graph(data)
     assert caplog.messages == [
-        "4 nodes are in data.train_mask and in data.test_mask: accuracy there is of nodes that "
-        "training has seen."
+        "4 nodes are in data.train_mask and in data.test_mask: accuracy is measured on nodes seen "
+        "in training."
     ]
 
 

@@ -250,7 +250,7 @@ def test_the_flips_made_are_the_flips_searched_for(seed: int) -> None:
 def test_losses_that_do_not_compare_are_refused(attack: gp.Attack) -> None:
     for loss in ("masked-cross-entropy", gp.CostAware(5.0)):
         task = gp.NodeClassification(citation_graph(18, 2), "sgc", attack_loss=loss)
-        with pytest.raises(ValueError, match="falls where a node is misclassified"):
+        with pytest.raises(ValueError, match="decreases when a node becomes misclassified"):
             attack(task, 2)
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 ROUNDS = 4
-"""How many times more entries are looked at, in turn, until budgets leave enough of them."""
+"""Factor by which the number of examined entries grows until enough of them fit the budgets."""
 
 
 def best_entries(scores: Tensor, rows: Tensor, cols: Tensor, count: int) -> Tensor:
@@ -14,8 +14,8 @@ def best_entries(scores: Tensor, rows: Tensor, cols: Tensor, count: int) -> Tens
     Args:
         scores: Tensor [R, C]; -inf is never taken.
         rows: Tensor [R], the number of entries that each row may have; inf for any number.
-        cols: Tensor [C], the same of columns.
-        count: how many entries are wanted.
+        cols: Tensor [C], the same for columns.
+        count: the largest number of entries.
 
     Returns:
         LongTensor [K] of codes ``row * C + col``, best first, K <= count.
@@ -35,8 +35,10 @@ def best_entries(scores: Tensor, rows: Tensor, cols: Tensor, count: int) -> Tens
 
 
 def within(group: Tensor, budget: Tensor) -> Tensor:
-    """Which of the entries in ``group`` [K] are among the first of their group, as many as its
-    ``budget`` allows: BoolTensor [K]."""
+    """BoolTensor [K]: True for the first ``budget[g]`` entries of each group g.
+
+    ``group`` [K] is the group of each entry.
+    """
     order = torch.argsort(group, stable=True)
     sorted_group = group[order]
     place = torch.arange(group.numel(), device=group.device)
@@ -47,7 +49,7 @@ def within(group: Tensor, budget: Tensor) -> Tensor:
 
 
 def _in_turn(codes: Tensor, width: int, rows: Tensor, cols: Tensor) -> Tensor:
-    """The same for budgets of rows and of columns, entry by entry."""
+    """BoolTensor [K]: the entries taken in turn within the budgets of rows and of columns."""
     left_rows, left_cols = rows.tolist(), cols.tolist()
     taken = []
     for code in codes.tolist():

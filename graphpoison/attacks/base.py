@@ -1,4 +1,4 @@
-"""The one way an attack runs: its ``__call__`` is final, so that no attack can cheat."""
+"""The attack loop. ``Attack.__call__`` is final: it checks the budget and the constraints."""
 
 import logging
 import os
@@ -45,7 +45,7 @@ class Proposal:
 
 
 class Attack(ABC):
-    """Chooses flips; hyperparameters are fields, the problem arrives at the call."""
+    """Chooses flips. Hyperparameters are fields; task and budget are passed to the call."""
 
     constraints: Sequence[Constraint] = ()
     flips_features: ClassVar[bool] = False
@@ -62,12 +62,12 @@ class Attack(ABC):
         """
 
     def setup(self, task: Task[Any], seed: int) -> Task[Any]:
-        """``task`` with whatever the attack needs to know before its first step."""
+        """Returns ``task`` with everything the attack needs before its first step."""
         return task
 
     def sample(self, task: Task[Any], limit: int) -> "tuple[Attack, float]":
-        """An attack whose proposal takes little time, and how many of these proposals take as much
-        time as ``limit`` flips of this attack on ``task``; see :func:`graphpoison.estimate`."""
+        """Returns a cheap version of this attack, and the number of its proposals that takes as
+        long as ``limit`` flips of this attack on ``task``; see :func:`graphpoison.estimate`."""
         return self, 1.0
 
     @final
@@ -83,23 +83,23 @@ class Attack(ABC):
         """Run the attack; neither ``task`` nor its data are changed.
 
         Args:
-            task: what is attacked.
-            budget: the number of flips at most, or a :class:`Budget`.
+            task: the task to attack.
+            budget: the largest number of flips, or a :class:`Budget`.
             seed: the same seed gives the same flips.
             progress: show a progress bar.
-            checkpoint: a file to save the flips in as the attack goes on. If it is there already,
-                the attack resumes after them and ends as an uninterrupted one would have. With a
-                GPU, whose sums come in any order, that is so up to rounding. Ctrl-C, SIGTERM and
-                SIGHUP end the attack after its last whole step, which is saved.
-            max_memory: bytes that the process, or the GPU of the data, may take in all, as a
-                number or as text such as ``"4GB"``.
+            checkpoint: file in which the flips are saved during the attack. If the file exists, the
+                attack resumes after its flips and makes the flips of an uninterrupted attack; on a
+                GPU, where the order of sums varies, up to rounding. Ctrl-C, SIGTERM and SIGHUP end
+                the attack after its last complete step, which is saved.
+            max_memory: the largest number of bytes that the process, or the GPU of the data, may
+                use in total, as a number or as text such as ``"4GB"``.
 
         Raises:
             MemoryError: the attack needs more than ``max_memory``; flips so far are saved.
             TypeError: the budget is neither a :class:`Budget` nor a number of flips.
             ValueError: the budget exceeds the number of pairs; the checkpoint is damaged, in use by
-                another process, or of another run (the message says where it differs); the task has
-                ``feature_candidates``, and the attack flips edges alone.
+                another process, or of another run (the message names the difference); the task has
+                ``feature_candidates``, and the attack flips only edges.
             RuntimeError: the attack broke its own constraints (a bug).
         """
         with locked(checkpoint):
@@ -116,11 +116,11 @@ class Attack(ABC):
         max_memory: int | str | None,
         by: object,
     ) -> Perturbation:
-        """As ``__call__``, on record as the work of ``by``, which may be more than this attack and
-        holds the lock of the checkpoint."""
+        """Runs the attack as ``__call__`` does. ``by`` is recorded as the attack: this one or an
+        injection with fake users. The caller holds the lock of the checkpoint."""
         if task.state.features is not None and not self.flips_features:
             raise ValueError(
-                f"{type(self).__name__} flips edges alone; leave feature_candidates out of the "
+                f"{type(self).__name__} flips only edges; leave feature_candidates out of the "
                 "task, or use MetaAttack or RandomAttack."
             )
         check_constraints(self.constraints)
@@ -135,7 +135,7 @@ class Attack(ABC):
             return replace(before, meta=meta, fake_users=task.fake_users)
         dtype = start[0].dtype if start else task.dtype
         clock = Clock(environment(device, dtype), before.provenance)
-        room = partial(limited, max_memory, device)  # not to hold when flips are saved
+        room = partial(limited, max_memory, device)  # does not hold while flips are saved
         with room():
             bound = self.setup(task, seed) if limit else task
         parts: list[dict[str, Any]] = []
@@ -173,7 +173,7 @@ class Attack(ABC):
                         checkpoints.save(so_far(finished=False), checkpoint)
                         saved = time.monotonic()
                 finished = True
-            finally:  # an interrupted attack keeps what it has
+            finally:  # an interrupted attack saves its flips
                 result = so_far(finished)
                 if checkpoint:
                     checkpoints.save(result, checkpoint)
@@ -181,7 +181,7 @@ class Attack(ABC):
         return result
 
     def _checked(self, proposal: Proposal, state: PairState) -> Flips:
-        """The flips of ``proposal``, which must say rightly which of them add."""
+        """Returns the flips of ``proposal`` after checks of their types and of ``added``."""
         name = type(self).__name__
         flips = getattr(proposal, "flips", None)
         if not isinstance(proposal, Proposal) or not isinstance(flips, Flips):
@@ -191,7 +191,7 @@ class Attack(ABC):
             pair = tuple(flips.pairs[:, wrong[0]].tolist())
             raise ValueError(
                 f"{name} proposes to {'add' if bool(flips.added[wrong[0]]) else 'remove'} {pair}, "
-                "which the graph contradicts; added must be True exactly where the weight is 0."
+                "contrary to the graph; added must be True exactly where the weight is 0."
             )
         return flips
 
@@ -209,9 +209,9 @@ def check_kinds(
 
 
 def settings_of(by: object, task: Task[Any]) -> dict[str, Any]:
-    """Everything that was chosen for an attack ``by`` somebody on ``task``, by name.
+    """Returns all settings of the attack ``by`` and of ``task``, by name.
 
-    Of a task class of somebody else's, all public attributes count that are plain values.
+    For a task class from outside this package, these are its public attributes with plain values.
     """
     chosen = {"type": type(task).__name__, **task.settings()}
     if not of_package(type(task)):
@@ -223,7 +223,7 @@ def settings_of(by: object, task: Task[Any]) -> dict[str, Any]:
 
 
 def _meta(task: Task[Any], limit: int, seed: int, by: object, start: Params) -> dict[str, Any]:
-    """Everything that decides the flips; ``start`` are the surrogate's parameters from ``seed``."""
+    """Everything that determines the flips; ``start``: initial parameters drawn from ``seed``."""
     latent = task.fake_users.latent if task.fake_users else ()
     return {
         "graphpoison": SERIES,
@@ -244,8 +244,8 @@ def _meta(task: Task[Any], limit: int, seed: int, by: object, start: Params) -> 
 def accept_in_turn(
     flips: Flips, state: PairState, constraints: Sequence[Constraint], limit: int
 ) -> Flips:
-    """The first ``limit`` of ``flips`` that the constraints still allow once the ones before them
-    are made."""
+    """Returns the first ``limit`` of ``flips`` that the constraints allow after the previous
+    flips."""
     first = flips.take(slice(limit))
     if not constraints or len(flips) <= 1:
         return first
@@ -266,7 +266,7 @@ def accept_in_turn(
 
 
 def _predicate(constraint: Constraint, state: PairState, flip: Flips) -> Predicate | None:
-    """The predicate of ``constraint`` for the kind of the one ``flip``."""
+    """Returns the predicate of ``constraint`` for the kind of ``flip``, a single flip."""
     if flip.of_features is not None and bool(flip.of_features):
         return constraint.feature_flips(state)
     return constraint.additions(state) if bool(flip.added) else constraint.removals(state)

@@ -13,13 +13,13 @@ from .random import kinds_of
 
 
 def check_budget(budget: Budget, task: Task[Any], attack: Attack | Injection, seed: int = 0) -> str:
-    """The number of flips of ``budget``, in words: ``"5% of 5,069 edges = 253 flips"``.
+    """Returns the number of flips of ``budget`` as text: ``"5% of 5,069 edges = 253 flips"``.
 
-    Constraints are not looked at. Of an injection the graph is the one that fake users have joined
-    with ``seed``: their first interactions count among the edges, and their pairs alone may flip.
+    Constraints are ignored. For an injection, the graph includes the fake users drawn from
+    ``seed``: their initial interactions count as edges, and only their pairs may be flipped.
 
     Raises:
-        ValueError: it is no flip at all, or more than ``attack`` may make.
+        ValueError: the budget is 0, or larger than the number of flips that ``attack`` can make.
     """
     state, flipping = task.state, attack
     if isinstance(attack, Injection):
@@ -43,14 +43,14 @@ def check_budget(budget: Budget, task: Task[Any], attack: Attack | Injection, se
 
 
 def _joining(attack: Injection, task: Task[Any], seed: int) -> FakeUsers:
-    """Who joins, as far as the graph shows."""
+    """The fake users that join, without their embeddings."""
     assert isinstance(task, Recommendation)
     if isinstance(attack, SimilarUsers) and attack.method == "kmeans":
-        attack = NewUsers(attack.num_users)  # nor have these interactions, and nothing is trained
+        attack = NewUsers(attack.num_users)  # also without interactions; trains nothing
     return attack.fake_users(task, seed)
 
 
 def _free(state: PairState, removals: bool, additions: bool) -> int:
-    """How many pairs may be flipped."""
+    """The number of pairs that may be flipped."""
     unlisted = state.num_pairs - state.num_listed if state.implicit_candidates and additions else 0
     return unlisted + int(admissible(state, (), removals, additions).sum())

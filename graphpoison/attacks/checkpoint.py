@@ -1,4 +1,4 @@
-"""The file in which an attack keeps its flips, and when it is one that may be gone on from."""
+"""The checkpoint file of an attack, and the checks before an attack resumes from it."""
 
 import json
 import logging
@@ -18,19 +18,19 @@ logger = logging.getLogger(__name__)
 SAVE_EVERY_SECONDS = 10.0
 
 _REASONS = {
-    "budget": "an attack looks at what is left of its budget, so that its flips at a smaller one "
-    "need not be the first of those at a larger",
-    "fingerprint": "these are digits of the clean graph, its candidates, features and labels",
-    "start": "these are digits of the surrogate's initial parameters: a module of one's own needs "
-    "reset_parameters in every layer that has any",
+    "budget": "an attack depends on the budget that is left: its flips for a smaller budget need "
+    "not be a prefix of its flips for a larger one",
+    "fingerprint": "a digest of the clean graph, its candidates, features and labels",
+    "start": "a digest of the surrogate's initial parameters: in your own module, every layer with "
+    "parameters needs reset_parameters",
 }
 
 
 def resume(checkpoint: str | os.PathLike[str] | None, meta: dict[str, Any]) -> Perturbation:
-    """The flips of ``checkpoint`` that a run of ``meta`` goes on from, none if there is no file.
+    """Returns the flips of ``checkpoint`` after which a run of ``meta`` resumes; none without file.
 
-    They end with a whole step: if somebody has cut them (:meth:`Perturbation.prefix`), the last
-    step may be short, and is left out.
+    The flips end with a complete step. If the file holds a prefix of a perturbation
+    (:meth:`Perturbation.prefix`), its last step may be incomplete and is left out.
 
     Raises:
         ValueError: the file is damaged, or of another run.
@@ -48,27 +48,27 @@ def resume(checkpoint: str | os.PathLike[str] | None, meta: dict[str, Any]) -> P
 
 
 def save(perturbation: Perturbation, checkpoint: str | os.PathLike[str]) -> None:
-    """Write ``checkpoint``; where that fails, say so and lose nothing else."""
+    """Write ``checkpoint``. If this fails, log a warning, so that the attack can go on."""
     try:
         perturbation.save(checkpoint)
     except OSError as error:
-        logger.warning("the checkpoint cannot be written, and flips are not safe: %s", error)
+        logger.warning("the checkpoint cannot be written, and the flips are not saved: %s", error)
 
 
 def refuse_another_run(
     checkpoint: str | os.PathLike[str], found: Perturbation, meta: dict[str, Any]
 ) -> None:
-    """Raise a ValueError that says what differs, if ``found`` differs from ``meta`` where that
-    says anything."""
+    """Raise a ValueError that names the differences if ``found`` is of another run than
+    ``meta``."""
     wanted, there = (json.loads(json.dumps(part)) for part in (meta, found.meta))
     for name, value in wanted.items():
-        if name in ("attack", "task", "edges"):  # settings and the fingerprint say it better
+        if name in ("attack", "task", "edges"):  # settings and fingerprint are clearer
             continue
         different = differences(there.get(name), value, "" if name == "settings" else name)
         if different:
             reason = f" ({_REASONS[name]})" if name in _REASONS else ""
             raise ValueError(
                 f"checkpoint {os.fspath(checkpoint)!r} is of another run: "
-                f"{'; '.join(different)}{reason}. Go back to what it was made with, name another "
-                "file, or remove it."
+                f"{'; '.join(different)}{reason}. Use the settings and data it was made with, name "
+                "another file, or remove it."
             )

@@ -1,4 +1,4 @@
-"""Flips by degree alone, the baseline of Bojchevski and Günnemann (2019)."""
+"""Flips by degree only, the baseline of Bojchevski and Günnemann (2019)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,9 +21,9 @@ from .base import Attack, Proposal, check_kinds
 class DegreeAttack(Attack):
     """Flip the pairs whose nodes have the largest, or smallest, sum of degrees.
 
-    The degree baseline of Bojchevski and Günnemann (2019). On interactions with additions only it
-    has the most active users take up the most popular items. Degrees are taken from the clean
-    graph, ties are broken at random; implicit candidates are all looked at, a tile at a time.
+    The degree baseline of Bojchevski and Günnemann (2019). On interactions with additions only, the
+    most active users gain the most popular items. Degrees are computed on the clean graph, and ties
+    are broken at random. All implicit candidates are examined, a tile at a time.
 
     Args:
         constraints: conditions that hold after every flip.
@@ -62,7 +62,7 @@ class DegreeAttack(Attack):
 
 
 def _untied(state: PairState, seed: int) -> tuple[Tensor, Tensor]:
-    """Degrees of sources and targets, plus less than a quarter that tells equal ones apart."""
+    """Degrees of sources and targets, plus random numbers below 1/4 that break ties."""
     draw = generator(seed)
     sources, targets = (
         degree + torch.rand(degree.shape, generator=draw, dtype=torch.float64).to(degree.device) / 4
@@ -72,7 +72,7 @@ def _untied(state: PairState, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def _sums(sources: Tensor, targets: Tensor, bipartite: bool) -> FactoredGradient:
-    """``sources[i] + targets[j]`` for every pair."""
+    """``sources[i] + targets[j]`` for every pair (i, j), as factors."""
     if not bipartite:
         nothing = sources.new_empty(sources.numel(), 0)
         return FactoredGradient.symmetric(nothing, nothing, sources)

@@ -25,13 +25,13 @@ class DICE(Attack):
 
     With probability ``removal_share`` a flip removes an edge between two nodes of one class,
     otherwise it adds an edge between two nodes of different classes; the pair is drawn uniformly.
-    Where one kind has run out, the other takes its place, unless its share is 0. As in Zügner
-    and Günnemann (2019), the attacker knows all true labels, also the labels of the test nodes:
-    more than a meta-gradient attack is told.
+    Where no flip of one kind is left, flips of the other kind replace it, unless their share is 0.
+    As in Zügner and Günnemann (2019), the attacker knows all true labels, including the labels of
+    the test nodes. A meta-gradient attack does not know these.
 
     Args:
         constraints: conditions that hold after every flip.
-        removal_share: how likely a flip is a removal.
+        removal_share: the probability that a flip is a removal.
 
     Raises:
         TypeError: the task has no classes of nodes.
@@ -57,8 +57,8 @@ class DICE(Attack):
     ) -> Proposal:
         if not isinstance(task, NodeClassification):
             raise TypeError(
-                f"DICE goes by the classes of nodes, which {task.describe()} has none of; use "
-                "DegreeAttack or RandomAttack."
+                f"DICE needs classes of nodes, and {task.describe()} has none; use DegreeAttack or "
+                "RandomAttack."
             )
         rng = numpy_generator(seed, step)
         rules = (*self.constraints, _ByClass(task.labels))
@@ -92,7 +92,7 @@ class _ByClass(Constraint):
 
 
 def _drawn(attack: RandomAttack, task: Task[Any], state: PairState, count: int, seed: int) -> Flips:
-    """``count`` flips, or as many as there are: draws again for pairs that constraints refuse."""
+    """Draws up to ``count`` flips; pairs that constraints refuse are drawn again."""
     found = Flips.none(state)
     for step in range(MAX_ROUNDS if count else 0):
         drawn = attack.propose(task, state, count, seed, step).flips

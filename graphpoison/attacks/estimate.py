@@ -1,4 +1,4 @@
-"""How long an attack will take, and how much memory."""
+"""Estimates of the time and memory of an attack."""
 
 import time
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from .base import Attack, accept_in_turn
 from .injection import Injection
 
 ENOUGH_SECONDS = 10.0
-"""A first proposal that takes longer is not followed by a second one."""
+"""If the first proposal takes longer, no second one is measured."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,9 @@ class Estimate:
     Args:
         seconds: from the first flip to the last.
         setup_seconds: before the first flip (pseudo-labels, fake users).
-        proposals: the work of the attack, in units of the measured proposal; not always whole.
-        bytes: peak memory of the process, or of a CUDA device; None where the system does not say.
+        proposals: the work of the attack in units of the measured proposal; may be a fraction.
+        bytes: peak memory of the process, or of a CUDA device; None if the system does not report
+            it.
     """
 
     seconds: float
@@ -42,20 +43,20 @@ def estimate(
     seed: int = 0,
     max_memory: int | str | None = None,
 ) -> Estimate:
-    """Time and memory of ``attack(task, budget, seed)``, from two proposals that are computed.
+    """Returns time and memory of ``attack(task, budget, seed)``, measured on two proposals.
 
-    Greedy attacks repeat a proposal for every step, so that the estimate is close. A
-    :class:`~graphpoison.SwapSearch` may end early; its estimate supposes that every round succeeds.
+    The estimate is close for greedy attacks, which compute one proposal a step. A
+    :class:`~graphpoison.SwapSearch` may end early; its estimate assumes that every round succeeds.
 
     Args:
         attack: the attack.
-        task: what is attacked; the estimate changes neither the task nor its graph.
-        budget: the number of flips at most, or a :class:`Budget`.
-        seed: as of the attack.
-        max_memory: as of the attack.
+        task: the task to attack; neither the task nor its graph is changed.
+        budget: the largest number of flips, or a :class:`Budget`.
+        seed: as in the call of the attack.
+        max_memory: as in the call of the attack.
 
     Raises:
-        TypeError, ValueError, MemoryError: what the attack raises.
+        TypeError, ValueError, MemoryError: as the attack raises.
     """
     with limited(max_memory, task.state.weight.device):
         return _measured(attack, task, budget, seed)
@@ -73,7 +74,7 @@ def _measured(
     setup_seconds = time.perf_counter() - began
     sample, proposals = attack.sample(ready, limit)
     state, seconds = ready.state, 0.0
-    for step in range(2):  # the second without the costs of a first call, on another graph
+    for step in range(2):  # the second has no first-call costs, and a new graph
         began = time.perf_counter()
         try:
             flips = sample.propose(ready, state, limit, seed, step).flips

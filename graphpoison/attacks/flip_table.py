@@ -30,7 +30,7 @@ def rows_of(flips: Flips, attack_loss: float, step: int) -> dict[str, Any]:
 
 
 def table_of(before: pd.DataFrame, parts: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """The flips ``before``, then the flips in ``parts``. A table each would take 3 ms."""
+    """The flips ``before``, then all ``parts`` as one table: a table for each would take 3 ms."""
     if not parts:
         return before
     columns = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 Gain = Callable[[Tensor, int], tuple[float, Tensor]]
-"""``f(point, number) -> (value, gradient)`` at a point, for the gradient of that number."""
+"""``f(point, number) -> (value, gradient)`` at ``point``; ``number`` counts gradients from 0."""
 
 
 def frank_wolfe(

@@ -24,8 +24,8 @@ class HeuristicAttack(Attack):
     r"""Flip interactions by one of the rules of :data:`.RULES`.
 
     A user with :math:`n` clean interactions is in at most :math:`\lfloor s n \rfloor` flips, where
-    :math:`s` is ``max_profile_share``; additions and removals count alike. Users whom the
-    objective of the task has off limits are in no flip.
+    :math:`s` is ``max_profile_share``; additions and removals count alike. Users that the
+    objective of the task puts off limits are in no flip.
 
     Args:
         rule: one of :data:`.RULES`.
@@ -67,7 +67,7 @@ class HeuristicAttack(Attack):
         return Proposal(flips)
 
     def _room(self, task: Task[Any], lengths: Array, state: PairState) -> Array:
-        """How many more flips each user may be in, [U]."""
+        """The number of flips that each user may still be in, [U]."""
         if self.max_profile_share is None:
             room = np.full(lengths.size, state.shape[1], dtype=np.int64)
         else:
@@ -91,17 +91,17 @@ def heuristics(
     allow_additions: bool = True,
     allow_removals: bool = True,
 ) -> dict[str, Perturbation]:
-    """A perturbation by each rule of :data:`.RULES`, as baselines for an attack at equal budget.
+    """Returns one perturbation for each rule of :data:`.RULES`: baselines at equal budget.
 
     Args:
-        task: what is attacked; its surrogate is not looked at, its candidates are kept.
-        budget: the number of flips at most, or a :class:`Budget`. A rule makes fewer flips where
+        task: the task to attack. Its candidates are used, its surrogate is not.
+        budget: the largest number of flips, or a :class:`Budget`. A rule makes fewer flips where
             no admissible one is left.
-        seed: of random choices and of ties.
-        max_profile_share: the share of a user's clean interactions, rounded down, that bounds the
-            flips of the user; None for no limit.
-        off_limits: LongTensor [K], users who are in no flip, beside the users whom the objective of
-            the task has off limits; None for nobody else.
+        seed: seed of random choices and of ties.
+        max_profile_share: limit on the flips of a user, as a share of the user's clean
+            interactions, rounded down; None for no limit.
+        off_limits: LongTensor [K], users who are in no flip, in addition to the users that the
+            objective of the task puts off limits; None for no other users.
         allow_additions: whether to try the rules that add interactions.
         allow_removals: whether to try the rules that remove interactions.
 
@@ -127,7 +127,7 @@ def heuristics(
 def _check_task(task: object) -> None:
     if not isinstance(task, Recommendation):
         raise TypeError(
-            f"task must be a Recommendation, found {type(task).__name__}: these rules go by users' "
+            f"task must be a Recommendation, found {type(task).__name__}: the rules use users' "
             "profiles and items' popularity. Use DegreeAttack or RandomAttack on other tasks."
         )
 

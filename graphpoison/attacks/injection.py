@@ -1,4 +1,4 @@
-"""Attacks by users who are signed up for the purpose, each around an attack that picks flips."""
+"""Attacks by fake users, who join the graph; a second attack flips their pairs."""
 
 import os
 from abc import ABC, abstractmethod
@@ -31,10 +31,11 @@ _COPIES, _CLUSTERS = 2**30, 2**30 + 1  # streams of the seed, beyond the steps o
 
 
 class Injection(ABC):
-    """Fake users join the graph, then ``attack`` flips pairs of theirs and of nobody else.
+    """Adds fake users to the graph; then ``attack`` flips only pairs of fake users.
 
-    All their pairs are training pairs: the interactions they start with, all others negatives.
-    They are part of the result, see ``Perturbation.fake_users``, and are there with 0 flips too.
+    All pairs of fake users are training pairs: initial interactions and, for all other items,
+    negatives. The fake users are part of the result (``Perturbation.fake_users``), also with 0
+    flips.
     """
 
     num_users: int
@@ -42,10 +43,10 @@ class Injection(ABC):
 
     @abstractmethod
     def fake_users(self, task: Recommendation, seed: int) -> FakeUsers:
-        """The users who join; ``task`` is the task of the clean graph."""
+        """Returns the users who join; ``task`` is the task on the clean graph."""
 
     def aimed(self, task: Recommendation) -> Recommendation:
-        """``task`` with the objective of this attack, where it has one of its own."""
+        """Returns ``task`` with the objective of this attack, if the attack has one."""
         return task
 
     @final
@@ -58,15 +59,16 @@ class Injection(ABC):
         checkpoint: str | os.PathLike[str] | None = None,
         max_memory: int | str | None = None,
     ) -> Perturbation:
-        """Run the attack, as :meth:`graphpoison.Attack.__call__` does on the grown graph.
+        """Run the attack on the graph with fake users, as :meth:`graphpoison.Attack.__call__`.
 
-        A share given as ``Budget.fraction`` is one of the edges of the grown graph. Pseudo-labels
-        come from the clean one.
+        ``Budget.fraction`` is a share of the edges of the graph with fake users. Pseudo-labels come
+        from the clean graph.
 
         Raises:
-            TypeError: the task is no :class:`~graphpoison.Recommendation`, or not of a surrogate
-                that the method can be used with.
-            ValueError: the task's candidates are all pairs, unlisted; see also there.
+            TypeError: the task is no :class:`~graphpoison.Recommendation`, or the method does not
+                fit its surrogate.
+            ValueError: the surrogate is trained in steps on all pairs without a list of them; or
+                as :meth:`graphpoison.Attack.__call__` raises.
         """
         task = _recommendation(task)
         with locked(checkpoint):
@@ -78,7 +80,7 @@ class Injection(ABC):
     def grown(
         self, task: Task[Any], seed: int, checkpoint: str | os.PathLike[str] | None = None
     ) -> Recommendation:
-        """The task of the graph that the users have joined, of a checkpoint if there is one.
+        """Returns the task on the graph with fake users, read from the checkpoint if there is one.
 
         Raises:
             TypeError: the task is no :class:`~graphpoison.Recommendation`.
@@ -92,7 +94,7 @@ class Injection(ABC):
     def _joined(
         self, checkpoint: str | os.PathLike[str] | None, task: Recommendation, seed: int
     ) -> FakeUsers | None:
-        """The fake users of a checkpoint of this run; anew, they could differ in rounding."""
+        """The fake users of a checkpoint of this run; drawn again, they may differ by rounding."""
         if checkpoint is None or not Path(checkpoint).exists():
             return None
         found = Perturbation.load(checkpoint)
@@ -126,21 +128,23 @@ def _additions() -> Attack:
 
 @dataclass(frozen=True)
 class NewUsers(Injection):
-    """Users without any interaction join (thesis, section 3.11 and Algorithm 5).
+    """Adds users without interactions (thesis, section 3.11 and Algorithm 5).
 
     ``NewUsers(47, objective=Promote(items), profile_length=85)`` optimises all profiles jointly
-    for an objective of rankings; a budget of ``num_users * profile_length`` flips fills them.
+    for an objective of rankings. A budget of ``num_users * profile_length`` flips fills all
+    profiles.
 
     Args:
-        num_users: how many.
-        attack: the choice of flips; Algorithm 5 with a :class:`~graphpoison.MetaAttack`, its
-            baseline with a :class:`~graphpoison.RandomAttack`. By default
-            ``ProfileAttack(profile_length)`` where a length is given, else a meta-attack that adds.
-        objective: takes the place of the task's objective, for a surrogate in closed form.
+        num_users: number of fake users.
+        attack: the attack that chooses the flips: a :class:`~graphpoison.MetaAttack` for Algorithm
+            5, a :class:`~graphpoison.RandomAttack` for its baseline. By default
+            ``ProfileAttack(profile_length)`` if a length is given, else
+            ``MetaAttack(allow_removals=False)``.
+        objective: replaces the objective of the task; for a surrogate in closed form.
         profile_length: number of interactions of each fake user; only without ``attack``.
 
     Raises:
-        TypeError, ValueError: a setting out of range; both ``attack`` and ``profile_length``.
+        TypeError, ValueError: a setting is out of range; ``attack`` has another profile length.
     """
 
     num_users: int = 50
@@ -153,7 +157,7 @@ class NewUsers(Injection):
             length = self.profile_length
             usual = _additions() if length is None else ProfileAttack(length)
             object.__setattr__(self, "attack", usual)
-        elif self.profile_length is not None and not isinstance(self.attack, ProfileAttack):
+        elif self.profile_length not in (None, getattr(self.attack, "profile_length", None)):
             raise ValueError(
                 f"profile_length={self.profile_length} belongs to ProfileAttack, found attack="
                 f"{self.attack!r}; leave one of them out."
@@ -170,19 +174,19 @@ class NewUsers(Injection):
 
 @dataclass(frozen=True)
 class SimilarUsers(Injection):
-    """Users who resemble real ones join (thesis, section 3.12).
+    """Adds users who resemble real users (thesis, section 3.12).
 
     Args:
-        num_users: how many, at most as many as there are real users to resemble.
-        method: ``"sample"``: each has a part of the items of one real user, drawn without
-            repetition; ``"kmeans"``: the surrogate is trained on the clean graph, its user
-            embeddings are clustered, and the means are the embeddings of the fake users. They have
-            no interactions at first, and their embeddings are not trained, neither in the
-            surrogate nor in a victim, whose embeddings must be of the same size.
-        fraction: the share of a real user's items that ``"sample"`` takes, at least one.
-        attack: what picks the flips.
-        training: how the surrogate is trained for ``"kmeans"``; as the attack trains it if left
-            out. Name it to give a :class:`~graphpoison.RandomAttack` the same fake users.
+        num_users: number of fake users, at most the number of real users to resemble.
+        method: ``"sample"``: each fake user has a random part of the items of one real user; the
+            real users are drawn without replacement. ``"kmeans"``: the surrogate is trained on the
+            clean graph, its user embeddings are clustered, and the cluster means are the embeddings
+            of the fake users. These users have no initial interactions. Their embeddings stay
+            fixed in the surrogate and in a victim, whose user embeddings must have the same size.
+        fraction: the share of a real user's items that ``"sample"`` takes, at least one item.
+        attack: the attack that chooses the flips.
+        training: how the surrogate is trained for ``"kmeans"``; by default as ``attack`` trains it.
+            Give it to a :class:`~graphpoison.RandomAttack` to get the same fake users.
     """
 
     num_users: int = 300

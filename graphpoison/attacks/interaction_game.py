@@ -1,4 +1,4 @@
-"""The interaction matrix as a game: which entries an attack on rankings may flip, and how often."""
+"""The interaction matrix under an attack on rankings: admissible entries and remaining budgets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ from .allocation import best_entries
 from .rules import clean_counts, flips_by
 
 MASKS = 2**30 + 2
-"""The stream of the seed that draws which additions count as seen."""
+"""The stream of the seed from which additions that count as seen are drawn."""
 
 
 @dataclass(frozen=True, eq=False)
 class InteractionGame:
-    """The matrix, and which entries may be flipped.
+    """The interaction matrix, the entries that may be flipped, and the budgets that are left.
 
     Args:
-        matrix: Tensor [U, I], the interactions now.
+        matrix: Tensor [U, I], the current interactions.
         sign: Tensor [U, I], the change of an entry by a flip: 1 or minus its weight.
-        allowed: BoolTensor [U, I], the entries that may be flipped now.
-        rows, cols: Tensors [U] and [I], how many more flips users and items may be in.
-        start: parameters that the surrogate starts from.
+        allowed: BoolTensor [U, I], the entries that may be flipped in the current graph.
+        rows, cols: Tensors [U] and [I], the number of flips left for each user and each item.
+        start: initial parameters of the surrogate.
         state: the graph.
     """
 
@@ -77,13 +77,13 @@ class InteractionGame:
         return self.state.index[:, self.state.flipped & (self.state.weight > 0)]
 
     def prepared(self, point: Tensor) -> PreparedMatrix:
-        """The matrix with the share ``point`` [U, I] of each flip made."""
+        """The matrix with each entry flipped to the extent ``point`` [U, I]."""
         moved = self.matrix + self.sign * point
         return PreparedMatrix(moved, (moved,), self.state.pattern, implicit_candidates=True)
 
     def best(self, scores: Tensor, count: int, made: Tensor | None = None) -> Tensor:
-        """Codes of the best admissible entries of ``scores`` within all budgets, besides the
-        entries ``made`` already."""
+        """Codes of the best admissible entries of ``scores`` within all budgets, from which the
+        entries ``made`` before are deducted."""
         rows, cols = self.rows, self.cols
         if made is not None:
             width = self.matrix.size(1)
@@ -111,8 +111,8 @@ class InteractionGame:
         return pairs[:, keys < point[tuple(pairs)]]
 
     def flipped_by(self, rule: str, task: Recommendation, limit: int, seed: int) -> Tensor:
-        """The point [U, I] of the flips by the heuristic ``rule`` of the users that count, within
-        all budgets."""
+        """The point [U, I] after flips by the heuristic ``rule``, within all budgets; only
+        interactions of the users that count are flipped."""
         assert task.targets is not None
         users = task.targets.users
         room = torch.zeros_like(self.rows)

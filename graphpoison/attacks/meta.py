@@ -20,7 +20,7 @@ from .surrogate import SurrogateAttack
 
 logger = logging.getLogger(__name__)
 
-SMALL = 0.1  # share of the edges up to which one flip is made of each meta-gradient
+SMALL = 0.1  # share of the edges below which flips_per_step > 1 gets a warning
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class MetaAttack(SurrogateAttack):
 
     Args:
         training: how the surrogate is trained.
-        flips_per_step: flips made from one meta-gradient, before the next.
+        flips_per_step: number of flips made from one meta-gradient.
         constraints: conditions that hold after every flip.
         allow_removals: whether edges may be removed, and features set to 0.
         allow_additions: whether edges may be added, and features set to 1.
@@ -45,12 +45,12 @@ class MetaAttack(SurrogateAttack):
             the same ones.
         hypergradient: how training is differentiated.
         lookahead: the number of highest-scoring flips to try. The surrogate is retrained after each
-            of them, and the attack makes the flip with the largest attack loss. A score is a
-            derivative; a flip is a large step where degrees are low.
+            of them, and the attack makes the flip with the largest attack loss. Scores are
+            first-order, and a flip is a large step at nodes of low degree.
 
     Raises:
-        TypeError, ValueError: a setting is out of range; ``lookahead`` with several flips a step,
-            or with a loss whose values do not compare.
+        TypeError, ValueError: a setting is out of range; ``lookahead`` above 1 with several flips a
+            step, or with an attack loss whose values do not rank attacks.
     """
 
     training: Training = field(default_factory=Training)
@@ -109,7 +109,7 @@ class MetaAttack(SurrogateAttack):
         return Proposal(flips, found.loss)
 
     def _warn_of_several(self, state: PairState, limit: int) -> None:
-        """Say so where several flips of one meta-gradient are known to be much weaker."""
+        """Log a warning where several flips of one meta-gradient are known to be much weaker."""
         if self.flips_per_step > 1 and not state.bipartite and limit < SMALL * state.num_edges:
             logger.warning(
                 "flips_per_step=%d: 3 or 5 flips of one meta-gradient cost an attack through SGC "
@@ -119,11 +119,11 @@ class MetaAttack(SurrogateAttack):
 
 
 def refuse_incomparable(task: Task[Any]) -> None:
-    """Raise a ValueError if a larger value of the task's loss is not a stronger attack."""
+    """Raise a ValueError if a larger attack loss of the task does not mean a stronger attack."""
     loss = getattr(task, "node_loss", None)
     if not getattr(loss, "comparable", True):
         raise ValueError(
-            f"attack_loss={loss!r} falls where a node is misclassified, so that lookahead and "
-            "swaps, which compare its values, would avoid that; use TanhMargin, CrossEntropy or "
+            f"attack_loss={loss!r} decreases when a node becomes misclassified. Lookahead and "
+            "swaps compare its values and would avoid that; use TanhMargin, CrossEntropy or "
             "another loss, or MetaAttack with lookahead=1."
         )

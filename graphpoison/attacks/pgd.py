@@ -24,7 +24,7 @@ from .surrogate import SurrogateAttack
 
 @dataclass(frozen=True)
 class PGDAttack(SurrogateAttack):
-    r"""Projected gradient ascent on how far each pair is flipped, then rounding.
+    r"""Projected gradient ascent on the extent to which each pair is flipped, then rounding.
 
     .. math::
         p_{t} = \Pi\big(p_{t-1} + \tfrac{\eta}{\sqrt t} \nabla_p
@@ -32,35 +32,34 @@ class PGDAttack(SurrogateAttack):
         p \in [0, 1]^K, \; \sum p \le \Delta
 
     With ``retrain=False`` the surrogate's parameters :math:`\theta` result from training on the
-    graph before the attack (the paper's PGD, equation 11); with ``retrain=True`` they are trained
-    anew on :math:`w(p_{t-1})` before every step (min-max, its Algorithm 2). The gradient is taken
-    at fixed :math:`\theta`: what training passes on is left out, which is where a meta-gradient
-    differs.
+    graph before the attack (the paper's PGD, equation 11); with ``retrain=True`` they are retrained
+    on :math:`w(p_{t-1})` before every step (min-max, its Algorithm 2). The gradient is taken
+    at fixed :math:`\theta`: unlike a meta-gradient, it leaves out the derivative through training.
 
-    The final extents are rounded by drawing ``samples`` graphs from them, beside the one of the
-    largest extents, and keeping the one of largest attack loss. A sample beyond the budget is cut
-    and one short of it filled up, larger extents first, as is one of which constraints forbid a
-    part. Pairs of extent 0 are not flipped; budget that they leave over is spent from the poisoned
-    graph in another run, if any pair raises the loss there. All flips of a run are of one step,
-    larger extents first.
+    For rounding, the set of the largest extents is compared with ``samples`` sets that are drawn
+    with the extents as probabilities; the set with the largest attack loss is kept. A set larger
+    than the budget is cut. A set that is too small, or has flips that constraints forbid, is filled
+    up. Larger extents come first in both cases, and pairs of extent 0 are not flipped. Budget that
+    is left is spent in another run on the poisoned graph, if a pair raises the loss there. All
+    flips of a run have the same step, larger extents first.
 
     Args:
         training: how the surrogate is trained.
         steps: number of gradient steps, T.
         lr: step size, eta.
-        retrain: min-max rather than PGD.
+        retrain: True for min-max, False for PGD.
         samples: number of random roundings.
-        block_size: how many pairs are relaxed at most. Candidates that are listed are all taken if
-            they are no more, otherwise drawn; with implicit candidates the listed pairs, and
-            unlisted pairs drawn at random. Memory and the time of a step grow with it; all pairs
-            are N (N - 1) / 2.
+        block_size: the largest number of pairs that are relaxed. Listed candidates are taken first,
+            at random if there are more of them; with implicit candidates, unlisted pairs drawn at
+            random fill the block. Memory and the time of a step grow with the block. A graph has
+            N (N - 1) / 2 pairs.
         constraints: conditions that hold after every flip.
         allow_removals: whether edges may be removed.
         allow_additions: whether edges may be added.
 
     Raises:
-        TypeError, ValueError: a setting is out of range; the attack loss depends on the graph
-            through training alone, so that there is nothing to follow.
+        TypeError, ValueError: a setting is out of range; the attack loss depends on the graph only
+            through training, so that its gradient at fixed parameters is 0.
     """
 
     training: Training = field(default_factory=Training)
@@ -100,8 +99,8 @@ class PGDAttack(SurrogateAttack):
         before, scores = _direct_gradient(task, params, block, extent)
         if step == 0 and len(block) and not bool(scores.any()):
             raise ValueError(
-                f"{task.describe()} has an attack loss that depends on the graph through training "
-                "alone, which PGDAttack leaves out; use objective='train' or MetaAttack."
+                f"{task.describe()} has an attack loss that depends on the graph only through "
+                "training, which PGDAttack leaves out; use objective='train' or MetaAttack."
             )
         for number in range(1, self.steps + 1):
             extent = project(extent + self.lr / number**0.5 * scores, limit)
@@ -126,7 +125,7 @@ class PGDAttack(SurrogateAttack):
     def _loss(
         self, task: Task[Any], start: Params, params: Params, block: Relaxation, chosen: Tensor
     ) -> float:
-        """The attack loss once the pairs at ``chosen`` are flipped."""
+        """The attack loss after the pairs at ``chosen`` are flipped."""
         extent = torch.zeros(len(block), dtype=start[0].dtype, device=chosen.device)
         extent[chosen] = 1.0
         state = block.at(extent)

@@ -24,7 +24,7 @@ from .relaxation import Relaxation
 from .sampler import CandidateSampler
 from .surrogate import SurrogateAttack
 
-with warnings.catch_warnings():  # that contrib is experimental
+with warnings.catch_warnings():  # about contrib being experimental
     warnings.simplefilter("ignore", UserWarning)
     from torch_geometric.contrib.nn import GRBCDAttack, PRBCDAttack
 
@@ -91,30 +91,30 @@ class _RandomisedBlock(SurrogateAttack):
 
 @dataclass(frozen=True)
 class PRBCD(_RandomisedBlock):
-    """Projected gradient on a random block of pairs, whose small weights are drawn anew
+    """Projected gradient on a random block of pairs; pairs of small extent are redrawn
     (``torch_geometric.contrib.nn.PRBCDAttack``).
 
-    As in PyG's poisoning example the gradient is one through training, clipped to a norm of 0.5,
-    and the surrogate is retrained to see how good the flips of an epoch are. The loss is the
-    task's. A pair's extent counts from the graph at the beginning; all flips are of one step,
-    flips of larger extent first. A draw short of the budget, or of which constraints forbid a part,
-    is filled up by pairs of the same block, larger extents first; pairs of extent 0 are not
-    flipped, and budget that they leave over is spent from the poisoned graph in another run.
+    As in PyG's poisoning example, the gradient goes through training and is clipped to a norm of
+    0.5, and the surrogate is retrained to score the flips of an epoch. The loss is the task's.
+    Extents are relative to the graph at the start. All flips have the same step, larger
+    extents first. A draw that is too small, or has flips that constraints forbid, is filled up with
+    pairs of the same block, larger extents first. Pairs of extent 0 are not flipped; budget that is
+    left is spent in another run on the poisoned graph.
 
     Args:
         training: how the surrogate is trained.
         epochs: number of gradient steps.
-        block_size: pairs looked at in each epoch, more than the budget. If there are no more, all
-            are, and nothing is drawn anew. Memory and time of an epoch grow with it.
+        block_size: number of pairs in the block, more than the budget. If the graph has no more,
+            the block holds all pairs and none is redrawn. Memory and time of an epoch grow with it.
         constraints: conditions that hold after every flip.
         allow_removals: whether edges may be removed.
         allow_additions: whether edges may be added.
         hypergradient: how training is differentiated.
-        lr: step size; PyG multiplies it with budget / nodes.
-        epochs_resampling: the epochs after which the block stays as it is.
+        lr: step size; PyG multiplies it by budget / nodes.
+        epochs_resampling: the number of epochs after which the block stays fixed.
 
     Raises:
-        TypeError, ValueError: a setting is out of range, the block not larger than the budget.
+        TypeError, ValueError: a setting is out of range; the block is not larger than the budget.
         RuntimeError: constraints leave fewer pairs of the random blocks than the budget.
     """
 
@@ -139,16 +139,16 @@ class PRBCD(_RandomisedBlock):
 
 @dataclass(frozen=True)
 class GRBCD(_RandomisedBlock):
-    """The pairs of largest gradient in a random block, over and over
+    """Flip the pairs of largest gradient in a random block, repeatedly
     (``torch_geometric.contrib.nn.GRBCDAttack``).
 
-    The gradient is one through training, at the graph flipped so far. All flips are of one step,
-    in the order made.
+    The gradient goes through training, at the graph with the flips so far. All flips have the same
+    step, in the order made.
 
     Args:
         training: how the surrogate is trained.
-        epochs: number of gradients at most; each makes an equal share of the flips.
-        block_size: pairs looked at in each epoch, more than the budget; all if there are no more.
+        epochs: the largest number of gradients; an equal share of the flips is made from each.
+        block_size: number of pairs in a block, more than the budget; all if there are no more.
         constraints: conditions that hold after every flip.
         allow_removals: whether edges may be removed.
         allow_additions: whether edges may be added.
@@ -163,7 +163,7 @@ class GRBCD(_RandomisedBlock):
 
 
 class _Pool:
-    """The pairs that blocks are drawn from, numbered without a list of N^2."""
+    """The pairs that blocks are drawn from, numbered without a list of all N^2 pairs."""
 
     def __init__(self, sampler: CandidateSampler) -> None:
         self.state, self.admits = sampler.state, sampler.admits
@@ -171,7 +171,7 @@ class _Pool:
         self.size = self.state.num_pairs if self.listed is None else self.listed.size(1)
 
     def pairs(self, number: Tensor) -> Tensor:
-        """The pairs [2, K] of ``number`` [K]."""
+        """The pairs [2, K] with the numbers ``number`` [K]."""
         number = number.to(self.state.weight.device)
         if self.listed is not None:
             return self.listed[:, number]
@@ -214,10 +214,10 @@ class _Problem:
 
 
 class _Poisoning:
-    """The methods that PyG's attacks call on a model and a graph, answered by a task.
+    """The methods with which PyG's attacks evaluate a model on a graph, implemented by a task.
 
-    PyG's attacks take the graph for a directed one, each pair once, and the prediction that they
-    compute is the attack loss itself.
+    For PyG the graph is directed and has each pair once, and the prediction of the model is the
+    attack loss itself.
     """
 
     coeffs: dict[str, Any]
@@ -266,7 +266,7 @@ class _Poisoning:
     def _filter_self_loops_in_block(self, with_weight: bool) -> None:
         """Drop pairs that may not be flipped; PyG calls this method wherever it has drawn pairs."""
         kept = self.problem.pool.admits(self.block_edge_index)
-        flipped = getattr(self, "flipped_edges", None)  # by the greedy one, so far
+        flipped = getattr(self, "flipped_edges", None)  # so far, by _Greedy
         if flipped is not None:
             kept &= ~torch.isin(self._codes(self.block_edge_index), self._codes(flipped))
         self.current_block = self.current_block[kept.to(self.current_block.device)]
@@ -280,7 +280,7 @@ class _Projected(_Poisoning, PRBCDAttack):
     best_pert_edge_weight: Tensor
 
     def ranked(self, pairs: Tensor) -> Tensor:
-        """``pairs``, and as a reserve other moved pairs of the best block; larger extents first."""
+        """``pairs``, then a reserve: other moved pairs of the best block; larger extents first."""
         block = self.best_edge_index.to(pairs.device)
         extent = self.best_pert_edge_weight.to(pairs.device)
         drawn = torch.isin(self._codes(block), self._codes(pairs))
@@ -291,7 +291,7 @@ class _Projected(_Poisoning, PRBCDAttack):
 
 class _Greedy(_Poisoning, GRBCDAttack):
     def ranked(self, pairs: Tensor) -> Tensor:
-        """``pairs`` as they are, in the order made."""
+        """``pairs`` unchanged: the order in which they were flipped."""
         return pairs
 
 

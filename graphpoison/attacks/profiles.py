@@ -1,7 +1,7 @@
 r"""Profiles of fake users, optimised jointly through a surrogate in closed form.
 
 The profiles F [N, I] of N fake users are relaxed to [0, 1] and the objective is maximised over all
-F whose rows have the length of a profile, by the method of Frank and Wolfe
+F whose rows sum to the profile length L, by the method of Frank and Wolfe
 (:mod:`graphpoison.attacks.frank_wolfe`). The vertices are the matrices with L items in each row.
 Items that the objective promotes are in every profile. At F = 0 the gradient is 0, and equal rows
 have equal gradients, so the search starts from profiles drawn at random by popularity.
@@ -33,11 +33,11 @@ DELAY = 3
 class ProfileAttack(Attack):
     """Choose the items of fake users: the attack of :class:`NewUsers` for objectives of rankings.
 
-    The flips are additions, ordered by fake user, so that the first ones make the profiles of the
+    The flips are additions, ordered by fake user: a prefix of the flips holds the profiles of the
     first users. A budget of ``num_users * profile_length`` flips fills all profiles.
 
     Args:
-        profile_length: number of interactions of each fake user, promoted items counted.
+        profile_length: number of interactions of each fake user, including promoted items.
         steps: number of gradients.
         momentum: the weight of earlier gradients in the moving average, in [0, 1).
 

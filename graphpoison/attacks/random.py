@@ -15,15 +15,15 @@ from .base import Attack, Proposal, check_kinds
 from .injection import Injection, NewUsers, SimilarUsers
 from .sampler import CandidateSampler
 
-MAX_ROUNDS = 100  # of drawing unlisted pairs until a constraint lets one pass
+MAX_ROUNDS = 100  # rounds of drawing unlisted pairs until constraints allow one
 
 
 @dataclass(frozen=True)
 class RandomAttack(Attack):
     """Flip candidates drawn uniformly (thesis, Algorithm 2).
 
-    By default it only adds edges, as the thesis's baseline does. Where a task has
-    ``feature_candidates``, what is drawn is a pair or a feature, each candidate as likely.
+    By default it only adds edges, as the thesis's baseline does. If the task has
+    ``feature_candidates``, pairs and features are drawn, each candidate with equal probability.
 
     Args:
         constraints: conditions that hold after every flip.
@@ -61,7 +61,7 @@ class RandomAttack(Attack):
                 flips = flips.take(torch.from_numpy(rng.permutation(len(flips))).to(place.device))
             if len(flips):
                 return Proposal(flips)
-        left = pairs.listed.numel()  # which the constraints have let pass already
+        left = pairs.listed.numel()  # the constraints allow all of these
         place = torch.from_numpy(distinct_integers(left, min(limit, left), rng))
         return Proposal(pairs.flips(place.to(pairs.listed.device), rng))
 
@@ -71,13 +71,16 @@ def random_like(attack: Attack) -> RandomAttack: ...
 @overload
 def random_like(attack: Injection) -> Injection: ...
 def random_like(attack: Attack | Injection) -> RandomAttack | Injection:
-    """Random flips of the kinds that ``attack`` makes, to stand beside it at equal budget.
+    """Returns the random baseline of ``attack``, for a comparison at equal budget.
 
-    It has the same constraints, adds and removes as ``attack`` may, and takes candidates, features
-    among them, from the same task. For an attack that only adds this is the baseline of the
-    thesis, Algorithm 2. For an :class:`Injection` it is the same fake users around random flips.
-    An attack of one's own says what it may by attributes ``allow_removals`` and
-    ``allow_additions``; without them it is taken to add alone.
+    The baseline has the constraints of ``attack`` and makes the same kinds of flips, of edges and
+    of features. For an attack that only adds it is the baseline of the thesis, Algorithm 2. For an
+    :class:`Injection` it adds the same fake users and flips their pairs at random. Your own attack
+    states its kinds of flips by attributes ``allow_removals`` and ``allow_additions``; without
+    them, the baseline only adds.
+
+    Raises:
+        TypeError: ``attack`` is no attack.
     """
     if isinstance(attack, Injection):
         changed: dict[str, Any] = {"attack": random_like(attack.attack)}
@@ -88,8 +91,8 @@ def random_like(attack: Attack | Injection) -> RandomAttack | Injection:
         return replace(attack, **changed)  # type: ignore[type-var]
     if not isinstance(attack, Attack):
         raise TypeError(
-            f"attack must be an attack such as MetaAttack(), found {type(attack).__name__}: flips "
-            "do not say what may be flipped."
+            f"attack must be an attack such as MetaAttack(), found {type(attack).__name__}: give "
+            "the attack, not its flips."
         )
     return RandomAttack(tuple(attack.constraints), *kinds_of(attack))
 

@@ -2,18 +2,19 @@ r"""Poisoning of rankings through a surrogate in closed form.
 
 The interaction matrix is relaxed, :math:`X(p) = X_0 + (1 - 2 X_0) \odot p` with :math:`p \in
 [0, 1]`, and the objective is maximised over all p that spend the budget, by the method of Frank and
-Wolfe (:mod:`graphpoison.attacks.frank_wolfe`). The vertices are the matrices of 0 and 1 within the
-budget, the budgets of users and items, and the admissible pairs. At the end the largest entries of
-p are flipped.
+Wolfe (:mod:`graphpoison.attacks.frank_wolfe`). The vertices are the matrices of 0 and 1 that are 1
+only at admissible pairs and keep the total budget and the budgets of users and items. At the end
+the largest entries of p are flipped.
 
-- Objectives on hidden interactions hide others at each gradient, so that no flip is chosen for the
-  sake of one draw.
-- An item that the attacker adds to a profile is not recommended to its user any more. Each gradient
+- With objectives on hidden interactions, each gradient hides other interactions, so that the flips
+  do not overfit one draw.
+- An item that the attacker adds to a profile is no longer recommended to its user. Each gradient
   draws the additions with probability p and does not rank them.
-- A cluster of items that many users share in part is an effect of second order, with gradient 0 at
-  p = 0. The search for it starts from a heuristic, ``usual_start`` of the objective. The first half
-  of the flips serves another objective, ``before``, on hidden interactions and without a start:
-  these flips harm users through the profiles of others, and the cluster needs but few more.
+- If each of many users has some items of a cluster, the surrogate recommends the other items of the
+  cluster to all of them. This effect is of second order: its gradient is 0 at p = 0, so the search
+  starts from a heuristic, ``usual_start`` of the objective. The first half of the flips maximises
+  another objective, ``before``, on hidden interactions and without a start. These flips harm users
+  through the profiles of others; the cluster needs only few flips in addition.
 """
 
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ from .interaction_game import InteractionGame
 from .rules import RULES
 
 RESERVE = 3
-"""How many times the budget is proposed where constraints may refuse some flips."""
+"""Number of proposed flips, in budgets, where constraints may refuse some of them."""
 
 FRESH, FROM_RULE = 2, 8
 """The delay of Frank-Wolfe's step sizes from no flips, and from the flips of a heuristic."""
@@ -49,18 +50,19 @@ class RankingAttack(Attack):
     Args:
         search: ``"relaxed"``: Frank-Wolfe on the relaxed matrix, then rounding; ``"greedy"``: the
             best flips of an exact gradient, ``steps`` times; ``"lookahead"``: as greedy, but each
-            step compares additions alone, removals alone and both by the objective itself, and
-            makes the best of them.
-        start: the heuristic, one of :data:`~graphpoison.attacks.rules.RULES`, from whose flips of
-            the users that count the relaxed search starts; None for no flips. ``"usual"`` is the
-            plan of the objective, where users that count may be touched: half of the flips
-            for its ``before`` (none without removals), the other half from its ``usual_start``.
-        steps: number of gradients, of each half where there are two.
+            step evaluates the objective after additions only, removals only and both, and makes
+            the best of the three sets of flips.
+        start: the heuristic, one of :data:`~graphpoison.attacks.rules.RULES`, whose flips are the
+            start of the relaxed search; they touch only users that count. None: start from no
+            flips. ``"usual"``: the plan of the objective, if users that count may be touched. Half
+            of the flips maximise its ``before`` (skipped without removals), and the search for the
+            other half starts from its ``usual_start``.
+        steps: number of gradients; for each half, if the plan has two.
         momentum: the weight of earlier gradients in the moving average, in [0, 1).
         constraints: conditions that hold after every flip. Budgets of users and items
             (:class:`NodeBudget`) and :class:`OffLimits` take part in the search; other conditions
-            are checked flip by flip at the end, and cost time. Users that are off limits are the
-            users that count, unless the objective names users.
+            are checked flip by flip at the end, which takes time. Unless the objective names
+            users, the users off limits are the users that count.
         allow_removals: whether interactions may be removed.
         allow_additions: whether interactions may be added.
         redraw: whether each gradient hides other interactions from the surrogate.
@@ -99,8 +101,8 @@ class RankingAttack(Attack):
         return self._for_bystanders(bound, bound.objective).with_pseudo_labels(Training(), seed)
 
     def _for_bystanders(self, task: Recommendation, objective: Objective) -> Recommendation:
-        """``task`` with the users that are off limits as the users that count, where the objective
-        names none."""
+        """``task`` with the users off limits as the users that count, unless the objective names
+        users."""
         beyond = [rule.sources for rule in self.constraints if isinstance(rule, OffLimits)]
         users = sorted({int(user) for sources in beyond for user in sources})
         if not users or not isinstance(objective, Degrade) or objective.users is not None:
@@ -131,9 +133,9 @@ class RankingAttack(Attack):
         return self._searched(task, game, rules, limit, seed)
 
     def _planned(self, task: Recommendation, game: InteractionGame) -> bool:
-        """Whether the search follows the plan of the objective: some user that counts may be
-        touched. (Additions alone follow it from the second half on: they have less to gain from
-        hidden interactions than from a cluster that has the whole budget.)"""
+        """Whether the search follows the plan of the objective: this needs a user that counts and
+        may be touched. (Without removals only the second half of the plan is followed: additions
+        gain less from hidden interactions than from a cluster with the whole budget.)"""
         assert task.targets is not None
         usual = self.start == "usual" and self.search == "relaxed"
         return usual and bool(game.allowed[task.targets.users].any())
@@ -146,7 +148,7 @@ class RankingAttack(Attack):
         limit: int,
         seed: int,
     ) -> Proposal:
-        """``limit`` flips, and more of them where ``rules`` may refuse some."""
+        """``limit`` flips; ``RESERVE`` times as many where ``rules`` may refuse some."""
         wanted = limit if all(rule.monotone for rule in rules) else RESERVE * limit
         if self.search == "relaxed":
             return self._relaxed(task, game, limit, wanted, seed)
@@ -165,12 +167,12 @@ class RankingAttack(Attack):
             start, at, lambda m: game.vertex(m, limit), self.steps, self.momentum, delay
         )
         chosen = torch.where(point > 0, point, -torch.inf)
-        if wanted > limit:  # pairs that no vertex had, behind all others
+        if wanted > limit:  # last, pairs that were in no vertex
             chosen = torch.where(point > 0, 1 + point, mean - mean.max())
         return Proposal(game.flips(game.best(chosen, wanted), mean), loss)
 
     def _rule(self, task: Recommendation, game: InteractionGame) -> str | None:
-        """The heuristic that the search starts from."""
+        """The heuristic that the search starts from, or None."""
         if self.start != "usual":
             return self.start
         assert isinstance(task.objective, Objective)
@@ -217,7 +219,7 @@ class RankingAttack(Attack):
         seed: int,
         number: int,
     ) -> float:
-        """The objective after the flips ``option`` too."""
+        """The objective after the flips of ``point`` and ``option``."""
         moved = point.clone()
         moved.view(-1)[option] = 1
         with torch.no_grad():
@@ -242,14 +244,14 @@ class RankingAttack(Attack):
     def _drawn(
         self, task: Recommendation, game: InteractionGame, point: Tensor, seed: int, number: int
     ) -> Recommendation:
-        """``task`` with the hidden interactions of gradient ``number``, and with the additions of
-        ``point`` among the seen items: no list holds an item that its user has."""
+        """``task`` with the hidden interactions of gradient ``number``. Additions drawn from
+        ``point`` count as seen: the list of a user holds no item of the user's profile."""
         seen = torch.cat([game.added, game.drawn_additions(point, seed, number)], dim=1)
         return (task.redrawn(number + 1, seed) if self.redraw else task).with_seen(seen)
 
 
 def refuse_trained_in_steps(task: Task[Any], name: str) -> Recommendation:
-    """``task``, which must have a surrogate in closed form and an objective of rankings."""
+    """Returns ``task``; raises a ValueError unless its surrogate has a closed form."""
     if not isinstance(task, Recommendation) or not task.is_closed_form:
         raise ValueError(
             f"{name} needs a surrogate in closed form, found {task.describe()}; use "
@@ -259,7 +261,7 @@ def refuse_trained_in_steps(task: Task[Any], name: str) -> Recommendation:
 
 
 def _bystanders(task: Recommendation) -> tuple[Constraint, ...]:
-    """The users that the objective puts off limits."""
+    """The constraint on users that the objective puts off limits, if there are any."""
     assert isinstance(task.objective, Objective)
     off_limits = task.objective.off_limits
     return () if off_limits is None else (OffLimits(off_limits),)

@@ -1,4 +1,4 @@
-"""Pairs of a graph that are flipped in part, as attacks by projected gradient want them."""
+"""Pairs of a graph that are flipped to an extent in [0, 1], for projected-gradient attacks."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,13 +15,13 @@ from ..sparse import FactoredGradient
 class Relaxation:
     r"""A block of pairs, each flipped to an extent :math:`p` between 0 and 1.
 
-    An edge of weight :math:`w` has :math:`w (1 - p)`, any other pair :math:`p`, and the derivative
-    w.r.t. :math:`p` is its score. Of implicit candidates only pairs of extent
-    above 0 are listed.
+    The relaxed weight is :math:`w (1 - p)` for an edge of weight :math:`w`, and :math:`p` for any
+    other pair. The derivative w.r.t. :math:`p` is the score of the pair. Implicit candidates are
+    listed only if their extent is above 0.
 
     Args:
         state: the graph.
-        pairs: LongTensor [2, K], the block, distinct.
+        pairs: LongTensor [2, K], the distinct pairs of the block.
     """
 
     state: PairState
@@ -32,7 +32,7 @@ class Relaxation:
 
     @cached_property
     def place(self) -> Tensor:
-        """LongTensor [K], where the pairs are listed, or -1."""
+        """LongTensor [K], the place of each pair in ``state.index``; -1 for unlisted pairs."""
         return self.state.locate(self.pairs)
 
     @cached_property
@@ -60,11 +60,11 @@ class Relaxation:
         return replace(state, weight=weight, flipped=flipped)
 
     def scores(self, gradient: Tensor | FactoredGradient) -> Tensor:
-        """The derivative [K] w.r.t. the extents, from that w.r.t. the weights at :meth:`at`."""
+        """The derivative [K] w.r.t. the extents, from ``gradient`` w.r.t. the weights."""
         if isinstance(gradient, FactoredGradient):
             values = gradient.at(self.pairs)
         else:
-            values = gradient[self.place]  # of a graph that lists all there is
+            values = gradient[self.place]  # this graph lists all candidates
         return flip_scores(self.weight, values)
 
 

@@ -15,13 +15,13 @@ from .weighted_pairs import Array, Floats, weighted_additions, within
 
 Keys = list[Array | Floats]
 Weights = tuple[Floats, Floats]
-LAST_RESORT = 1e-9  # the weight of items that are to be added where no others are left
+LAST_RESORT = 1e-9  # weight of items that are added only if no others are left
 
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """Numbers of clean interactions: ``lengths`` [U] of users' profiles, ``popularity`` [I] of
-    items."""
+    """Numbers of clean interactions: ``lengths`` [U] of the profiles of users, ``popularity`` [I]
+    of items."""
 
     lengths: Array
     popularity: Array
@@ -35,8 +35,8 @@ class Rule:
         removals: (counts, users [K], items [K]) -> keys [K] of interactions, the most significant
             key first; the smallest key is removed first, equal ones in random order.
         additions: (counts, number of additions) -> weights of users [U] and of items [I]; the
-            probability of a pair is in proportion to the product of both. With removals too, half
-            of the flips are additions.
+            probability of a pair is in proportion to the product of both. If the rule also
+            removes, half of the flips are additions.
     """
 
     removals: Callable[[Counts, Array, Array], Keys] | None = None
@@ -52,13 +52,13 @@ def _any_edge(counts: Counts, users: Array, items: Array) -> Keys:
 
 
 def _items_first(sign: int) -> Callable[[Counts, Array, Array], Keys]:
-    """Whole items in turn; popular ones first with ``sign`` -1, rare ones with 1."""
+    """Item after item: popular items first with ``sign`` -1, rare items first with 1."""
     return lambda counts, users, items: [sign * counts.popularity[items], items]
 
 
 def _users_first(sign: int) -> Callable[[Counts, Array, Array], Keys]:
-    """Whole users in turn, short profiles first with ``sign`` 1, long ones with -1; of each the
-    most popular items first."""
+    """User after user: short profiles first with ``sign`` 1, long profiles first with -1. The most
+    popular items of a user come first."""
     return lambda counts, users, items: [
         sign * counts.lengths[users],
         users,
@@ -73,7 +73,7 @@ def _popular_of_short(counts: Counts, users: Array, items: Array) -> Keys:
 
 
 def _weights(user_power: float, item_power: float) -> Callable[[Counts, int], Weights]:
-    """Powers of profile length and of popularity."""
+    """Weights of users and items: powers of profile length and of popularity."""
     return lambda counts, number: (
         _power(counts.lengths, user_power),
         _power(counts.popularity, item_power),
@@ -81,8 +81,8 @@ def _weights(user_power: float, item_power: float) -> Callable[[Counts, int], We
 
 
 def _rare_made_popular(user_power: float) -> Callable[[Counts, int], Weights]:
-    """The rarest items, as many as the additions can make as popular as the most popular item is;
-    other items only where no pair of these is left."""
+    """Weight 1 for the rarest items: as many as the additions can make as popular as the most
+    popular item. Other items are added only if no pair of these items is left."""
 
     def weights(counts: Counts, number: int) -> Weights:
         order = np.argsort(counts.popularity, kind="stable")
@@ -94,7 +94,7 @@ def _rare_made_popular(user_power: float) -> Callable[[Counts, int], Weights]:
 
 
 def _power(counts: Array, exponent: float) -> Floats:
-    """``counts`` to the power ``exponent``, a count of 0 as 1 unless the exponent is above 0."""
+    """``counts`` to the power ``exponent``; unless it is above 0, a count of 0 is taken as 1."""
     base = counts.astype(np.float64)
     raised: Floats = (base if exponent > 0 else np.maximum(base, 1.0)) ** exponent
     return raised
@@ -115,7 +115,7 @@ RULES = {
     "rare items become popular": Rule(additions=_rare_made_popular(0)),
     "rare items become popular in short profiles": Rule(additions=_rare_made_popular(-1)),
 }
-"""Names of the heuristics, and how they choose."""
+"""The rules of the heuristics, by name."""
 
 
 def flips_by(
@@ -126,7 +126,7 @@ def flips_by(
     limit: int,
     rng: np.random.Generator,
 ) -> Flips:
-    """Up to ``limit`` flips by the rule of that name, at most ``room`` [U] of each user."""
+    """Up to ``limit`` flips by the rule named ``rule``, at most ``room`` [U] of each user."""
     chosen = RULES[rule]
     removed = added = state.index[:, :0]
     half = limit // 2 if chosen.additions else limit
@@ -138,7 +138,7 @@ def flips_by(
         added = weighted_additions(state, *chosen.additions(counts, left), room, left, rng)
         room = room - per_user(added, room.size)
     if chosen.removals and chosen.additions and removed.size(1) + added.size(1) < limit:
-        rest = state.flip(removed)  # what additions have left of the limit goes to removals
+        rest = state.flip(removed)  # removals take what additions left of the limit
         left = limit - removed.size(1) - added.size(1)
         more = _removals(chosen.removals, counts, rest, room, left, rng)
         removed = torch.cat([removed, more], dim=1)
@@ -169,7 +169,7 @@ def _removals(
 
 
 def clean_counts(task: Task[Any], among: Tensor | None = None) -> Counts:
-    """The counts of the clean graph of ``task``, or of the interactions of the users ``among``."""
+    """The counts of the clean graph of ``task``; with ``among``, of these users only."""
     edges = task.clean_edges
     if among is not None:
         edges = edges[:, torch.isin(edges[0], among)]

@@ -15,11 +15,13 @@ from ..hypergradient import Flips
 
 
 class CandidateSampler:
-    """The pairs of ``state`` that may be flipped singly: listed ones, and unlisted additions.
+    """Draws pairs of ``state`` that may be flipped: listed pairs, and unlisted additions.
+
+    Constraints are checked for each flip on its own.
 
     Args:
         state: the graph, with its candidates.
-        constraints: conditions that each flip has to keep.
+        constraints: conditions that hold after each single flip.
         allow_removals: whether edges may be removed.
         allow_additions: whether edges may be added.
     """
@@ -47,7 +49,7 @@ class CandidateSampler:
 
     @cached_property
     def num_candidates(self) -> int:
-        """How many listed and unlisted pairs there are, constraints on the latter not regarded."""
+        """The number of listed and unlisted pairs; constraints on unlisted pairs are ignored."""
         unlisted = 0
         if self.masked is not None:
             unlisted = self.masked.numel()
@@ -56,8 +58,11 @@ class CandidateSampler:
         return self.listed.numel() + unlisted
 
     def flips(self, number: Tensor, rng: np.random.Generator) -> Flips:
-        """The candidates of ``number`` [K], in random order: the listed ones come first, then the
-        unlisted ones, which are drawn; unlisted pairs that constraints refuse are left out."""
+        """The candidates with the numbers ``number`` [K], in random order.
+
+        Listed candidates have the first numbers. Higher numbers stand for unlisted candidates and
+        are drawn at random. Unlisted pairs that constraints refuse are left out.
+        """
         state, count = self.state, self.listed.numel()
         chosen, beyond = self.listed[number[number < count]], number[number >= count] - count
         if self.masked is None:
@@ -71,9 +76,9 @@ class CandidateSampler:
         return Flips(pairs, added, score).take(order)
 
     def block(self, size: int, rng: np.random.Generator) -> Tensor:
-        """Pairs [2, K], K <= ``size``: all candidates, if there are so few.
+        """Pairs [2, K], K <= ``size``: all candidates, if there are no more than ``size``.
 
-        The listed ones all come first; then unlisted pairs are drawn uniformly.
+        Listed pairs come first; the rest are unlisted pairs, drawn uniformly.
         """
         listed = self.state.index[:, self.listed]
         if listed.size(1) > size:

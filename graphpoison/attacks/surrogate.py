@@ -8,7 +8,7 @@ from .base import Attack
 
 
 class SurrogateAttack(Attack):
-    """An attack that trains a surrogate: the ``surrogate`` of its task, by its ``training``."""
+    """An attack that trains the ``surrogate`` of its task with its own ``training``."""
 
     training: Training
 

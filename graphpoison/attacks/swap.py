@@ -74,7 +74,7 @@ class SwapSearch(SurrogateAttack):
         return super().setup(task, seed)
 
     def sample(self, task: Task[Any], limit: int) -> tuple[Attack, float]:
-        """Every round costs the flips that it makes anew and a gradient, if it succeeds."""
+        """A successful round costs its new flips and one gradient."""
         sample, proposals = self.attack.sample(task, limit)
         return sample, proposals * (1.0 + self.rounds * self.share) + self.rounds
 
@@ -101,7 +101,7 @@ class SwapSearch(SurrogateAttack):
     def _spend(
         self, task: Task[Any], state: PairState, flips: Flips, limit: int, seed: int
     ) -> tuple[Flips, float]:
-        """``flips``, then greedy ones up to ``limit`` in all; the attack loss before the latter."""
+        """``flips`` and greedy flips, ``limit`` in all; the attack loss before the greedy flips."""
         current, loss = flips.made(state), float("nan")
         while (done := len(flips)) < limit:
             try:
@@ -118,7 +118,7 @@ class SwapSearch(SurrogateAttack):
         return flips, loss
 
     def _gradient(self, task: Task[Any], state: PairState, seed: int) -> MetaGradient | None:
-        """None where the meta-gradient is 0 for every candidate."""
+        """The meta-gradient at ``state``; None if it is 0 for every candidate."""
         start = task.init(generator(seed))
         try:
             return self.attack.hypergradient.at(task, self.training, state, start)
@@ -127,7 +127,7 @@ class SwapSearch(SurrogateAttack):
 
 
 def _without_least(found: MetaGradient, flips: Flips, count: int) -> Flips:
-    """``flips`` without the ``count`` whose undoing loses least, or wins most, to first order."""
+    """``flips`` without the ``count`` flips whose undoing loses least attack loss (first order)."""
     place, gradient = found.state.locate(flips.pairs), found.at(flips.pairs)
     weight, clean = found.state.weight[place], found.state.clean[place]
     restored = torch.where(clean > 0, clean, 1.0).to(gradient.dtype)  # of an edge that was removed

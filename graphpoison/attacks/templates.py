@@ -1,7 +1,7 @@
 """Fake profiles by the templates of the literature on shilling attacks.
 
-The literature is about ratings; here an interaction is an interaction, and a profile is a set of
-items: the target items, and filler items up to the length of the profile.
+The literature is about ratings. Here interactions have no ratings, and a profile is a set of items:
+the target items, and filler items up to the length of the profile.
 """
 
 from collections.abc import Callable, Iterable
@@ -25,15 +25,23 @@ from .random import RandomAttack
 from .weighted_pairs import Array, Floats
 
 CELLS_AT_ONCE = 2**22  # users x items
-POOL = 2  # popular items to draw from, for each that a profile has room for
+POOL = 2  # popular items to draw from, per filler item of a profile
 
 Items = Tensor | Iterable[int]
 
 
 @dataclass(frozen=True, eq=False)
 class Fillers:
-    """How many filler items of each of ``count`` profiles are drawn: ``size``, by ``rng``, among
-    items without ``targets`` [T]; the graph is ``users``, ``items`` [E], ``popularity`` [I]."""
+    """Draws the filler items of fake profiles.
+
+    Args:
+        users, items: integers [E], the interactions of the clean graph.
+        popularity: integers [I], the number of interactions of each item.
+        targets: integers [T], items that are no fillers.
+        count: number of profiles.
+        size: number of filler items of each profile.
+        rng: the random generator.
+    """
 
     users: Array
     items: Array
@@ -44,10 +52,10 @@ class Fillers:
     rng: np.random.Generator
 
     def drawn(self, weight: Floats, size: int, barred: Array | None = None) -> Array:
-        """Items [count, size] without repetition in a row, in proportion to ``weight`` [I].
+        """Draws items [count, size] in proportion to ``weight`` [I], without repetition in a row.
 
         Targets and the ``barred`` items [count, B] are left out. Where fewer than ``size`` items of
-        a weight above 0 are left, items of weight 0 follow in random order. Keys are those of
+        a weight above 0 are left, items of weight 0 follow in random order. The method is from
         Efraimidis and Spirakis (2006).
         """
         parts = []
@@ -127,31 +135,32 @@ def fake_profiles(
     """Fake users who interact with ``targets`` and with filler items by the template ``kind``.
 
     - ``"random"``: fillers are drawn uniformly (Lam and Riedl 2004).
-    - ``"average"``: fillers are drawn in proportion to popularity, so that the items of the
-      fillers are those of an average profile. The average attack of Lam and Riedl (2004) copies
-      the mean rating of each item; popularity takes its place where there are no ratings.
+    - ``"average"``: fillers are drawn in proportion to popularity, as the items of an average
+      profile are. The average attack of Lam and Riedl (2004) copies the mean rating of each item;
+      without ratings, popularity replaces it.
     - ``"popular"``: fillers are drawn uniformly among the most popular items, twice as many
       as a profile has room for (Tang, Wen and Wang 2020).
     - ``"bandwagon"``: half of the fillers, rounded down, are the most popular items; the others are
       drawn uniformly (Mobasher et al. 2007).
     - ``"segment"``: fillers are drawn in proportion to the cosine similarity of their users with
-      the users of the targets, added up over the targets (Burke et al. 2005: items that the
-      audience of the targets likes). Other items follow at random where too few are similar.
-    - ``"copied"``: the fillers are items of one real user, another for each fake user as long as
-      there are others, drawn at random where they are too many. Where they are too few, items
-      drawn as in ``"average"`` follow.
+      the users of the targets, summed over the targets (Burke et al. 2005: items that the audience
+      of the targets likes). If too few items are similar, random other items follow.
+    - ``"copied"``: each fake user gets items of one real user. No real user is copied twice before
+      all are copied once. If the real user has too many items, they are drawn at random; if too
+      few, items drawn as in ``"average"`` follow.
 
     Args:
         kind: one of :data:`.TEMPLATES`.
         graph: the clean graph.
         num_users: number of fake users.
-        profile_length: number of interactions of each, the targets counted.
+        profile_length: number of interactions of each fake user, including the targets.
         targets: numbers of the items to promote, at least one.
-        seed: of all that is drawn.
+        seed: seed of all draws.
 
     Raises:
-        ValueError: an unknown kind; a target out of range or named twice, or no target; a profile
-            shorter than the targets or longer than the items; no interactions to go by.
+        ValueError: the kind is unknown; a target is out of range or named twice, or there is none;
+            ``profile_length`` is below the number of targets or above the number of items; the
+            graph has no interactions.
     """
     interactions = read_interactions(graph)
     make = TEMPLATES[choice("kind", kind, TEMPLATES)]
@@ -165,7 +174,7 @@ def fake_profiles(
         )
     users, items = interactions.edge_index.cpu().numpy()
     if not users.size:
-        raise ValueError("graph has no interactions to go by.")
+        raise ValueError("graph has no interactions to draw fillers from.")
     chosen = np.array(promoted, dtype=np.int64)
     popularity = np.bincount(items, minlength=interactions.num_items)
     size, rng = length - chosen.size, numpy_generator(seed, list(TEMPLATES).index(kind))
@@ -178,14 +187,14 @@ def fake_profiles(
 
 @dataclass(frozen=True)
 class TemplateUsers(Injection):
-    """Users whose profiles follow a template join, see :func:`fake_profiles`.
+    """Adds users whose profiles follow a template, see :func:`fake_profiles`.
 
     Args:
-        num_users: how many.
+        num_users: number of fake users.
         kind: one of :data:`.TEMPLATES`.
-        profile_length: interactions of each fake user, the targets counted.
+        profile_length: number of interactions of each fake user, including the targets.
         targets: numbers of the items that are in all profiles, at least one.
-        attack: what flips pairs of the fake users further, where the budget is above 0.
+        attack: the attack that flips further pairs of the fake users, if the budget is above 0.
     """
 
     num_users: int = 50
@@ -213,14 +222,14 @@ def promotion_templates(
     seed: int = 0,
     **options: Any,
 ) -> dict[str, Perturbation]:
-    """A perturbation by each template of :data:`.TEMPLATES`: fake users, and no flip.
+    """Returns one perturbation for each template of :data:`.TEMPLATES`: fake users without flips.
 
     Args:
         data: the clean graph.
         items: numbers of the items to promote, which are in every fake profile.
         num_users: number of fake users.
-        profile_length: number of interactions of each, the promoted items counted.
-        seed: of all that is drawn, training negatives included where ``data`` have none.
+        profile_length: number of interactions of each fake user, including the promoted items.
+        seed: seed of all draws, including training negatives if ``data`` has none.
         **options: more arguments of :class:`Recommendation`, e.g. ``edge_type=``.
 
     Returns:
@@ -242,7 +251,7 @@ def promotion_templates(
 
 
 def item_numbers(argument: str, items: Items, num_items: int) -> tuple[int, ...]:
-    """Distinct numbers below ``num_items``, at least one, in the order given."""
+    """``items`` as a tuple of integers; raises unless they are one or more distinct items."""
     if not isinstance(items, Tensor | Iterable) or isinstance(items, str):
         raise TypeError(f"{argument} must be a list of numbers of items, found {items!r}.")
     given = items.flatten().tolist() if isinstance(items, Tensor) else list(items)

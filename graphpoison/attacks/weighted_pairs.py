@@ -1,4 +1,4 @@
-"""Absent pairs drawn with weights, at most so many of each user, without a list of all pairs."""
+"""Weighted draws of absent pairs, limited for each user, without a list of all pairs."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from . import allocation
 Array = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-ROUNDS = 20  # of drawing unlisted pairs, until all that are left are listed
+ROUNDS = 20  # rounds of rejection, before all pairs that are left are listed
 LISTED_AT_ONCE = 2**24  # pairs
 
 
@@ -26,10 +26,10 @@ def weighted_additions(
 ) -> Tensor:
     """Up to ``count`` candidate additions [2, K] of ``state``, in the order drawn.
 
-    Pairs are drawn one after the other without replacement; among the pairs that are left, of
-    users who are in fewer than ``room`` [U] of the pairs drawn so far, the probability of (u, i) is
-    in proportion to ``user_weight[u] * item_weight[i]``. Fewer than ``count`` come back where no
-    pair of a weight above 0 is left.
+    Pairs are drawn one after the other without replacement, at most ``room[u]`` pairs of user u.
+    Among the pairs that are left, the probability of (u, i) is in proportion to
+    ``user_weight[u] * item_weight[i]``. Fewer than ``count`` pairs are returned if no pair of a
+    weight above 0 is left.
     """
     num_items = state.shape[1]
     found = np.empty(0, dtype=np.int64)
@@ -57,7 +57,7 @@ def addable(state: PairState, pairs: Tensor) -> Tensor:
 
 
 def within(users: Array, room: Array) -> npt.NDArray[np.bool_]:
-    """Which of ``users`` [K] stand for at most the ``room[user]``-th time, [K]."""
+    """Booleans [K]: True for the first ``room[user]`` occurrences of each user in ``users`` [K]."""
     kept = allocation.within(torch.from_numpy(users), torch.from_numpy(room))
     found: npt.NDArray[np.bool_] = kept.numpy()
     return found
@@ -71,7 +71,7 @@ def _by_rejection(
     count: int,
     rng: np.random.Generator,
 ) -> Array:
-    """Codes of pairs drawn from all pairs, without those that may not be added or were drawn."""
+    """Codes of pairs drawn from all pairs; inadmissible and repeated pairs are rejected."""
     num_items = state.shape[1]
     found = np.empty(0, dtype=np.int64)
     for _ in range(ROUNDS):
@@ -98,9 +98,9 @@ def _by_keys(
     found: Array,
     rng: np.random.Generator,
 ) -> Array:
-    """Codes of all pairs that may be added and are not ``found``, by the keys of Efraimidis and
-    Spirakis (2006), log(uniform) / weight, the largest first, which is the order of draws without
-    replacement."""
+    """Codes of all pairs that may be added and are not ``found``, in the order of weighted draws
+    without replacement: by the keys log(uniform) / weight of Efraimidis and Spirakis (2006), the
+    largest first."""
     num_items = state.shape[1]
     parts = [np.empty(0, dtype=np.int64)]
     for codes in _listed(state, np.flatnonzero((room > 0) & (user_weight > 0))):
@@ -115,7 +115,7 @@ def _by_keys(
 
 
 def _listed(state: PairState, users: Array) -> list[Array]:
-    """Codes of the pairs of ``users`` that may be added, some users at a time."""
+    """Codes of the pairs of ``users`` that may be added, in blocks of users."""
     num_items = state.shape[1]
     if not state.implicit_candidates:
         free = state.candidate & ~state.flipped & (state.weight == 0)

@@ -14,15 +14,15 @@ Predicate = Callable[[Tensor, Tensor], Tensor]
 
 
 class Constraint(ABC):
-    """A condition that every prefix of an attack meets.
+    """A condition that holds for every prefix of a perturbation.
 
-    An attack asks which single flips keep the condition, given the graph as it is now, and asks
-    :meth:`violation` again when it has ended. Most conditions are about edges alone, and let every
-    node feature be flipped.
+    An attack asks which single flips keep the condition in the current graph, and calls
+    :meth:`violation` at its end. Most conditions are about edges only and allow every flip of a
+    node feature.
 
     Attributes:
-        monotone: whether a violation lasts, whatever else is flipped. A batch of flips that meets
-            the condition at its end then met it all the way, and is checked once.
+        monotone: whether a violation remains, whatever else is flipped. A batch of flips that meets
+            the condition at its end then met it after every flip, so that one check is enough.
     """
 
     monotone: ClassVar[bool] = False
@@ -56,7 +56,7 @@ def check_constraints(constraints: object) -> None:
 
 
 def combine(predicates: Iterable[Predicate | None]) -> Predicate | None:
-    """One predicate that holds where all hold; None where none restricts anything."""
+    """One predicate that holds where all hold; None if all are None."""
     active = [predicate for predicate in predicates if predicate is not None]
     if not active:
         return None
@@ -79,7 +79,7 @@ def on_features(constraints: Iterable[Constraint], state: PairState) -> tuple[Co
 
 @dataclass(frozen=True, eq=False)
 class _Where(Constraint):
-    """Flips of either kind that ``predicate`` holds for."""
+    """Allows the additions and removals for which ``predicate`` holds."""
 
     predicate: Predicate
 
@@ -106,10 +106,10 @@ def admissible(
     allow_removals: bool = True,
     allow_additions: bool = True,
 ) -> Tensor:
-    """BoolTensor [M]: which listed pairs may be flipped as the graph is now.
+    """BoolTensor [M]: which listed pairs may be flipped in the current graph.
 
-    Candidates that were not flipped before, of a kind that is allowed, and that no constraint
-    forbids.
+    These are the candidates that were not flipped before, whose kind of flip is allowed, and that
+    no constraint forbids.
     """
     present = state.weight > 0
     verdict = state.candidate & ~state.flipped

@@ -1,4 +1,4 @@
-"""No flip takes the graph apart."""
+"""No flip disconnects nodes."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ from .base import Constraint, Predicate
 
 @dataclass(frozen=True)
 class Connectivity(Constraint):
-    """Nodes that a path joins in the clean graph stay joined: no bridge is removed.
+    """Nodes that are connected in the clean graph stay connected: no bridge is removed.
 
-    Bridges are looked for once for every graph whose removals are asked about, in
+    Bridges are computed once for each graph whose removals are checked, in
     O(nodes + edges x diameter) at worst.
     """
 

@@ -2,8 +2,8 @@ r"""The likelihood-ratio test of degree sequences.
 
 D. Zügner, A. Akbarnejad and S. Günnemann, "Adversarial attacks on neural networks for graph data",
 KDD 2018, section 4.1; a constraint of Metattack too (Zügner and Günnemann 2019). Degrees of at
-least :math:`d_{min}` are taken for draws from a power law. A sample D of n such degrees, with S the
-sum of their logarithms, has
+least :math:`d_{min}` are modelled as draws from a power law. A sample D of n of these degrees, with
+S the sum of their logarithms, has
 
 .. math::
     \alpha = 1 + \frac{n}{S - n \log(d_{min} - 1/2)}, \qquad
@@ -13,9 +13,9 @@ sum of their logarithms, has
 
 .. math:: \Lambda = -2 \, l(D_0 \cup D_1) + 2 \, (l(D_0) + l(D_1))
 
-A flip changes nothing but the degrees of its two ends, each by one, so that every flip's statistic
-is found in a table of the graph's distinct degrees. (The code published with the paper, and others
-after it, have :math:`+ (\alpha + 1) S`; here it is the equation that counts.)
+A flip changes only the degrees of its two ends, each by one. A table of the graph's distinct
+degrees therefore has the statistic of every flip. (The code published with the paper, and later
+code after it, has :math:`+ (\alpha + 1) S`; this module follows the equation.)
 """
 
 from dataclasses import dataclass
@@ -30,21 +30,21 @@ from .base import Constraint, Predicate
 from .nodes import both_ends
 
 ROUNDING = 1e-6
-"""How far beyond the cutoff, relatively, the check at the end lets rounding go."""
+"""Relative tolerance for rounding, by which the final check may exceed the cutoff."""
 
 
 @dataclass(frozen=True)
 class DegreeDistribution(Constraint):
-    """The degrees stay a plausible draw from the clean graph's power law.
+    """The degrees pass the likelihood-ratio test against the clean degrees.
 
-    A flip is admissible where the statistic of the degrees after it, against the clean ones, is
-    below ``cutoff``: 0.004 is what a chi-squared variable of one degree of freedom exceeds with a
-    probability of 0.95. In a bipartite graph each side has a test of its own, and both must hold.
-    A side on which no degree reaches ``d_min`` has the statistic 0.
+    A flip is admissible if the statistic of the degrees after it, against the clean degrees, is
+    below ``cutoff``. A chi-squared variable of one degree of freedom exceeds 0.004 with a
+    probability of 0.95. In a bipartite graph each side is tested separately, and both tests must
+    pass. A side on which no degree reaches ``d_min`` has the statistic 0.
 
     Args:
         d_min: the smallest degree that takes part.
-        cutoff: what the statistic must stay below.
+        cutoff: the bound that the statistic must stay below.
 
     Raises:
         TypeError, ValueError: an argument out of range.
@@ -74,7 +74,7 @@ class DegreeDistribution(Constraint):
         return f"the degrees' likelihood ratio {worst:.3g} is not below {self.cutoff:.3g}"
 
     def _allowed(self, state: PairState, change: int) -> Predicate:
-        """Which pairs may be flipped if that changes the degrees of both ends by ``change``."""
+        """Which pairs may be flipped if a flip changes the degrees of both ends by ``change``."""
         if state.bipartite:
             source, target = (
                 self._below(before, after, change, ends=1)
@@ -92,11 +92,11 @@ class DegreeDistribution(Constraint):
     def _below(
         self, clean: Tensor, degrees: Tensor, change: int, ends: int
     ) -> tuple[Tensor, Tensor]:
-        """Whether the statistic is below the cutoff once one or two nodes' degrees have changed.
+        """Whether the statistic is below the cutoff after the degrees of one or two nodes change.
 
         Returns:
-            BoolTensor [K] or [K, K], over the K distinct degrees, and the place among them of each
-            node's degree [N].
+            BoolTensor [K] (``ends`` 1) or [K, K] (``ends`` 2) over the K distinct degrees, and a
+            LongTensor [N], the index of each node's degree among them.
         """
         distinct, place = degrees.unique(return_inverse=True)
         step = self._terms(distinct + change) - self._terms(distinct)

@@ -33,13 +33,17 @@ class NoSingletons(Constraint):
 
 @dataclass(frozen=True)
 class NodeBudget(Constraint):
-    """No node is an end of more than so many flips.
+    """Limits the number of flips at each node.
 
-    Build with ``NodeBudget(3)``, or ``NodeBudget.fraction(0.5)`` for that share of the node's clean
-    degree, rounded down. On a bipartite graph it holds for the nodes of both sides, or of the one
-    ``side`` alone: ``NodeBudget.fraction(0.25, side="source")`` lets a quarter of each user's
-    profile change. Where features may be flipped, a flip of a node's feature counts as one at the
+    Build with ``NodeBudget(3)``, or ``NodeBudget.fraction(0.5)`` for a share of the node's clean
+    degree, rounded down. ``NodeBudget.fraction(0.25, side="source")`` lets a quarter of each user's
+    profile change. If features may be flipped, a flip of a node's feature counts as a flip at the
     node.
+
+    Args:
+        flips: the largest number of flips that a node may be in.
+        share: the same as a share of the node's clean degree, rounded down.
+        side: the side of a bipartite graph that the limit holds for.
 
     Raises:
         ValueError: neither or both of ``flips`` and ``share``, or one out of range.
@@ -66,7 +70,7 @@ class NodeBudget(Constraint):
     def fraction(
         cls, share: float, side: Literal["both", "source", "target"] = "both"
     ) -> "NodeBudget":
-        """``share`` of each node's clean degree; nodes whose share is below 1 stay untouched."""
+        """A limit of ``share`` times each node's clean degree; below 1, no flip is allowed."""
         return cls(share=share, side=side)
 
     def additions(self, state: PairState) -> Predicate | None:
@@ -86,8 +90,8 @@ class NodeBudget(Constraint):
         return f"{over} nodes are in more flips than allowed" if over else None
 
     def left(self, state: PairState) -> tuple[Tensor, Tensor]:
-        """How many more flips each source and each target may be in; infinitely many on a side
-        that the condition leaves alone."""
+        """The number of flips left for each source and for each target; inf on a side without a
+        limit."""
         made = state.count_ends(state.index[:, state.flipped])
         if state.features is not None:
             entries = state.features.index[0, state.features.flipped]
@@ -115,8 +119,10 @@ class NodeBudget(Constraint):
 
 @dataclass(frozen=True)
 class OffLimits(Constraint):
-    """No flip touches one of ``sources``: the users of a bipartite graph whom the attacker cannot
-    reach, or nodes of a homogeneous graph, at neither end of a flip.
+    """No flip touches one of ``sources``.
+
+    In a bipartite graph these are users that the attacker cannot reach. In a homogeneous graph they
+    are nodes that are at neither end of a flip.
 
     Args:
         sources: indices, a LongTensor or a sequence of integers.

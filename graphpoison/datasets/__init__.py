@@ -1,9 +1,9 @@
 """Data sets by name, and interactions from and to files.
 
-``load("cora")`` gives the same graph, split and order everywhere; see :func:`load` for where the
-files are looked for. The names starting with ``synthetic-`` need no files.
-:func:`read_interactions` with :func:`from_interactions` makes a graph of a file of your own,
-:func:`write_interactions` and :func:`save_graph` write one back.
+``load("cora")`` gives the same graph, split and order everywhere; see :func:`load` for the folders
+that are searched. The data sets whose names start with ``synthetic-`` need no files.
+:func:`read_interactions` and :func:`from_interactions` make a graph from your own file;
+:func:`write_interactions` and :func:`save_graph` write a graph to a file.
 """
 
 import inspect
@@ -123,7 +123,7 @@ def load(
     """The data set ``name``.
 
     ==========================  =============================================  ============
-    name                        what                                           default seed
+    name                        contents                                       default seed
     ==========================  =============================================  ============
     ``cora``                    Planetoid's order, 2,485 nodes, 5,069 edges    15
     ``cora-deeprobust``         the same graph, DeepRobust's order             15
@@ -142,22 +142,22 @@ def load(
     ``synthetic-interactions``  900 users, 1,600 items, 100,000                0
     ==========================  =============================================  ============
 
-    Raw files are looked for in ``root``, in the folder named by the environment variable
-    ``GRAPHPOISON_DATA``, and in the user's cache, laid out as PyG's classes do
-    (``Planetoid/Cora/raw``, ``CitationFull/cora_ml/raw``, ``MovieLens100K/raw``); failing these,
-    PyG downloads them into the cache. The sets that PyG does not have (``polblogs``, ``steam``,
-    ``anime``, ``netflix``, ``gowalla`` and the names that end in ``-deeprobust``) are to be fetched
-    by hand; the error says from where and to which place. Nothing is written outside the cache.
-    Planetoid's files are pickles: give only folders that you trust.
+    Raw files are searched in ``root``, in the folder named by the environment variable
+    ``GRAPHPOISON_DATA``, and in the user's cache, in the layout of PyG's classes
+    (``Planetoid/Cora/raw``, ``CitationFull/cora_ml/raw``, ``MovieLens100K/raw``). If they are not
+    found, PyG downloads them into the cache. Data sets that PyG does not have (``polblogs``,
+    ``steam``, ``anime``, ``netflix``, ``gowalla`` and the names that end in ``-deeprobust``) must
+    be downloaded by hand; the error names the source and the folder. Nothing is written outside
+    the cache. Planetoid's files are pickles: use only folders that you trust.
 
     Args:
         name: one of :func:`names`.
-        root: folder of data sets; the synthetic ones do not look at it.
-        seed: of the split and, where there are any, of negatives and synthesis; None for the
-            default above.
-        options: of the data set, e.g. ``test_fraction=`` and ``split=`` of ``movielens-100k`` (see
-            :func:`from_interactions`) or the sizes of the synthetic sets; see :mod:`.citation`,
-            :mod:`.recommenders` and :mod:`.synthetic`.
+        root: folder of data sets; ignored by the synthetic data sets.
+        seed: seed of the split and, if the data set has them, of negatives and synthesis; None for
+            the default above.
+        options: options of the data set, e.g. ``test_fraction=`` and ``split=`` of
+            ``movielens-100k`` (see :func:`from_interactions`) or the sizes of the synthetic sets;
+            see :mod:`.citation`, :mod:`.recommenders` and :mod:`.synthetic`.
 
     Returns:
         A citation graph as ``Data`` (see :func:`.citation.largest_component`) or interactions as
@@ -166,7 +166,7 @@ def load(
     Raises:
         ValueError: unknown name, ``root`` not a directory, or an option out of range.
         TypeError: an option that the data set does not have.
-        FileNotFoundError: the files are nowhere and could not be downloaded.
+        FileNotFoundError: the files were not found and could not be downloaded.
     """
     maker = _MAKERS[choice("name", name, names())]
     return maker(**_arguments(name, maker, root, seed, options))
@@ -175,7 +175,7 @@ def load(
 def describe(
     name: str, root: str | Path | None = None, seed: int | None = None, **options: Any
 ) -> Description:
-    """How many users, items and interactions a data set has, beside the thesis's Table 4.19.
+    """The numbers of users, items and interactions of a data set, with the thesis's Table 4.19.
 
     Counts come from the files, after the filters; negatives are as many as :func:`load` draws
     by default. ``describe("steam", min_user=1, min_item=1)`` counts the whole file.
@@ -183,8 +183,8 @@ def describe(
     Args:
         name: a recommendation data set among :func:`names`; not a synthetic one.
         root: as in :func:`load`.
-        seed: of the users drawn, in ``anime`` alone.
-        options: of the filters, e.g. ``min_user=``.
+        seed: seed of the sampled users; only for ``anime``.
+        options: options of the filters, e.g. ``min_user=``.
 
     Raises:
         ValueError, TypeError, FileNotFoundError: as :func:`load`.
@@ -202,7 +202,7 @@ def _arguments(
     seed: int | None,
     options: dict[str, Any],
 ) -> dict[str, Any]:
-    """``options`` once checked, with ``root`` and ``seed`` where ``function`` takes them."""
+    """The checked ``options``, with ``root`` and ``seed`` if ``function`` takes them."""
     accepted = inspect.signature(function).parameters
     for option in options:
         if option not in accepted:

@@ -74,9 +74,9 @@ def cora_deeprobust(root: str | Path | None = None, seed: int = 15) -> Data:
 
 
 def citeseer_deeprobust(root: str | Path | None = None, seed: int = 15) -> Data:
-    """CiteSeer as ``gnn-meta-attack``'s ``citeseer.npz`` has it: 2,110 nodes, 3,668 edges.
+    """CiteSeer of ``gnn-meta-attack``'s ``citeseer.npz``: 2,110 nodes, 3,668 edges.
 
-    DeepRobust and Pro-GNN read this file; Planetoid's CiteSeer has 10 nodes and 11 edges more.
+    DeepRobust and Pro-GNN read this file; Planetoid's CiteSeer has 10 more nodes and 11 more edges.
 
     Returns and raises as :func:`largest_component` and :func:`graphpoison.datasets.load` say.
     """
@@ -94,8 +94,8 @@ def cora_ml(root: str | Path | None = None, seed: int = 15) -> Data:
 
 
 def _read_npz(path: Path) -> Data:
-    """A graph of sparse matrices in the arrays ``adj_*`` and, if there are any, ``attr_*``; other
-    arrays, which may be pickles, are not read."""
+    """The graph of a ``.npz`` file with the sparse matrices ``adj_*`` and, optionally, ``attr_*``.
+    Except for ``labels``, other arrays, which may be pickled, are not read."""
     with np.load(path, allow_pickle=False) as file:
         adjacency = stored_matrix(file, "adj").tocoo()
         y = torch.from_numpy(file["labels"])
@@ -116,8 +116,8 @@ def largest_component(data: Data, seed: int) -> Data:
     """The largest connected component of ``data`` as a simple undirected graph, with a split.
 
     Args:
-        data: with ``x`` [N, F], ``edge_index`` ``[2, *]`` and ``y`` [N].
-        seed: of the split, see :func:`stratified_split`.
+        data: a graph with ``x`` [N, F], ``edge_index`` ``[2, *]`` and ``y`` [N].
+        seed: seed of the split, see :func:`stratified_split`.
 
     Returns:
         ``x`` float32 [n, F]; ``edge_index`` int64 [2, 2E], both directions, coalesced, without
@@ -138,11 +138,11 @@ def largest_component(data: Data, seed: int) -> Data:
 def stratified_split(y: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """10/10/80 train, validation and test masks, stratified by class (Zügner and Günnemann 2019).
 
-    Draws the nodes that DeepRobust's ``nettack`` setting draws from the same labels and seed: the
-    test nodes are split off first, then the validation nodes, both by ``train_test_split`` on one
-    stream of random numbers. As there, the shares are floating point, so that train has one node
-    less than validation where rounding makes it so (247/249/1,988 on Cora) and at most two nodes
-    are in no mask.
+    From the same labels and seed, DeepRobust's ``nettack`` setting draws the same nodes. The test
+    nodes are split off first, then the validation nodes, both by ``train_test_split`` with one
+    stream of random numbers. The shares are floating-point numbers, as in DeepRobust; because of
+    rounding, train may have fewer nodes than validation (247/249/1,988 on Cora), and up to two
+    nodes are in no mask.
 
     Args:
         y: classes, int64 [n].
@@ -152,7 +152,7 @@ def stratified_split(y: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
         Three disjoint boolean masks [n].
 
     Raises:
-        ValueError: some class has too few nodes to be in every part.
+        ValueError: a class has too few nodes to be in every part.
     """
     from sklearn.model_selection import train_test_split  # takes long to import
 

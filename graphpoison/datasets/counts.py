@@ -1,4 +1,4 @@
-"""The sizes of a data set, beside the sizes that the thesis states."""
+"""The sizes of a data set, and the sizes stated in the thesis."""
 
 from dataclasses import asdict, dataclass
 
@@ -30,7 +30,7 @@ THESIS = {
     "netflix": Counts(8_138, 1_503, 1_660_495, 1_500_000),
     "anime": Counts(2_000, 1_197, 207_662, 200_000),
 }
-"""Table 4.19 of the thesis, which does not say how many pairs are distinct."""
+"""Table 4.19 of the thesis. It does not state the number of distinct pairs."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Description:
     Args:
         name: as given to :func:`graphpoison.datasets.load`.
         ours: the counts of the files after the filters.
-        thesis: the column of Table 4.19, or None where it has none.
+        thesis: the column of Table 4.19, or None if the table does not have the data set.
     """
 
     name: str
@@ -49,7 +49,8 @@ class Description:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether users, items and interactions are the thesis's; None if it has none."""
+        """Whether the numbers of users, items and interactions equal the thesis's; None if the
+        thesis does not have the data set."""
         if self.thesis is None:
             return None
         names = ("users", "items", "interactions")
@@ -57,7 +58,7 @@ class Description:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row per count, with columns ``ours`` and, where there is one, ``thesis``."""
+        """One row per count, with the columns ``ours`` and, if known, ``thesis``."""
         columns = {"ours": self.ours, "thesis": self.thesis}
         return pd.DataFrame(
             {name: asdict(counts) for name, counts in columns.items() if counts is not None},
@@ -70,7 +71,7 @@ def count(frame: pd.DataFrame, negatives: int | None = None) -> Counts:
 
     Args:
         frame: one row per interaction.
-        negatives: unobserved pairs drawn; as many as there are distinct pairs if None.
+        negatives: number of unobserved pairs drawn; if None, the number of distinct pairs.
     """
     users, user_ids = pd.factorize(frame["user"])
     items, item_ids = pd.factorize(frame["item"])

@@ -1,4 +1,4 @@
-"""Interactions written to files with the ids that they came with, the poisoned ones above all."""
+"""Writing of interactions, clean or poisoned, to files with their original ids."""
 
 import csv
 import itertools
@@ -31,24 +31,26 @@ def write_interactions(
 ) -> None:
     """Write the interactions of ``data`` as a table that :func:`read_interactions` reads.
 
-    The suffix says how: ``.inter`` (RecBole: ``user_id:token``, ``item_id:token``, tabs), ``.csv``
-    or ``.tsv`` (``user``, ``item``), each also with ``.gz``. Ids are the ``raw_id`` of the nodes,
-    or their numbers where there is none. Nodes beyond the end of ``raw_id``, as an attack adds
-    them, get ids that nobody has: integers go on after the largest, others are ``new-0`` and so on.
-    Rows are sorted by the nodes' numbers; a user without interactions is in no row.
+    The suffix determines the format: ``.inter`` (RecBole: ``user_id:token``, ``item_id:token``,
+    tabs), ``.csv`` or ``.tsv`` (``user``, ``item``), each also with ``.gz``. Ids are the ``raw_id``
+    of the nodes, or their numbers if there is none. Nodes beyond the end of ``raw_id``, such as
+    fake users, get new ids: the integers after the largest id if all ids are integers, otherwise
+    ``new-0`` and so on. Rows are sorted by the numbers of the nodes. A user without interactions
+    has no row.
 
     Args:
         data: a graph as :func:`from_interactions` makes it; not changed.
-        path: the file to write, whole or not at all.
-        edge_type: which interactions; the only ones that are no reverse of others if None.
+        path: the file, written completely or not at all.
+        edge_type: the interactions to write; if None, the only edge type that is not a reverse
+            type.
         part: ``"train"`` for ``edge_index``, ``"unseen"`` for ``unseen_edge_index``.
         columns: other names for the columns of users and items; ``.inter`` adds ``:token``.
 
     Raises:
         TypeError: ``data`` is no ``HeteroData``.
-        ValueError: unknown suffix or part; one name for both columns; the edge type is absent or
-            ambiguous; ``raw_id`` is longer than there are nodes, or two ids look alike in a text
-            file, or one is empty.
+        ValueError: the suffix or ``part`` is unknown; both columns have one name; the edge type is
+            absent or ambiguous; ``raw_id`` has more entries than there are nodes; two ids are equal
+            as text, or one is empty.
     """
     target = Path(path)
     kind = choice("the suffix of path", suffix(target), SEPARATOR)
@@ -88,7 +90,7 @@ def _columns(kind: str, columns: tuple[str, str] | None) -> tuple[str, str]:
 
 
 def _ids(data: HeteroData, node_type: str) -> npt.NDArray[np.object_]:
-    """The text that is written for each node, all different."""
+    """The text that is written for each node; all texts are different."""
     store = data[node_type]
     number = int(store.num_nodes)
     raw = store["raw_id"] if "raw_id" in store else range(number)
@@ -104,7 +106,7 @@ def _ids(data: HeteroData, node_type: str) -> npt.NDArray[np.object_]:
     if twice.any():
         raise ValueError(
             f"data[{node_type!r}].raw_id has {int(twice.sum())} ids that look like others in a "
-            f"text file, e.g. {texts[int(twice.argmax())]!r}; give every node an id of its own."
+            f"text file, e.g. {texts[int(twice.argmax())]!r}; give every node a different id."
         )
     return np.array(texts, dtype=object)
 

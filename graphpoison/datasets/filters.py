@@ -12,14 +12,14 @@ def at_least(frame: pd.DataFrame, column: str, minimum: float) -> pd.DataFrame:
     Rows without a value are left out.
 
     Raises:
-        ValueError: ``frame`` has no such column, or there is something in it that is no number.
+        ValueError: ``frame`` has no such column, or the column has a value that is no number.
     """
     refuse_text(frame, column, argument="column")
     return frame[frame[column] >= minimum]
 
 
 def refuse_text(frame: pd.DataFrame, column: str, argument: str) -> None:
-    """Raise a ValueError about ``argument`` unless ``column`` is there and holds numbers."""
+    """Raise a ValueError that names ``argument`` unless ``column`` exists and holds numbers."""
     values = frame[choice(argument, column, list(frame.columns))]
     if pd.api.types.is_numeric_dtype(values):
         return
@@ -29,7 +29,7 @@ def refuse_text(frame: pd.DataFrame, column: str, argument: str) -> None:
         raise ValueError(f"{argument}={column!r} has numbers as text: use pandas.to_numeric.")
     raise ValueError(
         f"{argument}={column!r} is no number in {wrong.size} of {len(values)} rows, first "
-        f"{values.iloc[wrong[0]]!r} in row {wrong[0] + 1}: mend them, or choose another column."
+        f"{values.iloc[wrong[0]]!r} in row {wrong[0] + 1}: fix them, or choose another column."
     )
 
 
@@ -57,7 +57,7 @@ def k_core(
         repeat: drop until nothing changes; False drops users once, then items once.
 
     Returns:
-        The rows left, in their order; perhaps none.
+        The remaining rows, in their order; possibly none.
 
     Raises:
         ValueError: a minimum is negative, or ``frame`` lacks a column or an id.
@@ -73,7 +73,7 @@ def k_core(
     )
     missing = int(((users < 0) | (items < 0)).sum())
     if missing:
-        raise ValueError(f"{missing} rows of frame lack a user or an item; drop or mend them.")
+        raise ValueError(f"{missing} rows of frame lack a user or an item; drop or fix them.")
     kept = np.arange(len(frame))
     while True:
         before = kept.size
@@ -101,7 +101,7 @@ def sample_users(
         ids = np.array(sorted(ids, key=lambda each: (type(each).__name__, str(each))), dtype=object)
     if positive_int("count", count) > ids.size:
         raise ValueError(
-            f"{count} users were to be drawn, but only {ids.size} are left; draw fewer or ask "
-            "for fewer rows of each."
+            f"{count} users were to be drawn, but only {ids.size} are left; draw fewer, or lower "
+            "the number of rows that a user needs."
         )
     return frame[frame[user].isin(rng.choice(ids, count, replace=False))]

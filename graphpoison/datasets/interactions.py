@@ -48,43 +48,44 @@ def from_interactions(
     pairs that are in neither ``frame`` nor ``unseen``.
 
     Args:
-        frame: one row per interaction; columns other than ``user``, ``item`` and ``time`` are not
-            looked at.
+        frame: one row per interaction; columns other than ``user``, ``item`` and ``time`` are
+            ignored.
         user: column of user ids, of any hashable type.
         item: column of item ids, of any hashable type.
         test_fraction: share of the positives, and of the negatives, that is unseen; in [0, 1).
-            At least one of each stays in training. Not looked at where ``unseen`` is given, nor by
+            At least one of each stays in training. Ignored if ``unseen`` is given, and by
             ``split="leave-one-out"``.
-        seed: of the negatives and the split.
+        seed: seed of the negatives and the split.
         edge_type: names of the user nodes, the relation and the item nodes.
-        num_negatives: negatives to draw, train and unseen together; as many as positives if None.
+        num_negatives: number of negatives, training and unseen together; if None, the number of
+            positives.
         unseen: the unseen positives of a published split, in the columns of ``frame``; negatives
             are then split in the proportion of the positives.
-        split: which interactions are unseen. ``"random"``: a share of all interactions.
+        split: the rule for unseen interactions. ``"random"``: a share of all interactions.
             ``"per-user"``: ``round(test_fraction * n)`` of the n interactions of each user, at
             random (RecBole: RS, group_by user). ``"leave-one-out"``: one interaction of each user
             with two or more, the last one by ``time``, or else a random one (RecBole: LS).
             ``"time"``: the last ``round(test_fraction * n)`` interactions of each user by ``time``
-            (RecBole: RS, group_by user, order TO). Each user keeps at least one training
-            interaction under the last three, and negatives are then split in the proportion of the
-            positives.
-        time: column of numbers, datetimes or dates as text (ISO 8601); for ``"time"``, and for
-            ``"leave-one-out"`` where wanted. Repeated interactions have the time of the first one.
-            Equal times of a user are put in order by ``seed``.
+            (RecBole: RS, group_by user, order TO). With the last three, each user keeps at least
+            one training interaction, and negatives are split in the proportion of the positives.
+        time: column of numbers, datetimes or dates as text (ISO 8601); required by ``"time"``,
+            optional for ``"leave-one-out"``. A repeated interaction has its earliest time. Equal
+            times of a user are ordered at random, from ``seed``.
 
     Returns:
-        ``HeteroData`` with ``num_nodes`` and ``raw_id`` (the original ids, list) of both node
-        types and, of ``edge_type``, four disjoint int64 ``[2, *]`` sorted by (user, item):
+        ``HeteroData`` with ``num_nodes`` and ``raw_id`` (list of the original ids) for both node
+        types. ``edge_type`` has four disjoint int64 tensors ``[2, *]``, sorted by (user, item):
         ``edge_index``, ``neg_edge_index``, ``unseen_edge_index``, ``unseen_neg_edge_index``. With
-        ``time``, ``time`` (int64 [E]) of ``edge_index`` too: integers as they are, datetimes in
-        nanoseconds since 1970, other numbers as places in their order.
+        ``time``, it also has ``time`` (int64 [E]) of ``edge_index``: integers are kept, datetimes
+        are nanoseconds since 1970, other numbers are replaced by their rank.
 
     Raises:
-        TypeError: a frame is no DataFrame, ``edge_type`` no triple of names, an id not hashable.
+        TypeError: a frame is no DataFrame, ``edge_type`` is no triple of names, or an id is not
+            hashable.
         ValueError: a column is missing or holds NaN, a frame is empty, ``test_fraction`` lies
-            outside [0, 1), a pair is in both frames, ids are numbers in one and text in the other,
-            or the two node types of ``edge_type`` are the same; ``split`` is unknown, or does not
-            go with ``time`` or ``unseen``; a time is neither a number nor a date.
+            outside [0, 1), a pair is in both frames, ids are numbers in one frame and text in the
+            other, or the two node types of ``edge_type`` are the same; ``split`` is unknown, or
+            cannot be combined with ``time`` or ``unseen``; a time is neither a number nor a date.
     """
     _check_edge_type(edge_type)
     check_split(split, time is not None)
@@ -129,8 +130,8 @@ def assemble(
 ) -> HeteroData:
     """Draw negatives for sorted, distinct pair codes ``user * shape[1] + item``, and split both.
 
-    ``times`` are int64 [E], in the order of ``positives``. Arguments otherwise, result and errors
-    as in :func:`from_interactions`, without ``raw_id``.
+    ``times`` are int64 [E], in the order of ``positives``. Other arguments, the result (without
+    ``raw_id``) and errors are as in :func:`from_interactions`.
     """
     if in_range("test_fraction", test_fraction, 0.0, 1.0) == 1.0:
         raise ValueError("test_fraction must lie in [0, 1), found 1.0; keep a part for training.")
@@ -164,7 +165,7 @@ def _assemble_split(
 
 
 def _times(frame: pd.DataFrame, time: str, codes: Codes, known: Codes) -> npt.NDArray[np.int64]:
-    """The times of the pairs ``known`` [E], of the rows ``codes`` of ``frame``."""
+    """The times [E] of the pairs ``known``; ``codes`` are the pairs of the rows of ``frame``."""
     columns = list(frame.columns)
     if columns.count(choice("time", time, columns)) > 1:
         raise ValueError(f"frame has {columns.count(time)} columns time={time!r}.")
@@ -172,7 +173,7 @@ def _times(frame: pd.DataFrame, time: str, codes: Codes, known: Codes) -> npt.ND
 
 
 def _number(argument: str, ids: "pd.Series[Any]") -> tuple[Codes, list[Hashable]]:
-    """The place of each id in the list of distinct ids, and that list."""
+    """The position of each id in the list of distinct ids, and this list."""
     try:
         codes, distinct = pd.factorize(ids.to_numpy())
     except TypeError as error:
@@ -208,14 +209,14 @@ def _check_frame(name: str, frame: pd.DataFrame, user: str, item: str) -> None:
 
 
 def _joined(rows: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
-    """Both, one after the other; where their types differ as objects, so that no id is rounded."""
+    """The rows of both frames. Columns of two dtypes become objects, so that no id is rounded."""
     for column in rows.columns:
         here, there = (pd.api.types.infer_dtype(frame[column]) for frame in (rows, others))
         if {here, there} in ({"integer", "string"}, {"floating", "string"}):
             raise ValueError(
                 f"ids in column {column!r} are of kind {here} in one frame and {there} in the "
-                "other, so that nobody would be in both; turn them into text in both by "
-                "astype(str), or read both files with dtype=str."
+                "other, so that no id would match; convert both to text by astype(str), or read "
+                "both files with dtype=str."
             )
     unlike = [column for column in rows.columns if rows[column].dtype != others[column].dtype]
     objects = dict.fromkeys(unlike, object)

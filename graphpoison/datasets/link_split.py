@@ -16,22 +16,22 @@ def from_link_split(
 ) -> HeteroData:
     """``train_data`` with the labelled pairs of ``held_out`` as unseen pairs.
 
-    Labels give way to the names that this library has for them: pairs of ``train_data`` with label
-    0 become ``neg_edge_index``, labelled pairs of ``held_out`` ``unseen_edge_index`` (label above
-    0) and ``unseen_neg_edge_index``. Everything else comes from ``train_data``.
+    Labels are replaced by this library's attributes: pairs of ``train_data`` with label 0 become
+    ``neg_edge_index``; labelled pairs of ``held_out`` become ``unseen_edge_index`` (label above 0)
+    and ``unseen_neg_edge_index``. Everything else comes from ``train_data``.
 
     Args:
-        train_data: the first of ``RandomLinkSplit``'s three, made with ``disjoint_train_ratio=0``.
-        held_out: the second or the third.
-        edge_type: which edges; may be left out where there is but one type.
+        train_data: the first part of ``RandomLinkSplit``, made with ``disjoint_train_ratio=0``.
+        held_out: the second or the third part.
+        edge_type: the edge type to read; may be omitted if there is only one.
 
     Returns:
-        a new graph for :class:`graphpoison.Recommendation` and :func:`graphpoison.evaluate`.
+        A new graph for :class:`graphpoison.Recommendation` and :func:`graphpoison.evaluate`.
 
     Raises:
         TypeError: a part is no ``HeteroData``.
-        ValueError: ``train_data`` has labels of pairs that are no edges of it, or ``held_out`` has
-            none, or they are not of one split.
+        ValueError: ``train_data`` labels pairs that are not its edges, ``held_out`` labels no pairs
+            outside its edges, or the two are not parts of one split.
     """
     train = read_interactions(train_data, edge_type)
     tested = read_interactions(held_out, train.edge_type)

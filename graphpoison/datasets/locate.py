@@ -1,6 +1,6 @@
-"""Where the raw files of a public data set lie, and fetching them if they lie nowhere.
+"""The raw files of public data sets: found in several folders, else downloaded by PyG.
 
-Files are only ever read where they are; nothing is written outside the user's cache.
+Nothing is written outside the user's cache.
 """
 
 import logging
@@ -24,11 +24,12 @@ class Source:
 
     Args:
         name: as given to :func:`graphpoison.datasets.load`.
-        folders: raw folders relative to a data folder, the one PyG's class makes first.
-        files: names of files that must all be in one of ``folders``; several such sets where the
-            data exist in several forms, the first complete one being read.
-        page: the place to get the files from, if they have to be fetched by hand.
-        download: makes ``folders[0]`` under the folder it is given, by PyG's own class.
+        folders: raw folders relative to a data folder; the folder of PyG's class comes first.
+        files: one set of file names for each form in which the data exist. The first set that is
+            complete in one of ``folders`` is read.
+        page: source of the files, if they must be downloaded by hand.
+        download: creates ``folders[0]`` under the given folder, by PyG's own class; None if PyG
+            does not have the data set.
     """
 
     name: str
@@ -60,7 +61,7 @@ def citation_full(name: str, folder: str) -> Source:
 
 
 def movielens_100k(name: str) -> Source:
-    """PyG's ``MovieLens100K``, or the folder ``ml-100k`` as GroupLens' archive unpacks."""
+    """PyG's ``MovieLens100K``, or the folder ``ml-100k`` of GroupLens' archive."""
     return Source(
         name,
         ("MovieLens100K/raw", "MovieLens100K/ml-100k", "ml-100k"),
@@ -70,21 +71,22 @@ def movielens_100k(name: str) -> Source:
 
 
 def find_raw(source: Source, root: str | Path | None = None) -> Path:
-    """The folder with the raw files of ``source``; otherwise as :func:`find_files`."""
+    """The folder with the raw files of ``source``. Arguments and errors as :func:`find_files`."""
     return find_files(source, root)[0].parent
 
 
 def find_files(source: Source, root: str | Path | None = None) -> tuple[Path, ...]:
-    """The raw files of ``source``, in the order in which it names them.
+    """The raw files of ``source``, in the order of ``source.files``.
 
-    Looks in ``root``, then in the folder that the environment variable ``GRAPHPOISON_DATA`` names,
-    then in the user's cache (``$XDG_CACHE_HOME/graphpoison`` or ``~/.cache/graphpoison``); last, if
-    PyG has them, it downloads into the cache. ``root`` and ``GRAPHPOISON_DATA`` may be read-only.
+    Searches ``root``, then the folder that the environment variable ``GRAPHPOISON_DATA`` names,
+    then the user's cache (``$XDG_CACHE_HOME/graphpoison`` or ``~/.cache/graphpoison``). If the
+    files are in none of these and PyG has the data set, PyG downloads them into the cache. ``root``
+    and ``GRAPHPOISON_DATA`` may be read-only.
 
     Raises:
         TypeError: ``root`` is no path.
-        ValueError: ``root`` or ``GRAPHPOISON_DATA`` is given but is no directory.
-        FileNotFoundError: the files are in none of the places and could not be downloaded.
+        ValueError: ``root`` or ``GRAPHPOISON_DATA`` is set, but is not a directory.
+        FileNotFoundError: the files are in none of the folders and could not be downloaded.
     """
     places = {
         "root": _directory("root", root),
@@ -102,7 +104,7 @@ def find_files(source: Source, root: str | Path | None = None) -> tuple[Path, ..
 
 
 def user_cache() -> Path:
-    """``$XDG_CACHE_HOME/graphpoison``, or ``~/.cache/graphpoison`` where that is not set."""
+    """``$XDG_CACHE_HOME/graphpoison``, or ``~/.cache/graphpoison`` if the variable is not set."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "graphpoison"
 
@@ -133,7 +135,7 @@ def _look(source: Source, place: Path | None) -> tuple[Path, ...] | None:
 
 
 def _download(source: Source, places: dict[str, Path | None]) -> tuple[Path, ...]:
-    """Download beside the final place and move there, so that no half-written file is left."""
+    """Download into a temporary folder of the cache, then move: no partial download is left."""
     if source.download is None:
         raise FileNotFoundError(_nowhere(source, places))
     cache = user_cache()
@@ -153,7 +155,7 @@ def _download(source: Source, places: dict[str, Path | None]) -> tuple[Path, ...
 
 
 def _move(staging: Path, cache: Path, folder: Path) -> None:
-    """Replace the files that an incomplete earlier download may have left at ``cache / folder``."""
+    """Move ``folder`` into the cache, replacing files of an earlier incomplete download."""
     (cache / folder).parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(cache / folder, ignore_errors=True)
     shutil.move(staging / folder, cache / folder)

@@ -1,4 +1,4 @@
-"""The Netflix Prize's own format, read a block at a time."""
+"""Files in the format of the Netflix Prize, read in blocks."""
 
 import gzip
 import io
@@ -20,12 +20,12 @@ def read_netflix_prize(
 ) -> pd.DataFrame:
     """The ratings in a file such as ``combined_data_1.txt``, gzipped or not.
 
-    A line ``movie:`` is followed by that movie's lines ``user,rating,date``. Memory is needed for
-    the ratings kept, 9 bytes each and at times twice that, and for one block.
+    A line ``movie:`` is followed by the lines ``user,rating,date`` of this movie. The memory needed
+    is 9 bytes for each kept rating, at times twice as much, and one block.
 
     Args:
         path: the file.
-        min_rating: fewer stars are passed over while reading.
+        min_rating: ratings with fewer stars are skipped while reading.
         block_bytes: bytes read at a time.
 
     Returns:
@@ -48,7 +48,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _blocks(file: BinaryIO, block_bytes: int, path: str | Path) -> Iterator[pd.DataFrame]:
-    """The ratings of whole lines at a time, about ``block_bytes`` of them."""
+    """The ratings in blocks of whole lines, each of about ``block_bytes`` bytes."""
     movie = None
     while block := file.read(block_bytes):
         block += file.readline()
@@ -66,7 +66,7 @@ def _blocks(file: BinaryIO, block_bytes: int, path: str | Path) -> Iterator[pd.D
 
 
 def _parse(block: bytes, movie: int | None) -> tuple[pd.DataFrame, int | None]:
-    """The ratings of some lines that go on with ``movie``, and the last movie in them."""
+    """The ratings in ``block``, whose first lines belong to ``movie``, and the last movie in it."""
     first, *rest = _MOVIE.split(block)
     movies = [movie, *map(int, rest[0::2])]
     lines = [first, *rest[1::2]]

@@ -1,12 +1,12 @@
 """The public recommendation data sets, each as a table of rows and as a graph.
 
-A function ``..._rows`` gives the interactions after the filters, with columns ``user`` and ``item``
-and whatever else the file has; the function without it makes the graph. Where to put files that
-cannot be downloaded is said by the error that their absence raises.
+A function ``..._rows`` returns the interactions after the filters, with the columns ``user`` and
+``item`` and all other columns of the file. The function without ``_rows`` returns the graph. If a
+file is missing and cannot be downloaded, the error says where to put it.
 
-``split`` is that of :func:`.from_interactions`: of MovieLens, ``"time"`` and ``"leave-one-out"`` go
-by the time of each rating. The files of the others, as they are read here, have no times:
-``"time"`` raises a ValueError, and ``"leave-one-out"`` is random.
+``split`` is as in :func:`.from_interactions`. For MovieLens, ``"time"`` and ``"leave-one-out"`` use
+the time of each rating. The other data sets are read without times: ``"time"`` raises a ValueError,
+and ``"leave-one-out"`` is random.
 """
 
 from pathlib import Path
@@ -92,19 +92,19 @@ def movielens_1m(
 ) -> HeteroData:
     """MovieLens 1M (Harper and Konstan 2015): 6,040 users, 3,706 items, 1,000,209 interactions.
 
-    Every rating counts, as in :func:`movielens`; returns and raises as that does. Times are in
-    ``ratings.dat`` alone, not in a table of the pairs.
+    Every rating counts as an interaction. Returns and raises as :func:`movielens`. ``ratings.dat``
+    has times; a table of the pairs has none.
     """
     rows = movielens_1m_rows(root)
     return _graph("movielens-1m", rows, seed, test_fraction, num_negatives, split)
 
 
 def movielens_1m_rows(root: Root = None) -> pd.DataFrame:
-    """All ratings of MovieLens 1M, from ``ratings.dat`` or from a table of the pairs alone."""
+    """All ratings of MovieLens 1M, from ``ratings.dat`` or from a table of only the pairs."""
     (file,) = find_files(MOVIELENS_1M, root)
     if file.suffix != ".dat":
         return pd.read_csv(file).rename(columns={"user_id": "user", "movie_id": "item"})
-    names = ["user", "item", "rating", "time"]  # between '::', every second field is empty
+    names = ["user", "item", "rating", "time"]  # '::' is read as two ':' with an empty field
     return pd.read_csv(file, sep=":", header=None, usecols=[0, 2, 4, 6], dtype="int64").set_axis(
         names, axis="columns"
     )
@@ -121,16 +121,16 @@ def steam(
 ) -> HeteroData:
     """Steam Video Games (thesis, section 4.7): 1,698 users, 1,397 games, 84,424 interactions.
 
-    The thesis's 132,831 interactions are rows, in which a game bought and played counts twice;
-    these are 84,424 distinct pairs, and a graph holds a pair once.
+    The thesis's 132,831 interactions are rows of the file, in which a game bought and played counts
+    twice. They are 84,424 distinct pairs, and a graph holds each pair once.
 
     Args:
         root: folder of data sets.
-        seed: of the negatives and the split.
+        seed: seed of the negatives and the split.
         test_fraction: as in :func:`.from_interactions`.
         num_negatives: as in :func:`.from_interactions`; by default as in Table 4.19.
-        min_user: rows that a user needs, counted until nothing changes.
-        min_item: rows that a game needs, likewise.
+        min_user: rows that a user needs; the filters repeat until nothing changes.
+        min_item: rows that a game needs; the filters repeat until nothing changes.
         split: as in :func:`.from_interactions`.
     """
     rows = steam_rows(root, min_user, min_item)
@@ -138,7 +138,7 @@ def steam(
 
 
 def steam_rows(root: Root = None, min_user: int = 20, min_item: int = 20) -> pd.DataFrame:
-    """The purchases and plays of Steam that :func:`.k_core` leaves."""
+    """The purchases and plays of Steam that remain after :func:`.k_core`."""
     (file,) = find_files(STEAM, root)
     names = ["user", "item", "behaviour", "value"]
     frame = pd.read_csv(file, header=None, names=names, usecols=range(4))
@@ -158,21 +158,21 @@ def anime(
 ) -> HeteroData:
     """Anime Recommendations Database (thesis, section 4.7), 2,000 users drawn.
 
-    The thesis's users are not known, so that its 207,662 interactions with 1,197 series are not
-    reproduced. Series are counted among the users drawn: counted before the draw, as the thesis's
-    words could also be read, far more than 1,197 would stay. Users are not counted again after
-    that.
+    The users drawn in the thesis are not known, so that its 207,662 interactions with 1,197 series
+    are not reproduced. ``min_item`` counts the drawn users of a series. The thesis can also be read
+    as counting all users before the draw, but then far more than 1,197 series would remain. The
+    filter ``min_user`` is not applied again after the draw.
 
     Args:
         root: folder of data sets; holds ``rating.csv``, or a sample of 5,000 of its users.
-        seed: of the users drawn, the negatives and the split.
+        seed: seed of the drawn users, the negatives and the split.
         test_fraction: as in :func:`.from_interactions`.
         num_negatives: as in :func:`.from_interactions`; by default as in Table 4.19.
-        num_users: users to draw.
+        num_users: number of users to draw.
         min_user: series that a user needs before the draw.
         min_item: drawn users that a series needs.
-        min_rating: least rating of an interaction; None for all, also for series watched
-            and not rated.
+        min_rating: smallest rating of an interaction; None keeps all, also series watched but not
+            rated.
         split: as in :func:`.from_interactions`.
     """
     rows = anime_rows(root, seed, num_users, min_user, min_item, min_rating)
@@ -187,7 +187,7 @@ def anime_rows(
     min_item: int = 50,
     min_rating: int | None = None,
 ) -> pd.DataFrame:
-    """The rows of the users drawn, and of the series that enough of them watched."""
+    """The rows of the drawn users, for series that at least ``min_item`` of them watched."""
     (file,) = find_files(ANIME, root)
     frame = pd.read_csv(file).rename(columns={"user_id": "user", "anime_id": "item"})
     if min_rating is not None:
@@ -209,17 +209,17 @@ def netflix(
 ) -> HeteroData:
     """The first part of the Netflix Prize data, four and five stars (thesis, section 4.7).
 
-    The thesis has 1,660,495 interactions, 8,138 users and 1,503 movies; :func:`.describe` says
-    whether your file gives them.
+    The thesis has 1,660,495 interactions, 8,138 users and 1,503 movies; :func:`.describe` compares
+    your file with these numbers.
 
     Args:
         root: folder of data sets.
-        seed: of the negatives and the split.
+        seed: seed of the negatives and the split.
         test_fraction: as in :func:`.from_interactions`.
         num_negatives: as in :func:`.from_interactions`; by default as in Table 4.19.
-        min_user: ratings kept that a user needs, counted until nothing changes.
-        min_item: ratings kept that a movie needs, likewise.
-        min_rating: least number of stars of an interaction.
+        min_user: kept ratings that a user needs; the filters repeat until nothing changes.
+        min_item: kept ratings that a movie needs; the filters repeat until nothing changes.
+        min_rating: smallest number of stars of an interaction.
         split: as in :func:`.from_interactions`.
     """
     rows = netflix_rows(root, min_user, min_item, min_rating)
@@ -229,7 +229,7 @@ def netflix(
 def netflix_rows(
     root: Root = None, min_user: int = 150, min_item: int = 150, min_rating: int = 4
 ) -> pd.DataFrame:
-    """The ratings of at least ``min_rating`` that :func:`.k_core` leaves."""
+    """The ratings of at least ``min_rating`` that remain after :func:`.k_core`."""
     (file,) = find_files(NETFLIX, root)
     return k_core(read_netflix_prize(file, min_rating), min_user, min_item)
 
@@ -248,10 +248,10 @@ def gowalla(
 
     Args:
         root: folder of data sets.
-        seed: of the negatives and, unless it is published, of the split.
+        seed: seed of the negatives and of a split other than the published one.
         num_negatives: as in :func:`.from_interactions`.
         split: ``"published"``, or as in :func:`.from_interactions`.
-        test_fraction: as in :func:`.from_interactions`; not looked at by the published split.
+        test_fraction: as in :func:`.from_interactions`; ignored by the published split.
     """
     if split != "published":
         return _graph("gowalla", gowalla_rows(root), seed, test_fraction, num_negatives, split)
@@ -276,7 +276,7 @@ def _graph(
     num_negatives: int | None,
     split: Split,
 ) -> HeteroData:
-    """The graph of ``rows``, split by their times where these are there and ``split`` takes them.
+    """The graph of ``rows``, split by time if the rows have times and ``split`` uses them.
 
     Raises:
         ValueError: ``split="time"`` and the rows have no times.

@@ -1,4 +1,4 @@
-"""A graph from whatever somebody has: the name of a data set, a table, or a saved graph."""
+"""A graph from the name of a data set, from a table, or from a saved graph."""
 
 import pickle
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ GRAPH = ".pt"
 
 @dataclass(frozen=True)
 class Reading:
-    """How :func:`open_graph` reads its source; None leaves a thing as it is by default.
+    """Settings of :func:`open_graph`; None stands for the default.
 
     Args:
         user, item: columns of a table, see :func:`graphpoison.datasets.read_interactions`.
         header: whether the first line of a table names its columns.
-        rating: the column of a table that ``min_rating`` is about.
-        min_rating: rows of a table below it are left out.
+        rating: the column of a table to which ``min_rating`` applies.
+        min_rating: rows of a table with a smaller rating are left out.
         test_fraction: share of the interactions that is unseen.
-        seed: of negatives and split.
-        split: which interactions are unseen, as :func:`graphpoison.datasets.from_interactions`
-            takes it; by default ``"random"``, and the published split of ``gowalla``.
-        time: the column of a table that ``split`` goes by.
+        seed: seed of the negatives and the split.
+        split: as in :func:`graphpoison.datasets.from_interactions`; by default ``"random"``, and
+            the published split for ``gowalla``.
+        time: the column of a table with the times for ``split``.
     """
 
     user: str | None = None
@@ -55,17 +55,17 @@ def open_graph(
     """The graph of ``source``.
 
     Args:
-        source: one of :func:`graphpoison.datasets.names`; a table ``.csv``, ``.tsv`` or
-            ``.inter``, perhaps with ``.gz``; or ``.pt``, a graph of
-            :func:`graphpoison.datasets.save_graph`.
-        reading: how it is read.
+        source: one of :func:`graphpoison.datasets.names`; the path of a table (``.csv``, ``.tsv``
+            or ``.inter``, also with ``.gz``); or the path of a graph (``.pt``) that
+            :func:`graphpoison.datasets.save_graph` wrote.
+        reading: settings for the reading.
         root: folder of data sets, see :func:`graphpoison.datasets.load`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: unknown name, column or suffix; a file of another kind than its suffix says;
-            a setting of ``reading`` that the kind of source does not have.
-        TypeError: a setting that the data set does not have.
+        ValueError: a name, column or suffix is unknown; a file does not match its suffix; a setting
+            of ``reading`` does not apply to this kind of source.
+        TypeError: the data set does not have a setting.
     """
     reading, path = reading or Reading(), Path(source)
     if str(source) not in names():
@@ -114,15 +114,15 @@ def _of_graph(path: Path, reading: Reading) -> Data | HeteroData:
     _refuse_columns(path, reading)
     if any(value is not None for value in (reading.test_fraction, reading.seed, reading.split)):
         raise ValueError(
-            f"{path} is a graph and has its split already: no test_fraction, seed or split."
+            f"{path} is a graph and has its split already: leave out test_fraction, seed and split."
         )
     try:
         return load_graph(path)
     except ValueError as error:
         if isinstance(error.__cause__, pickle.UnpicklingError):
             raise ValueError(
-                f"{path} needs pickle, which may run code and is not read; if you trust it, in "
-                f"Python: graphpoison.datasets.save_graph(torch.load({str(path)!r}, "
+                f"{path} needs pickle, which may run code, and is not read; if you trust it, run "
+                f"in Python: graphpoison.datasets.save_graph(torch.load({str(path)!r}, "
                 "weights_only=False), 'safe.pt')."
             ) from error
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The training part and the unseen part of interactions, and the validation part of a graph.
+"""Splits of interactions into training and unseen parts, and the validation split of a graph.
 
 A pair (u, i) is written as the code ``u * num_items + i`` here; codes are sorted and distinct.
 """
@@ -31,8 +31,8 @@ PARTS = ("edge_index", "neg_edge_index", "unseen_edge_index", "unseen_neg_edge_i
 
 
 def check_split(split: str, timed: bool) -> None:
-    """Raise a ValueError if ``split`` is unknown, lacks the times that it needs, or has times that
-    it does not look at."""
+    """Raise a ValueError if ``split`` is unknown, lacks the times that it needs, or ignores the
+    given times."""
     choice("split", split, SPLITS)
     if split == "time" and not timed:
         raise ValueError(
@@ -58,20 +58,20 @@ def split_codes(
 
     A user with :math:`n_u` interactions has this many unseen interactions:
 
-    - ``"random"``: any number; of all E, ``round(fraction * E)`` are drawn uniformly;
+    - ``"random"``: any number; ``round(fraction * E)`` of all E are drawn uniformly;
     - ``"per-user"``: ``round(fraction * n_u)``, drawn uniformly;
-    - ``"leave-one-out"``: 1 where :math:`n_u \ge 2`, the last by ``times``, or else a random one;
+    - ``"leave-one-out"``: 1 if :math:`n_u \ge 2`: the last by ``times``, or a random one;
     - ``"time"``: ``round(fraction * n_u)``, the last ones by ``times``.
 
-    Halves are rounded to the even number. At least one interaction stays in training: of all for
-    ``"random"``, of each user for the others.
+    Halves are rounded to the nearest even number. At least one interaction stays in training: one
+    in all for ``"random"``, one of each user for the other splits.
 
     Args:
         codes: sorted, distinct codes ``user * num_items + item``.
         num_items: number of items.
         split: one of :data:`SPLITS`.
         fraction: in [0, 1).
-        rng: of all that is drawn, ties in ``times`` included.
+        rng: generator of all draws, and of the order of equal ``times``.
         times: int64 [E], larger for later interactions.
     """
     if split == "random":
@@ -79,7 +79,7 @@ def split_codes(
     users = codes // num_items
     chance = rng.permutation(codes.size)
     latest = np.zeros_like(codes) if times is None else -times
-    order = np.lexsort((chance, latest, users))  # of each user, the first ones are to be unseen
+    order = np.lexsort((chance, latest, users))  # the first ones of each user become unseen
     _, starts, counts = np.unique(users, return_index=True, return_counts=True)
     wanted = np.ones_like(counts) if split == "leave-one-out" else np.rint(fraction * counts)
     held_out = np.minimum(wanted, counts - 1).astype(np.int64)
@@ -89,7 +89,7 @@ def split_codes(
 
 
 def split_at_random(codes: Codes, fraction: float, rng: np.random.Generator) -> Parts:
-    """``codes`` without a uniformly drawn share, and that share; both sorted."""
+    """``codes`` without a share drawn uniformly, and this share; both sorted."""
     num_unseen = min(round(fraction * codes.size), max(codes.size - 1, 0))
     order = rng.permutation(codes.size)
     return np.sort(codes[order[num_unseen:]]), np.sort(codes[order[:num_unseen]])
@@ -112,7 +112,7 @@ def draw_negatives(
 def graph_of(
     positives: Parts, negatives: Parts, shape: tuple[int, int], kind: EdgeType
 ) -> HeteroData:
-    """A graph of users and items from the training part and the unseen part of both."""
+    """A graph of users and items from (training, unseen) codes of positives and negatives."""
     data = HeteroData()
     data[kind[0]].num_nodes, data[kind[2]].num_nodes = shape
     parts = (positives[0], negatives[0], positives[1], negatives[1])
@@ -122,11 +122,11 @@ def graph_of(
 
 
 def numbered_times(column: pd.Series) -> npt.NDArray[np.int64]:
-    """Times as int64 [rows]: datetimes, and text that is a date, as nanoseconds since 1970 (UTC);
-    numbers as they are, where one is no integer as places in the order of all.
+    """Times as int64 [rows]. Datetimes and dates as text become nanoseconds since 1970 (UTC).
+    Integers are kept; if a number is not an integer, all numbers are replaced by their ranks.
 
     Raises:
-        ValueError: a time is missing, or text that is neither a number nor a date.
+        ValueError: a time is missing, or is text that is neither a number nor a date.
     """
     missing = int(column.isna().sum())
     if missing:
@@ -160,30 +160,30 @@ def validation_split(
 ) -> HeteroData:
     """A new graph whose unseen part is drawn from the training interactions of ``data``.
 
-    Choose hyperparameters on the result, of attacks and of recommenders alike, and report on
-    ``data``. The unseen interactions of ``data`` are absent from the result: they are neither
-    interactions nor negatives. Training negatives of ``data`` are split in the proportion of the
-    interactions; where ``data`` have none, as many as interactions are drawn outside all
-    interactions of ``data``, seen and unseen.
+    Choose the hyperparameters of attacks and recommenders on the result, and report on ``data``.
+    The unseen interactions of ``data`` are absent from the result: they are neither interactions
+    nor negatives. Training negatives of ``data`` are split in the proportion of the interactions.
+    If ``data`` have none, as many negatives as interactions are drawn outside all interactions of
+    ``data``, seen and unseen.
 
     Args:
-        data: bipartite, as :func:`from_interactions` makes it; not changed.
+        data: a bipartite graph, as :func:`from_interactions` makes it; not changed.
         fraction: share of the training interactions that is unseen in the result; in (0, 1).
-        split: as :func:`from_interactions` takes it. Times are ``data[edge_type].time`` [E], which
-            :func:`from_interactions` leaves there if it has split by time; ``"leave-one-out"``
-            goes by them where they are there.
-        seed: of the split and of negatives.
-        edge_type: which interactions; the only ones that are no reverse of others if None.
+        split: as in :func:`from_interactions`. Times are read from ``data[edge_type].time`` [E],
+            which :func:`from_interactions` sets if it is given ``time``; ``"leave-one-out"`` uses
+            them if present.
+        seed: seed of the split and of the negatives.
+        edge_type: the interactions to split; if None, the only edge type that is not a reverse
+            type.
 
     Returns:
-        ``HeteroData`` with the nodes of ``data`` and ``edge_type`` alone, in the four parts that
-        :func:`from_interactions` makes; other edge types and attributes of edges are left out,
-        ``time`` aside.
+        ``HeteroData`` with the nodes of ``data`` and only ``edge_type``, in the four parts that
+        :func:`from_interactions` makes. Of the other attributes of edges, only ``time`` is kept.
 
     Raises:
         TypeError: ``data`` is no ``HeteroData``.
-        ValueError: ``fraction`` or ``split`` is out of range; ``split="time"`` and ``data`` hold no
-            times.
+        ValueError: ``fraction`` is out of range or ``split`` is unknown; ``split="time"``, but
+            ``data`` have no times.
     """
     if not isinstance(data, HeteroData):
         raise TypeError(f"data must be a torch_geometric HeteroData, found {type(data).__name__}.")
@@ -213,7 +213,8 @@ def validation_split(
 
 
 def _training_negatives(graph: Interactions, known: Codes, rng: np.random.Generator) -> Codes:
-    """The training negatives of ``graph``, or as many as interactions, without the unseen ones."""
+    """The training negatives of ``graph``, drawn if it has none, without seen and unseen
+    interactions."""
     unseen = [] if graph.unseen is None else [_codes(graph.unseen, graph.num_items)]
     taken = np.unique(np.concatenate([known, *unseen]))
     if graph.negatives is None:
@@ -227,7 +228,7 @@ def _codes(pairs: Tensor, num_items: int) -> Codes:
 
 
 def _times(data: HeteroData, graph: Interactions, known: Codes) -> npt.NDArray[np.int64] | None:
-    """The times of the interactions ``known``, the first one of repeated interactions."""
+    """The times of the interactions ``known``; the earliest one of a repeated interaction."""
     store = data[graph.edge_type]
     if "time" not in store or "edge_index" not in store:
         return None
@@ -243,7 +244,8 @@ def _times(data: HeteroData, graph: Interactions, known: Codes) -> npt.NDArray[n
 
 
 def first_times(codes: Codes, times: npt.NDArray[np.int64], known: Codes) -> npt.NDArray[np.int64]:
-    """The smallest of the ``times`` [rows] of each of the ``known`` [E] among ``codes`` [rows]."""
+    """For each code in ``known`` [E], the smallest of the ``times`` [rows] where ``codes`` [rows]
+    equal it."""
     found = np.full(known.size, np.iinfo(np.int64).max)
     np.minimum.at(found, np.searchsorted(known, codes), times)
     return found

@@ -1,4 +1,4 @@
-"""Graphs kept in files that ``torch.load(weights_only=True)`` reads."""
+"""Graphs in files that ``torch.load(weights_only=True)`` reads."""
 
 import errno
 import json
@@ -21,16 +21,16 @@ def save_graph(data: Data | HeteroData, path: str | os.PathLike[str]) -> None:
     """Write a graph as plain dicts of tensors, numbers and strings.
 
     ``torch.load(path, weights_only=True)`` reads the file as ``{"format": 2, "kind": "Data" or
-    "HeteroData", "graph": data.to_dict(), "digest": of the graph}``; without PyG, unless the graph
-    has an ``EdgeIndex``.
+    "HeteroData", "graph": data.to_dict(), "digest": of the graph}``. PyG is needed for this only if
+    the graph has an ``EdgeIndex``.
 
     Args:
         data: the graph; not changed.
-        path: the file to write, whole or not at all.
+        path: the file, written completely or not at all.
 
     Raises:
-        TypeError: ``data`` is no graph, or holds something else than tensors, numbers, strings,
-            and lists, tuples and dicts of them.
+        TypeError: ``data`` is no graph, or holds objects other than tensors, numbers, strings, and
+            lists, tuples and dicts of these.
     """
     if type(data) not in (Data, HeteroData):
         raise TypeError(f"data must be Data or HeteroData, found {type(data).__name__}.")
@@ -46,9 +46,9 @@ def load_graph(path: str | os.PathLike[str]) -> Data | HeteroData:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is another kind of file, of another format, or damaged. ``torch.load`` does
-            not look at the checksums in the file, and reads nothing into the tensor of a member
-            that is declared a folder; hence the digest of the tensors.
+        ValueError: the file is of another kind or format, or it is damaged. Besides the checksums
+            in the file, a digest of the tensors is verified: ``torch.load`` ignores the checksums,
+            and leaves a tensor unread if its member is declared as a folder.
     """
     refuse_special(path)
     with open(path, "rb") as file:
@@ -70,7 +70,7 @@ def _digest(graph: Any) -> str:
 
 
 def _strided(value: Any) -> Any:
-    """Sparse tensors as their indices and values."""
+    """``value`` with sparse tensors replaced by their layout, shape, indices and values."""
     if isinstance(value, dict):
         return {key: _strided(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -92,15 +92,16 @@ def _read(path: str | os.PathLike[str], file: IO[bytes]) -> Any:
             return torch.load(file, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
-    except Exception as error:  # zipfile and torch fail in many ways at damaged bytes
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # of a place before the file
+    except Exception as error:  # zipfile and torch raise many types for damaged bytes
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # EINVAL: a damaged offset
             raise
         raise ValueError(f"{path} is no file of save_graph, or it is damaged: {error}") from error
-    raise ValueError(f"{path} is damaged, or has no checksums: the one of {damaged} differs.")
+    raise ValueError(f"{path} is damaged, or lacks checksums: the checksum of {damaged} differs.")
 
 
 def _refuse_objects(place: str, value: Any) -> None:
-    """Descend to whatever ``torch.load(weights_only=True)`` would not read."""
+    """Raise a TypeError if ``value`` holds an object that ``torch.load(weights_only=True)`` would
+    not read; ``place`` names its position."""
     if isinstance(value, dict):
         for key, part in value.items():
             _refuse_objects(f"{place} key", key)

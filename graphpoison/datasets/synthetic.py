@@ -1,4 +1,4 @@
-"""Two data sets made from a seed, needing no download: a citation graph and interactions."""
+"""Two synthetic data sets, made from a seed without files: a citation graph and interactions."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,8 @@ from .interactions import assemble
 
 Floats = npt.NDArray[np.float64]
 USER_ITEM_SPREAD = 1.5  # standard deviation of the factors' part of the log-weights
-POPULARITY_SPREAD = 2.0  # and of the items' part
-ACTIVITY_SPREAD = 0.9  # of the logarithm of the users' activity
+POPULARITY_SPREAD = 2.0  # standard deviation of the items' part of the log-weights
+ACTIVITY_SPREAD = 0.9  # standard deviation of the logarithm of the users' activity
 USERS_AT_ONCE = 256
 
 
@@ -30,16 +30,16 @@ def synthetic_citation(
     """A graph like Cora: degree-corrected stochastic block model with bag-of-words features.
 
     The block model (Karrer and Newman 2011) has fixed degrees: half-edges are matched at random,
-    a part of them within their class. Degrees and word frequencies have long tails, classes
-    have unequal sizes. A node's words come from its class's topic with probability ``topic_share``
-    and otherwise from the frequencies common to all.
+    a part of them within their class. Degrees and word frequencies have long tails; classes have
+    unequal sizes. A word of a node comes from the topic of its class with probability
+    ``topic_share``, and otherwise from frequencies that all classes share.
 
     Args:
-        seed: of graph, features and split.
-        num_nodes: before the largest component is taken.
+        seed: seed of graph, features and split.
+        num_nodes: number of nodes before the largest component is taken.
         num_classes: number of classes.
         num_words: number of features.
-        mean_degree: before self-loops and repeated edges are dropped; at least 1.
+        mean_degree: mean degree before self-loops and repeated edges are dropped; at least 1.
         homophily: expected share of edges within a class.
         words_per_node: expected number of distinct words.
         topic_share: in [0, 1]; the smaller, the harder the classification.
@@ -48,7 +48,7 @@ def synthetic_citation(
         As :func:`graphpoison.datasets.citation.largest_component`; ``x`` is binary.
 
     Raises:
-        ValueError: an argument is out of range, or the graph too small for a stratified split.
+        ValueError: an argument is out of range, or the graph is too small for a stratified split.
     """
     num_nodes = positive_int("num_nodes", num_nodes, minimum=2)
     num_classes = positive_int("num_classes", num_classes, minimum=2)
@@ -78,12 +78,12 @@ def synthetic_interactions(
 ) -> HeteroData:
     """Interactions like MovieLens 100K, from latent factors and long-tailed popularity.
 
-    How many items a user takes has a long tail and, as in MovieLens, a minimum of 20 (less where
-    the users have fewer than 40 interactions on average). Which ones is drawn without replacement
-    with log-weights ``factors of user . factors of item + popularity of item``.
+    The number of items per user has a long tail and, as in MovieLens, a minimum of 20 (less if the
+    users have fewer than 40 interactions on average). The items of a user are drawn without
+    replacement, with log-weights ``factors of user . factors of item + popularity of item``.
 
     Args:
-        seed: of factors, interactions, negatives and split.
+        seed: seed of factors, interactions, negatives and split.
         num_users: number of users.
         num_items: number of items.
         num_interactions: number of distinct interactions, train and unseen together.
@@ -126,7 +126,8 @@ def _unequal_classes(num_nodes: int, num_classes: int, rng: np.random.Generator)
 def _block_model(
     labels: Codes, mean_degree: float, homophily: float, rng: np.random.Generator
 ) -> Codes:
-    """Match half-edges, in their class or anywhere; int64 [2, E] with loops and repetitions."""
+    """Half-edges matched within their class or across classes: int64 [2, E], with self-loops and
+    repeated edges."""
     tail = np.minimum(rng.pareto(2.0, size=labels.size), labels.size / 50)
     degrees = 1 + rng.poisson((mean_degree - 1) * tail / tail.mean())
     ends = np.repeat(np.arange(labels.size), degrees)
@@ -156,7 +157,7 @@ def _bags_of_words(
 
 
 def _activity(num_users: int, num_items: int, total: int, rng: np.random.Generator) -> Codes:
-    """How many items each user takes, ``total`` together; int64 [num_users]."""
+    """The number of items of each user, ``total`` in sum; int64 [num_users]."""
     least = min(20, max(1, total // (2 * num_users)))
     most = max(num_items // 2, -(-total // num_users))
     weights = np.exp(ACTIVITY_SPREAD * rng.normal(size=num_users))
@@ -171,7 +172,7 @@ def _activity(num_users: int, num_items: int, total: int, rng: np.random.Generat
 def _choices(
     users: Floats, items: Floats, popularity: Floats, activity: Codes, rng: np.random.Generator
 ) -> Codes:
-    """Sorted pair codes; a few users at a time, so that memory stays small."""
+    """Sorted codes of the drawn pairs; a few users are drawn at a time to save memory."""
     found = []
     for start in range(0, len(users), USERS_AT_ONCE):
         part = slice(start, start + USERS_AT_ONCE)
@@ -181,9 +182,9 @@ def _choices(
 
 
 def _draw(log_weights: Floats, counts: Codes, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """In each row, ``counts`` columns without replacement in proportion to their weights.
+    """In each row, ``counts`` columns drawn without replacement in proportion to their weights.
 
-    The columns with the largest sums of log-weight and Gumbel noise are this draw (Yellott 1977).
+    The draw takes the columns with the largest sums of log-weight and Gumbel noise (Yellott 1977).
     """
     noisy = log_weights + rng.gumbel(size=log_weights.shape)
     rank = np.argsort(np.argsort(-noisy, axis=1), axis=1)

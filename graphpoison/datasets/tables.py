@@ -1,4 +1,4 @@
-"""Interactions read from files: CSV and the like, RecBole's ``.inter``, LightGCN's lists."""
+"""Interactions read from files: CSV and similar tables, RecBole's ``.inter``, LightGCN's lists."""
 
 import gzip
 import logging
@@ -33,27 +33,27 @@ def read_interactions(
 ) -> pd.DataFrame:
     """A table of interactions, ready for :func:`from_interactions`.
 
-    Reads CSV and its relatives, RecBole's ``.inter`` (``user_id:token`` and so on, the types being
-    dropped from the names) and, with ``lists``, LightGCN's lists, each also with ``.gz``.
+    Reads CSV and similar tables, RecBole's ``.inter`` (columns such as ``user_id:token``, whose
+    types are dropped from the names) and, with ``lists``, LightGCN's lists; each also with ``.gz``.
 
     Args:
         path: the file, in UTF-8.
-        user: name of the column of user ids, or its place from 0. If None, ``user`` or
-            ``user_id``, however they are written (``UserID``), else the first column.
+        user: name of the column of user ids, or its position from 0. If None, the column ``user``
+            or ``user_id`` in any spelling (``UserID``), else the first column.
         item: the same for item ids: ``item`` or ``item_id``, else the second column.
-        separator: between the fields. If None, a tab for ``.inter`` and ``.tsv``, otherwise the
-            first of tab, ``::``, ``;``, ``,``, ``|`` and space that is in the first line.
+        separator: separator of the fields. If None, a tab for ``.inter`` and ``.tsv``, otherwise
+            the first of tab, ``::``, ``;``, ``,``, ``|`` and space that is in the first line.
         header: whether the first line names the columns; if not, their names are 0, 1, ...
-        lists: whether each line is a user followed by that user's items, between spaces.
+        lists: whether each line is a user followed by the items of this user, separated by spaces.
 
     Returns:
-        Columns ``user`` and ``item``, then the others under their own names. Ids are int64 where
-        every id is written as an integer is, else strings as they stand in the file.
+        Columns ``user`` and ``item``, then the others under their own names. Ids are int64 if all
+        ids are written as integers, else strings as in the file.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: a column is unknown, or both are the same; an id is missing; the lines do not
-            have the same number of fields; the file is empty, or without the header it should have.
+            have the same number of fields; the file is empty, or lacks a header.
     """
     path = Path(path)
     with _decoded(path):
@@ -122,7 +122,7 @@ def _decoded(path: Path) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path} is not in UTF-8 ({error.reason}: {error.object[error.start : error.end]!r}); "
-            "save it so."
+            "save it in UTF-8."
         ) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{path} is no gzip file, or it is damaged: {error}.") from error
@@ -145,10 +145,10 @@ def _separator(path: Path, first: str) -> str:
 
 
 def _read_table(path: Path, separator: str, header: bool) -> pd.DataFrame:
-    """Every field as a string; of names in ``.inter``, the part before the type."""
+    """The table with every field as a string. Columns of ``.inter`` lose the type in their name."""
     try:
         with _open(path) as file, warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # it would drop fields
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas would drop fields
             frame = pd.read_csv(
                 file,
                 sep=separator if len(separator) == 1 else re.escape(separator),
@@ -187,7 +187,7 @@ def _place(
 
 
 def _usual(argument: str, columns: Sequence[object]) -> list[int]:
-    """Places of the columns that bear the usual name, the plain one first."""
+    """Positions of the columns ``argument`` and ``argument`` + ``id``, in this order, if any."""
     plain = [str(name).lower().replace("_", "").replace(" ", "") for name in columns]
     return [plain.index(name) for name in (argument, f"{argument}id") if name in plain]
 
@@ -200,7 +200,8 @@ def _numbers(column: pd.Series) -> pd.Series:
 
 
 def _ids(argument: str, column: "pd.Series[str]", path: Path) -> pd.Series:
-    """Integers if all are written as integers are, so that no two ids become one."""
+    """The ids as integers if all are written as plain integers, else as text: distinct ids stay
+    distinct."""
     codes, distinct = pd.factorize(column.to_numpy(dtype=object))
     missing = int((column == "").sum())
     if missing:

@@ -1,4 +1,4 @@
-"""How much an attack hurts: victims retrained, measured and compared."""
+"""Evaluation of attacks: victims are retrained, measured and compared."""
 
 from .evaluate import distinct_seeds, evaluate
 from .transfer import transfer_matrix

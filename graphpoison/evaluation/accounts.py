@@ -1,4 +1,4 @@
-"""How many fake accounts an attack needs to promote an item."""
+"""The number of fake users that an attack needs to promote an item."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ class UsersNeeded:
     """The smallest number of fake users found.
 
     Args:
-        number: of fake users; None where the largest number tried was not enough.
-        curve: DataFrame with the columns ``num_users`` and ``hit_rate``, a row for each number
-            tried, sorted by it.
+        number: number of fake users; None if the largest number tried was not enough.
+        curve: DataFrame with the columns ``num_users`` and ``hit_rate``, one row for each number
+            tried, sorted by ``num_users``.
     """
 
     number: int | None
@@ -42,14 +42,14 @@ def users_needed(
 ) -> UsersNeeded:
     r"""The smallest number of fake users whose attack has a hit rate of at least ``share``.
 
-    The number is doubled from ``least`` until the hit rate is reached, then halved into: bisection
-    between the last number that was not enough and the first that was. About
+    The number is doubled from ``least`` until the hit rate is reached. Bisection then searches
+    between the last number that was not enough and the first number that was. About
     :math:`\log_2(n / \text{least}) + \log_2 n` attacks are made and measured for a result n.
 
-    Bisection takes for granted that the hit rate does not fall as users are added. Where it does,
-    the result n is still enough and the largest smaller number tried, at most ``step`` below n, is
-    not; but a number that was not tried, smaller still, may be enough as well. The curve says which
-    numbers were tried.
+    Bisection assumes that the hit rate does not fall as users are added. If it does fall, the
+    result n is still enough, and the largest smaller number tried, at most ``step`` below n, is
+    not. But a smaller number that was not tried may be enough too. ``curve`` lists the numbers
+    tried.
 
     Args:
         make: number of fake users -> the attack.
@@ -57,10 +57,10 @@ def users_needed(
         share: the hit rate to reach.
         most: the largest number to try.
         least: the smallest number to try.
-        step: how precise the number has to be; 1 for an exact one.
+        step: precision of the result; 1 for an exact number.
 
     Raises:
-        TypeError, ValueError: a number or share out of range; a hit rate outside [0, 1].
+        TypeError, ValueError: a number or ``share`` is out of range; a hit rate is outside [0, 1].
     """
     in_range("share", share, 0.0, 1.0)
     least, step = positive_int("least", least), positive_int("step", step)
@@ -96,24 +96,24 @@ def promotion_hit_rate(
     k: int = 10,
     seed: int = 0,
 ) -> Callable[[Perturbation], float]:
-    """A measure of attacks: the share of real users to whom a promoted item is shown.
+    """A function from an attack to the share of real users whose list has a promoted item.
 
-    The victim is trained on the poisoned graph and ranks all items but those that a user has in the
-    clean or in the poisoned graph. Of each promoted item, the users who lack the item in the clean
-    graph count, and are a hit where the item is among the first ``k``; several items are averaged.
-    This is the metric ``"t-hr@k"`` of :func:`graphpoison.evaluate`.
+    The victim is trained on the poisoned graph. For each user it ranks all items that the user has
+    neither in the clean nor in the poisoned graph. Only users without the promoted item in the
+    clean graph count; the user is a hit if the item is among the first ``k``. The hit rates of
+    several items are averaged. This is the metric ``"t-hr@k"`` of :func:`graphpoison.evaluate`.
 
     Args:
         data: the clean graph.
         victim: a :class:`~graphpoison.Victim`, or any object with ``name`` and
             ``fit(graph, seed)`` whose result has ``scores(users)``.
         items: numbers of the promoted items.
-        k: how many items a user is shown.
-        seed: of the victim's training.
+        k: length of each user's list.
+        seed: seed of the victim's training.
 
     Raises:
-        ValueError: an item out of range or named twice, or one that every user has already; ``k``
-            is more than the number of items.
+        ValueError: an item is out of range, named twice, or one that every user has already; ``k``
+            exceeds the number of items.
     """
     clean = read_interactions(data).with_negatives()
     device = clean.edge_index.device

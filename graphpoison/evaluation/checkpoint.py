@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 Key = tuple[str, int, str, int]
 Rows = list[dict[str, Any]]
 Prefixes = Mapping[str, Sequence[Perturbation]]
-"""Name of an attack -> its flips, cut at each number that is evaluated."""
+"""Name of an attack -> its prefixes, one for each evaluated number of flips."""
 KEY = ["victim", "seed", "attack", "flips"]
 """The key of a unit: name of a victim, its seed, name of an attack and number of flips."""
 COLUMNS = {
@@ -43,13 +43,13 @@ class Measured(NamedTuple):
     """A metric of the clean and of the poisoned victim.
 
     Args:
-        metric: its name.
-        split: the part of the data that it is measured on.
-        clean, poisoned: its values.
-        users: the group of users that it is a mean over, or ``"all"``.
-        user_ci95: half the 95% interval of the mean difference over these users; NaN where the
-            metric has no value for each user.
-        num_users: the number of these users; 0 where the metric is no mean over users.
+        metric: name of the metric.
+        split: the part of the data on which it is measured.
+        clean, poisoned: values of the metric.
+        users: the group of users for which it is measured, or ``"all"``.
+        user_ci95: half the 95% interval of the mean difference over these users; NaN if the metric
+            has no value per user.
+        num_users: the number of these users; 0 if the metric is not one of users.
     """
 
     metric: str
@@ -63,7 +63,7 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Unit:
-    """A part of an evaluation that is trained and measured at once, or not at all."""
+    """The smallest part of an evaluation; it is trained, measured and saved as a whole."""
 
     key: Key
     measure: Callable[[], list[Measured]]
@@ -71,19 +71,18 @@ class Unit:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Rows by unit, and what they are rows of.
+    """The rows of finished units, with the settings that they depend on.
 
-    All units share the settings of ``basis``; the units of one victim, or of one attack and number
-    of flips, share the settings of one of the ``parts``. Files of another basis are refused, and
-    files with another part under the same name. Parts under other names are kept. A file with other
-    ``notes`` is not refused, but the message of a refusal lists differences of notes too. Several
-    processes may evaluate with one file: each takes the units that another has finished. The key of
-    a unit has a digest of its settings.
+    All units share the settings of ``basis``. The units of one victim, or of one attack and number
+    of flips, share the settings of one of the ``parts``. A file is refused if its basis differs, or
+    if a part differs under the same name; parts under other names are kept. Different ``notes`` are
+    no reason for a refusal, but its message lists them too. Several processes may use one file:
+    each reads the units that another has finished. The key of a unit has a digest of its settings.
 
     Args:
-        store: the file; None keeps nothing.
-        basis, parts: as plain values.
-        provenance: of the sessions before.
+        store: the file; None saves nothing.
+        basis, parts: settings as JSON values.
+        provenance: provenance of the earlier sessions.
     """
 
     store: Store | None
@@ -99,11 +98,11 @@ class Checkpoint:
         parts: Mapping[str, Any],
         notes: Mapping[str, Any],
     ) -> "Checkpoint":
-        """The checkpoint that ``path`` holds already, or an empty one.
+        """The checkpoint in the file ``path``, or an empty one if there is no file.
 
         Raises:
             ValueError: the file is damaged, or of another evaluation.
-            OSError: it cannot be read or written.
+            OSError: the file cannot be read or written.
         """
         if path is None:
             return cls(None, basis, parts, {})
@@ -117,7 +116,7 @@ class Checkpoint:
             different += _shared_differences(there, _named("note", notes))
             raise ValueError(
                 f"checkpoint {os.fspath(path)!r} is of another evaluation: "
-                f"{'; '.join(different)}. Go back to what it was made with, name another file, or "
+                f"{'; '.join(different)}. Use the settings of the file, name another file, or "
                 "remove it."
             )
         for name, note in _named("note", notes).items():
@@ -126,7 +125,7 @@ class Checkpoint:
         return cls(store, basis, parts, there.get("provenance", {}))
 
     def rows(self, unit: Unit, provenance: Callable[[], dict[str, Any]]) -> Rows:
-        """The rows of a unit, measured and written if they are not there yet."""
+        """The rows of ``unit``; it is measured and saved if the file does not have it."""
         name = self._name(unit)
         if self.store is not None and (known := self.store.get(name)) is not None:
             rows: Rows = known
@@ -139,7 +138,7 @@ class Checkpoint:
                 rows = self.store.put(name, rows)
                 self.store.replace("provenance", provenance())
             except OSError as error:
-                logger.warning("the checkpoint cannot be written, and runs are not safe: %s", error)
+                logger.warning("the checkpoint cannot be written, runs are not saved: %s", error)
         return rows
 
     def _name(self, unit: Unit) -> str:
@@ -154,18 +153,18 @@ def _named(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 WHOLE = ("SwapSearch", "Perturbation.between")
-"""The records of flips that are no attacks of smaller budgets, in their order."""
+"""Attacks whose prefixes are not attacks of smaller budgets."""
 
 
 def prefixes_of(
     attacks: Mapping[str, Perturbation], budgets: Sequence[int | float | Budget] | None
 ) -> dict[str, list[Perturbation]]:
-    """Each attack cut at each of ``budgets``; whole without.
+    """The prefix of each attack for each of ``budgets``; the whole attack if None.
 
-    One that had the budget, but found no admissible flip any more, is cut where it ended.
+    An attack that had the budget, but ended early for lack of an admissible flip, is taken whole.
 
     Raises:
-        ValueError: a budget beyond an attack's own.
+        ValueError: a budget exceeds the budget of an attack.
     """
     return {
         name: [attack.prefix(end) for end in dict.fromkeys(_ends(name, attack, budgets))]
@@ -174,7 +173,7 @@ def prefixes_of(
 
 
 def weak_prefixes(prefixes: Mapping[str, Sequence[Perturbation]]) -> list[str]:
-    """A sentence for each attack that was cut where its first flips are no attack of their own."""
+    """A warning for each attack whose prefixes are not attacks of smaller budgets."""
     return [
         f"the first flips of {name!r} are weaker than an attack with that budget: attack each "
         "budget by itself."
@@ -212,21 +211,22 @@ def parts_of(victims: Sequence[Any], prefixes: Prefixes) -> dict[str, Any]:
 
 
 def refuse_same_names(victims: Sequence[Any]) -> None:
-    """Raise a ValueError if two victims have one name, by which a table and a file know them."""
+    """Raise a ValueError if two victims have the same name: tables and checkpoints identify
+    victims by name."""
     names = [victim.name for victim in victims]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(
                 f"victims has {names.count(name)} of the name {name!r}, but tables and checkpoints "
-                "know them by name; give each its own, e.g. ModuleVictim(build, name=...)."
+                "need different names; give each its own, e.g. ModuleVictim(build, name=...)."
             )
 
 
 def one_edge_type(attacks: Mapping[str, Perturbation]) -> EdgeType:
-    """The edge type that all attacks are of.
+    """The common edge type of all attacks.
 
     Raises:
-        TypeError: they are of several, or of a homogeneous graph.
+        TypeError: the attacks have several edge types, or are on a homogeneous graph.
     """
     kinds: set[Any] = {attack.meta.get("edge_type") for attack in attacks.values()}
     if len(kinds) != 1:
@@ -245,7 +245,7 @@ def _flips_digest(attack: Perturbation) -> str:
 
 
 def _shared_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """:func:`differences` of the values under names that both have."""
+    """:func:`differences` between the values of the names that both have."""
     found = []
     for name in here:
         if name in there:

@@ -1,4 +1,4 @@
-"""The metrics, targets and groups of users that an evaluation is asked for, checked."""
+"""The checked metrics, targets and groups of users of an evaluation."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ class Chosen:
     """Checked arguments of ``evaluate``.
 
     Args:
-        pairs: metrics of pairs, or ``("accuracy",)`` of nodes.
+        pairs: metrics of pairs, or ``("accuracy",)`` for nodes.
         rankings: metrics of lists.
-        targets: the target items, none where no metric is about them.
-        groups: users by the name of their group.
+        targets: the target items; empty if no metric needs them.
+        groups: the name and the users of each group.
     """
 
     pairs: tuple[str, ...]
@@ -40,7 +40,7 @@ class Chosen:
     groups: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     def describe(self) -> dict[str, Any]:
-        """As plain values."""
+        """The arguments as JSON values."""
         return {
             "metrics": [*self.pairs, *(metric.name for metric in self.rankings)],
             "targets": list(self.targets),
@@ -54,7 +54,7 @@ class Chosen:
         """The metrics of victims on ``graph``.
 
         Raises:
-            TypeError, ValueError: ``graph`` lacks what they need.
+            TypeError, ValueError: ``graph`` lacks masks or pairs that the metrics need.
         """
         if not isinstance(graph, Interactions):
             return AccuracyMeasure(graph)
@@ -79,7 +79,7 @@ def chosen_metrics(
     targets: Any = None,
     groups: Mapping[str, Any] | None = None,
 ) -> Chosen:
-    """The checked arguments of ``evaluate``, see there.
+    """The checked arguments of :func:`graphpoison.evaluate`.
 
     Raises:
         ValueError: an argument does not fit ``graph`` or another argument.
@@ -88,8 +88,8 @@ def chosen_metrics(
         names = ["accuracy"] if metrics is None else _listed(metrics)
         if set(names) != {"accuracy"} or targets is not None or groups:
             raise ValueError(
-                f"metrics={names!r}, targets and groups: a graph of nodes has the metric "
-                "'accuracy' of all test nodes alone; the others are for interactions."
+                f"metrics={names!r}, targets and groups: the only metric of a graph of nodes is "
+                "'accuracy' of all test nodes; the others are for interactions."
             )
         return Chosen(("accuracy",))
     names = list(PAIR_METRICS) if metrics is None else _listed(metrics)
@@ -99,7 +99,7 @@ def chosen_metrics(
     _check_rankings(graph, rankings)
     if groups and not rankings:
         raise ValueError(
-            "groups of users have ranking metrics alone, e.g. metrics=['ndcg@10']; found "
+            "groups of users only have ranking metrics, e.g. metrics=['ndcg@10']; found "
             f"metrics={names!r}."
         )
     about_targets = any(metric.kind in TARGET_METRICS for metric in rankings)
@@ -149,7 +149,7 @@ def _targets(
     }
     if len(recorded) != 1:
         found = f"the attacks have {sorted(recorded)}" if recorded else "no attack records any"
-        raise ValueError(f"targets must be given, e.g. targets=[3, 17], as {found}.")
+        raise ValueError(f"targets must be given, e.g. targets=[3, 17], because {found}.")
     return _numbers("targets", recorded.pop(), graph.num_items, "items")
 
 
@@ -170,7 +170,7 @@ def _groups(
 
 
 def _numbers(argument: str, found: Any, size: int, kind: str) -> tuple[int, ...]:
-    """Different numbers below ``size``, in order."""
+    """The distinct numbers of ``found``, sorted; all must be below ``size``."""
     given = torch.as_tensor(found)
     if given.dim() != 1 or not given.numel() or given.is_floating_point() or given.is_complex():
         raise ValueError(f"{argument} must be one or more numbers of {kind}, found {found!r}.")

@@ -1,4 +1,4 @@
-"""How easily a filter finds the users whom an attack made up or touched."""
+"""How well detectors find the users that an attack added or touched."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -65,7 +65,7 @@ DETECTORS: dict[str, Callable[[Analyst], Floats]] = {
     "neighbour similarity": partial(_statistic, "neighbour_similarity"),
     "nearest user": partial(_statistic, "nearest_similarity"),
 }
-"""Names of the detectors, and how they score users."""
+"""Name of a detector -> its function from the input to scores [U] of users."""
 
 
 def detectability(
@@ -74,16 +74,17 @@ def detectability(
     detectors: Mapping[str, Detector] | Sequence[str | Detector] | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
-    r"""How well detectors tell apart users whom the attack made up, or touched, from others.
+    r"""How well detectors distinguish the users that an attack added or touched from other users.
 
-    A detector sees the interactions of the poisoned graph alone: no clean graph, no negatives, and
-    no word on who is fake. It gives a score to each user; AUROC is the probability that a random
-    user of the positives has a higher score than a random one of the negatives, ties counted half:
+    A detector sees only the interactions of the poisoned graph: no clean graph, no negatives, and
+    no information on which users are fake. It gives a score to each user. AUROC is the probability
+    that a random positive user u has a higher score than a random negative user v, ties counted
+    half:
 
     .. math:: P(s_u > s_v) + \tfrac12 P(s_u = s_v)
 
-    1 is a user base in which all are found, 1/2 one in which the detector guesses. Below 1/2 the
-    detector is led astray.
+    1 means that all positive users are found, 1/2 that the detector guesses, and less than 1/2 that
+    it mostly suspects the negative users.
 
     The detectors of the library:
 
@@ -97,21 +98,21 @@ def detectability(
     Args:
         data: the clean graph.
         perturbation: the attack.
-        detectors: names among :data:`.DETECTORS` and filters of one's own, which are functions from
-            :class:`~graphpoison.Interactions` to scores [U], higher where a user is more
-            suspicious; or such functions by name. All of :data:`.DETECTORS` by default.
-        seed: of the isolation forest and of the iteration for the components.
+        detectors: names among :data:`.DETECTORS`, and your own functions from
+            :class:`~graphpoison.Interactions` to scores [U], higher for more suspicious users; or a
+            mapping of names to both. All of :data:`.DETECTORS` by default.
+        seed: seed of the isolation forest and of the iteration for the principal components.
 
     Returns:
         A row for each detector and population, with the columns ``detector``, ``population``,
-        ``auroc``, ``num_positive`` and ``num_negative``. The population ``"fake vs real"`` is there
-        where fake users have joined; ``"touched vs untouched"`` are real users in at least one
-        flip, and in none. AUROC is NaN where one of the two is empty.
+        ``auroc``, ``num_positive`` and ``num_negative``. The population ``"fake vs real"`` exists
+        if fake users have joined. ``"touched vs untouched"`` compares real users with at least one
+        flip and real users without. AUROC is NaN if one of the two groups is empty.
 
     Raises:
         TypeError: ``data`` are no interactions, or a detector is neither a name nor a function.
-        ValueError: the perturbation does not fit the data; an unknown or repeated name; scores that
-            are not one finite number for each user.
+        ValueError: the perturbation does not fit the data; a name is unknown or repeated; scores
+            are not one finite number per user.
     """
     if not isinstance(perturbation, Perturbation):
         raise TypeError(f"perturbation must be a Perturbation, found {perturbation!r}.")
@@ -156,8 +157,8 @@ def projections(graph: Interactions, components: int = COMPONENTS, seed: int = 0
 
     Args:
         graph: the interactions.
-        components: m, at most as many as the smaller number of users and items less one.
-        seed: of the vector that the iteration (ARPACK's) starts from.
+        components: m; at most the smaller of the numbers of users and items, minus 1, are used.
+        seed: seed of the start vector of the iteration (ARPACK).
 
     Raises:
         ValueError: fewer than two users or items.
@@ -195,7 +196,7 @@ def projections(graph: Interactions, components: int = COMPONENTS, seed: int = 0
 def _named(
     detectors: Mapping[str, Detector] | Sequence[str | Detector] | None,
 ) -> dict[str, Callable[[Analyst], Any]]:
-    """Detectors of the library and of one's own, by name, as functions of an analyst."""
+    """Name of each detector -> its function of an :class:`Analyst`."""
     if detectors is None:
         return dict(DETECTORS)
     if isinstance(detectors, str) or not isinstance(detectors, Mapping | Sequence):

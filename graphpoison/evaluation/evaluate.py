@@ -1,4 +1,4 @@
-"""How much an attack hurts: victims retrained on the clean and on the poisoned graph, paired."""
+"""Evaluation of attacks: pairs of victims retrained on the clean and on the poisoned graph."""
 
 import logging
 import os
@@ -40,8 +40,8 @@ from .weak_victims import weak_classifiers, weak_recommenders
 logger = logging.getLogger(__name__)
 
 DEFAULT_METRICS = ("ndcg@10", "recall@20")
-"""The metrics of recommenders where neither victims nor metrics are given."""
-FEWEST_ITEMS = 20  # of a graph that these are measured on
+"""The metrics of recommenders if neither victims nor metrics are given."""
+FEWEST_ITEMS = 20  # smallest number of items for the default metrics
 
 
 def evaluate(
@@ -61,22 +61,22 @@ def evaluate(
 
     Each seed trains a victim on both, so that drops are paired. Node classifiers report accuracy
     on the nodes of ``test_mask``. Recommenders report log loss, accuracy and AUROC on the training
-    pairs and on the unseen pairs; clean and poisoned victim are scored on the same pairs. With
-    ``metrics`` they report the quality of the ranking of all items. Fake users are excluded from
-    every metric: the clean victim was not trained on them. With budget 0 they have joined and no
-    pair is flipped yet.
+    pairs and on the unseen pairs; the clean and the poisoned victim are scored on the same pairs.
+    With ``metrics`` they report the quality of the ranking of all items. Fake users are excluded
+    from every metric: the clean victim was not trained on them. With budget 0, fake users have
+    joined, but no pair is flipped.
 
-    A ranking is of all items but the training interactions of the user in the clean or in the
-    poisoned graph, for both victims alike. Relevant are the unseen pairs of real users; users
-    without such pairs have no ndcg, recall, precision, hr, mrr and map. Of equal scores the item
-    with the smaller number comes first.
+    Both victims rank all items except the user's training interactions in the clean or in the
+    poisoned graph. The relevant items are the items of a real user's unseen pairs; users without
+    unseen pairs have no ndcg, recall, precision, hr, mrr and map. Of items with equal scores, the
+    item with the smaller number comes first.
 
-    ``data`` are read once. Poison reaches a victim by one route: the flips are applied to the graph
-    that was read, and ``victim.fit`` trains on the result.
+    ``data`` are read once. The flips are applied to the graph that was read, and ``victim.fit``
+    trains on the result.
 
     Args:
         data: the clean graph, of PyG or read by :func:`read_graph`.
-        perturbation: one attack, or several by name, e.g. to stand beside random.
+        perturbation: one attack, or several by name, e.g. an attack and a random one to compare.
         victims: for ``Data``: ``"gcn"``, ``"gat"``, ``"sage"``, ``"appnp"``, ``"sgc"``, the
             defences ``"gcn-jaccard"``, ``"gcn-svd"``, ``"gnnguard"``, ``"soft-median-gcn"`` and
             ``"rgcn"``, a :class:`ModuleVictim` or a module factory
@@ -88,46 +88,43 @@ def evaluate(
             ``scores(pairs, edge_index, edge_weight)``; for either, a :func:`surrogate_victim` or
             an object with the attributes of a :class:`Victim`. By default ``["gcn"]`` /
             ``["ease"]``.
-        seeds: of the victims' initialisation and dropout, integers from 0 on.
+        seeds: seeds of the victims' initialisation and dropout, integers from 0 on.
         budgets: numbers of flips; floats are shares of the clean edges, as in
-            :meth:`Perturbation.prefix`. The victims are trained after the first of these flips, for
-            each number. All flips by default. An attack that ended before one of the numbers,
-            because no flip was admissible any more, is evaluated where it ended.
-        include_perturbed: keep the perturbed pairs in a recommender's metrics, with the labels
-            that the poisoned data give them (thesis, section 4.2); left out by default.
+            :meth:`Perturbation.prefix`. For each number, the victims are trained on the graph with
+            this prefix of the perturbation. All flips by default. An attack that ended early, for
+            lack of an admissible flip, is evaluated with all its flips.
+        include_perturbed: keep the perturbed pairs in a recommender's metrics, with their labels
+            in the poisoned data (thesis, section 4.2); left out by default.
         progress: show a progress bar.
-        checkpoint: an SQLite file that keeps each (victim, seed, attack, budget) as soon as it is
-            done. Units in the file are not trained again: more seeds, budgets, victims and attacks
-            can be asked for with the same file, by several processes at once. A module factory of
-            one's own is known by its source text.
-        metrics: for interactions: ``"log_loss"``, ``"accuracy"`` and ``"auroc"`` of pairs, which
-            are the default for victims that are named (``"ndcg@10"`` and ``"recall@20"`` are the
-            default where neither victims nor metrics are given), and of the first k items of a
-            ranking, for any k: ``"ndcg@10"``, ``"recall@10"``,
-            ``"precision@10"``, ``"hr@10"``, ``"mrr@10"``, ``"map@10"``,
-            ``"coverage@10"``, ``"popularity@10"``, ``"overlap@10"``, and of the targets
-            ``"t-hr@50"``, ``"t-ndcg@50"`` and ``"any-t-hr@50"``. For nodes: ``"accuracy"``.
-        targets: the items that the metrics ``t-...`` are about; by default the items that the
+        checkpoint: an SQLite file to which each (victim, seed, attack, budget) is saved as soon as
+            it is measured. Units in the file are not trained again, so that seeds, budgets, victims
+            and attacks can be added to the same file, by several processes at once. Your own module
+            factory is identified by its source text.
+        metrics: for interactions, metrics of pairs: ``"log_loss"``, ``"accuracy"`` and
+            ``"auroc"``; these are the default if victims are given. Metrics of the first k items of
+            a ranking, for any k: ``"ndcg@10"``, ``"recall@10"``, ``"precision@10"``, ``"hr@10"``,
+            ``"mrr@10"``, ``"map@10"``, ``"coverage@10"``, ``"popularity@10"``, ``"overlap@10"``;
+            the default without victims is ``"ndcg@10"`` and ``"recall@20"``. Metrics of target
+            items: ``"t-hr@50"``, ``"t-ndcg@50"`` and ``"any-t-hr@50"``. For nodes: ``"accuracy"``.
+        targets: the target items of the metrics ``t-...``; by default the items that the
             perturbations record as ``meta["targets"]``.
-        groups: numbers of real users by the name of a group. Each group has rows of its own for
-            the ranking metrics, as the touched users (with at least one flip) and the untouched
-            users have.
+        groups: name of a group -> numbers of its real users. The ranking metrics of each group are
+            reported separately, as for touched users (with at least one flip) and untouched users.
 
     Returns:
-        A report whose ``meta`` says what it depends on: digest of the graph, attacks, victims,
+        A report. Its ``meta`` has all that it depends on: digest of the graph, attacks, victims,
         seeds, budgets, versions, device and time. ``meta["warnings"]`` lists the victims that rank
-        hardly better than the popularity of items does, or that classify no better than the most
-        frequent class.
+        hardly better than item popularity, or classify no better than the most frequent class.
 
     Raises:
-        TypeError: graph and perturbation are of different kinds, the graph lacks something, or a
-            victim has no name or no predictions.
-        ValueError: no seeds, a budget beyond an attack's own, an unknown victim; ``data`` is
-            poisoned already, or its features, labels or masks are not what they should be; the
-            checkpoint is damaged or of another evaluation, or two victims have one name in it; the
-            predictions of a victim are of another shape, or NaN; a metric is unknown, longer than
-            the number of items, or without the unseen pairs or targets that it needs; an attack
-            adds an unseen pair, and a ranking metric is asked for.
+        TypeError: graph and perturbation are of different kinds, the graph lacks labels or masks,
+            or a victim has no name or no predictions.
+        ValueError: there are no seeds; a budget exceeds the budget of an attack; a victim is
+            unknown; ``data`` is poisoned already, or its features, labels or masks are not valid;
+            the checkpoint is damaged or of another evaluation; two victims have the same name; the
+            predictions of a victim have a wrong shape, or are NaN; a metric is unknown, has a list
+            longer than the number of items, or lacks the unseen pairs or targets that it needs; an
+            attack adds an unseen pair, and there is a ranking metric.
         OSError: the checkpoint cannot be read.
         FloatingPointError: a victim's training is not finite.
     """
@@ -188,7 +185,12 @@ def evaluate(
 
 
 def distinct_seeds(seeds: Sequence[int]) -> list[int]:
-    """``seeds`` as a list, which must be one or more different numbers."""
+    """``seeds`` as a list.
+
+    Raises:
+        TypeError: ``seeds`` are not several integers.
+        ValueError: ``seeds`` are empty, negative or repeated.
+    """
     if isinstance(seeds, int):
         raise TypeError(f"seeds must be several numbers such as range({seeds}), found {seeds}.")
     if not isinstance(seeds, Iterable):
@@ -200,7 +202,7 @@ def distinct_seeds(seeds: Sequence[int]) -> list[int]:
 
 
 def _edge_type(data: object, attacks: Mapping[str, Perturbation]) -> Any:
-    """The edge type that all attacks are of; None for a graph of nodes."""
+    """The common edge type of all attacks; None for a graph of nodes."""
     if not isinstance(data, HeteroData | Interactions) or not attacks:
         return None
     return one_edge_type(attacks)
@@ -243,14 +245,15 @@ def _basis(graph: Graph, include_perturbed: bool) -> dict[str, Any]:
 
 
 def _environment(graph: Graph, victims: Sequence[Victim]) -> dict[str, Any]:
-    """Where victims are trained, and in what: node classifiers as the features are."""
+    """The environment of training, with device and dtype of the features of nodes, or the device of
+    the interactions and the dtype of the first victim."""
     if isinstance(graph, NodeGraph):
         return environment(graph.x.device, graph.x.dtype)
     return environment(graph.edge_index.device, getattr(victims[0], "dtype", torch.float32))
 
 
 def _ranks(graph: Graph) -> bool:
-    """Whether ``graph`` has unseen interactions, and items enough for the default metrics."""
+    """Whether ``graph`` has unseen interactions, and enough items for the default metrics."""
     if not isinstance(graph, Interactions) or graph.unseen is None:
         return False
     return bool(graph.unseen.numel()) and graph.num_items >= FEWEST_ITEMS

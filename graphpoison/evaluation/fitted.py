@@ -1,6 +1,6 @@
-"""A victim after training, asked for its predictions; an answer that is none is refused.
+"""A trained victim with checks of its predictions.
 
-A wrong shape or a NaN would else be measured as if it were a prediction.
+A wrong shape or a NaN raises an error; otherwise it would be measured like a prediction.
 """
 
 from collections.abc import Iterator
@@ -17,17 +17,18 @@ from ..victims.base import scores_of_pairs
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """``model``, the victim called ``name`` as trained on ``graph``."""
+    """A trained victim: its ``name``, the fitted ``model``, and the training ``graph``."""
 
     name: str
     model: Any
     graph: Graph
 
     def logits(self) -> Tensor:
-        """Logits [N, C] of all nodes, as the model gives them.
+        """Logits [N, C] of all nodes, from the model's ``logits()``.
 
         Raises:
-            TypeError, ValueError: they are no Tensor, of another shape, or NaN.
+            TypeError: the logits are no Tensor.
+            ValueError: the logits have another shape, or are NaN.
         """
         nodes = self.graph.shape[0]
         found = self._tensor("logits()", self.model.logits())
@@ -46,7 +47,8 @@ class Fitted:
         there is one, else from its ``scores``.
 
         Raises:
-            TypeError, ValueError: they are no Tensor, of another shape, or not finite.
+            TypeError: the scores are no Tensor.
+            ValueError: the scores have another shape, or are not finite.
         """
         with torch.no_grad():
             if self.scores_pairs:
@@ -62,23 +64,24 @@ class Fitted:
         if wrong:
             raise ValueError(
                 f"victim {self.name!r} has {wrong} scores that are not finite among "
-                f"{found.numel()} pairs; score all items, those that a user has seen too."
+                f"{found.numel()} pairs; score all items, also items that a user has seen."
             )
         return found
 
     @property
     def scores_pairs(self) -> bool:
-        """Whether the model scores pairs by a method ``pairs`` of its own."""
+        """Whether the model defines its own method ``pairs``."""
         own = getattr(self.model, "pairs", None)
         return own is not None and getattr(own, "__func__", None) is not FittedRecommender.pairs
 
     def blocks(self, users: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """``size`` of ``users`` [U'] at a time, with their scores for all items in floating point.
+        """Batches of ``size`` of the ``users`` [U'], with floating-point scores for all items.
 
         The scores come from the model's own ``scores`` if there is one, else from its ``pairs``.
 
         Raises:
-            TypeError, ValueError: they are no Tensor, or of another shape.
+            TypeError: the scores are no Tensor.
+            ValueError: the scores have another shape.
         """
         for batch in users.split(size) if users.numel() else ():
             with torch.no_grad():
@@ -108,7 +111,7 @@ class Fitted:
         if not isinstance(found, Tensor):
             raise TypeError(
                 f"{method} of victim {self.name!r} must return a Tensor, found "
-                f"{type(found).__name__}; torch.as_tensor makes one of an array."
+                f"{type(found).__name__}; convert an array by torch.as_tensor."
             )
         return found
 
@@ -117,7 +120,7 @@ def fitted(victim: Victim, graph: Graph, seed: int) -> Fitted:
     """``victim`` trained on ``graph``.
 
     Raises:
-        TypeError: ``victim.fit`` returns nothing that predicts.
+        TypeError: the object that ``victim.fit`` returns has no method for predictions.
     """
     try:
         model = victim.fit(graph, seed)

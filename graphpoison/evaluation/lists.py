@@ -1,4 +1,4 @@
-"""The first k items of every user's ranking, from scores that are computed once for each user."""
+"""The first k items of every user's ranking; scores are computed once per user."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ class Rows:
 
     @classmethod
     def of(cls, pairs: Tensor, num_users: int) -> "Rows":
-        """The pairs [2, K] of the first ``num_users`` users; pairs of later ones are left out."""
+        """The rows of ``pairs`` [2, K]; pairs of users from ``num_users`` on are left out."""
         pairs = pairs[:, pairs[0] < num_users]
         counts = torch.bincount(pairs[0], minlength=num_users)
         starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         return cls(starts, pairs[1, pairs[0].argsort(stable=True)])
 
     def select(self, users: Tensor) -> Tensor:
-        """The pairs [2, K'] of ``users`` [U'], each user by its place in ``users``."""
+        """The pairs [2, K'] of ``users`` [U'], with each user's position in ``users`` as number."""
         counts = self.starts[users + 1] - self.starts[users]
         place = torch.arange(users.numel(), device=users.device).repeat_interleave(counts)
         before = counts.cumsum(0) - counts
@@ -45,19 +45,20 @@ def read_victim(
     """The lists of ``users``, and the scores of pairs, from one pass over the users.
 
     Args:
-        fitted: a trained recommender, whose scores are asked for a batch of users at a time.
+        fitted: a trained recommender; it is asked for the scores of one batch of users at a time.
         users: LongTensor [U'] of users, sorted.
-        hidden: the items of every user that are left out of the lists.
+        hidden: the items of each user that are left out of the list.
         k: the length of the lists.
-        wanted: pairs [2, K] of these users whose scores are wanted too. A victim with a method
-            ``pairs`` of its own is asked for these pairs by that method.
+        wanted: further pairs [2, K] of these users to score. If the victim has its own method
+            ``pairs``, this method scores them.
 
     Returns:
         The lists [U', k], as :func:`first_items` gives them, and the scores [K] of each of
         ``wanted``.
 
     Raises:
-        TypeError, ValueError: the scores are no Tensor, of another shape, or not finite.
+        TypeError: the scores are no Tensor.
+        ValueError: the scores have another shape, or are not finite.
     """
     own = fitted.scores_pairs
     index = torch.cat([users.new_empty(2, 0), *([] if own else wanted)], dim=1)
@@ -81,9 +82,9 @@ def read_victim(
 def first_items(scores: Tensor, k: int) -> Tensor:
     """The ``k`` items [U', k] of the largest ``scores`` [U', I] in each row, the largest first.
 
-    Of equal scores the item with the smaller number is first, on every device. Items of score
-    ``-inf`` are in no list: a row with fewer than ``k`` others ends with the number I, which is no
-    item.
+    Of items with equal scores, the item with the smaller number comes first, on every device. Items
+    with score ``-inf`` are in no list: a row with fewer than ``k`` other items is filled up with
+    the number I, which is no item.
     """
     values, items = scores.topk(k, dim=1)
     last = values[:, -1:]
@@ -98,8 +99,8 @@ def first_items(scores: Tensor, k: int) -> Tensor:
 
 
 def _first_of_equal(scores: Tensor, last: Tensor, k: int) -> Tensor:
-    """The items [U', k] of scores above ``last`` [U', 1], the k-th largest, and the first items
-    of that very score."""
+    """The items [U', k] with scores above ``last`` [U', 1], the k-th largest score, filled up with
+    the first items that have exactly this score."""
     above, equal = scores > last, scores == last
     room = k - above.sum(dim=1, keepdim=True)
     chosen = above | (equal & (equal.cumsum(dim=1) <= room))

@@ -24,7 +24,7 @@ class AccuracyMeasure:
     """The accuracy of fitted node classifiers on the nodes of ``test_mask``.
 
     Raises:
-        TypeError, ValueError: a mask is missing, sets no node, or a node without a label.
+        TypeError, ValueError: a mask is missing, sets no node, or sets a node without a label.
     """
 
     def __init__(self, graph: NodeGraph) -> None:
@@ -70,7 +70,7 @@ class PairMetrics:
         self.unseen = unseen_pairs(graph, numpy_generator(0, VICTIM_STREAM)) if metrics else None
 
     def parts(self, poisoned: Interactions) -> Iterator[Part]:
-        """The pairs that are scored, which are none without metrics."""
+        """The pairs to score; none without metrics."""
         if not self.metrics:
             return
         listed = poisoned.training_pairs.index
@@ -82,7 +82,7 @@ class PairMetrics:
     def compare(
         self, part: Part, before: Tensor, now: Tensor, attack: Perturbation
     ) -> list[Measured]:
-        """The metrics of the scores [K] of both victims."""
+        """The metrics of both victims, from their scores ``before`` [K] and ``now`` [K]."""
         kept = torch.ones_like(part.pairs[0], dtype=torch.bool)
         if not self.include_perturbed:
             left_out = attack.pairs.to(part.pairs.device)
@@ -94,9 +94,9 @@ class PairMetrics:
 
 @dataclass(frozen=True, eq=False)
 class RecommenderMeasure:
-    """Metrics of pairs and, where there is a ``ranking``, of lists of fitted recommenders.
+    """Metrics of pairs and, with a ``ranking``, of lists of fitted recommenders.
 
-    Each victim is asked once for the scores of a user, for all metrics.
+    A victim computes the scores of a user once for all metrics.
     """
 
     graph: Interactions

@@ -1,4 +1,4 @@
-"""Numbers that describe each user's profile, as filters of fake profiles use them."""
+"""Statistics of user profiles, as used by detectors of fake profiles."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,25 +13,25 @@ from ..victims.recommenders.histories import interaction_matrix
 
 Floats = npt.NDArray[np.float64]
 
-GROUPS = 10  # of items by popularity, each with about as many interactions
-POPULAR_SHARE = 0.1  # of the items
-CELLS_AT_ONCE = 2**22  # users x users
+GROUPS = 10  # groups of items by popularity, each with about as many interactions
+POPULAR_SHARE = 0.1  # share of the items that count as popular
+CELLS_AT_ONCE = 2**22  # cells of a block of the matrix users x users
 
 
 def profile_statistics(graph: Interactions, neighbours: int = 20) -> pd.DataFrame:
-    r"""One row for each user of ``graph``, computed from its interactions alone.
+    r"""Statistics of each user's profile, computed from the interactions of ``graph`` only.
 
-    With :math:`n_i` the number of users of item i and :math:`I_u` the items of user u, the columns
-    are
+    Returns a DataFrame with one row per user. With :math:`n_i` the number of users of item i and
+    :math:`I_u` the items of user u, the columns are
 
     - ``log_length``: :math:`\log(1 + |I_u|)`;
     - ``mean_popularity``, ``std_popularity``: mean and standard deviation of :math:`n_i` over the
       profile, as shares of all users;
     - ``popular_share``: the share of the profile among the most popular tenth of the items;
-    - ``mean_rarity``: the mean of :math:`1 / n_i`, the weight of the RDMA of Chirita, Nejdl and
-      Zamfir (2005), whose deviations of ratings do not exist here;
-    - ``popularity_entropy``: entropy, in nats, of the profile over ten groups of items of about
-      equal popularity, which have about equal numbers of interactions;
+    - ``mean_rarity``: the mean of :math:`1 / n_i`, the weight in the RDMA of Chirita, Nejdl and
+      Zamfir (2005); the deviations of ratings in RDMA do not exist here;
+    - ``popularity_entropy``: entropy, in nats, of the profile over ten groups of items of similar
+      popularity; all groups have about as many interactions;
     - ``neighbour_similarity``: mean cosine similarity with the most similar other users, the degree
       of similarity (DegSim) of Chirita, Nejdl and Zamfir (2005);
     - ``nearest_similarity``: the cosine similarity with the most similar other user;
@@ -39,16 +39,16 @@ def profile_statistics(graph: Interactions, neighbours: int = 20) -> pd.DataFram
 
       .. math:: n_{ij}^{-u} / \sqrt{n_i n_j}
 
-      where :math:`n_{ij}^{-u}` is the number of users, u left out, who have both items.
+      where :math:`n_{ij}^{-u}` is the number of users other than u who have both items.
 
     Users without interactions have zeros; users with one item have coherence 0.
 
     Args:
         graph: the interactions.
-        neighbours: the number of similar users; all others where there are fewer.
+        neighbours: the number of similar users; all other users if there are fewer.
 
     Raises:
-        ValueError: no interactions.
+        ValueError: ``graph`` has no interactions.
     """
     positive_int("neighbours", neighbours)
     matrix = interaction_matrix(graph, "float64")
@@ -97,7 +97,7 @@ def _most_popular(popularity: Floats) -> Floats:
 
 
 def _groups(popularity: Floats) -> Floats:
-    """Which of the groups of popularity an item is in, one column of 0 and 1 for each [I, C]."""
+    """The popularity group of each item, one-hot [I, C]."""
     order = np.argsort(-popularity, kind="stable")
     before = np.empty(popularity.size)
     before[order] = popularity[order].cumsum() - popularity[order]
@@ -116,9 +116,9 @@ def _entropy(shares: Floats) -> Floats:
 def _overlaps(
     matrix: Any, length: Floats, popularity: Floats, neighbours: int
 ) -> tuple[Floats, Floats, Floats]:
-    r"""The last three columns, from the overlaps of users in blocks of rows.
+    r"""Nearest similarity, neighbour similarity and coherence [U], from blocks of users.
 
-    The couples (i, j) of a profile, i = j included, have
+    The sum over all couples (i, j) of a profile, i = j included, is
 
     .. math::
         \sum_{i, j \in I_u} n_{ij}^{-u} / \sqrt{n_i n_j}

@@ -23,8 +23,8 @@ SPLIT = "unseen"
 
 
 class Lists(NamedTuple):
-    """The lists of the clean and of the poisoned victim, LongTensors [U', K]; the number of items
-    stands for no item."""
+    """The lists of the clean and of the poisoned victim, LongTensors [U', K]. An entry equal to the
+    number of items stands for no item."""
 
     clean: Tensor
     poisoned: Tensor
@@ -34,16 +34,16 @@ class Lists(NamedTuple):
 class Ranking:
     """Ranking metrics of clean and poisoned victims, for all users and for groups of users.
 
-    Both victims rank all items but those that the user has interacted with in the training part
-    of the clean or of the poisoned graph. Fake users are left out.
+    Both victims rank all items except the user's training interactions in the clean or in the
+    poisoned graph. Fake users are left out.
 
     Args:
         graph: the clean graph.
-        metrics: one or more.
-        targets: LongTensor [T], the items that the metrics of targets are about.
-        groups: LongTensors of real users by name, beside all, touched and untouched users.
-        everyone: whether lists of all real users are wanted; otherwise users without an unseen
-            pair are left out where no metric needs them.
+        metrics: one or more metrics.
+        targets: LongTensor [T], the target items of the target metrics.
+        groups: LongTensors of real users by name, besides all, touched and untouched users.
+        everyone: whether to make lists for all real users; otherwise users without an unseen pair
+            are left out if no metric needs them.
     """
 
     graph: Interactions
@@ -67,7 +67,7 @@ class Ranking:
         return torch.arange(self.graph.num_real_users, device=self.graph.edge_index.device)
 
     def hidden(self, poisoned: Interactions) -> Rows:
-        """The items of every real user that are left out of the lists."""
+        """The items of each real user that are left out of the list."""
         pairs = torch.cat([self.graph.edge_index, poisoned.edge_index], dim=1)
         return Rows.of(pairs, self.graph.num_real_users)
 
@@ -87,7 +87,7 @@ class Ranking:
             )
 
     def __call__(self, lists: Lists, attack: Perturbation | None = None) -> list[Measured]:
-        """Every metric for every group with users in it; without ``attack``, nobody is touched."""
+        """Every metric for every group with users in it; without ``attack``, no user is touched."""
         users = self.users
         groups = self._groups(attack, users)
         relevant = self._relevant(users)
@@ -111,7 +111,7 @@ class Ranking:
         return {name: part.cpu().numpy() for name, part in parts.items()}
 
     def _relevant(self, users: Tensor) -> Tensor:
-        """The unseen pairs [2, K] of ``users``, each user by its place."""
+        """The unseen pairs [2, K] of ``users``, with each user's position as number."""
         none = users.new_empty(2, 0)
         unseen = none if self.graph.unseen is None else self.graph.unseen
         return Rows.of(unseen, self.graph.num_real_users).select(users)
@@ -119,8 +119,8 @@ class Ranking:
     def _values(
         self, metric: RankingMetric, lists: Tensor, clean: Tensor, users: Tensor, relevant: Tensor
     ) -> np.ndarray:
-        """The metric for each user and, where it is about targets, for each target: [U', T], else
-        [U', 1]; NaN where the user does not count."""
+        """The metric for each user, [U', 1]; ``t-hr`` and ``t-ndcg`` for each user and target,
+        [U', T]. NaN for users who do not count."""
         shown, k = lists[:, : metric.k], metric.k
         if metric.kind in RELEVANCE_METRICS:
             values = relevance_values(metric, shown, relevant)
@@ -142,8 +142,8 @@ class Ranking:
         return torch.cat([counts, counts.new_tensor([torch.nan])])[shown].nanmean(dim=1)
 
     def _target_values(self, metric: RankingMetric, shown: Tensor, users: Tensor) -> Tensor:
-        """[U', T]: whether the target is in the list, or the discount of its place; NaN for users
-        who have the target in the clean graph."""
+        """For each user and target, whether the target is in the list (``t-hr``) or the discount of
+        its rank (``t-ndcg``): [U', T]. NaN for users who have the target in the clean graph."""
         places = torch.arange(2, shown.size(1) + 2, device=shown.device).double()
         worth = torch.ones_like(places) if metric.kind == "t-hr" else 1 / places.log2()
         hits = [((shown == target) * worth).sum(dim=1) for target in self.targets.tolist()]
@@ -169,9 +169,9 @@ def relevance_values(metric: RankingMetric, lists: Tensor, relevant: Tensor) -> 
     """The metric [U'] of each list [U', K], by :mod:`torch_geometric.metrics`.
 
     Args:
-        metric: of a kind in :data:`graphpoison.metrics.RELEVANCE_METRICS`.
-        lists: items in order; a number beyond all items stands for none.
-        relevant: pairs [2, L] (row of ``lists``, item); rows without one are NaN.
+        metric: a metric of a kind in :data:`graphpoison.metrics.RELEVANCE_METRICS`.
+        lists: items in order; a number beyond all items stands for no item.
+        relevant: pairs [2, L] (row of ``lists``, item); the metric of rows without a pair is NaN.
     """
     from torch_geometric.metrics import link_pred  # takes long to import
 
@@ -204,8 +204,8 @@ def _means(
 
 
 def _shares(values: np.ndarray) -> np.ndarray:
-    """[U'] whose mean is the mean over columns of the columns' means of ``values`` [U', T], in
-    which NaN does not count."""
+    """Values [U'] whose mean is the mean of the column means of ``values`` [U', T]; NaN entries
+    are ignored."""
     per_column = (~np.isnan(values)).sum(axis=0)
     kept = per_column > 0
     sums = np.nansum(values[:, kept] / per_column[kept], axis=1)
@@ -214,7 +214,7 @@ def _shares(values: np.ndarray) -> np.ndarray:
 
 
 def _overlap(clean: Tensor, shown: Tensor, nothing: int) -> Tensor:
-    """The share [U'] of each clean list that is in the list ``shown``; NaN for an empty one."""
+    """The share [U'] of each clean list that is in the list ``shown``; NaN for an empty list."""
     rows = torch.arange(len(clean), device=clean.device).unsqueeze(1) * (nothing + 1)
     listed = clean != nothing
     there = torch.isin(rows + clean, rows + shown) & listed

@@ -1,4 +1,4 @@
-"""The effect of an attack made with one model on another model."""
+"""Transfer: the effect of attacks made with one model on other models."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -39,41 +39,41 @@ def transfer_matrix(
 ) -> pd.DataFrame:
     """Attack with every surrogate, retrain every victim (thesis, section 3.10 and Algorithm 4).
 
-    Each seed makes an attack of its own with each surrogate, and trains victims of its own on the
-    results, so that the intervals cover both.
+    Each seed makes one attack with each surrogate and trains the victims on the results, so that
+    the intervals cover both attacks and victims.
 
     Args:
         data: the clean graph.
-        surrogates: names or settings, as tasks take them; by name for names of your own.
-        victims: as :func:`evaluate` takes them.
-        attack: how, or one for each name of a surrogate (learning rates may differ).
+        surrogates: names or settings, as tasks take them; a mapping gives them your own names.
+        victims: as in :func:`evaluate`.
+        attack: the attack, or one for each name of a surrogate (learning rates may differ).
         budget: number of flips, or a :class:`Budget`.
-        seeds: of attacks and victims.
-        metric, split: what is compared; by default ``"accuracy"`` on the nodes of ``"test"``, or
-            ``"auroc"`` on the ``"unseen"`` pairs (``"train"`` where data have none). Ranking
-            metrics such as ``"ndcg@10"`` are of all users, see :func:`evaluate`.
-        baseline: what the drops are compared with, on the first surrogate's task; by default what
-            is :func:`random_like` the first surrogate's attack.
-        checkpoints: a folder that keeps every attack and every victim's metrics, for a run to be
-            resumed.
+        seeds: seeds of attacks and victims.
+        metric, split: the metric that is compared, and where; by default ``"accuracy"`` on the
+            nodes of ``"test"``, or ``"auroc"`` on the ``"unseen"`` pairs (``"train"`` if data have
+            none). Ranking metrics such as ``"ndcg@10"`` are for all users, see :func:`evaluate`.
+        baseline: the attack with which the drops are compared, on the task of the first surrogate;
+            by default :func:`random_like` of the first surrogate's attack.
+        checkpoints: a folder for the checkpoints of all attacks and evaluations, from which a run
+            is resumed.
         progress: show progress bars.
-        targets: the items that metrics such as ``"t-hr@50"`` are about, see :func:`evaluate`.
-        **options: more arguments of the tasks, e.g. ``objective="self"``. They say nothing about
-            victims: with ``loss="bpr"`` the surrogates rank, while a victim by name still has the
-            log loss; give ``RecommenderVictim(CF(), "cf", loss="bpr")``.
+        targets: the target items of metrics such as ``"t-hr@50"``, see :func:`evaluate`.
+        **options: more arguments of the tasks, e.g. ``objective="self"``. They do not apply to
+            victims: with ``loss="bpr"`` the surrogates have the BPR loss, while a named victim
+            still has the log loss; give ``RecommenderVictim(CF(), "cf", loss="bpr")``.
 
     Returns:
-        A frame with one row for each (surrogate, victim) and the columns ``clean`` and ``drop`` of
-        the metric, ``ci95`` and ``flips``, then ``random``, ``random_ci95`` and ``random_flips``,
-        the same of the baseline, all means over seeds. An attack without an admissible flip left
-        has fewer flips than the budget. ``frame["drop"].unstack()`` is the matrix, and
-        ``frame.attrs["provenance"]`` lists what the evaluation of each seed depended on, see
+        A frame with one row for each (surrogate, victim). Its columns are ``clean`` and ``drop`` of
+        the metric, ``ci95`` and ``flips``, and the same for the baseline: ``random``,
+        ``random_ci95`` and ``random_flips``; all are means over seeds. An attack without an
+        admissible flip left has fewer flips than the budget. ``frame["drop"].unstack()`` is the
+        matrix. ``frame.attrs["provenance"]`` lists the ``meta`` of each seed's report, see
         :func:`evaluate`.
 
     Raises:
         TypeError, ValueError: as the task, the attack and :func:`evaluate` raise; two surrogates
-            have one name, or a surrogate has the name of the baseline; metric or split are not
-            measured.
+            have the same name, or a surrogate has the name of the baseline; the metric or the split
+            is not measured.
     """
     graph = read_graph(data, options.pop("edge_type", None))
     models, seeds = _named(surrogates), distinct_seeds(seeds)
@@ -136,7 +136,7 @@ def _task(graph: Graph, surrogate: Any, options: Mapping[str, Any]) -> Task[Any]
 
 
 def _compared(graph: Graph, metric: str | None, split: str | None) -> tuple[str, str]:
-    """Metric and split, which must be among those that :func:`evaluate` measures."""
+    """The metric and the split, by default or as given; :func:`evaluate` must measure them."""
     if not isinstance(graph, Interactions):
         metrics, splits = ["accuracy"], ["test"]
         metric = choice("metric", metric or metrics[0], metrics)

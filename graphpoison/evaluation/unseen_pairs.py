@@ -1,4 +1,4 @@
-"""Pairs that a recommender is tested on."""
+"""The pairs on which a recommender is tested."""
 
 import numpy as np
 import torch
@@ -12,10 +12,10 @@ from ..graphs.sampling import sample_pairs
 def unseen_pairs(graph: Interactions, rng: np.random.Generator) -> tuple[Tensor, Tensor] | None:
     """The unseen pairs of ``graph`` [2, K], sorted, with their labels [K]; None if there are none.
 
-    As many negatives as positives are drawn, outside the training pairs, if none are given.
+    If ``graph`` has no unseen negatives, as many as positives are drawn outside the training pairs.
 
     Raises:
-        ValueError: an unseen interaction is a training one too, or an unseen negative.
+        ValueError: an unseen interaction is also a training interaction or an unseen negative.
     """
     if graph.unseen is None or not graph.unseen.size(1):
         return None

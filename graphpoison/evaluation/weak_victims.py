@@ -1,4 +1,4 @@
-"""Victims that have learnt next to nothing, so that an attack has nothing to take from them."""
+"""Victims that are hardly better than a trivial baseline, so that no attack can harm them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,17 +14,17 @@ from .ranking import Lists, Ranking
 
 BETTER = ("ndcg", "recall", "hr", "mrr")
 MARGIN = 1.1
-"""A victim counts as better from this multiple of the popularity ranking's metric."""
+"""A victim counts as better if its metric is at least this multiple of the popularity ranking's."""
 
 
 def weak_classifiers(graph: NodeGraph, runs: pd.DataFrame) -> list[str]:
-    """A sentence for each victim whose clean accuracy, the mean over seeds, is no better than
-    always saying the most frequent class of the test nodes."""
+    """A warning for each victim whose clean accuracy (mean over seeds) is no better than predicting
+    the most frequent class of the test nodes always."""
     share = majority_share(graph.y[graph.mask("test_mask")])
     clean = runs.groupby("victim", sort=False)["clean"].mean()
     return [
         f"On the clean graph, victim {victim} is no better than the most frequent class: accuracy "
-        f"{accuracy:.3f} for {share:.3f}."
+        f"{accuracy:.3f}, against {share:.3f}."
         for victim, accuracy in clean.items()
         if accuracy <= share
     ]
@@ -36,11 +36,11 @@ def weak_recommenders(
     victims: Sequence[Victim],
     runs: pd.DataFrame,
 ) -> list[str]:
-    """A sentence for each victim whose clean ranking is less than 10% above a ranking by
+    """A warning for each victim whose clean ranking is less than 10% better than a ranking by
     popularity in one of ``metrics``.
 
     Both are means over all users with unseen pairs. The popularity ranking leaves out the items
-    that the user has in the clean graph. Nothing is said of a victim that is this ranking.
+    that the user has in the clean graph. There is no warning for the victim ``popularity`` itself.
     """
     compared = tuple(metric for metric in metrics if metric.kind in BETTER)
     if not compared:

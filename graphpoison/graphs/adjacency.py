@@ -50,8 +50,8 @@ def with_edge_index(data: Graph) -> Graph:
 
 
 def like(data: Graph, original: Graph) -> Graph:
-    """``data`` with ``adj_t``, or an ``EdgeIndex``, in the place of ``edge_index`` wherever
-    ``original`` has it; with edge weights, if it has any, as the values of ``adj_t``."""
+    """``data`` with ``edge_index`` replaced by ``adj_t`` or an ``EdgeIndex`` wherever ``original``
+    has one. Edge weights, if there are any, become the values of ``adj_t``."""
     before = original.edge_stores
     if any(_is_sparse(store) for store in before):
         data = _like_sparse(data, before)
@@ -84,8 +84,8 @@ def _like_sparse(data: Graph, before: list[EdgeStorage]) -> Graph:
 
 
 def _pop_other_lists(store: EdgeStorage) -> dict[str, Tensor]:
-    """Take lists of other pairs, of just as many as there are edges, out of ``store``: PyG would
-    take them for attributes of the edges, and sort them."""
+    """Remove and return the lists of other pairs in ``store`` that are as long as ``edge_index``:
+    PyG would treat them as edge attributes and sort them."""
     own = {"edge_index", *edge_attributes(store)}
     others = {
         key: value for key, value in store.items() if key not in own and store.is_edge_attr(key)
@@ -96,7 +96,7 @@ def _pop_other_lists(store: EdgeStorage) -> dict[str, Tensor]:
 
 
 def _become(store: EdgeStorage, key: str, before: EdgeIndex) -> None:
-    """Turn ``store[key]`` into an ``EdgeIndex`` that says of itself what ``before`` says."""
+    """Turn ``store[key]`` into an ``EdgeIndex`` with the sort order and symmetry of ``before``."""
     index = store[key]
     if before.sort_order is not None:
         order = torch.argsort(index[0 if before.is_sorted_by_row else 1], stable=True)

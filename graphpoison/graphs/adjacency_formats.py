@@ -1,4 +1,4 @@
-"""The edges of adjacencies that other libraries keep: scipy, numpy, torch, networkx, and files."""
+"""Edges from adjacencies of scipy, numpy, torch and networkx, and from files."""
 
 import os
 from collections.abc import Mapping
@@ -38,20 +38,20 @@ def edges_of_adjacency(adjacency: Any, graph: Graph) -> Tensor:
             nodes 0, 1, ..., or the path of a file: ``.npz``, see :func:`read_matrix`, or
             an edge list. Matrices are [N, N] and symmetric, or [users, items]. The diagonal is
             ignored.
-        graph: the nodes.
+        graph: the graph with these nodes; only its shape and kind are used.
 
     Raises:
         TypeError: ``adjacency`` is of another kind.
-        ValueError: another shape than the graph's, an edge without its reverse, entries other than
-            0 and 1.
+        ValueError: the shape differs from the graph's, an edge lacks its reverse, or entries are
+            other than 0 and 1.
     """
     shape, undirected = graph.shape, isinstance(graph, NodeGraph)
     matrix = _matrix(adjacency, shape, undirected)
     name = os.fspath(adjacency) if isinstance(adjacency, str | os.PathLike) else "adjacency"
     if matrix.shape != shape:
         raise ValueError(
-            f"{name} has shape {matrix.shape}, and the graph has {shape[0]} x {shape[1]} nodes: "
-            "both must number the same nodes alike."
+            f"{name} has shape {matrix.shape}, but the graph has {shape[0]} x {shape[1]} nodes; "
+            "both must have the same nodes in the same order."
         )
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
@@ -103,7 +103,7 @@ def read_matrix(path: Path) -> "csr_matrix":
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a file of another form, or a damaged one.
+        ValueError: the file is of another format, or it is damaged.
     """
     from scipy.sparse import load_npz  # takes long to import
 
@@ -121,7 +121,7 @@ def read_matrix(path: Path) -> "csr_matrix":
             matrix.check_format(full_check=True)
     except MemoryError:
         raise
-    except Exception as error:  # numpy, zipfile and scipy fail in many ways at damaged bytes
+    except Exception as error:  # numpy, zipfile and scipy raise many types for damaged bytes
         raise ValueError(f"{path} is no sparse adjacency, or it is damaged: {error}") from error
     if matrix is None:
         raise ValueError(f"{path} holds no sparse adjacency: its arrays are {sorted(names)}.")
@@ -189,8 +189,8 @@ def _of_index(index: np.ndarray, shape: tuple[int, int]) -> "csr_matrix":
 
 
 def _of_file(path: Path, shape: tuple[int, int], undirected: bool) -> "csr_matrix":
-    """The matrix of a file. An edge list names no nodes without edges, and may list each undirected
-    edge once."""
+    """The matrix of a file. An edge list may have each undirected edge once or twice; nodes without
+    edges are not in it."""
     if path.suffix == ".npz":
         return read_matrix(path)
     index = _edge_list(path)

@@ -1,4 +1,4 @@
-"""Binary node features as pairs (node, feature): read from ``Data``, and flipped in a copy."""
+"""Binary node features as pairs (node, feature): read from ``Data`` and flipped in a copy."""
 
 from dataclasses import replace
 from typing import Literal
@@ -16,10 +16,12 @@ def binary_entries(x: Tensor, candidates: Literal["all"] | Tensor) -> PairState:
 
     Args:
         x: features that are 0 or 1.
-        candidates: ``"all"`` entries may be flipped, or the entries set in a BoolTensor [N, F].
+        candidates: the entries that may be flipped: ``"all"``, or a BoolTensor [N, F].
 
     Raises:
-        TypeError, ValueError: other features, or other candidates.
+        TypeError: ``candidates`` is neither text nor a Tensor.
+        ValueError: ``x`` is not all 0 or 1; ``candidates`` is another text, or a Tensor of another
+            dtype or shape.
     """
     check_binary(x)
     edges = x.nonzero().t()
@@ -55,7 +57,7 @@ def read_binary(x: Tensor | None, entries: Tensor) -> Tensor:
     """
     shape = (0, 0) if x is None else tuple(x.shape)
     if x is None or bool((entries >= torch.tensor(shape).unsqueeze(1)).any()):
-        raise ValueError(f"the flips name features beyond data.x, which is {shape}.")
+        raise ValueError(f"the flips name features beyond data.x, which has shape {shape}.")
     dense = x.to_dense()
     check_binary(dense)
     return dense[tuple(entries.to(x.device))] != 0

@@ -10,7 +10,7 @@ def ordered(pairs: Tensor) -> Tensor:
 
 
 def encode(pairs: Tensor, num_targets: int) -> Tensor:
-    """Codes ``source * num_targets + target`` [K] of ``pairs`` [2, K], int64 whatever these are."""
+    """Codes ``source * num_targets + target`` (int64 [K]) of ``pairs`` [2, K] of any int dtype."""
     return pairs[0].long() * num_targets + pairs[1]
 
 

@@ -19,10 +19,10 @@ def components(edges: Tensor, num_nodes: int) -> Tensor:
 
 
 def bridges(edges: Tensor, num_nodes: int) -> Tensor:
-    """Which of the distinct undirected ``edges`` [2, E] are the only way between their ends: [E].
+    """Which of the distinct undirected ``edges`` [2, E] are bridges: BoolTensor [E].
 
-    Every edge outside a breadth-first forest closes a cycle with the paths from its ends to where
-    they meet. The edges of the forest that are on no such cycle are the bridges.
+    Every edge outside a breadth-first forest closes a cycle with the tree paths from its ends to
+    their lowest common ancestor. The edges of the forest that are on no cycle are the bridges.
     """
     pairs = edges.cpu().numpy()
     parent, order = _forest(pairs, num_nodes)
@@ -42,7 +42,8 @@ def bridges(edges: Tensor, num_nodes: int) -> Tensor:
 
 
 def _forest(pairs: np.ndarray, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """The parent of each node, and when the search came to it; all roots hang on one more node."""
+    """The parent of each node, and its place in the order of the search. One additional node,
+    numbered last, is the parent of all roots."""
     from scipy.sparse.csgraph import breadth_first_order, connected_components
 
     _, label = connected_components(_matrix(pairs, num_nodes), directed=False)

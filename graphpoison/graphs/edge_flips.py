@@ -1,4 +1,4 @@
-"""Edge lists with pairs flipped; attributes of the edges that stay go along."""
+"""Flips in edge lists and in the attributes of their edges."""
 
 import torch
 from torch import Tensor
@@ -12,10 +12,10 @@ ONE_WHERE_NEW = ("edge_weight", "edge_label")
 def flip_edges(
     index: Tensor, attributes: dict[str, Tensor], pairs: Tensor, num_targets: int
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """``index`` [2, E] with ``pairs`` [2, K] flipped: pairs that it holds go, the others come.
+    """``index`` [2, E] with ``pairs`` [2, K] flipped: pairs in it are removed, others are added.
 
-    The result is sorted by (source, target). A new edge gets ``edge_weight`` 1 and 0 in every
-    other attribute but ``edge_label``.
+    The result is sorted by (source, target). A new edge has 1 in ``edge_weight`` and in
+    ``edge_label``, and 0 in every other attribute.
     """
     codes, flips = encode(index, num_targets), encode(pairs, num_targets)
     kept = ~torch.isin(codes, flips)
@@ -30,15 +30,15 @@ def flip_edges(
 
 
 def flip_negatives(negative: Tensor, pairs: Tensor, edges: Tensor, num_targets: int) -> Tensor:
-    """``negative`` [2, N] after a flip of ``pairs`` [2, K]: pairs that are ``edges`` now go, the
-    others come; sorted by (source, target)."""
+    """``negative`` [2, N] after flips of ``pairs`` [2, K]: pairs that are now in ``edges`` are
+    removed, the others are added. Sorted by (source, target)."""
     codes, flips, present = (encode(index, num_targets) for index in (negative, pairs, edges))
     kept = codes[~torch.isin(codes, flips)]
     return decode(torch.cat([kept, flips[~torch.isin(flips, present)]]).sort().values, num_targets)
 
 
 def edge_attributes(store: EdgeStorage) -> dict[str, Tensor]:
-    """The tensors of an edge store with one row for each edge, labels of other pairs left out."""
+    """The tensors of an edge store with one row per edge, without labels of other pairs."""
     count = store["edge_index"].size(1)
     return {
         key: value

@@ -1,4 +1,4 @@
-"""Users that an attacker signs up: how a graph grows by them."""
+"""Fake users, which an attacker adds to a graph of interactions."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ from .pairs import PairState
 
 @dataclass(frozen=True, eq=False)
 class FakeUsers:
-    """Users with numbers after the real ones; every pair of theirs is a training pair.
+    """Fake users, numbered after the real users. All their pairs are training pairs.
 
     Args:
-        count: how many.
-        edges: LongTensor [2, K], their first interactions; the first fake user is user 0.
-        latent: fixed embeddings [count, D], one tensor for each table of user embeddings that the
-            model has; empty where embeddings are trained as for any other user.
+        count: number of fake users.
+        edges: LongTensor [2, K], their initial interactions; fake users are numbered from 0 here.
+        latent: fixed embeddings [count, D], one tensor for each user table of the model; empty if
+            fake users have trained embeddings, as real users do.
     """
 
     count: int
@@ -30,21 +30,21 @@ class FakeUsers:
         positive_int("count", self.count)
 
     def extend(self, state: PairState, listed: bool = True) -> PairState:
-        """A clean bipartite ``state`` with these users, whose pairs are the only candidates.
+        """``state`` with these users added. Only the pairs of fake users are candidates.
 
         Args:
-            state: the graph that they join.
-            listed: whether the pairs that ``state`` lists decide what is trained on.
+            state: a clean bipartite graph.
+            listed: whether the surrogate trains on the pairs that ``state`` lists.
 
         Raises:
-            ValueError: so they do, but ``state`` lists no negatives: all pairs are implicit
-                candidates.
+            ValueError: ``listed`` is True, but ``state`` has implicit candidates and therefore
+                lists no negatives.
         """
         if state.implicit_candidates and listed:
             raise ValueError(
-                "candidates='all' without a list of pairs leaves no way to keep the attacker to "
-                "the fake users; use candidates='sampled' (every pair of a fake user is a "
-                "candidate in any case)."
+                "candidates='all' has no list of pairs, so that flips cannot be limited to the "
+                "fake users; use candidates='sampled' (every pair of a fake user is a candidate "
+                "in any case)."
             )
         device = state.weight.device
         fresh, edges = self.pairs(state.shape, device), self.numbered(state.shape).to(device)
@@ -64,24 +64,28 @@ class FakeUsers:
         return torch.stack([edges[0] + shape[0], edges[1]])
 
     def pairs(self, shape: tuple[int, int], device: torch.device) -> Tensor:
-        """LongTensor [2, count x items]: all pairs of these users, numbered after the users of a
-        graph of ``shape``."""
+        """All pairs of these users, LongTensor [2, count x items]; the users are numbered after the
+        users of a graph of ``shape``."""
         start, items = shape
         codes = torch.arange(start * items, (start + self.count) * items, device=device)
         return decode(codes, items)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays from which ``of_arrays`` makes the same users."""
+        """The users as arrays, which :meth:`of_arrays` reads."""
         latent = {f"fake_latent_{number}": part for number, part in enumerate(self.latent)}
         found = {"fake_count": torch.tensor(self.count), "fake_edges": self.edges, **latent}
         return {name: tensor.cpu().numpy() for name, tensor in found.items()}
 
     @classmethod
     def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "FakeUsers":
-        """Raises ValueError: arrays of other names."""
+        """The users from the result of :meth:`arrays`.
+
+        Raises:
+            ValueError: the arrays have other names.
+        """
         latent = [f"fake_latent_{number}" for number in range(len(arrays) - 2)]
         if {"fake_count", "fake_edges", *latent} != set(arrays):
-            raise ValueError(f"arrays of fake users have the names {sorted(arrays)}")
+            raise ValueError(f"the arrays of fake users have other names: {sorted(arrays)}")
         return cls(
             int(arrays["fake_count"]),
             torch.from_numpy(arrays["fake_edges"]),

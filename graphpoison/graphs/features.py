@@ -1,4 +1,4 @@
-r"""Node features that multiply as a sparse matrix where most of them are zero.
+r"""Node features, multiplied as a sparse matrix if most of them are zero.
 
 Binary features are a bipartite graph of nodes and features. Its entries are flipped as
 edges are, and the gradient w.r.t. *every* entry has low rank for the same reason: for
@@ -19,7 +19,7 @@ from ..sparse.products import spmm
 from ..sparse.sparse_product import SparseRows
 from .pairs import PairState
 
-SPARSE_BELOW = 0.1  # the share of non-zeros under which the sparse product was the faster one
+SPARSE_BELOW = 0.1  # below this share of non-zeros the sparse product was faster
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +28,9 @@ class Features:
 
     Args:
         x: Tensor [N, F].
-        listed: where its entries are and what they are, if that is known.
-        tape: collects the factors of the gradient w.r.t. all entries; None where the attacker
-            leaves the features alone.
+        listed: the pattern of its listed entries and their values [M], if known.
+        tape: collects the factors of the gradient w.r.t. all entries; None if the features are not
+            attacked.
     """
 
     x: Tensor
@@ -38,7 +38,7 @@ class Features:
     tape: PairTape | None = None
 
     def at(self, entries: PairState) -> "Features":
-        """As the attacker has left them: ``entries`` are pairs (node, feature)."""
+        """The features after the flips of ``entries``, the state of the pairs (node, feature)."""
         values, x = entries.weight.to(self.x.dtype), self.x
         if bool(entries.flipped.any()):
             x = x.clone()
@@ -46,7 +46,7 @@ class Features:
         return Features(x, (entries.pattern, values), PairTape())
 
     def with_values(self, values: Sequence[Tensor]) -> "Features":
-        """The same matrix with a leaf in the place of its :attr:`values`."""
+        """The same matrix with other :attr:`values`, e.g. a leaf tensor."""
         if not values:
             return self
         assert self.listed is not None
@@ -58,7 +58,7 @@ class Features:
 
     @property
     def values(self) -> tuple[Tensor, ...]:
-        """The listed entries [M], what a meta-gradient is taken of; none without a tape."""
+        """The listed entries [M], w.r.t. which a meta-gradient is taken; empty without a tape."""
         return () if self.tape is None or self.listed is None else self.listed[1:]
 
     @cached_property
@@ -86,7 +86,7 @@ class Features:
     def all_entries(self) -> FactoredGradient:
         """The gradient w.r.t. every entry, from the tape's factors."""
         if self.tape is None:
-            raise ValueError("these features kept no tape; the attacker leaves them alone.")
+            raise ValueError("these features have no tape: they are not attacked.")
         none = [(self.x[:, :0], self.x[:0].t())]
         left, right = zip(*none, *self.tape, strict=True)
         return FactoredGradient(

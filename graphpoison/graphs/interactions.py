@@ -1,4 +1,4 @@
-"""User-item interactions: read from a bipartite ``HeteroData`` once, then one immutable value."""
+"""User-item interactions, read once from a bipartite ``HeteroData`` into an immutable value."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 EdgeType = tuple[str, str, str]
 NEGATIVES = 0  # a stream of the seed
 FEW_NODES, EMPTY_NODES = 10_000_000, 1_000
-"""More nodes than both, the second for each interaction, are refused."""
+"""More nodes than ``FEW_NODES`` are refused if they exceed ``EMPTY_NODES`` per interaction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +36,12 @@ class Interactions:
         edge_index: training interactions.
         num_users: number of users, fake ones included.
         num_items: number of items.
-        negatives: sampled training non-interactions, or None where the data hold none.
-        unseen: interactions kept out of training, or None.
-        unseen_negatives: non-interactions to rank them against, or None.
-        edge_type: the name of the users, the relation and the items in PyG.
-        fake_users: the last of the users, if they have been signed up by an attacker.
-        user_ids, item_ids: the ids that the data have for users and items (``raw_id``), or None.
+        negatives: sampled training non-interactions, or None if the data have none.
+        unseen: interactions held out from training, or None.
+        unseen_negatives: non-interactions to compare with ``unseen``, or None.
+        edge_type: the names of users, relation and items in PyG.
+        fake_users: the fake users, if an attacker added any; they are numbered last.
+        user_ids, item_ids: the ids of users and items in the data (``raw_id``), or None.
     """
 
     edge_index: Tensor
@@ -62,7 +62,7 @@ class Interactions:
 
     @property
     def num_real_users(self) -> int:
-        """The number of users without the fake ones, who have the numbers after them."""
+        """Number of real users; fake users are numbered after them."""
         return self.num_users - (0 if self.fake_users is None else self.fake_users.count)
 
     @cached_property
@@ -72,8 +72,8 @@ class Interactions:
         return PairState.build(self.edge_index, absent, self.shape, bipartite=True)
 
     def with_negatives(self, seed: int = 0) -> "Interactions":
-        """The same with training negatives: as many as interactions, drawn from ``seed`` outside
-        all known pairs, where the data hold none."""
+        """The same graph with training negatives. If it has none, as many as interactions are drawn
+        from ``seed`` outside all known pairs."""
         if self.negatives is not None:
             return self
         known = [self.edge_index, self.unseen, self.unseen_negatives]
@@ -83,7 +83,8 @@ class Interactions:
         return replace(self, negatives=drawn)
 
     def with_unseen_apart(self) -> "Interactions":
-        """The same without unseen negatives that are interactions, with a warning if some are."""
+        """The same graph without the unseen negatives that are training interactions. Logs a
+        warning if there are any."""
         if self.unseen_negatives is None:
             return self
         seen = among(self.unseen_negatives, self.edge_index, self.num_items)
@@ -95,11 +96,11 @@ class Interactions:
         return replace(self, unseen_negatives=self.unseen_negatives[:, ~seen])
 
     def joined_by(self, users: FakeUsers) -> "Interactions":
-        """The graph that ``users`` have joined: their first interactions are training
-        interactions; all their other pairs are negatives, where the graph has negatives.
+        """The graph with ``users`` added. Their initial interactions are training interactions; all
+        their other pairs become negatives, if the graph has negatives.
 
-        A graph without negatives stays without them, and a recommender draws its own, of fake and
-        real users alike; call :meth:`with_negatives` first to have the negatives of the attack.
+        If the graph has no negatives, a recommender draws its own, for fake and real users alike.
+        Call :meth:`with_negatives` first to train on the negatives of the attack.
 
         Raises:
             ValueError: fake users have joined already.
@@ -127,11 +128,11 @@ def read_interactions(
     """The interactions of ``data``: ``edge_index`` and, where present, ``neg_edge_index``,
     ``unseen_edge_index`` and ``unseen_neg_edge_index`` of ``edge_type``.
 
-    Where ``data`` have neither negatives nor unseen pairs, ``edge_label_index`` and ``edge_label``
-    are read as ``RandomLinkSplit`` leaves them: if all pairs with a label above 0 are edges, the
-    pairs with label 0 are training negatives; otherwise all are unseen pairs. Repeated interactions
-    count once. ``adj_t`` and ``EdgeIndex`` are read too. Interactions that have been read already
-    are returned as they are.
+    If ``data`` have neither negatives nor unseen pairs, ``edge_label_index`` and ``edge_label`` are
+    read in the form of ``RandomLinkSplit``: if all pairs with a label above 0 are edges, the pairs
+    with label 0 are training negatives; otherwise all labelled pairs are unseen pairs. Repeated
+    interactions count once. ``adj_t`` and ``EdgeIndex`` are read too. An ``Interactions`` is
+    returned unchanged.
 
     Raises:
         TypeError: ``data`` is no ``HeteroData``.
@@ -184,7 +185,12 @@ def read_interactions(
 
 
 def bipartite_edge_type(data: HeteroData, edge_type: EdgeType | None = None) -> EdgeType:
-    """``edge_type`` if ``data`` has it, or the only one that is no reverse of another."""
+    """``edge_type`` if ``data`` has it; if None, the only edge type that is not a reverse type.
+
+    Raises:
+        TypeError: ``data`` is no ``HeteroData``.
+        ValueError: the edge type is absent, ambiguous or not bipartite.
+    """
     if not isinstance(data, HeteroData):
         raise TypeError(f"data must be a torch_geometric HeteroData, found {type(data).__name__}.")
     present: list[EdgeType] = list(data.edge_types)
@@ -210,7 +216,11 @@ def _three_names(edge_type: object) -> EdgeType:
 
 
 def num_nodes(data: HeteroData, node_type: str) -> int:
-    """The number of nodes of a type, which must be known."""
+    """The number of nodes of ``node_type``.
+
+    Raises:
+        ValueError: the number is not set.
+    """
     number = data[node_type].num_nodes if node_type in data.node_types else None
     if number is None:
         raise ValueError(f"data[{node_type!r}].num_nodes is not set; set it to the node count.")
@@ -218,7 +228,8 @@ def num_nodes(data: HeteroData, node_type: str) -> int:
 
 
 def _refuse_far_more_nodes(data: HeteroData, kind: EdgeType, shape: tuple[int, int]) -> None:
-    """Raise a ValueError for numbers of nodes that are a mistake and would fill the memory."""
+    """Raise a ValueError if a number of nodes is too large for the number of interactions: it is
+    taken for a mistake that would fill the memory."""
     edges = data[kind].get("edge_index")
     known = edges.size(1) if isinstance(edges, Tensor) and edges.dim() == 2 else 0
     for node_type, number in zip((kind[0], kind[2]), shape, strict=True):

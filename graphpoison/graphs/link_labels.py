@@ -1,4 +1,4 @@
-"""Labelled pairs beside ``edge_index``, as PyG's ``RandomLinkSplit`` leaves them."""
+"""Labelled pairs beside ``edge_index``, as made by PyG's ``RandomLinkSplit``."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ class LinkLabels:
     """The labels that ``edge_label`` gives to the pairs of ``edge_label_index``.
 
     Args:
-        positive: LongTensor [2, P], the pairs whose label is above 0; all without ``edge_label``.
-        values: Tensor [P], their labels; ones, or ratings.
-        negative: LongTensor [2, N], the pairs whose label is 0.
-        apart: whether they lie in ``pos_edge_label_index`` and ``neg_edge_label_index``, as with
-            ``split_labels=True``.
+        positive: LongTensor [2, P], the pairs with a label above 0; all if there are no labels.
+        values: Tensor [P], the labels of ``positive``: ones or ratings.
+        negative: LongTensor [2, N], the pairs with label 0.
+        apart: whether the two are stored as ``pos_edge_label_index`` and ``neg_edge_label_index``
+            (``split_labels=True``).
     """
 
     positive: Tensor
@@ -32,8 +32,8 @@ class LinkLabels:
 
     @classmethod
     def of(cls, store: EdgeStorage, shape: tuple[int, int]) -> "LinkLabels | None":
-        """The labels of ``store``; none where it has ``neg_edge_index`` or unseen pairs, which say
-        the same by the names that this library gives them.
+        """The labels of ``store``. None if it has no labels, or if it has ``neg_edge_index`` or
+        unseen pairs, this library's names for the same information.
 
         Raises:
             ValueError: an index is out of range, or there are more or fewer labels than pairs.
@@ -51,14 +51,14 @@ class LinkLabels:
         return cls(index[:, label > 0], label[label > 0], index[:, label == 0], apart=False)
 
     def held_out(self, edges: Tensor, num_targets: int) -> bool:
-        """Whether these are pairs kept from training: not all positive ones are ``edges``."""
+        """Whether the pairs are held out from training: not all positive pairs are ``edges``."""
         return not bool(among(self.positive, edges, num_targets).all())
 
     def flip(self, pairs: Tensor, edges: Tensor, num_targets: int) -> "LinkLabels":
-        """The labels of training pairs of which ``pairs`` [2, K] were flipped, to ``edges``.
+        """The labels of training pairs after flips of ``pairs`` [2, K], with ``edges`` the result.
 
-        Pairs that became edges have label 1. Edges that were removed have label 0 where there are
-        negatives at all, else none.
+        Added edges have label 1. Removed edges have label 0 if there are negatives, otherwise no
+        label.
         """
         known, present = (among(pairs, others, num_targets) for others in (self.positive, edges))
         turned = pairs[:, known != present]

@@ -1,4 +1,4 @@
-"""A graph whose nodes are classified: read from ``Data`` once, then one immutable value."""
+"""A graph for node classification, read once from ``Data`` into an immutable value."""
 
 import logging
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from .codes import decode, encode, ordered
 logger = logging.getLogger(__name__)
 
 MOST_IDENTITIES = 20_000
-FEWEST = 1_000  # classes are plausible in any graph
+FEWEST = 1_000  # class numbers below this are accepted in any graph
 MASKS = ("train_mask", "val_mask", "test_mask")
 
 
@@ -32,8 +32,8 @@ class NodeGraph:
         edge_index: LongTensor [2, 2E], both directions of each edge, sorted by (source, target),
             each once, without self-loops.
         edge_weight: Tensor [2E], above 0 and the same in both directions; None where all are 1.
-        train_mask, val_mask, test_mask: BoolTensor [N]; None where the data have none, and where
-            ``val_mask`` sets no node.
+        train_mask, val_mask, test_mask: BoolTensor [N]; None if the data have no such mask.
+            ``val_mask`` is also None if it sets no node.
     """
 
     x: Tensor
@@ -58,7 +58,7 @@ class NodeGraph:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """The number of sources and of targets, which are the same nodes."""
+        """[N, N]: sources and targets are the same nodes."""
         return self.num_nodes, self.num_nodes
 
     @cached_property
@@ -76,7 +76,7 @@ class NodeGraph:
         return self.edge_index[0] < self.edge_index[1]
 
     def mask(self, name: str) -> Tensor:
-        """The mask of that name, which sets labelled nodes.
+        """The mask ``name``. All nodes that it sets have labels.
 
         Raises:
             TypeError: there is no such mask.
@@ -90,13 +90,13 @@ class NodeGraph:
             raise ValueError(f"data.{name} sets no node; it must set one at least.")
         if int(self.y[mask].min()) < 0:
             raise ValueError(
-                f"data.y is {int(self.y[mask].min())} of a node in data.{name}: labels are 0, 1, "
+                f"data.y is {int(self.y[mask].min())} for a node in data.{name}: labels are 0, 1, "
                 "2, ...; leave nodes without a label out of the mask."
             )
         return mask
 
     def with_edges(self, edge_index: Tensor, edge_weight: Tensor | None = None) -> "NodeGraph":
-        """The same nodes with other edges, which are taken as they are; for a defence."""
+        """The same nodes with other edges, which are not checked; used by defences."""
         return replace(self, edge_index=edge_index, edge_weight=edge_weight)
 
     def with_pairs(self, pairs: Tensor, weight: Tensor | None = None) -> "NodeGraph":
@@ -108,10 +108,10 @@ class NodeGraph:
 
 
 def read_nodes(data: Data | NodeGraph) -> NodeGraph:
-    """The graph of ``data``; a graph that has been read already is returned as it is.
+    """The graph of ``data``; a ``NodeGraph`` is returned unchanged.
 
-    Repeated edges count once and self-loops are left out: models add their own. ``adj_t`` and
-    ``EdgeIndex`` are read too. A graph without ``x`` has the identity [N, N] as features.
+    Repeated edges count once, and self-loops are left out because models add their own. ``adj_t``
+    and ``EdgeIndex`` are read too. A graph without ``x`` has the identity [N, N] as features.
 
     Raises:
         TypeError: ``data`` is no ``Data``, or lacks edges or ``y``; features, labels, edge
@@ -151,8 +151,8 @@ def _warn_of_overlap(masks: Mapping[str, Tensor | None]) -> None:
         both = 0 if a is None or b is None else int((a & b).sum())
         if both:
             logger.warning(
-                "%d nodes are in data.%s and in data.%s: accuracy there is of nodes that training "
-                "has seen.",
+                "%d nodes are in data.%s and in data.%s: accuracy is measured on nodes seen in "
+                "training.",
                 both,
                 first,
                 second,
@@ -160,7 +160,7 @@ def _warn_of_overlap(masks: Mapping[str, Tensor | None]) -> None:
 
 
 def _identity(data: Data, count: int) -> Tensor:
-    """A feature for each node, as the literature has it for graphs such as PolBlogs."""
+    """The identity [N, N] as features, as in the literature on PolBlogs."""
     if count > MOST_IDENTITIES:
         raise ValueError(
             f"data has no x and {count:,} nodes; the identity as features is made for up to "
@@ -180,7 +180,7 @@ def _features(x: Tensor, count: int) -> Tensor:
     x = real_numbers("data.x", x)
     wrong = x.numel() - int(x.isfinite().sum())
     if wrong:
-        raise ValueError(f"data.x has {wrong} entries that are not finite; mend or drop them.")
+        raise ValueError(f"data.x has {wrong} entries that are not finite; fix or drop them.")
     return x
 
 
@@ -192,7 +192,7 @@ def _labels(y: Tensor, count: int) -> Tensor:
         )
     if count and int(y.max()) >= max(count, FEWEST):
         raise ValueError(
-            f"data.y names class {int(y.max())}, where there are {count} nodes; number the classes "
+            f"data.y names class {int(y.max())}, but there are {count} nodes; number the classes "
             "0, 1, 2, ..., and give nodes without a label a number below 0."
         )
     return y.long()
@@ -243,8 +243,9 @@ def pair_weights(data: Data) -> Tensor | None:
     """``data.edge_weight`` of the pairs [E] that :func:`undirected_pairs` finds, or None.
 
     Raises:
-        ValueError: not one number above 0 for each edge, or the two directions (or repetitions) of
-            an edge differ.
+        TypeError: the weights are sparse, or of a dtype that is not supported.
+        ValueError: the weights are not one number above 0 per edge, or differ between the two
+            directions (or the repetitions) of an edge.
     """
     weight: Tensor | None = getattr(data, "edge_weight", None)
     if weight is None:
@@ -278,7 +279,7 @@ def pair_weights(data: Data) -> Tensor | None:
 def _refuse_normalised(index: Tensor, weight: Tensor | None, num_nodes: int) -> None:
     """Raise a ValueError if the weights are 1 / sqrt(d_i d_j), self-loops included.
 
-    To flip an edge would leave the weights around it as they were, and models normalise again.
+    After a flip, the normalised weights around it would be wrong, and models would normalise twice.
     """
     if weight is None or weight.shape != index.shape[1:] or bool((weight == weight[:1]).all()):
         return
@@ -286,6 +287,6 @@ def _refuse_normalised(index: Tensor, weight: Tensor | None, num_nodes: int) -> 
     product = weight.square() * degree[index[0]] * degree[index[1]]
     if torch.allclose(product, torch.ones_like(product)):
         raise ValueError(
-            "data.edge_weight is the adjacency that GCNNorm has normalised already, and models "
-            "normalise it themselves; leave torch_geometric.transforms.GCNNorm out."
+            "data.edge_weight has been normalised by GCNNorm, but models normalise the adjacency "
+            "themselves; leave torch_geometric.transforms.GCNNorm out."
         )

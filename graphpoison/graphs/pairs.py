@@ -1,4 +1,4 @@
-"""The graph an attack works on: pairs of nodes, each with a weight (0 = no edge, a candidate)."""
+"""The graph under attack: pairs of nodes with weights; a pair of weight 0 is no edge."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,8 +18,8 @@ class PairState:
     Args:
         pattern: the M listed pairs, sorted by (source, target), each once. In a homogeneous graph
             each pair is stored once, with source < target.
-        weight: Tensor [M], above 0 where the edge is there (1 unless the data weight it), 0 where
-            it is not.
+        weight: Tensor [M], above 0 for edges (1 if the data have no edge weights), 0 for other
+            pairs.
         clean: Tensor [M], the weights before the attack.
         candidate: BoolTensor [M], which listed pairs the attacker may flip.
         flipped: BoolTensor [M], which pairs the attacker has flipped.
@@ -28,7 +28,7 @@ class PairState:
             (``candidates="all"``, without a list of N^2 pairs).
         candidate_mask: BoolTensor [rows, cols], the implicit candidates; None for all pairs.
         features: binary node features that the attacker may flip too, as the pairs (node, feature)
-            of a bipartite graph; None where they are left alone.
+            of a bipartite graph; None if features are not attacked.
     """
 
     pattern: Pattern
@@ -53,10 +53,10 @@ class PairState:
         candidate_codes: Tensor | None = None,
         edge_weight: Tensor | None = None,
     ) -> "PairState":
-        """From present pairs ``edges`` and absent ones, both ``[2, *]`` without repetition.
+        """A clean state of the pairs ``edges`` and ``absent``, both ``[2, *]`` without repetition.
 
-        ``candidate_codes`` limits the candidates to those pairs; by default all are.
-        ``edge_weight`` has the weights of ``edges``, above 0; 1 by default.
+        ``candidate_codes`` are the codes of the candidates; by default all pairs are candidates.
+        ``edge_weight`` are the weights of ``edges``, above 0; 1 by default.
         """
         index = torch.cat([edges, absent], dim=1)
         codes = encode(index, shape[1])
@@ -78,9 +78,9 @@ class PairState:
         )
 
     def with_backend(self, backend: str) -> "PairState":
-        """The same graph, multiplied by ``backend``."""
+        """The same graph, with ``backend`` as the kernel of its sparse products."""
         if backend == self.pattern.backend:
-            return self  # with whatever its pattern has cached
+            return self  # keeps what its pattern has cached
         features = None if self.features is None else self.features.with_backend(backend)
         return replace(self, pattern=replace(self.pattern, backend=backend), features=features)
 
@@ -100,7 +100,7 @@ class PairState:
 
     @cached_property
     def num_pairs(self) -> int:
-        """How many pairs there are to choose from, which is the length of a meta-gradient."""
+        """Number of pairs, listed or implicit: the length of a meta-gradient."""
         if not self.implicit_candidates:
             return self.num_listed
         if self.candidate_mask is not None:
@@ -127,7 +127,7 @@ class PairState:
 
     @cached_property
     def degrees(self) -> tuple[Tensor, Tensor]:
-        """Degrees of sources and of targets now; one and the same tensor in a homogeneous graph."""
+        """Degrees of sources and of targets now; twice the same tensor in a homogeneous graph."""
         return self.count_ends(self.edges)
 
     @cached_property
@@ -137,24 +137,25 @@ class PairState:
 
     @cached_property
     def bridges(self) -> Tensor:
-        """Which listed pairs are edges, and the only way between their ends, BoolTensor [M]."""
+        """Which listed pairs are bridges: edges that are the only path between their ends;
+        BoolTensor [M]."""
         found = torch.zeros_like(self.flipped)
         found[self.weight > 0] = bridges(self.joint_edges, self.num_nodes)
         return found
 
     @property
     def num_nodes(self) -> int:
-        """The number of nodes, of both sides together in a bipartite graph."""
+        """Number of nodes; in a bipartite graph, of both sides together."""
         return sum(self.shape) if self.bipartite else self.shape[0]
 
     @property
     def joint_edges(self) -> Tensor:
-        """:attr:`edges`, the targets of a bipartite graph numbered on from its sources."""
+        """:attr:`edges`, with the targets of a bipartite graph numbered after its sources."""
         source, target = self.edges
         return torch.stack([source, target + self.shape[0]]) if self.bipartite else self.edges
 
     def count_ends(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """In how many of ``pairs`` [2, K] each source and each target is; one and the same tensor
+        """The number of ``pairs`` [2, K] at each source and at each target; twice the same tensor
         in a homogeneous graph."""
         if self.bipartite:
             source, target = (
@@ -166,7 +167,7 @@ class PairState:
         return both, both
 
     def locate(self, pairs: Tensor) -> Tensor:
-        """Where ``pairs`` [2, K] stand in :attr:`index`: LongTensor [K], -1 where not listed."""
+        """Positions of ``pairs`` [2, K] in :attr:`index`: LongTensor [K], -1 if not listed."""
         codes = encode(pairs, self.shape[1])
         if not self.num_listed:
             return torch.full_like(codes, -1)
@@ -183,8 +184,11 @@ class PairState:
     def flip(self, pairs: Tensor) -> "PairState":
         """The state after flipping ``pairs`` [2, K], which must be distinct.
 
-        An edge goes to weight 0; what is no edge becomes one, with its clean weight if it had been
-        one and else with weight 1.
+        An edge gets weight 0. Another pair becomes an edge: with its clean weight if it was an edge
+        before the attack, else with weight 1.
+
+        Raises:
+            ValueError: a pair is neither listed nor an implicit candidate.
         """
         position = self.locate(pairs)
         listed = position[position >= 0]
@@ -204,7 +208,11 @@ class PairState:
         return state._insert(fresh)
 
     def flip_features(self, entries: Tensor) -> "PairState":
-        """The state after flipping the pairs (node, feature) ``entries`` [2, K]."""
+        """The state after flipping the pairs (node, feature) ``entries`` [2, K].
+
+        Raises:
+            ValueError: the features are not candidates.
+        """
         if not entries.size(1):
             return self
         if self.features is None:

@@ -3,7 +3,7 @@ r"""The normalised adjacency of a weighted graph, differentiable in its weights.
 .. math::
     \hat A = D^{-1/2} (A + I) D^{-1/2}, \qquad D_{ii} = 1 + \sum_j A_{ij}
 
-of a homogeneous graph. Interactions are normalised without self-loops, so that degrees may be 0.
+for a homogeneous graph. Interactions are normalised without self-loops, so that degrees may be 0.
 """
 
 from dataclasses import dataclass, replace
@@ -24,11 +24,11 @@ class Propagation:
     """``A_hat`` on the listed pairs (both directions) and the self-loops.
 
     Args:
-        pattern: where its entries are.
-        values: Tensor [2M + N], its entries.
-        weight: Tensor [M], the weights that they are computed from.
+        pattern: the positions of the entries of ``A_hat``.
+        values: Tensor [2M + N], the entries of ``A_hat``.
+        weight: Tensor [M], the edge weights from which ``values`` are computed.
         degree: Tensor [N], weighted degrees plus one.
-        tape: collects all-pairs factors; None where the listed pairs are all there are.
+        tape: collects the factors of the gradient of all pairs; None without implicit candidates.
     """
 
     pattern: Pattern
@@ -42,7 +42,7 @@ class Propagation:
         return spmm(self.pattern, self.values, dense, tape=self.tape)
 
     def with_values(self, values: Tensor) -> "Propagation":
-        """The same matrix with ``values`` in the place of its entries (a leaf, say)."""
+        """The same matrix with other entries ``values``, e.g. a leaf tensor."""
         return replace(self, values=values)
 
     def all_pairs(self, grad_degree: Tensor) -> FactoredGradient:
@@ -58,7 +58,7 @@ class Propagation:
             \frac{\partial L}{\partial d_j}
         """
         if self.tape is None:
-            raise ValueError("this propagation kept no tape; its graph has no implicit candidates.")
+            raise ValueError("this propagation has no tape: its graph has no implicit candidates.")
         scale = self.degree.detach().rsqrt()
         thin, dense = reduce_factors(self.tape)
         thin = [*self.tape.sparse_terms, *thin]
@@ -102,6 +102,7 @@ def normalised_interactions(pattern: Pattern, weight: Tensor) -> Tensor:
 
 
 def _inverse_root(degree: Tensor) -> Tensor:
-    """``degree ** -0.5``, 0 for 0; the root sees no 0, whose derivative would be NaN times 0."""
+    """``degree ** -0.5``, and 0 for 0. The root is never taken of 0: its infinite derivative there
+    would be multiplied by 0, which is NaN."""
     present = degree > 0
     return torch.where(present, degree, 1.0).rsqrt() * present

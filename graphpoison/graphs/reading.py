@@ -1,4 +1,4 @@
-"""A PyG graph of either kind as a value, by the first line of a public function."""
+"""Reading of a PyG graph of either kind, with which public functions begin."""
 
 from typing import overload
 
@@ -22,17 +22,17 @@ def read_graph(data: Data | HeteroData | Graph, edge_type: EdgeType | None = Non
 def read_graph(data: Data | HeteroData | Graph, edge_type: EdgeType | None = None) -> Graph:
     """A :class:`NodeGraph` of ``Data``, :class:`Interactions` of ``HeteroData``.
 
-    A graph that has been read already is returned as it is, so that functions may call each other.
+    A graph that has been read already is returned unchanged.
 
     Args:
         data: a PyG graph, or the result of an earlier call.
-        edge_type: which interactions of a ``HeteroData`` with several edge types.
+        edge_type: the interactions to read, if a ``HeteroData`` has several edge types.
 
     Raises:
         TypeError: ``data`` is another kind of object, such as a ``Batch``, or lacks features or
             labels.
-        ValueError: the graph is directed, an index is out of range, features or labels are not
-            what they should be, or the edge type is absent, ambiguous or of another graph.
+        ValueError: the graph is directed, an index is out of range, features or labels have a wrong
+            shape or wrong values, or the edge type is absent, ambiguous or of another graph.
     """
     refuse_batch(data)
     if isinstance(data, NodeGraph | Data):

@@ -1,4 +1,4 @@
-"""Pairs drawn without replacement among those that are not taken."""
+"""Pairs drawn uniformly without replacement among the pairs that are not occupied."""
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,10 @@ def sample_pairs(
     *,
     upper: bool = False,
 ) -> Tensor:
-    """``count`` distinct pairs [2, count], uniform among those not in ``occupied`` [2, *], sorted.
+    """``count`` distinct pairs [2, count], sorted, uniform among the pairs not in ``occupied``.
 
-    Memory grows with ``count`` and ``occupied``, not with rows x columns. With ``upper`` only
-    pairs with source < target exist (undirected graphs).
+    ``occupied`` is [2, *]. Memory grows with ``count`` and ``occupied``, not with rows x columns.
+    With ``upper``, only pairs with source < target are drawn (undirected graphs).
 
     Raises:
         ValueError: fewer than ``count`` pairs are free.
@@ -44,9 +44,9 @@ def sample_pairs(
 
 
 def sample_unoccupied(occupied: Codes, total: int, count: int, rng: np.random.Generator) -> Codes:
-    """``count`` sorted numbers below ``total``, uniform among those not in ``occupied`` (sorted).
+    """``count`` sorted numbers below ``total``, uniform among the numbers not in ``occupied``.
 
-    Ranks in the sorted list of free numbers are drawn; the list itself is not made.
+    ``occupied`` is sorted. Ranks in the list of free numbers are drawn; the list is not built.
     """
     ranks = np.sort(distinct_integers(total - occupied.size, count, rng))
     free_before = occupied - np.arange(occupied.size)  # in front of each occupied number
@@ -56,7 +56,7 @@ def sample_unoccupied(occupied: Codes, total: int, count: int, rng: np.random.Ge
 
 def distinct_integers(population: int, count: int, rng: np.random.Generator) -> Codes:
     """``count`` distinct integers below ``population``, uniform, by rejecting repetitions."""
-    if 2 * count > population:  # many repetitions, and all of the population is small
+    if 2 * count > population:  # rejection would repeat too often; the population is small
         return rng.permutation(population)[:count]
     chosen = np.empty(0, dtype=np.int64)
     while chosen.size < count:

@@ -1,6 +1,6 @@
-"""The only module that writes to PyG graphs: flips and fake users, with everything that goes along.
+"""The only module that writes to PyG graphs: flips and fake users, with attributes and negatives.
 
-Every function returns a new graph; its argument stays as it was.
+Every function returns a new graph; its argument is not changed.
 """
 
 import copy
@@ -33,8 +33,8 @@ def flip_nodes(data: Data, pairs: Tensor, entries: Tensor) -> Data:
 
 
 def flip_interactions(data: HeteroData, edge_type: EdgeType, pairs: Tensor) -> HeteroData:
-    """A copy with ``pairs`` [2, K] flipped, in reverse edge types and among the training negatives
-    too, be they ``neg_edge_index`` or labels."""
+    """A copy with ``pairs`` [2, K] flipped, also in reverse edge types and in the training
+    negatives (``neg_edge_index`` or labels)."""
     shape = (num_nodes(data, edge_type[0]), num_nodes(data, edge_type[2]))
     pairs = pairs.to(data[edge_type].edge_index.device)
     flipped = copy.copy(data)
@@ -55,9 +55,11 @@ def flip_interactions(data: HeteroData, edge_type: EdgeType, pairs: Tensor) -> H
 
 
 def join_users(data: HeteroData, edge_type: EdgeType, joining: FakeUsers) -> HeteroData:
-    """A copy with fake users: zeros in what has one row for each user (but no ``raw_id``, of which
-    no two are equal), their first interactions, and the rest of their pairs among the training
-    negatives where data have any."""
+    """A copy with fake users and their initial interactions.
+
+    Attributes with one row per user are extended by zeros, except ``raw_id``, whose values are
+    unique. All other pairs of fake users become training negatives, if ``data`` have negatives.
+    """
     users = edge_type[0]
     shape = (num_nodes(data, users), num_nodes(data, edge_type[2]))
     grown = copy.copy(data)
@@ -72,7 +74,7 @@ def join_users(data: HeteroData, edge_type: EdgeType, joining: FakeUsers) -> Het
 
 
 def reverse_edge_types(data: HeteroData, edge_type: EdgeType) -> list[EdgeType]:
-    """The edge types of ``data`` that hold exactly the edges of ``edge_type`` turned round."""
+    """The edge types of ``data`` that hold exactly the reversed edges of ``edge_type``."""
     source, _, target = edge_type
     shape = (num_nodes(data, source), num_nodes(data, target))
     here = _codes(data[edge_type].edge_index, shape)
@@ -87,7 +89,7 @@ def reverse_edge_types(data: HeteroData, edge_type: EdgeType) -> list[EdgeType]:
 
 
 def training_labels(data: HeteroData, edge_type: EdgeType) -> LinkLabels | None:
-    """The labels of ``edge_type``, where they label training pairs."""
+    """The labels of ``edge_type`` if they are of training pairs, else None."""
     shape = (num_nodes(data, edge_type[0]), num_nodes(data, edge_type[2]))
     labels = LinkLabels.of(data[edge_type], shape)
     if labels is None or labels.held_out(data[edge_type].edge_index, shape[1]):
@@ -96,7 +98,7 @@ def training_labels(data: HeteroData, edge_type: EdgeType) -> LinkLabels | None:
 
 
 def _with_negatives(data: HeteroData, edge_type: EdgeType, pairs: Tensor) -> HeteroData:
-    """A copy with ``pairs`` [2, K] among the training negatives, where the data list any."""
+    """A copy with ``pairs`` [2, K] added to the training negatives, if ``data`` have negatives."""
     grown = copy.copy(data)
     for kind in [edge_type, *reverse_edge_types(data, edge_type)]:
         store, more = grown[kind], pairs.flip(0) if kind != edge_type else pairs

@@ -1,12 +1,12 @@
-r"""The meta-gradient as if no iterate depended on the one before it.
+r"""The approximate meta-gradient: each iterate is treated as a constant.
 
 .. math::
     \nabla_w^{\text{meta}} \approx \sum_t
     \frac{\partial\, \text{attack\_loss}(\tilde\theta_t, w)}{\partial w}
 
 where :math:`\tilde\theta_t` are the iterates of training, detached (thesis, section 3.9 and
-Algorithm 3; Zügner and Günnemann 2019, section 4.2, equations 7 and 8). Nothing is walked
-backwards, so that no iterate is kept.
+Algorithm 3; Zügner and Günnemann 2019, section 4.2, equations 7 and 8). There is no reverse pass,
+so that no iterate is stored.
 """
 
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ from .meta_gradient import MetaGradient
 class Approximate(Hypergradient):
     r"""Sum the direct gradient of the attack loss over training (Meta-Approx, A-Meta).
 
-    With :class:`~graphpoison.NodeClassification` this is A-Meta-Train, A-Meta-Self or A-Meta-Both
-    by the task's objective, lambda being its ``mix``. With a recommender's log loss of M pairs the
+    With :class:`~graphpoison.NodeClassification` the task's objective selects A-Meta-Train,
+    A-Meta-Self or A-Meta-Both; lambda is ``mix``. With a recommender's log loss of M pairs, the
     gradient w.r.t. a label is :math:`-\frac{1}{M} \sum_t s_{ui}(\tilde\theta_t)`.
 
     Args:
@@ -39,9 +39,9 @@ class Approximate(Hypergradient):
             of its section 3.9 and of the paper.
 
     Raises:
-        ValueError: a setting out of range; the attack loss depends on the graph through training
-            alone, so that there is nothing to sum.
-        FloatingPointError: training is not finite; names the step.
+        ValueError: a setting is out of range; the attack loss depends on the graph only through
+            training, so that all terms of the sum are 0.
+        FloatingPointError: training is not finite; the message names the step.
     """
 
     iterates: Literal["before", "after"] = "before"
@@ -69,7 +69,7 @@ class Approximate(Hypergradient):
         found = meta_gradient(task, state, prepared, total, loss, trained)
         if isinstance(found.gradient, Tensor) and not bool(found.gradient.any()):
             raise VanishedGradientError(
-                f"{task.describe()} has an attack loss that depends on the graph through training "
-                "alone, which Approximate leaves out; use objective='train' or Unrolled."
+                f"{task.describe()} has an attack loss that depends on the graph only through "
+                "training, which Approximate leaves out; use objective='train' or Unrolled."
             )
         return found

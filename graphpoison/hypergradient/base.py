@@ -1,4 +1,4 @@
-"""How training is differentiated: an argument of an attack, apart from how the model is trained."""
+"""How training is differentiated: an argument of an attack, separate from the training settings."""
 
 from abc import ABC, abstractmethod
 from typing import Any, final
@@ -21,7 +21,7 @@ class VanishedGradientError(ValueError):
 
 
 class Hypergradient(ABC):
-    """A way to get ``d attack_loss(theta(w), w) / d w``; frozen settings, no state."""
+    """A method to compute ``d attack_loss(theta(w), w) / d w``; frozen settings, no state."""
 
     @abstractmethod
     def through(
@@ -42,8 +42,13 @@ class Hypergradient(ABC):
     def at(
         self, task: Task[Any], training: Training, state: PairState, params: Params
     ) -> MetaGradient:
-        """The meta-gradient at ``state``: :meth:`through` training, or, of a surrogate in closed
-        form, which has no training, the derivative of the attack loss alone."""
+        """The meta-gradient at ``state``: :meth:`through` training, or, for a surrogate in closed
+        form, the derivative of the attack loss.
+
+        Raises:
+            FloatingPointError: the meta-gradient is not finite.
+            VanishedGradientError: the meta-gradient is 0 for every candidate.
+        """
         if not task.is_closed_form:
             return _checked(task, self.through(task, training, state, params))
         prepared = task.prepare(state)
@@ -65,9 +70,9 @@ class Hypergradient(ABC):
         """The meta-gradient at ``state`` (the clean graph by default), through ``training``.
 
         Args:
-            task: what is attacked.
+            task: the task to attack.
             training: how its surrogate is trained.
-            seed: of the initial parameters, and of the model that pseudo-labels come from.
+            seed: seed of the initial parameters, also for the model that gives pseudo-labels.
             state: the graph.
         """
         labelled = task.with_pseudo_labels(training, seed)
@@ -75,7 +80,7 @@ class Hypergradient(ABC):
 
 
 def _checked(task: Task[Any], found: MetaGradient) -> MetaGradient:
-    """``found``, if flips can be chosen by it."""
+    """Returns ``found``; raises an error if it is not finite, or 0 for every candidate."""
     if not found.is_finite:
         raise FloatingPointError(
             f"the meta-gradient is not finite (attack loss {found.loss:.3g}), though training is; "
@@ -91,8 +96,8 @@ def _checked(task: Task[Any], found: MetaGradient) -> MetaGradient:
 
 
 def check_hypergradient(hypergradient: object, training: Training) -> None:
-    """Raise a TypeError unless ``hypergradient`` is one, a ValueError if it cannot be used with
-    ``training``."""
+    """Raise a TypeError unless ``hypergradient`` is a :class:`Hypergradient`, a ValueError if it
+    cannot differentiate ``training``."""
     if not isinstance(hypergradient, Hypergradient):
         raise TypeError(
             f"hypergradient must be a Hypergradient such as Unrolled(), found {hypergradient!r}."
@@ -103,8 +108,8 @@ def check_hypergradient(hypergradient: object, training: Training) -> None:
 def direct_gradient(
     task: Task[Any], params: Params, prepared: Prepared, weight: float = 1.0
 ) -> tuple[Tensor, Params, Cotangents]:
-    """The attack loss, and the cotangents of ``weight`` times the loss: of the parameters and of
-    ``prepared.tensors``, without what training passes on."""
+    """The attack loss, and the cotangents of the parameters and of ``prepared.tensors`` from
+    ``weight`` times the loss; the derivative through training is left out."""
     leaves, inner = as_leaves(params), prepared.detached(requires_grad=True)
     loss = task.attack_loss(leaves, inner)
     found = vjp((loss,), (*leaves, *inner.tensors), (torch.full_like(loss, weight),))
@@ -112,7 +117,7 @@ def direct_gradient(
 
 
 def zeros_for_none(cotangents: Cotangents, tensors: Params) -> Params:
-    """The same with zeros like ``tensors`` for None."""
+    """``cotangents`` with zeros like ``tensors`` in place of None."""
     return tuple(
         torch.zeros_like(tensor) if cotangent is None else cotangent
         for cotangent, tensor in zip(cotangents, tensors, strict=True)

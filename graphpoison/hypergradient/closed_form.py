@@ -18,8 +18,8 @@ class ClosedForm(Hypergradient):
         \frac{dL}{dX} = \left(\frac{\partial f}{\partial X}\right)^\top
         \frac{\partial L}{\partial S}, \qquad S = f(X)
 
-    Every hypergradient does so of its own accord for a surrogate in closed form; this one accepts
-    no other surrogate.
+    For a surrogate in closed form every hypergradient computes this derivative. ``ClosedForm``
+    accepts no other surrogate.
 
     Raises:
         ValueError: the surrogate is trained in steps.

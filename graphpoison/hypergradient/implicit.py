@@ -1,7 +1,7 @@
-r"""The meta-gradient at the end of training, by the implicit function theorem.
+r"""The meta-gradient at convergence, by the implicit function theorem.
 
-Where training has come to rest, :math:`F(\theta, w) = \nabla_\theta\, \text{train\_loss} + \lambda
-\theta = 0`, its end is a function of the graph, however it was reached, and
+At convergence, :math:`F(\theta, w) = \nabla_\theta\, \text{train\_loss} + \lambda \theta = 0`, the
+parameters are a function of the graph, whatever the path of training, and
 
 .. math::
     \frac{dL}{dw} = \frac{\partial L}{\partial w} -
@@ -9,7 +9,7 @@ Where training has come to rest, :math:`F(\theta, w) = \nabla_\theta\, \text{tra
     H v = \frac{\partial L}{\partial \theta}
 
 with H the Hessian of the training loss plus :math:`\lambda I` (Bengio 2000; Lorraine, Vicol and
-Duvenaud 2020). No iterate is kept, and no step walked backwards.
+Duvenaud 2020). No iterate is stored, and there is no reverse pass.
 """
 
 import logging
@@ -34,28 +34,27 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Implicit(Hypergradient):
-    r"""Train the surrogate to convergence and differentiate its end, not its way there.
+    r"""Train the surrogate to convergence and differentiate the solution, not the iterates.
 
-    The result's ``residual`` says how well the linear system was solved. A warning is logged where
-    it is larger than ``tolerance``, and where training has not come to rest: the gradient then
-    belongs to no training run.
+    The result's ``residual`` is the relative residual of the linear system. A warning is logged if
+    it is larger than ``tolerance``, or if training has not converged. The gradient is then not the
+    gradient of any training run.
 
     Training needs enough steps for convergence, e.g. ``Training(steps=1000)``, and weight decay:
-    without one the minimum of a classifier is often at infinity, and training does not come to
-    rest.
+    without it the minimum of a classifier is often at infinity, and training does not converge.
 
     Args:
         solver: ``"cg"``, conjugate gradients, or ``"neumann"``, a Neumann series whose step is the
             learning rate of training.
-        iterations: products with the Hessian at most. Each costs what :class:`Unrolled` takes for
-            one step of training backwards.
+        iterations: the largest number of Hessian-vector products. Each costs as much as one step of
+            the reverse pass of :class:`Unrolled`.
         tolerance: the relative residual at which the solver stops.
-        stationary: training has come to rest where the norm of its gradient, weight decay included,
-            is no more than this share of what it was at the start.
+        stationary: training has converged if the norm of its gradient, including weight decay, is
+            at most this share of the norm at the start.
 
     Raises:
-        ValueError: a setting out of range; ``"neumann"`` with Adam, whose learning rate is no step
-            of the series; a surrogate with dropout, whose training never comes to rest.
+        ValueError: a setting is out of range; ``"neumann"`` with Adam, whose learning rate is no
+            step of the series; a surrogate with dropout, whose training never converges.
         FloatingPointError: training or the solution is not finite.
     """
 
@@ -81,12 +80,12 @@ class Implicit(Hypergradient):
         trained = task.train(training, state, params)
         prepared = task.prepare(state)
         loss, on_params, on_prepared = direct_gradient(task, trained, prepared)
-        # Walking back may add to what was prepared: products with the Hessian have their own.
+        # The reverse pass may change what was prepared; Hessian-vector products use a copy.
         products = task.training_field(task.prepare(state), trained, linear=False)
         if products.at_step(1) is not products:
             raise ValueError(
                 f"{task.describe()} draws dropout masks at every step, so that training never "
-                "comes to rest; use dropout=0 or Unrolled."
+                "converges; use dropout=0 or Unrolled."
             )
         field = task.training_field(prepared, trained, linear=False)
         point = field.coordinates(trained)
@@ -139,8 +138,8 @@ class Implicit(Hypergradient):
         )
         if not now <= self.stationary * before:
             logger.warning(
-                "training has not come to rest: the norm of its gradient is %.2g after %d steps, "
-                "%.2g before; use more steps or weight decay",
+                "training has not converged: the norm of its gradient is %.2g after %d steps, "
+                "%.2g at the start; use more steps or weight decay",
                 now,
                 training.steps,
                 before,

@@ -65,11 +65,11 @@ class Flips:
         )
 
     def best(self, k: int) -> "Flips":
-        """The ``k`` of the largest score; the first of equal ones."""
+        """The ``k`` flips of the largest scores; of equal scores, the first."""
         return self.take(torch.argsort(self.score, descending=True, stable=True)[:k])
 
     def adds(self, state: PairState) -> Tensor:
-        """Which flips make an edge or a feature of ``state`` appear, BoolTensor [K]."""
+        """BoolTensor [K]: which flips add an edge to ``state``, or set a feature to 1."""
         if self.of_features is None or state.features is None:
             return ~state.is_edge(self.pairs)
         return ~torch.where(
@@ -91,11 +91,11 @@ class MetaGradient:
     Args:
         loss: the attack loss after training, a float.
         params: the surrogate's parameters after training.
-        state: the graph it was computed at.
+        state: the graph at which it was computed.
         gradient: Tensor [M] for the listed pairs, or factors for all pairs where the state has
             implicit candidates.
-        residual: of the linear system behind it, as a share of its right-hand side, for a
-            hypergradient that solves one.
+        residual: the residual of the linear system, relative to its right-hand side, if the
+            hypergradient solves one; else None.
         features: factors for all entries [N, F] of binary features that may be flipped too.
     """
 
@@ -108,9 +108,9 @@ class MetaGradient:
 
     @property
     def values(self) -> Tensor:
-        """One entry for each listed pair, in the order of ``state.index``, or for all pairs (0, 1),
-        (0, 2), ... where the state has implicit candidates (which takes N^2 / 2 numbers), Tensor
-        [num_pairs]."""
+        """The gradient as a Tensor: [M], one entry for each listed pair in the order of
+        ``state.index``; or [num_pairs], for all pairs (0, 1), (0, 2), ..., if the state has
+        implicit candidates, which takes memory for N^2 / 2 numbers."""
         if isinstance(self.gradient, FactoredGradient):
             return self.gradient.dense()
         return self.gradient
@@ -145,11 +145,12 @@ class MetaGradient:
         allow_additions: bool = True,
     ) -> Flips:
         r"""The ``k`` admissible flips of the largest score :math:`(1 - 2 w) \cdot \nabla_w`, or
-        :math:`-w \cdot \nabla_w` for the removal of an edge of another weight than 1.
+        :math:`-w \cdot \nabla_w` for the removal of an edge of weight w.
 
-        Inadmissible are pairs that are no candidates, were flipped before, or that a constraint
-        forbids as the graph is now. Fewer than ``k`` come back where fewer are left. Edges and
-        features compete by these same scores; to set a feature to 1 is an addition.
+        A flip is admissible if its pair is a candidate that was not flipped before and no
+        constraint forbids the flip in the current graph. Fewer than ``k`` flips are returned if
+        fewer are left. Edges and features compete by the same scores; setting a feature to 1 is an
+        addition.
         """
         kinds = allow_removals, allow_additions
         edges = self._of_one_kind(k, constraints, *kinds)

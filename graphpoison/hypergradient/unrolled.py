@@ -9,8 +9,8 @@ adjoint of each step is taken:
 
 The adjoint of the training gradient is a closed form where the model has one, else autograd on the
 graph of that one step. The result equals differentiation through the whole unrolled run (Zügner and
-Günnemann 2019, equation 4; thesis, section 3.6), while memory holds the iterates, or 2 sqrt(T) of
-them where T are many, and the graph of one step.
+Günnemann 2019, equation 4; thesis, section 3.6). Memory holds the iterates (2 sqrt(T) of them if T
+is large) and the graph of one step.
 """
 
 from collections import deque
@@ -43,15 +43,15 @@ class Unrolled(Hypergradient):
     r"""Differentiate through all updates of training.
 
     Args:
-        stops: the attack loss is the mean over the parameters after these numbers of steps,
-            :math:`\frac{1}{S} \sum_s L(\theta_{t_s}, w)`, of which the largest is the number of
-            steps of training; () for the end of training alone. A victim may stop anywhere: flips
-            that hurt at several stops depend less on the length of training.
+        stops: numbers of steps; the attack loss is the mean over the parameters after these steps,
+            :math:`\frac{1}{S} \sum_s L(\theta_{t_s}, w)`. The last one must be the number of
+            training steps. () for the end of training only. A victim may stop anywhere: flips that
+            hurt at several stops depend less on the length of training.
 
     Raises:
-        TypeError, ValueError: stops that are not increasing integers from 1 on, or do not end where
-            training ends.
-        FloatingPointError: training or its derivative is not finite; names the step.
+        TypeError, ValueError: the stops are not increasing integers from 1 on, or the last one is
+            not the number of training steps.
+        FloatingPointError: training or its derivative is not finite; the message names the step.
     """
 
     stops: tuple[int, ...] = ()
@@ -125,7 +125,7 @@ class Unrolled(Hypergradient):
 def _backwards(
     run: Run, iterates: Iterates, on_stops: Mapping[int, OnIterate]
 ) -> Iterator[tuple[int, Params, Cotangents]]:
-    """From the last step to the first: its number, and the cotangents before it."""
+    """Yields, from the last step to the first, its number and the cotangents before it."""
     following = iterates.last[1]
     on_coordinates, on_end_tensors = on_stops[run.count]
     on_tensors = accumulate((None,) * len(on_end_tensors), on_end_tensors)

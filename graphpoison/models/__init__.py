@@ -1,6 +1,6 @@
-"""Models, a file each: forward definitions, and which closed form their training has.
+"""Models, one a file: forward definitions, and the closed form of their training.
 
-Any of them can be the surrogate that an attack trains, or a victim.
+Each can be the surrogate of an attack, or a victim.
 """
 
 from typing import Any
@@ -38,7 +38,7 @@ RECOMMENDERS: dict[str, type[Recommender]] = {
 
 
 def node_classifier(surrogate: str | nn.Module | NodeClassifier[Any]) -> NodeClassifier[Any]:
-    """A model from its name, from settings such as ``LinearGCN(hidden=32)``, or a module."""
+    """A model from its name, from settings such as ``LinearGCN(hidden=32)``, or from a module."""
     if isinstance(surrogate, NodeClassifier):
         return surrogate
     if isinstance(surrogate, nn.Module):
@@ -50,10 +50,10 @@ def node_classifier(surrogate: str | nn.Module | NodeClassifier[Any]) -> NodeCla
 def recommender(
     surrogate: str | nn.Module | Recommender, argument: str = "surrogate"
 ) -> Recommender:
-    """A recommender from its name, from settings such as ``CF(dim=8)``, or a module.
+    """A recommender from its name, from settings such as ``CF(dim=8)``, or from a module.
 
-    ``"mlp"`` is CF with a feed-forward head in the place of the dot product.
-    ``argument`` is what errors call it.
+    ``"mlp"`` is CF with a feed-forward head instead of the dot product.
+    ``argument``: its name in error messages.
     """
     if isinstance(surrogate, Recommender):
         return surrogate

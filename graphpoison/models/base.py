@@ -1,7 +1,7 @@
 """A model as pure functions of its parameters, and the closed form of its training if it has one.
 
 A node classifier derives from :class:`NodeClassifier`, a recommender from :class:`Recommender` or,
-if the score of a pair depends on the pair and the parameters alone, from
+if the score of a pair depends only on the pair and the parameters, from
 :class:`PairwiseRecommender`.
 """
 
@@ -34,7 +34,7 @@ Structure = TypeVar("Structure")
 
 
 class NodeClassifier(ABC, Generic[Structure]):
-    """A node classifier over weighted edges; ``Structure`` is the form that it has the edges in."""
+    """A node classifier over weighted edges; ``Structure`` is its representation of the edges."""
 
     @property
     def takes_all_pairs(self) -> bool:
@@ -75,7 +75,7 @@ class NodeClassifier(ABC, Generic[Structure]):
     ) -> TrainingField:
         """The gradient of :meth:`train_loss`, in closed form if there is one.
 
-        ``linear`` says that the optimiser commutes with linear changes of coordinates.
+        ``linear``: whether the optimiser commutes with linear changes of coordinates.
         """
         closed = self.closed_form(labels, prepared, params, linear)
         return closed or AutogradField(partial(self.train_loss, labels), prepared)
@@ -111,7 +111,7 @@ class Recommender(ABC):
 
     @property
     def embedding_params(self) -> tuple[int, ...]:
-        """Which parameters are tables of embeddings."""
+        """Indices of the parameters that are tables of embeddings."""
         return 0, 1
 
     @property
@@ -136,9 +136,9 @@ class Recommender(ABC):
         """Fresh parameters for ``shape`` = (users, items), drawn on the CPU."""
 
     def entries(self, graph: Pattern, weight: Tensor) -> Tensor:
-        """The entries [M] of the matrix that is propagated with, from the edge weights [M].
+        """The entries [M] of the propagation matrix, from the edge weights [M].
 
-        They are computed once a meta-step; by default they are the weights themselves.
+        They are computed once a meta-step. By default they are the weights.
         """
         return weight
 
@@ -148,14 +148,14 @@ class Recommender(ABC):
 
     def prepare(self, criterion: Criterion, state: PairState, weight: Tensor) -> PreparedPairs:
         """Everything that depends on ``weight`` [M], the weights of the pairs of ``state``."""
-        labels = weight.clone()  # not a leaf: what training sees is computed from the weights
+        labels = weight.clone()  # not a leaf: training uses tensors computed from the weights
         targets = criterion.targets(state.pattern, labels)
         tensors = (targets, self.entries(state.pattern, labels))
         return PreparedPairs(weight, tensors, state.pattern)
 
     @final
     def pair_scores(self, params: Params, prepared: PreparedPairs, pairs: Pattern) -> Tensor:
-        """Logits [K] of ``pairs``, trained on what was ``prepared``."""
+        """Logits [K] of ``pairs``, trained on the ``prepared`` graph."""
         return self.scores(params, prepared.pattern, prepared.tensors[-1], pairs)
 
     def user_scores(
@@ -163,8 +163,8 @@ class Recommender(ABC):
     ) -> Tensor:
         """Scores [n, I] of ``users`` [n] for all items, differentiable once.
 
-        ``hidden`` [2, H] are interactions that training must not see; a recommender that is trained
-        in steps has never seen them, since they are no pairs of its graph.
+        ``hidden`` [2, H]: interactions that training must not see. For a recommender trained in
+        steps they have no effect, since its graph does not contain them.
         """
         items = prepared.pattern.shape[1]
         every = torch.arange(items, device=users.device)
@@ -178,8 +178,8 @@ class Recommender(ABC):
         return criterion(prepared.pattern, scores, prepared.tensors[0])
 
     def attack_loss(self, criterion: Criterion, params: Params, prepared: PreparedPairs) -> Tensor:
-        """The same value as :meth:`train_loss`, where one derivative is enough: the attack loss is
-        differentiated once, the training loss twice."""
+        """The value of :meth:`train_loss`, differentiable once: the attack loss is differentiated
+        once, the training loss twice."""
         return self.train_loss(criterion, params, prepared)
 
     def log_loss(
@@ -214,7 +214,7 @@ class Recommender(ABC):
 
 
 class PairwiseRecommender(Recommender):
-    """A recommender whose score of a pair depends on nothing but the pair and the parameters.
+    """A recommender whose score of a pair depends only on the pair and the parameters.
 
     The log loss of its pairs has a closed form, see :mod:`graphpoison.training.pairwise`.
     """
@@ -226,7 +226,7 @@ class PairwiseRecommender(Recommender):
 
     @abstractmethod
     def score_params(self, params: Params) -> Params:
-        """Tables of users and items, and any head; ``params`` itself where it is just that."""
+        """Tables of users and items, and any head; may be ``params`` itself."""
 
     @property
     def takes_all_pairs(self) -> bool:
@@ -256,7 +256,7 @@ class PairwiseRecommender(Recommender):
         if criterion.ranks:
             return self.train_loss(criterion, params, prepared)
         loss = self._training_loss(criterion, prepared)
-        assert loss is not None  # the log loss has a closed form of any scores
+        assert loss is not None  # the log loss has a closed form for any scores
         return loss.loss(prepared.tensors[0], *self.score_params(params))
 
     @final
@@ -270,7 +270,7 @@ class PairwiseRecommender(Recommender):
         self, criterion: Criterion, prepared: PreparedPairs, params: Params
     ) -> TrainingField | None:
         score_params = self.score_params(params)
-        self.scoring.split(score_params)  # which refuses tables that do not fit
+        self.scoring.split(score_params)  # raises an error if tables do not fit
         loss = self._training_loss(criterion, prepared)
         if loss is None:
             return None
@@ -292,6 +292,6 @@ class PairwiseRecommender(Recommender):
         return closed_form_loss(criterion, self.scoring, prepared.pattern, prepared.tensors[0])
 
     def _without_offset(self, params: Params) -> Params:
-        """The same with an output bias of 0: no ranking depends on the bias, and its gradient,
-        else 0 but for rounding, which Adam makes steps of, is 0."""
+        """``params`` with an output bias of 0, on which no ranking depends. Its gradient becomes
+        exactly 0: Adam would turn its rounding errors into steps."""
         return params if self.scoring.tower is None else (*params[:-1], 0.0 * params[-1])

@@ -16,10 +16,10 @@ from .base import Recommender
 
 @dataclass(frozen=True, eq=False)
 class PreparedMatrix(PreparedPairs):
-    """Prepared by a closed form: its one tensor is the interaction matrix X [U, I].
+    """The preparation of a closed form; its only tensor is the interaction matrix X [U, I].
 
     Args:
-        implicit_candidates: whether the gradient is wanted w.r.t. all pairs.
+        implicit_candidates: whether the gradient is taken w.r.t. all pairs.
     """
 
     implicit_candidates: bool = False
@@ -28,8 +28,9 @@ class PreparedMatrix(PreparedPairs):
 class ClosedFormRecommender(Recommender):
     r"""A recommender with scores :math:`S = f(X)` of the interaction matrix X [U, I].
 
-    All pairs take part in training: X is dense, in memory for U x I numbers. The meta-gradient is
-    the derivative of the attack loss through ``f``; there is no training to unroll.
+    All pairs take part in training: X is dense and takes memory for U x I numbers. The
+    meta-gradient is the derivative of the attack loss through ``f``; there is no training to
+    unroll.
     """
 
     @abstractmethod
@@ -40,7 +41,7 @@ class ClosedFormRecommender(Recommender):
         """
 
     def settled(self, l2: float) -> "ClosedFormRecommender":
-        """The model with the penalty ``l2`` where it was given none."""
+        """The model with the penalty ``l2``, unless it has a penalty already."""
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""Recommenders with more users than there are people: real ones start as if nobody else came."""
+"""Recommenders with fake users; real users have the initial parameters of a model without them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +13,7 @@ from .base import PairwiseRecommender, Recommender
 
 
 def with_extra_users(model: Recommender, users: FakeUsers) -> Recommender:
-    """``model`` on a graph that ``users`` have joined.
+    """``model`` for a graph with the fake ``users``.
 
     Raises:
         TypeError: the users have fixed embeddings, and the model does not score pairs from tables
@@ -24,14 +24,14 @@ def with_extra_users(model: Recommender, users: FakeUsers) -> Recommender:
         return ExtraUsers(model, users.count, users.latent)
     if users.latent:
         raise TypeError(
-            f"{model!r} does not score pairs from tables of user embeddings, in which fake users "
-            "could have fixed ones; use CF, GMF, MLP or NeuMF."
+            f"{model!r} does not score pairs from tables of user embeddings, which the fixed "
+            "embeddings of fake users need; use CF, GMF, MLP or NeuMF."
         )
     return model
 
 
 def user_tables(model: Recommender) -> tuple[int, ...]:
-    """Which parameters of ``model`` have one row for each user."""
+    """Indices of the parameters of ``model`` with one row for each user."""
     few, more = (model.init((users, 2), seeded(0), torch.float32) for users in (3, 4))
     return tuple(
         number
@@ -44,13 +44,13 @@ def user_tables(model: Recommender) -> tuple[int, ...]:
 class ExtraUsers(PairwiseRecommender):
     """``model`` with ``count`` users after the real ones.
 
-    Real users, items and all other parameters start from the draws of ``model`` without extra
-    users. Extra users start from fresh embeddings and are trained, or have the embeddings
-    ``latent`` throughout, which are then no parameters (thesis, section 3.12, method 2).
+    Real users, items and all other parameters have the initial values of ``model`` without extra
+    users. Extra users have fresh embeddings that are trained. With ``latent``, their embeddings are
+    fixed to these values and are no parameters (thesis, section 3.12, method 2).
 
     Args:
         model: the recommender.
-        count: how many of the users are extra.
+        count: the number of extra users.
         latent: Tensors [count, D], one for each of the model's :func:`user_tables`, or none.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The parts that graph convolutional networks have in common."""
+"""Common parts of the graph convolutional networks."""
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from .initialisation import glorot
 
 
 class GraphConvolution(NodeClassifier[Propagation]):
-    """A model that sees the graph as ``A_hat`` alone."""
+    """A model that uses the graph only through ``A_hat``."""
 
     def prepare(
         self, inputs: NodeInputs, state: PairState, weight: Tensor
@@ -28,7 +28,7 @@ class GraphConvolution(NodeClassifier[Propagation]):
 
 @dataclass(frozen=True)
 class TwoLayerGCN(GraphConvolution):
-    """Two kernels ``(W1 [F, H], W2 [H, C])``, without biases, as Glorot and Bengio have them."""
+    """Two kernels ``(W1 [F, H], W2 [H, C])`` with Glorot initialisation, without biases."""
 
     hidden: int = 16
 
@@ -43,7 +43,7 @@ class TwoLayerGCN(GraphConvolution):
 
 
 class LinearConvolution(GraphConvolution):
-    """``A_hat^k X W``: trained on the labelled rows of ``A_hat^k X`` alone."""
+    """``A_hat^k X W``: training uses only the labelled rows of ``A_hat^k X``."""
 
     @property
     def hops(self) -> int:

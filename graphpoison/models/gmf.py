@@ -4,7 +4,7 @@ r"""Generalised matrix factorisation.
 
 He et al. (2017), "Neural Collaborative Filtering", equation 9; with ``layers`` the product goes
 through a feed-forward head, as in section 4.2 of the thesis (two hidden layers). The closed form of
-its training is :mod:`graphpoison.training.sparse_pair_loss`, with ``layers``
+its training is :mod:`graphpoison.training.sparse_pair_loss`; with ``layers`` it is
 :mod:`graphpoison.training.mlp_pair_loss`.
 """
 

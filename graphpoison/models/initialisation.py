@@ -1,6 +1,6 @@
-"""Initial parameters, and checks of the settings that decide their sizes.
+"""Initial parameters, and checks of the settings that determine their sizes.
 
-Numbers are drawn in float64 and rounded, so that a seed is the same start in every precision.
+Numbers are drawn in float64 and rounded, so that a seed gives the same start in every precision.
 """
 
 from itertools import pairwise
@@ -33,7 +33,7 @@ def embeddings(
 def feed_forward(
     widths: tuple[int, ...], generator: torch.Generator, dtype: torch.dtype
 ) -> tuple[Tensor, ...]:
-    """Kernels, as Glorot and Bengio have them, and biases 0: ``(W1, b1, W2, b2, ...)``."""
+    """Kernels with Glorot initialisation, and biases 0: ``(W1, b1, W2, b2, ...)``."""
     layers: list[Tensor] = []
     for fan_in, fan_out in pairwise(widths):
         layers += [glorot(fan_in, fan_out, generator, dtype), torch.zeros(fan_out, dtype=dtype)]
@@ -41,7 +41,7 @@ def feed_forward(
 
 
 def check_embeddings(dim: int, scale: float, dropout: float) -> None:
-    """Raise a TypeError or ValueError that names what is out of range."""
+    """Raise a TypeError or ValueError that names the setting that is out of range."""
     positive_int("dim", dim)
     in_range("scale", scale, 0.0, float("inf"), open_low=True)
     in_range("dropout", dropout, 0.0, 0.99)

@@ -34,8 +34,8 @@ from .initialisation import check_embeddings, embeddings
 class LightGCN(Recommender):
     """Embeddings, averaged over the layers of a linear propagation; parameters ``(P, Q)``.
 
-    A node all of whose weights are 0 takes no part in the propagation, as in PyG; nor has its
-    meta-gradient a part that goes through it (the one-sided derivative there is infinite).
+    A node whose weights are all 0 takes no part in the propagation, as in PyG. Its meta-gradient
+    leaves out the derivative through the propagation, because the one-sided derivative is infinite.
 
     Args:
         dim: embedding dimensions D.

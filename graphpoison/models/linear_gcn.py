@@ -3,8 +3,8 @@ r"""The linear graph convolutional network, surrogate of Zügner and Günnemann 
 .. math:: Z = \hat A^2 X W_1 W_2
 
 Two layers of Kipf and Welling (2017) without nonlinearity and biases. The closed form of its
-training is :mod:`graphpoison.training.gram`; how its propagated rows depend on the graph is
-:mod:`graphpoison.training.propagated_rows`.
+training is :mod:`graphpoison.training.gram`; :mod:`graphpoison.training.propagated_rows` has the
+derivative of its propagated rows w.r.t. the graph.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Any ``torch.nn.Module`` of the user's own as a surrogate."""
+"""Any ``torch.nn.Module`` as a surrogate."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from .module_probe import check_module
 def refuse_cached(module: nn.Module) -> None:
     """Raise a ValueError if a layer caches its normalised adjacency.
 
-    A cached convolution goes on using the first graph it saw, so new edge weights change nothing.
+    A cached convolution keeps the adjacency of the first graph: new edge weights have no effect.
     """
     for name, layer in module.named_modules():
         if getattr(layer, "cached", False) is True:
@@ -32,7 +32,7 @@ def refuse_cached(module: nn.Module) -> None:
 
 
 def reset_parameters(module: nn.Module, seed: int, device: torch.device | None = None) -> None:
-    """Draw fresh parameters from ``seed``, leaving the global generator as it was."""
+    """Draw fresh parameters from ``seed``, without changing the global generator."""
     with isolated_rng(seed, device):
         for layer in module.modules():
             reset = getattr(layer, "reset_parameters", None)
@@ -41,7 +41,7 @@ def reset_parameters(module: nn.Module, seed: int, device: torch.device | None =
 
 
 class _Functional:
-    """A module in evaluation mode as a pure function of the parameters that it trains."""
+    """A module in evaluation mode as a pure function of its trainable parameters."""
 
     def __init__(self, module: nn.Module, method: str) -> None:
         refuse_cached(module)
@@ -71,7 +71,7 @@ class _Functional:
 
 
 def _as(value: Tensor, like: Tensor) -> Tensor:
-    """``value`` where ``like`` is, and of its type unless it holds integers."""
+    """``value`` on the device of ``like``, and in its dtype if ``value`` is floating-point."""
     return value.to(like.device, like.dtype if value.is_floating_point() else None)
 
 
@@ -88,7 +88,7 @@ class _Caller(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class ModuleEdges:
-    """``index`` [2, 2M], both directions of every listed pair; whether edges are candidates."""
+    """``index`` [2, 2M]: both directions of listed pairs. ``attacked``: edges are candidates."""
 
     index: Tensor
     attacked: bool
@@ -98,11 +98,11 @@ class ModuleClassifier(NodeClassifier[ModuleEdges]):
     """A module with ``forward(x, edge_index, edge_weight) -> logits [N, C]``.
 
     ``edge_index`` [2, 2M] has both directions of every listed pair, and ``edge_weight`` [2M] is 0
-    for those that are no edges: to be one must be the same as not to be there. Dropout is off: a
-    meta-gradient needs deterministic training. Parameters that need no gradient stay as they are.
+    for pairs that are no edges. The output must not depend on pairs of weight 0. Dropout is off: a
+    meta-gradient needs deterministic training. Parameters with ``requires_grad=False`` stay fixed.
 
     Raises:
-        ValueError: a layer has ``cached=True``, or there are no parameters.
+        ValueError: a layer has ``cached=True``, or there are no trainable parameters.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -120,7 +120,7 @@ class ModuleClassifier(NodeClassifier[ModuleEdges]):
         if attacked and getattr(module, "supports_edge_weight", True) is False:
             raise ValueError(
                 f"surrogate {type(module).__name__} takes no edge weights, and an attack on edges "
-                "needs their gradient; use a surrogate that does, and this one as a victim."
+                "needs their gradient; use another surrogate, and this one as a victim."
             )
         x, (index, weight) = inputs.features.x, with_absent(state)
         edges = torch.cat([index, index.flip(0)], dim=1), torch.cat([weight, weight]).to(x)
@@ -165,12 +165,13 @@ class ModuleClassifier(NodeClassifier[ModuleEdges]):
 class ModuleRecommender(Recommender):
     """A module with ``scores(pairs, edge_index, edge_weight) -> logits [K]``.
 
-    ``pairs`` [2, K] (user, item) are to be scored; ``edge_index`` [2, M] and ``edge_weight`` [M]
-    are the weighted training graph, for models that propagate over it. A matrix factorisation
+    ``pairs`` [2, K] are the pairs (user, item) to score. ``edge_index`` [2, M] and ``edge_weight``
+    [M] are the weighted training graph, for models that propagate over it. A matrix factorisation
     may ignore both.
 
     Args:
-        argument: what errors call the module.
+        module: the module.
+        argument: the name of the module in error messages.
     """
 
     def __init__(self, module: nn.Module, argument: str = "surrogate") -> None:
@@ -220,13 +221,18 @@ def _too_small(model: ModuleRecommender, shape: tuple[int, int]) -> Iterator[Non
 
 
 def with_absent(state: PairState) -> tuple[Tensor, Tensor]:
-    """The listed pairs [2, M] and their weights, of which one at least is 0, if any pair is."""
+    """The listed pairs [2, M] and their weights. If no weight is 0, an absent pair is appended,
+    if there is one."""
     index, weight = state.index, state.weight
     if bool((weight == 0).any()):
         return index, weight
-    cols = state.shape[1]
-    first = 0 if state.bipartite else 1
-    row = index.new_zeros(max(0, cols - first))
-    pairs = torch.stack([row, torch.arange(first, cols, device=index.device)])
+    rows, cols = state.shape
+    listed = index[0] if state.bipartite else index.flatten()
+    most = cols if state.bipartite else cols - 1
+    node = (torch.bincount(listed, minlength=rows) < most).nonzero().flatten()[:1]
+    others = torch.arange(cols, device=index.device).repeat(node.numel())
+    pairs = torch.stack([node.repeat(cols), others])
+    if not state.bipartite:
+        pairs = pairs[:, pairs[0] != pairs[1]].sort(dim=0).values
     absent = pairs[:, state.locate(pairs) < 0][:, :1]
     return torch.cat([index, absent], dim=1), torch.cat([weight, weight.new_zeros(absent.size(1))])

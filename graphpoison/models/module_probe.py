@@ -1,4 +1,4 @@
-"""Whether a module is a function of its arguments, as a meta-gradient through it supposes."""
+"""Checks that a module is a function of its arguments, as a meta-gradient requires."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .._random import isolated_rng
 
-RELATIVE = 1e-3  # outputs that differ by less, as a share of the largest, are the same
+RELATIVE = 1e-3  # outputs are equal if they differ by less, as a share of the largest
 
 Arguments = Sequence[Tensor]
 
@@ -19,14 +19,14 @@ def check_module(
     without: Arguments | None,
     shape: tuple[int, ...],
 ) -> None:
-    """Refuse a module through whose training a meta-gradient would be wrong.
+    """Raise an error if the meta-gradient through the training of a module would be wrong.
 
     Args:
-        name: of the module, in errors.
-        call: the module with parameters.
-        arguments: of a call, of which ``call`` gets copies.
+        name: the name of the module in error messages.
+        call: the module with its parameters.
+        arguments: the arguments of a call; the first call gets copies.
         without: the same arguments without the pairs of weight 0; None if edges are no candidates.
-        shape: of the output, whose second size may be larger.
+        shape: the shape of the output; its second size may be larger.
 
     Raises:
         TypeError: the module does not take the arguments, or returns no Tensor of floats.
@@ -59,13 +59,13 @@ def check_module(
     if not all(_same(first, other) for other in again):
         raise ValueError(
             f"surrogate {name} gives another output when it is called again with the same "
-            "arguments; let it keep nothing from one call to the next."
+            "arguments; remove any state that it keeps between calls."
         )
     if without is not None and not _same(first, _output(name, call, list(without), shape)):
         raise ValueError(
             f"surrogate {name} gives another output without the pairs of weight 0, which are no "
-            "edges: it does not use its edge_weight, as GAT and GraphSAGE do not, or counts pairs; "
-            "multiply messages by edge_weight, and sum weights in the place of pairs."
+            "edges: it ignores edge_weight, as GAT and GraphSAGE do, or counts pairs; multiply "
+            "messages by edge_weight, and sum weights instead of counting pairs."
         )
 
 
@@ -89,7 +89,7 @@ def _output(
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
-    """Whether outputs agree up to rounding; outputs that are not finite are seen in training."""
+    """Whether outputs agree up to rounding. Training checks whether they are finite."""
     scale = float(a.abs().max()) if a.numel() else 0.0
     return torch.allclose(a, b, rtol=0.0, atol=RELATIVE * scale, equal_nan=True)
 

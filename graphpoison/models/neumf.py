@@ -3,8 +3,8 @@ r"""Neural matrix factorisation: GMF and MLP side by side, added up at the outpu
 .. math::
     \hat y_{ui} = \sigma(h^\top (p_u \odot q_i) + w^\top z_L + b)
 
-He et al. (2017), "Neural Collaborative Filtering", equation 12, with embeddings of its own for
-either part; z as in :mod:`.mlp`. The closed form of its training is
+He et al. (2017), "Neural Collaborative Filtering", equation 12, with separate embeddings for the
+two parts; z as in :mod:`.mlp`. The closed form of its training is
 :mod:`graphpoison.training.mlp_pair_loss`.
 """
 

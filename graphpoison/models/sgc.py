@@ -2,9 +2,10 @@ r"""Simple graph convolution (Wu et al. 2019): a linear classifier of propagated
 
 .. math:: Z = \hat A^k X W, \qquad W^{(0)} = 0
 
-Training is a convex problem and depends on no seed, so that the meta-gradient has no noise of
-initialisation. Training is in closed form: :class:`graphpoison.training.gram.LogisticGramField` of
-few labels, :class:`graphpoison.training.rows.RowsField` of many.
+Training is a convex problem and depends on no seed, so that the meta-gradient has no noise from
+initialisation. The closed form of training is
+:class:`graphpoison.training.gram.LogisticGramField` for few labels, and
+:class:`graphpoison.training.rows.RowsField` for many.
 """
 
 from dataclasses import dataclass

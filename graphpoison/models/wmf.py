@@ -19,15 +19,15 @@ from .closed_form import ClosedFormRecommender
 
 @dataclass(frozen=True)
 class WMF(ClosedFormRecommender):
-    """Matrix factorisation at its minimum; parameters ``(Q [I, D],)``, where training starts.
+    """Matrix factorisation at its minimum; parameters ``(Q [I, D],)``, the initial item embeddings.
 
     Args:
         dim: embedding dimensions D.
         l2: the penalty lambda.
         alpha: the extra weight alpha of an interaction.
         sweeps: alternations of least squares; enough of them reach a minimum.
-        iterations: conjugate-gradient steps of the derivative, at most.
-        tolerance: relative residual at which these stop.
+        iterations: the largest number of conjugate-gradient steps of the derivative.
+        tolerance: the relative residual at which conjugate gradients stop.
         scale: standard deviation of the initial embeddings.
 
     Raises:

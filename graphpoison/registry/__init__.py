@@ -1,4 +1,4 @@
-"""Attacks built from names and numbers, as a command line, a file or a form has them."""
+"""Attacks built from names and numbers, e.g. of a command line, a file or a form."""
 
 from .builders import build_attack, build_task, build_training, random_beside
 from .settings import ATTACKS, AttackSettings

@@ -45,11 +45,11 @@ _OF_INTERACTIONS = (
 
 
 def build_task(data: Data | HeteroData | Graph, settings: AttackSettings) -> Task[Any]:
-    """The task of ``settings`` on ``graph``.
+    """The task of ``settings`` on ``data``.
 
     Raises:
         TypeError, ValueError: as :class:`.NodeClassification` or :class:`.Recommendation` raises; a
-            setting is of the other kind of graph.
+            setting is for the other kind of graph.
     """
     graph = read_graph(data, settings.edge_type)
     interactions = isinstance(graph, Interactions)
@@ -91,10 +91,10 @@ def _ranking_task(
 
 
 def build_attack(data: Data | HeteroData | Graph, settings: AttackSettings) -> Attack | Injection:
-    """The attack, with the users it signs up if there are any.
+    """The attack of ``settings`` on ``data``, including its fake users, if any.
 
     Raises:
-        TypeError, ValueError: a setting is out of range, missing, or not of this kind of graph or
+        TypeError, ValueError: a setting is out of range, missing, or not for this kind of graph or
             attack.
     """
     interactions = isinstance(read_graph(data, settings.edge_type), Interactions)
@@ -103,7 +103,8 @@ def build_attack(data: Data | HeteroData | Graph, settings: AttackSettings) -> A
     attack = _attack(settings, training, interactions)
     if settings.features and not attack.flips_features:
         raise ValueError(
-            f"features: {settings.attack!r} flips edges alone; use 'meta' and its kin, or 'random'."
+            f"features: {settings.attack!r} flips only edges; use 'meta', 'meta-approx', "
+            "'meta-implicit' or 'random'."
         )
     if not interactions and (settings.new_users or settings.similar_users):
         raise ValueError("new_users and similar_users need interactions, found a graph of nodes.")
@@ -122,7 +123,7 @@ def build_training(interactions: bool, settings: AttackSettings) -> Training:
     if interactions and descent and settings.lr is None:
         raise ValueError(
             "optimizer='sgd' on interactions needs lr: the loss is a mean over all pairs, so that "
-            "it has to be large (hundreds)."
+            "the learning rate has to be large (hundreds)."
         )
     usual = INTERACTIONS if interactions else NODES
     if not interactions and not descent:
@@ -138,11 +139,11 @@ def build_training(interactions: bool, settings: AttackSettings) -> Training:
 def random_beside(
     graph: Graph, perturbation: Perturbation, settings: AttackSettings, seed: int = 0
 ) -> Perturbation:
-    """As many random flips as ``perturbation`` has, among the same candidates.
+    """Returns as many random flips as ``perturbation`` has, among the same candidates.
 
-    They are :func:`random_like` the attack of ``settings``, and of every kind that
-    ``perturbation`` has: where the settings are not known, these are what shows what may be
-    flipped. Fake users, if any, are the same.
+    The flips are made by :func:`random_like` of the attack of ``settings``. All kinds of flips in
+    ``perturbation`` are allowed, because its settings may be unknown. Fake users, if any, are the
+    same.
     """
     if settings.promote is None and not settings.attack:
         settings = replace(settings, attack="meta")

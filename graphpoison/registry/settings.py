@@ -13,7 +13,7 @@ from ..parsing import parse_constraint
 
 ATTACKS = {
     "ranking": "rankings of an accurate recommender, all pairs considered",
-    "strongest": "of nodes: SGC, a saturating margin; flips are then partly undone and replaced",
+    "strongest": "for nodes: SGC, a saturating margin; some flips are then undone and replaced",
     "meta": "exact meta-gradient (thesis, Algorithm 1; Metattack)",
     "meta-approx": "Meta-Approx, A-Meta (thesis, Algorithm 3)",
     "meta-implicit": "meta-gradient at convergence",
@@ -25,29 +25,29 @@ ATTACKS = {
     "prbcd": "PRBCD, random blocks",
     "grbcd": "GRBCD, greedy random blocks",
 }
-"""Names of attacks, and what they are."""
+"""Names of attacks, with descriptions."""
 PROFILE_SHARE = 0.25
 """The usual ``max_profile_share`` of ``"ranking"``."""
 _TRAINING = ("steps", "lr", "momentum", "optimizer", "weight_decay")
 _IN_STEPS = ("objective", "candidates", "loss", *_TRAINING, "flips_per_step", "redraw")
-"""Settings of surrogates that are trained in steps: with them, ``"meta"`` is the default."""
-_ADDING = ("random", "degree")  # what only adds unless told otherwise
+"""Settings of surrogates that are trained in steps: if one is given, ``"meta"`` is the default."""
+_ADDING = ("random", "degree")  # attacks that only add by default
 _OPTIONS = {
     **dict.fromkeys(("flips_per_step", "redraw"), ("meta", "meta-approx", "meta-implicit")),
     "epochs": ("ranking", "strongest", "pgd", "min-max", "prbcd", "grbcd"),
     "block_size": ("pgd", "min-max", "prbcd", "grbcd"),
     **dict.fromkeys(("profile_length", "k"), ("ranking",)),
 }
-"""Settings that some attacks alone look at, and which."""
+"""Settings that only some attacks use, and these attacks."""
 
 
 @dataclass(frozen=True)
 class AttackSettings:
-    """An attack and its problem by name; None is the default of the kind of graph.
+    """An attack and its problem by name; None is the default for the kind of graph.
 
     Args:
         attack: one of :data:`.ATTACKS`. By default ``"strongest"`` for nodes and ``"ranking"`` for
-            interactions, or ``"meta"`` where a setting is given that these do not look at.
+            interactions, or ``"meta"`` if a setting is given that these do not use.
         surrogate, objective, candidates: as the tasks take them.
         attack_loss, labels, mix: of nodes, as :class:`.NodeClassification` takes them.
         features: whether binary features of nodes may be flipped too.
@@ -56,21 +56,22 @@ class AttackSettings:
         steps, lr, momentum, optimizer, weight_decay: of training the surrogate. By default 100
             steps of gradient descent, learning rate 0.1 and momentum 0.9, for nodes, as in
             Metattack; 50 steps of Adam, learning rate 0.05, for interactions.
-        flips_per_step, redraw: of ``"meta"`` and its kin.
-        epochs, block_size: of ``"pgd"``, ``"min-max"``, ``"prbcd"`` and ``"grbcd"``; ``epochs`` are
-            their gradient steps, the ones of ``"ranking"``, and the rounds of ``"strongest"``.
+        flips_per_step, redraw: of ``"meta"``, ``"meta-approx"`` and ``"meta-implicit"``.
+        epochs: gradient steps of ``"pgd"``, ``"min-max"``, ``"prbcd"``, ``"grbcd"`` and
+            ``"ranking"``; rounds of ``"strongest"``.
+        block_size: of ``"pgd"``, ``"min-max"``, ``"prbcd"`` and ``"grbcd"``.
         constraints: names among :data:`.CONSTRAINTS`, ``"node-budget=3"`` or ``"node-budget=50%"``;
             ``("none",)`` for no constraint. By default ``"no-singletons"`` for nodes, and
             ``"degree-distribution"`` too for ``"strongest"``.
-        removals: whether edges may be removed. By default they may from graphs of nodes, but for
-            ``"random"`` and ``"degree"``, and from interactions by ``"ranking"`` alone.
+        removals: whether edges may be removed. The default is True for graphs of nodes, except with
+            ``"random"`` and ``"degree"``; for interactions only with ``"ranking"``.
         max_profile_share: the share of each user's clean interactions that may be flipped, inf for
-            any. By default 0.25 for ``"ranking"`` without fake users, and no limit for others.
+            no limit. By default 0.25 for ``"ranking"`` without fake users, else no limit.
         off_limits: numbers of users who are in no flip.
-        promote: numbers of items that ``"ranking"`` raises by ``new_users`` fake users.
-        profile_length: interactions of each fake user of ``"ranking"``.
-        k: length of the lists that ``"ranking"`` is about; 10 by default.
-        new_users, similar_users: how many fake users join; one of the two.
+        promote: numbers of items that ``"ranking"`` promotes with ``new_users`` fake users.
+        profile_length: number of interactions of each fake user of ``"ranking"``.
+        k: length of the recommended lists of ``"ranking"``; 10 by default.
+        new_users, similar_users: number of fake users; only one of the two.
         method: of ``similar_users``: ``"sample"`` or ``"kmeans"``.
 
     Raises:
@@ -122,38 +123,38 @@ class AttackSettings:
         fake = self.new_users is not None or self.similar_users is not None
         if fake and not (self.max_profile_share is None and self.off_limits is None):
             raise ValueError(
-                "max_profile_share and off_limits are about flips of real users, and fake users "
-                "leave these alone: leave them out."
+                "max_profile_share and off_limits limit flips of real users, and an attack with "
+                "fake users makes none of these flips: leave them out."
             )
         self._check_promotion()
 
     def _check_promotion(self) -> None:
-        """Items to promote, fake users and the length of their profiles belong together."""
+        """Raise unless promoted items, fake users and profile length are given together."""
         fake = self.new_users is not None or self.similar_users is not None
         if self.promote is None:
             if self.profile_length is not None:
                 raise ValueError("profile_length needs promote: the items that fake users promote.")
             if fake and self.attack == "ranking":
                 raise ValueError(
-                    "attack='ranking' makes fake users to promote items: give promote, or leave "
-                    "the fake users out."
+                    "attack='ranking' adds fake users to promote items: give promote, or "
+                    "leave the fake users out."
                 )
             return
         if self.attack not in (None, "ranking"):
-            raise ValueError(f"promote is of attack='ranking', found attack={self.attack!r}.")
+            raise ValueError(f"promote needs attack='ranking', found attack={self.attack!r}.")
         if self.new_users is None or self.profile_length is None:
             raise ValueError("promote needs new_users and profile_length: give all of them.")
         positive_int("profile_length", self.profile_length)
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "AttackSettings":
-        """Settings from their record, ``dataclasses.asdict`` after JSON."""
+        """Settings from a record: ``dataclasses.asdict``, written to JSON and read again."""
         known = known_fields(cls, record)
         lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
         return cls(**{**known, **lists})
 
     def resolved(self, interactions: bool) -> "AttackSettings":
-        """The settings with the name of the attack, where it is left to the kind of graph."""
+        """The settings with an attack; if it is None, with the default for the kind of graph."""
         if self.attack is not None:
             return self
         if self.promote is not None:
@@ -170,13 +171,13 @@ class AttackSettings:
 
     @property
     def share_of_profiles(self) -> float | None:
-        """The share of each user's profile that may be flipped; None for any."""
+        """The share of each user's profile that may be flipped; None for no limit."""
         if self.max_profile_share is None and self.attack == "ranking" and not self.new_users:
             return PROFILE_SHARE
         return None if self.max_profile_share == math.inf else self.max_profile_share
 
     def without_effect(self) -> list[str]:
-        """The names of settings that were given, but that this attack does not look at."""
+        """The names of settings that were given but that this attack does not use."""
         other = [name for name, attacks in _OPTIONS.items() if self.attack not in attacks]
         other += ["method"] if self.similar_users is None else []
         other += _TRAINING if self.attack in ("ranking", "strongest") else []
@@ -184,7 +185,7 @@ class AttackSettings:
         return [name for name in other if getattr(self, name) != getattr(type(self), name)]
 
     def chosen_constraints(self, interactions: bool) -> tuple[Constraint, ...]:
-        """The constraints themselves."""
+        """The constraints as objects, limits on users first."""
         usual: tuple[str, ...] = () if interactions else ("no-singletons",)
         usual += ("degree-distribution",) if self.attack == "strongest" else ()
         names = self.constraints or usual

@@ -1,4 +1,4 @@
-"""Results of an evaluation: tables, pictures for papers, and one page that explains itself."""
+"""Results of an evaluation: tables, figures for papers, and a self-contained HTML page."""
 
 from .latex import to_latex
 from .results import Report, plot_transfer

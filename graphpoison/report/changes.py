@@ -22,14 +22,14 @@ class Change:
     Args:
         kinds: the kinds of the two ends, e.g. ``("user", "item")``; ``("node", "node")`` if the
             graph is homogeneous, each edge being listed once.
-        kept: edges that stay; None where the graph is not known.
-        joined: interactions that fake users started with.
-        added, removed: edges that the flips made and took.
+        kept: edges that are not flipped; None if the graph is not known.
+        joined: initial interactions of fake users.
+        added, removed: edges added and removed by flips.
         features_set, features_cleared: node (of the first kind) and feature of every entry that
             became 1 or 0.
         sizes: number of nodes of either kind, fake users included.
         num_fake: number of fake users, which are the last nodes of the first kind.
-        ids: the ids of the nodes of either kind (``raw_id``), None where the data only number them.
+        ids: the ids of the nodes of either kind (``raw_id``), None if the data have no ids.
     """
 
     kinds: tuple[str, str]
@@ -62,10 +62,10 @@ class Side:
         kind: the kind of the nodes.
         added, removed: flips of edges at each node.
         features: flips of features at each node.
-        before: degrees in the clean graph, 0 for fake users; None where the graph is not known.
+        before: degrees in the clean graph, 0 for fake users; None if the graph is not known.
         after: degrees in the poisoned graph, or None.
-        num_real: nodes with this number or a larger one are fake users.
-        ids: the ids of the nodes, None where the data only number them.
+        num_real: number of real nodes; nodes from this number on are fake users.
+        ids: the ids of the nodes, None if the data have no ids.
     """
 
     kind: str
@@ -84,9 +84,9 @@ class Side:
         return total
 
     def top(self, count: int = 20) -> pd.DataFrame:
-        """The ``count`` nodes with most flips: node, id (where known), flips, added, removed,
-        features (where any were flipped), degree before and after (where known), and whether a
-        fake user."""
+        """The ``count`` nodes with most flips, with the columns node, id (if known), flips, added,
+        removed, features (if any were flipped), degree before and after (if known), and fake
+        (whether the node is a fake user)."""
         flips = self.flips
         hit = np.argsort(-flips, kind="stable")[: min(count, int((flips > 0).sum()))]
         table: dict[str, Any] = {self.kind: hit}
@@ -102,7 +102,7 @@ class Side:
 
 
 def change(perturbation: Perturbation, graph: Graph | None) -> Change:
-    """``perturbation`` beside the clean graph it was made on, if that is known.
+    """The flips of ``perturbation`` and the clean graph that was attacked, if it is known.
 
     Raises:
         ValueError: the flips name nodes that ``graph`` lacks.
@@ -148,7 +148,7 @@ def change(perturbation: Perturbation, graph: Graph | None) -> Change:
 
 
 def _ids(graph: Graph | None, shape: tuple[int, int]) -> tuple[list[str] | None, list[str] | None]:
-    """The ids of the nodes of either kind, empty for those who joined; None if there are none."""
+    """The ids of the nodes of either kind, empty for fake users; None if the graph has no ids."""
     if not isinstance(graph, Interactions):
         return None, None
     users, items = (
@@ -173,7 +173,7 @@ def _side(found: Change, rows: list[int]) -> Side:
     added, removed = degrees(found.added), degrees(found.removed)
     before = after = None
     if found.kept is not None:
-        # A pair of a fake user that was removed had been joined with, and was never clean.
+        # A removed pair of a fake user was an initial interaction, not an edge of the clean graph.
         real = found.removed[:, found.removed[0] < found.sizes[0] - found.num_fake]
         before = degrees(found.kept) + degrees(real)
         after = degrees(found.kept) + degrees(found.joined) + added - (removed - degrees(real))
@@ -187,8 +187,8 @@ def _side(found: Change, rows: list[int]) -> Side:
 def histogram(side: Side) -> pd.DataFrame:
     """Numbers of nodes by degree: ``degree`` (e.g. ``"4-7"``), ``before`` and ``after``.
 
-    Fake users count only after. Degrees have a bin of their own up to :data:`MAX_BINS`; where there
-    are larger ones, bins widen by powers.
+    Fake users count in ``after`` only. If all degrees are at most :data:`MAX_BINS`, each degree is
+    one bin; otherwise bins are spaced geometrically.
     """
     assert side.before is not None
     assert side.after is not None

@@ -1,4 +1,4 @@
-"""The colours of attacks, which pages and pictures share."""
+"""The colours of attacks, in pages and figures alike."""
 
 import pandas as pd
 

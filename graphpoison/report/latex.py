@@ -20,18 +20,21 @@ def to_latex(
 ) -> str:
     r"""A booktabs table of ``report.table``, or of a transfer matrix; drops as mean ± ci95.
 
-    Needs ``\usepackage{booktabs}``. Of a report, columns whose entries are all the same stand in a
-    comment above the table; of a transfer matrix, rows are surrogates and columns victims.
+    Needs ``\usepackage{booktabs}``. For a report, columns with only one value are moved to a
+    comment above the table. For a transfer matrix, rows are surrogates and columns are victims.
 
     Args:
         frame: ``report.table``, rows chosen from it, or the result of
             :func:`graphpoison.transfer_matrix`.
-        path: write the table there.
+        path: file to which the table is written; None writes no file.
         digits: decimal places.
-        caption, label: with either, the table floats.
+        caption, label: caption and label; with either, the table floats.
+
+    Returns:
+        The LaTeX text.
 
     Raises:
-        ValueError: it is another frame.
+        ValueError: ``frame`` is none of these.
     """
     positive_int("digits", digits, minimum=0)
     constant: dict[str, str] = {}
@@ -67,7 +70,7 @@ def to_latex(
 def _tabular(
     cells: pd.DataFrame, words: list[Hashable], caption: str | None, label: str | None
 ) -> str:
-    """``cells``, of which the columns ``words`` are words, and the others LaTeX already."""
+    """``cells`` as LaTeX: the columns ``words`` are escaped, the others are LaTeX already."""
     style = cells.style.hide(axis="index").format(escape="latex", subset=words)
     style = style.format_index(escape="latex", axis="columns")
     text: str = style.to_latex(

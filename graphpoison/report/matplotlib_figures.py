@@ -1,4 +1,4 @@
-"""Pictures for papers, by matplotlib: PNG, SVG or PDF by the suffix of the file."""
+"""Figures for papers, by matplotlib: PNG, SVG or PDF by the suffix of the file."""
 
 import os
 import textwrap
@@ -19,7 +19,7 @@ from .colours import attack_colours
 from .neighbourhood import Neighbourhood, Node
 from .summary import curve, label, transfer_grid
 
-# Okabe and Ito's colours: told apart by colour-blind people, and by their lightness in grey.
+# Okabe and Ito's colours: distinct for colour-blind readers, and by lightness in greyscale.
 INK, PALE, ADDED, REMOVED = "#333333", "#b3b3b3", "#d55e00", "#0072b2"
 HIT, PLAIN = "#f0e442", "#ffffff"
 LINES, MARKERS = ["-", "--", ":", "-."], ["o", "s", "D", "^", "x", "P"]
@@ -57,7 +57,7 @@ def plot_curves(
 
 
 def _legend_below(figure: Figure, panel: Axes, most: int) -> None:
-    """The legend of ``panel`` in ``most`` columns or as many as fit, in room of its own."""
+    """Put the legend of ``panel`` below the figure, in at most ``most`` columns."""
     handles, labels = panel.get_legend_handles_labels()
     fits = int(
         figure.get_figwidth() / (0.59 + 0.07 * max(map(len, labels), default=0))
@@ -71,7 +71,7 @@ def _legend_below(figure: Figure, panel: Axes, most: int) -> None:
 
 
 def plot_degrees(sides: Sequence[Side]) -> Figure:
-    """A panel for each kind of node: how many have which degree, before and after."""
+    """Histograms of degrees before and after the attack, a panel for each kind of node."""
     figure, panels = _panels(len(sides), 3.6)
     for panel, side in zip(panels, sides, strict=True):
         table = histogram(side)
@@ -118,7 +118,8 @@ def draw_transfer(frame: pd.DataFrame) -> Figure:
 
 
 def draw_neighbourhood(part: Neighbourhood) -> Figure:
-    """Kept edges thin and grey, added ones thick and orange, removed ones dashed and blue.
+    """A drawing of ``part``: kept edges are thin and grey, added edges thick and orange, removed
+    edges dashed and blue.
 
     Larger nodes have more flips; users are circles, items squares and fake users triangles.
     """
@@ -183,14 +184,14 @@ def _legend(axes: Axes, part: Neighbourhood) -> None:
 
 
 def _plain(name: str) -> str:
-    """``name`` as it is: matplotlib takes dollars for formulas, and leaves names that begin
+    """``name`` escaped for matplotlib, which reads dollars as formulas and leaves names that begin
     with an underscore out of a legend."""
     text = name.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 
 
 def save(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
-    """``figure``, written to ``path`` if there is one."""
+    """Write ``figure`` to ``path``, unless None; returns ``figure``."""
     if path is not None:
         FigureCanvasAgg(figure)
         with atomic_write(path) as file:

@@ -1,4 +1,4 @@
-"""A readable part of a perturbed graph: the nodes hit most and their neighbours, laid out."""
+"""A readable part of a perturbed graph: the nodes with most flips, some neighbours, a layout."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from .changes import Change
 
 Node = tuple[int, int]
 """Side (0 or 1; always 0 in a homogeneous graph) and number."""
-PARTNERS, CONTEXT = 8, 2  # of one hub: flips, and edges that stay, followed at most
-MAX_FLIPS = 80  # drawn; where there would be more, fewer nodes are, but not fewer than MIN_NODES
+PARTNERS, CONTEXT = 8, 2  # at most this many flip partners and other neighbours of one hub
+MAX_FLIPS = 80  # with more flips, fewer nodes are drawn, until there are about MIN_NODES
 MIN_NODES = 12
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbourhood:
-    """The part of a perturbed graph that a picture shows.
+    """The part of a perturbed graph that a figure shows.
 
     Args:
         places: the position of each node.
-        flips: how many flips each node has, of edges and of features, in the whole graph.
+        flips: the number of flips of each node, of edges and of features, in the whole graph.
         kept, added, removed: the edges between the nodes.
         fake: the fake users among the nodes.
         kinds: the kinds of the two sides.
@@ -41,13 +41,15 @@ class Neighbourhood:
 
 
 def neighbourhood(found: Change, nodes: int = 40, seed: int = 0) -> Neighbourhood:
-    """At most ``nodes`` nodes: the nodes with most flips, each with the partners in its flips that
-    have most flips themselves and with some neighbours by edges that stay, until there are enough.
+    """A part of the graph with at most ``nodes`` nodes.
 
-    A bipartite graph stands in two columns, at most half of ``nodes`` in each. Other graphs are
-    laid out by networkx (Fruchterman and Reingold, started from ``seed``, then Kamada and Kawai).
+    Nodes are added in the order of their flips. Each is added with some partners of its flips, in
+    the same order, and with some neighbours by edges that are not flipped.
 
-    With more than :data:`MAX_FLIPS` flips between them, there are fewer nodes.
+    A bipartite graph is laid out in two columns, with at most half of ``nodes`` in each. Other
+    graphs are laid out by networkx (Fruchterman and Reingold, started from ``seed``, then Kamada
+    and Kawai). If there are more than :data:`MAX_FLIPS` flips between the nodes, fewer nodes are
+    taken.
     """
     second = int(found.bipartite)
 
@@ -101,7 +103,7 @@ def neighbourhood(found: Change, nodes: int = 40, seed: int = 0) -> Neighbourhoo
 
 
 def _neighbours(edges: np.ndarray, node: Node, bipartite: bool) -> list[Node]:
-    """The other ends of the edges of ``node``, sorted."""
+    """The neighbours of ``node`` by ``edges``, sorted in a homogeneous graph."""
     side, number = node
     if bipartite:
         return [(1 - side, int(other)) for other in edges[1 - side][edges[side] == number]]
@@ -117,7 +119,7 @@ def _between(edges: np.ndarray, chosen: dict[Node, None], bipartite: bool) -> np
 
 
 def _springs(graph: nx.Graph, seed: int) -> dict[Node, tuple[float, float]]:
-    """Each connected part laid out by itself, the parts side by side in rows, large ones first."""
+    """A layout for each connected component; components are placed in rows, large ones first."""
     parts = sorted(nx.connected_components(graph), key=lambda part: (-len(part), min(part)))
     wide = 1.3 * sum(len(part) for part in parts) ** 0.5
     places: dict[Node, tuple[float, float]] = {}
@@ -133,7 +135,7 @@ def _springs(graph: nx.Graph, seed: int) -> dict[Node, tuple[float, float]]:
 
 
 def _part(graph: nx.Graph, part: set[Node], seed: int) -> dict[Node, np.ndarray]:
-    """A connected part within the unit square."""
+    """The layout of a connected component in the unit square."""
     alone = nx.Graph()
     alone.add_nodes_from(sorted(part))
     alone.add_edges_from(graph.subgraph(part).edges)
@@ -145,7 +147,7 @@ def _part(graph: nx.Graph, part: set[Node], seed: int) -> dict[Node, np.ndarray]
 
 
 def _columns(graph: nx.Graph) -> dict[Node, tuple[float, float]]:
-    """Two columns, ordered so that the ends of an edge are at about the same height."""
+    """A layout in two columns, ordered so that the ends of an edge have about the same height."""
     height = {
         node: float(place)
         for side in (0, 1)

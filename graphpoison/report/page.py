@@ -1,4 +1,4 @@
-"""One HTML page for a report: everything is inlined, nothing is fetched."""
+"""The HTML page of a report: self-contained, without requests to other files."""
 
 import io
 import json
@@ -48,7 +48,7 @@ INKS = {
     matplotlib_figures.HIT: "--hit",
     matplotlib_figures.PLAIN: "--paper",
 }
-"""Colour of the pictures -> the page's variable, which has a light and a dark value."""
+"""Colour of the drawings -> CSS variable of the page, which has a light and a dark value."""
 
 
 def write_report(report: "Report", path: str | os.PathLike[str]) -> None:
@@ -98,7 +98,7 @@ def _write(context: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
 def _comparisons(
     runs: pd.DataFrame, found: list[tuple[str, str]], baseline: str | None
 ) -> dict[str, dict[str, go.Figure]]:
-    """Charts of the runs for each metric and split; charts that would say nothing are left out."""
+    """Charts of the runs for each metric and split; empty or trivial charts are left out."""
     several = sum(name != baseline for name in runs["attack"].unique()) > 1
     figures: dict[str, dict[str, go.Figure]] = {"pairs": {}, "curves": {}, "transfer": {}}
     for metric, split in found:
@@ -121,7 +121,7 @@ def _named(metric: str, split: str) -> str:
 
 
 def _rows(runs: pd.DataFrame, baseline: str | None) -> Iterator[dict[str, Any]]:
-    """The table of the results, a mapping for each line; figures come with their intervals."""
+    """The rows of the table of results, one mapping for each; numbers come with their intervals."""
     table = means(runs).merge(spreads(runs), on=KEYS)
     if baseline is not None:
         table = table.merge(excesses(runs, baseline), on=KEYS, how="left")
@@ -144,7 +144,7 @@ def _around(half: float) -> str:
 
 
 def _difference(mean: float, half: float) -> tuple[str, str, bool]:
-    """Mean, interval, and whether the interval leaves 0 out."""
+    """The mean, the interval, and whether the interval excludes 0."""
     said = "" if np.isnan(half) else interval(mean, half)
     text = "" if np.isnan(mean) else fixed(mean)
     return text, said, beyond_zero(mean, half) != 0
@@ -172,7 +172,7 @@ def _facts(report: "Report", changes: Mapping[str, Change]) -> dict[str, str]:
 
 
 def _attack(name: str, found: Change, number: int) -> dict[str, Any]:
-    """The counts, sides and picture of one attack's flips; no picture if it made no flips."""
+    """The counts, sides and drawing of one attack's flips; no drawing if there are no flips."""
     part = neighbourhood(found)
     return {
         "name": name,
@@ -199,8 +199,8 @@ def _hits(side: Side) -> dict[str, Any]:
 
 
 def _svg(figure: Figure, name: str, number: int) -> Markup:
-    """An ``<svg>`` element that takes colours and type from the page, and shares no id with others
-    of another ``number``."""
+    """An ``<svg>`` element with the colours and fonts of the page; ``number`` makes its ids
+    unique."""
     buffer = io.StringIO()
     nothing = dict.fromkeys(["Creator", "Date", "Format", "Type"])
     figure.patch.set_alpha(0)
@@ -222,7 +222,7 @@ def _drawable(group: Mapping[str, go.Figure]) -> dict[str, Any]:
 def _flips(
     perturbations: Mapping[str, Perturbation], changes: Mapping[str, Change]
 ) -> dict[str, Any]:
-    """All flips by columns; fake users are told by their numbers."""
+    """The columns of all flips. Users from the number ``real`` of their attack on are fake."""
     parts = [made.flips.assign(attack=name) for name, made in perturbations.items()]
     table = pd.concat(parts, ignore_index=True)
     kinds = {found.kinds for found in changes.values()}
@@ -248,16 +248,16 @@ def _flips(
 
 
 def _values(column: pd.Series) -> list[Any]:
-    """Plain values; None where a number is not finite, which JSON has no word for."""
+    """The values as a list; None for numbers that are not finite, which JSON does not have."""
     if column.dtype.kind == "f":
         return [value if np.isfinite(value) else None for value in column.tolist()]
     return list(column.tolist())
 
 
 def _provenance(report: "Report") -> Iterator[tuple[int, str, str | None]]:
-    """Depth, name and value of everything recorded; a heading has no value.
+    """Depth, name and value of all recorded settings; a heading has no value.
 
-    An attack that ``report.meta["attacks"]`` describes is not described again.
+    The ``meta`` of an attack is only listed if it is not in ``report.meta["attacks"]``.
     """
     yield from _flat({"evaluation": report.meta} if report.meta else {}, 0)
     known = report.meta.get("attacks", ())
@@ -278,7 +278,7 @@ def _flat(values: Mapping[Any, Any], depth: int) -> Iterator[tuple[int, str, str
 
 
 def _cell(value: Any) -> str:
-    """A value as a person would write it."""
+    """A value as readable text."""
     if value is None:
         return "none"
     if isinstance(value, bool | np.bool_):
@@ -289,6 +289,6 @@ def _cell(value: Any) -> str:
 
 
 def _json(value: Any) -> Markup:
-    """JSON that can stand inside a ``<script>`` element."""
+    """JSON, escaped for a ``<script>`` element."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028"))

@@ -52,10 +52,10 @@ def curves(runs: pd.DataFrame, baseline: str | None) -> go.Figure:
 
 
 def pairs(runs: pd.DataFrame, baseline: str | None) -> go.Figure:
-    """Clean (hollow) beside poisoned (filled), each with the 95% interval of its own mean.
+    """Clean (hollow) and poisoned (filled) means, each with its 95% interval.
 
     Args:
-        runs: the runs of one metric and split; each attack's last budget is shown.
+        runs: the runs of one metric and split; the largest budget of each attack is shown.
         baseline: the attack that is drawn in grey.
     """
     last = runs[runs["flips"] == runs.groupby("attack")["flips"].transform("max")]
@@ -92,7 +92,7 @@ def transfer(frame: pd.DataFrame) -> go.Figure:
     """Drops by surrogate and victim, with 95% intervals.
 
     Args:
-        frame: as :func:`graphpoison.report.plot_transfer` takes it.
+        frame: as for :func:`graphpoison.report.plot_transfer`.
     """
     grid, half = transfer_grid(frame)
     text = [
@@ -120,7 +120,7 @@ def transfer(frame: pd.DataFrame) -> go.Figure:
 
 
 def degrees(side: Side) -> go.Figure:
-    """How many nodes have which degree, before and after."""
+    """Histogram of degrees before and after the attack."""
     table = histogram(side)
     figure = go.Figure()
     for name, fill in (("before", "rgba(0,0,0,0)"), ("after", COLOURS[0])):
@@ -176,15 +176,15 @@ def _cell(value: float, width: float) -> str:
 
 
 def _text(value: object) -> str:
-    """``value`` so that plotly, which reads some HTML, shows it as it is."""
+    """``value`` escaped for plotly, which interprets some HTML."""
     return html.escape(str(value), quote=False)
 
 
 def _lines(value: object) -> str:
-    """The same, long names in several lines."""
+    """``value`` escaped for plotly, with long names in several lines."""
     return "<br>".join(map(_text, textwrap.wrap(str(value), LONGEST)))
 
 
 def _plain(arrays: Mapping[str, Sequence[float] | np.ndarray]) -> dict[str, list[float]]:
-    """Arrays as lists, which are written as numbers where arrays would be written in base 64."""
+    """Arrays as lists, which plotly writes as numbers; it writes arrays in base 64."""
     return {name: np.asarray(values).tolist() for name, values in arrays.items()}

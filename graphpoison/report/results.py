@@ -1,4 +1,4 @@
-"""A report: every run of an evaluation, and the ways to look at it."""
+"""A report: all runs of an evaluation, with tables, figures and a page."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -28,9 +28,9 @@ class Report:
         runs: DataFrame, one row for each attack, victim, number of flips, seed, metric, split and
             group of users, with the columns ``clean`` and ``poisoned``. The columns ``users`` (the
             name of the group), ``user_ci95`` (half the 95% interval of the mean difference over
-            these users) and ``num_users`` may be missing, where all runs are of all users.
-        perturbations: the attacks by name, whole; none if they are not known.
-        graph: the clean graph, where it is known, as :func:`graphpoison.read_graph` reads it.
+            these users) and ``num_users`` may be missing if all runs are of all users.
+        perturbations: the attacks by name, with all flips; empty if they are not known.
+        graph: the clean graph, as returned by :func:`graphpoison.read_graph`; None if not known.
         meta: the further conditions of the runs: settings, seeds, versions, device and time.
     """
 
@@ -46,18 +46,18 @@ class Report:
 
         ``users`` is ``"all"``, ``"touched"`` (real users with at least one flip), ``"untouched"``
         or the name of a group given to ``evaluate``. ``drop`` is the change between the clean
-        and the poisoned victim of the same seed, positive where the attacker gained: by a fall of
-        the metric, or by a rise of log loss, popularity and the metrics of targets.
-        ``ci95`` is half the width of the 95% t interval of its mean: over seeds, or over users
-        where there is one run. ``relative`` is the drop as a share of ``clean``.
+        and the poisoned victim of the same seed, positive if the attacker gained: by a fall of
+        the metric, or by a rise of log loss, popularity and the metrics of targets. ``ci95`` is
+        half the width of the 95% t interval of the mean drop: over seeds, or over users if there is
+        one run. ``relative`` is the drop as a share of ``clean``.
         """
         return means(self.runs)
 
     def to_html(self, path: File) -> None:
-        """Write one page that holds everything and fetches nothing: the finding in words, charts,
-        the nodes hit most, a drawing of the flips, the flips themselves, and their provenance.
+        """Write one self-contained HTML page: the finding in sentences, charts, the nodes with most
+        flips, a drawing of the flips, a table of all flips, and the provenance.
 
-        Parts that are not known (flips, graph, provenance) are left out. The page is 5 MB, nearly
+        Parts that are not known (flips, graph, provenance) are left out. The page has 5 MB, nearly
         all of it plotly.js.
 
         Raises:
@@ -74,17 +74,20 @@ class Report:
         caption: str | None = None,
         label: str | None = None,
     ) -> str:
-        r"""The table for a paper, see :func:`graphpoison.report.to_latex`, which also takes some
-        of the rows only."""
+        r"""The table for a paper, see :func:`graphpoison.report.to_latex`, which also takes a
+        selection of rows."""
         return latex.to_latex(self.table, path, digits, caption, label)
 
     def transfer(self, metric: str | None = None, split: str | None = None) -> pd.DataFrame:
         """Every attack on every victim after all its flips, in the form of
-        :func:`graphpoison.transfer_matrix`, random attacks being the baseline.
+        :func:`graphpoison.transfer_matrix`, with a random attack as the baseline.
 
         Args:
-            metric: one that was measured, by default the most telling one.
-            split: one that was measured.
+            metric: a measured metric; by default the most informative one.
+            split: a measured split; by default the most informative one of the metric.
+
+        Raises:
+            ValueError: the metric or the split was not measured.
         """
         found = measured(self.runs)
         metric = metric or found[0][0]
@@ -103,10 +106,13 @@ class Report:
         Shaded: the 95% t interval of the mean over seeds. As figures 4.1 to 4.8 of the thesis.
 
         Args:
-            metric: one that was measured.
-            split: one panel for each; all that were measured by default.
-            path: write the picture there (PNG, SVG or PDF by the suffix).
-            users: the group of users that the metric is measured on.
+            metric: a measured metric.
+            split: measured splits, one panel for each; all by default.
+            path: file to which the figure is written (PNG, SVG or PDF by the suffix).
+            users: the group of users for which the metric is measured.
+
+        Raises:
+            ValueError: the metric, a split or the group was not measured.
         """
         runs = complete(self.runs)
         choice("metric", metric, runs["metric"].unique())
@@ -123,14 +129,14 @@ class Report:
         return save(plot_curves(runs, metric, wanted, baseline), path)
 
     def plot_degrees(self, attack: str | None = None, path: File | None = None) -> "Figure":
-        """How many nodes have which degree, before and after; a panel each for users and items.
+        """Histogram of degrees before and after the attack; a panel each for users and items.
 
         Args:
-            attack: which one, the first by default.
-            path: write the picture there (PNG, SVG or PDF by the suffix).
+            attack: name of the attack; by default the first.
+            path: file to which the figure is written (PNG, SVG or PDF by the suffix).
 
         Raises:
-            ValueError: the report knows no such attack, or not the graph.
+            ValueError: the report has no such attack, or no graph.
         """
         if self.graph is None:
             raise ValueError("graph is not known to this report: give Report(..., graph=graph).")
@@ -145,20 +151,20 @@ class Report:
         seed: int = 0,
         path: File | None = None,
     ) -> "Figure":
-        """The nodes hit most, ends of their flips, and some of their other edges. Flips of features
-        count for their nodes.
+        """A drawing of the nodes with most flips, their partners in these flips, and some of their
+        other edges. A flip of a feature counts as a flip of its node.
 
-        Added edges are thick and orange, removed ones dashed and blue, kept ones thin and grey. A
+        Added edges are thick and orange, removed edges dashed and blue, kept edges thin and grey. A
         bipartite graph is drawn in two columns.
 
         Args:
-            attack: which one, the first by default.
-            nodes: how many at most.
-            seed: of the layout.
-            path: write the picture there (PNG, SVG or PDF by the suffix).
+            attack: name of the attack; by default the first.
+            nodes: largest number of nodes.
+            seed: seed of the layout.
+            path: file to which the figure is written (PNG, SVG or PDF by the suffix).
 
         Raises:
-            ValueError: the report knows no such attack, or the attack made no flips.
+            ValueError: the report has no such attack, or the attack made no flips.
         """
         from .matplotlib_figures import draw_neighbourhood, save
         from .neighbourhood import neighbourhood  # networkx takes long to import
@@ -190,10 +196,10 @@ def plot_transfer(frame: pd.DataFrame, path: File | None = None) -> "Figure":
 
     Args:
         frame: the result of :func:`graphpoison.transfer_matrix`; a row is added for its baseline.
-        path: write the picture there (PNG, SVG or PDF by the suffix).
+        path: file to which the figure is written (PNG, SVG or PDF by the suffix).
 
     Raises:
-        ValueError: it is another frame.
+        ValueError: ``frame`` is not a result of :func:`graphpoison.transfer_matrix`.
     """
     from .matplotlib_figures import draw_transfer, save
 

@@ -1,4 +1,4 @@
-"""Runs, summarised: means with intervals, curves, the comparison with random, transfer."""
+"""Summaries of runs: means with intervals, curves, the comparison with random, transfer."""
 
 import math
 from collections.abc import Mapping
@@ -25,16 +25,16 @@ WRITTEN = {
     "any-t-hr": "any-target HR",
 }
 RANDOM_RULE = "HeuristicAttack(rule='random "
-"""The beginning of what heuristics that draw flips at random are called in ``meta["attack"]``."""
+"""Prefix of ``meta["attack"]`` of heuristics that draw flips at random."""
 BOTH_KINDS = f"{RANDOM_RULE}flips'"
 RANDOM = "random"
-"""The name of a transfer's row of the baseline; the names of its columns begin with it."""
+"""Name of the baseline's row in a transfer grid, and prefix of its columns in a transfer frame."""
 FIRST = [("auroc", "unseen"), ("accuracy", "test"), ("auroc", "train")]
 
 
 def complete(runs: pd.DataFrame) -> pd.DataFrame:
-    """``runs`` with the columns ``users``, ``user_ci95`` and ``num_users``, which runs of all users
-    without intervals over users may lack."""
+    """``runs`` with defaults for the columns ``users``, ``user_ci95`` and ``num_users`` if they are
+    missing: all users, no interval, 0."""
     for name, value in (("users", ALL), ("user_ci95", math.nan), ("num_users", 0)):
         if name not in runs:
             runs = runs.assign(**{name: value})
@@ -48,10 +48,10 @@ def of_all_users(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def means(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row for each of :data:`KEYS`: clean, poisoned, drop, ci95 (of the drop), relative (the
-    drop as a share of clean, NaN where clean is 0), seeds.
+    """One row for each value of :data:`KEYS`: clean, poisoned, drop, ci95 (of the drop), relative
+    (the drop as a share of clean, NaN if clean is 0), seeds.
 
-    ``ci95`` is over seeds, or over users where there is one run.
+    ``ci95`` is over seeds, or over users if there is one run.
     """
     rows = []
     for key, group in complete(runs).groupby(KEYS, sort=False):
@@ -71,7 +71,8 @@ def _halfwidth(lost: np.ndarray, of_users: np.ndarray) -> float:
 
 
 def spreads(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row for each of :data:`KEYS`: clean_ci95 and poisoned_ci95, of either mean by itself."""
+    """One row for each value of :data:`KEYS`, with the intervals of both means: clean_ci95 and
+    poisoned_ci95."""
     rows = [
         [*key, *(confidence_halfwidth(group[side]) for side in ("clean", "poisoned"))]
         for key, group in complete(runs).groupby(KEYS, sort=False)
@@ -82,10 +83,10 @@ def spreads(runs: pd.DataFrame) -> pd.DataFrame:
 def excesses(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """The drop minus the drop by ``baseline``, paired by seed.
 
-    One row for each of :data:`KEYS` that ``baseline`` was measured at too, with the columns excess
-    and excess_ci95; none for ``baseline`` itself. Where there is one run, the interval is
-    :math:`\\sqrt{a^2 + b^2}` of the intervals over users of both drops, as if the drops were
-    independent.
+    One row for each value of :data:`KEYS` at which ``baseline`` was measured too, with the columns
+    excess and excess_ci95; no rows for ``baseline`` itself. If there is one run, excess_ci95 is
+    :math:`\\sqrt{a^2 + b^2}` with a and b the half intervals over users of both drops, as if the
+    drops were independent.
     """
     runs = complete(runs)
     shared = ["victim", "flips", "metric", "split", "users", "seed"]
@@ -106,7 +107,7 @@ def excesses(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
 
 def curve(group: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Numbers of flips (0 for the clean graph), means and half-widths (0 where there is none)."""
+    """Numbers of flips (0 for the clean graph), means and half-widths (0 if there is none)."""
     first = group[group["flips"] == group["flips"].min()]
     points = [(0, first["clean"].to_numpy())] if first["flips"].iloc[0] else []
     for flips, runs in group.groupby("flips"):
@@ -118,10 +119,10 @@ def curve(group: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def measured(runs: pd.DataFrame) -> list[tuple[str, str]]:
-    """The pairs (metric, split) that have values, the most telling one first.
+    """The pairs (metric, split) that have values, the most informative pair first.
 
     Raises:
-        ValueError: there are none.
+        ValueError: no pair has a value.
     """
     found = runs.dropna(subset=["clean", "poisoned"])[["metric", "split"]].drop_duplicates()
     pairs = [(str(metric), str(split)) for metric, split in found.to_numpy()]
@@ -131,7 +132,7 @@ def measured(runs: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _rank(pair: tuple[str, str]) -> tuple[int, int]:
-    """Lists of relevant items first, with ndcg@10 before all; then :data:`FIRST`, then others."""
+    """Sort key: relevance metrics first, ndcg@10 before all; then :data:`FIRST`, then others."""
     kind, relevant = kind_of(pair[0]), len(RELEVANCE_METRICS)
     if kind in RELEVANCE_METRICS:
         return RELEVANCE_METRICS.index(kind), int(pair[0] != f"{kind}@10")
@@ -139,21 +140,21 @@ def _rank(pair: tuple[str, str]) -> tuple[int, int]:
 
 
 def named(metric: str) -> str:
-    """A metric as sentences have it: ``"AUROC"``, ``"NDCG@10"``."""
+    """The name of a metric in sentences: ``"AUROC"``, ``"NDCG@10"``."""
     kind, at, k = metric.partition("@")
     return f"{WRITTEN.get(kind, kind)}{at}{k}" if at else NAMES.get(metric, metric)
 
 
 def label(metric: str) -> str:
-    """A metric as axes have it, with its unit."""
+    """The label of a metric on axes, with its unit."""
     if kind_of(metric) == "popularity":
         return f"{metric} (interactions)"
     return LABELS.get(metric, named(metric))
 
 
 def random_baseline(perturbations: Mapping[str, Perturbation]) -> str | None:
-    """The attack whose flips were drawn at random, if there is one: the one that is called so, or
-    the first by :class:`~graphpoison.RandomAttack`, or the first by a random heuristic."""
+    """The name of the attack with random flips, or None. Of several: the one named ``"random"``,
+    else the first by :class:`~graphpoison.RandomAttack`, else the first by a random heuristic."""
     drawn = [name for name, made in perturbations.items() if "RandomAttack" in _attack(made)]
     ruled = [name for name, made in perturbations.items() if RANDOM_RULE in _attack(made)]
     both = sorted(ruled, key=lambda name: not _attack(perturbations[name]).startswith(BOTH_KINDS))
@@ -162,7 +163,7 @@ def random_baseline(perturbations: Mapping[str, Perturbation]) -> str | None:
 
 
 def heuristic_baselines(perturbations: Mapping[str, Perturbation]) -> list[str]:
-    """The attacks without a model: made at random, or with ``meta["heuristic"]`` True."""
+    """The names of attacks without a model: random, or with ``meta["heuristic"]`` True."""
     return [
         name
         for name, made in perturbations.items()
@@ -177,9 +178,12 @@ def _attack(made: Perturbation) -> str:
 def transfer(
     runs: pd.DataFrame, metric: str, split: str, baseline: str | None = None
 ) -> pd.DataFrame:
-    """Every attack on every victim after the last flips of each seed, as
-    :func:`graphpoison.transfer_matrix` gives it; the columns about random flips only with a
+    """Every attack on every victim after the last flips of each seed, in the form of
+    :func:`graphpoison.transfer_matrix`. The columns of random flips are only there with a
     ``baseline``.
+
+    Raises:
+        ValueError: the metric or the split was not measured.
     """
     runs = of_all_users(runs)
     choice("metric", metric, runs["metric"].unique())
@@ -188,7 +192,7 @@ def transfer(
     runs = runs[runs["split"] == split]
     last = runs[runs["flips"] == runs.groupby(["attack", "seed"])["flips"].transform("max")]
     flips = last.groupby(["attack", "victim"], as_index=False)["flips"].mean()
-    table = means(last.assign(flips=0)).drop(columns="flips")  # seeds may end after unlike numbers
+    table = means(last.assign(flips=0)).drop(columns="flips")  # seeds may differ in their flips
     table = table.merge(flips, on=["attack", "victim"]).rename(columns={"attack": "surrogate"})
     ours = table["surrogate"] != baseline
     found = table[ours].set_index(["surrogate", "victim"])[["clean", "drop", "ci95", "flips"]]
@@ -202,13 +206,13 @@ def transfer(
 def transfer_grid(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Drops and half-widths, a row for each surrogate and a column for each victim.
 
-    A last row ``random`` where the frame has that column, and the drop by random flips with it.
+    If ``frame`` has the column ``random``, a last row ``random`` has the drop by random flips.
 
     Args:
         frame: the result of :func:`transfer` or :func:`graphpoison.transfer_matrix`.
 
     Raises:
-        ValueError: it is neither; a surrogate has the name of that row.
+        ValueError: ``frame`` is neither, or a surrogate is named ``random`` too.
     """
     if not {"drop", "ci95"} <= set(frame.columns) or frame.index.nlevels != 2:
         raise ValueError(

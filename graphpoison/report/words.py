@@ -1,4 +1,4 @@
-"""The finding in words, which say no more than the numbers do."""
+"""The finding of a report in sentences that state no more than the numbers show."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from .._text import counted
 from ..metrics import LIST_METRICS, RANKING_METRICS, TARGET_METRICS, drop, kind_of
 from .summary import complete, excesses, means, named, of_all_users
 
-FEW = 5  # seeds; with fewer an interval that includes 0 says little
+FEW = 5  # with fewer seeds, an interval that includes 0 is inconclusive
 ROSE = ("popularity", *TARGET_METRICS)
 NO_MEAN_OF_USERS = ("coverage", "t-hr", "t-ndcg")
 
 
 @dataclass(frozen=True)
 class Headline:
-    """A verdict in a few words, and the sentences that it rests on."""
+    """A short verdict, and the sentences that support it."""
 
     verdict: str
     sentences: tuple[str, ...]
@@ -25,7 +25,7 @@ class Headline:
 
 @dataclass(frozen=True)
 class Effect:
-    """The words for a gain of the attacker, for none that is shown, and for a loss."""
+    """The verdicts for a gain of the attacker, for no gain shown, and for a loss."""
 
     gain: str
     none: str
@@ -33,7 +33,7 @@ class Effect:
 
 
 def fixed(value: float) -> str:
-    """Four digits and a proper minus sign."""
+    """Four decimal places, with a typographic minus sign."""
     return f"{round(value, 4) + 0.0:.4f}".replace("-", "\N{MINUS SIGN}")
 
 
@@ -43,7 +43,7 @@ def interval(mean: float, half: float) -> str:
 
 
 def beyond_zero(mean: float, half: float) -> int:
-    """1 or -1 where the whole interval is above or below 0, else 0 (also where there is none)."""
+    """1 or -1 if the whole interval is above or below 0, else 0 (also without an interval)."""
     if np.isnan(half):
         return 0
     return int(mean - half > 0) - int(mean + half < 0)
@@ -56,11 +56,11 @@ def headline(
     baseline: str | None,
     heuristics: Sequence[str] = (),
 ) -> Headline:
-    """The effect of the first attack on a victim, beside ``baseline`` at the same budget.
+    """The effect of the first attack on a victim, compared with ``baseline`` at the same budget.
 
-    The attack is the first one that is neither ``baseline`` nor among ``heuristics``, the victim
-    the first victim with the most seeds, the budget the largest at which both attacks were
-    measured: no choice depends on the outcome.
+    The attack is the first attack that is neither ``baseline`` nor among ``heuristics``. The victim
+    is the first victim with the most seeds. The budget is the largest budget at which both attacks
+    were measured. None of these choices depends on the outcome.
     """
     parts = complete(runs)
     parts = parts[(parts["metric"] == metric) & (parts["split"] == split)]
@@ -85,7 +85,7 @@ def headline(
     sentences += _unbeaten(chosen, attack, [name for name in heuristics if name != attack])
     others = ours["victim"].nunique() - 1
     if others:
-        sentences.append(f"Of {counted(others, 'more victim')} the table tells.")
+        sentences.append(f"The table has {counted(others, 'more victim')}.")
     return Headline(_verdict(row, beside, attack, victim), tuple(sentences))
 
 
@@ -111,10 +111,10 @@ def _drop(row: pd.Series, here: pd.DataFrame) -> str:
     if kind_of(str(row["metric"])) in RANKING_METRICS and not np.isnan(row["relative"]):
         lost += f" ({_percent(row['relative'])} of the clean value)"
     if np.isnan(row["ci95"]):
-        return f"That is a {word} of {lost} in one run; one seed gives no interval."
+        return f"The {word} is {lost} in one run; one seed gives no interval."
     if row["seeds"] == 1:
         users = int(of_all_users(here)["num_users"].iloc[0])
-        said = f"That is a {word} of {lost} in one run, 95% interval over {users:,} users "
+        said = f"The {word} is {lost} in one run, 95% interval over {users:,} users "
     else:
         said = f"Mean {word} over {row['seeds']} seeds: {lost}, 95% interval "
     said += interval(row["drop"], row["ci95"])
@@ -133,9 +133,9 @@ def _percent(share: float) -> str:
 
 
 def _carried(here: pd.DataFrame) -> Iterator[str]:
-    """The drop of touched and of untouched users, and their parts of the drop of all users.
+    """The drop of touched and of untouched users, and their shares of the drop of all users.
 
-    Nothing is said where the metric is no mean over users.
+    Yields nothing if the metric is not a mean over users.
     """
     metric = str(here["metric"].iloc[0])
     if kind_of(metric) not in RANKING_METRICS or kind_of(metric) in NO_MEAN_OF_USERS:
@@ -170,7 +170,7 @@ def _carried(here: pd.DataFrame) -> Iterator[str]:
 def _comparison(beside: pd.Series, random: pd.Series) -> str:
     lost, word = fixed(random["drop"]), _word(str(random["metric"]))
     gap = f"{abs(beside['excess']):.4f} {'more' if beside['excess'] >= 0 else 'less'}"
-    said = f"Random flips at the same budget: a {word} of {lost}. The attack's is {gap}"
+    said = f"Random flips at the same budget: a {word} of {lost}. The attack's {word} is {gap}"
     if np.isnan(beside["excess_ci95"]):
         return f"{said}; one seed gives no interval."
     said += f", 95% interval of the difference {interval(beside['excess'], beside['excess_ci95'])}"
@@ -179,10 +179,8 @@ def _comparison(beside: pd.Series, random: pd.Series) -> str:
 
 
 def _unbeaten(runs: pd.DataFrame, attack: str, heuristics: Sequence[str]) -> Iterator[str]:
-    """The heuristics that the attack is not shown to beat at the same budget and victim.
-
-    Where there is no interval, the larger drop beats.
-    """
+    """A sentence on the heuristics that the attack is not shown to beat, at the same budget and
+    victim. Without an interval, the larger drop wins."""
     gaps = {}
     for name in heuristics:
         found = excesses(runs[runs["attack"].isin([attack, name])], name)
@@ -214,7 +212,7 @@ def _verdict(row: pd.Series, beside: pd.Series | None, attack: str, victim: str)
         return effect.gain
     more = beyond_zero(beside["excess"], beside["excess_ci95"])
     if more == 0:
-        return f"{effect.gain}, but not shown to do so more than random flips"
+        return f"{effect.gain}, but no advantage over random flips is shown"
     return f"{effect.gain} {'more' if more > 0 else 'less'} than random flips did"
 
 

@@ -1,4 +1,4 @@
-"""Losses that an attacker maximises over nodes whose class the attacker believes to know.
+"""Attack losses of nodes, each with the class that the attacker assigns to it.
 
 A loss maps logits [n, C] and classes [n] to one number for each node, [n]; the attacker maximises
 the mean. Any callable of this form is a loss. With the margin
@@ -43,7 +43,8 @@ class MaskedCrossEntropy:
     """Cross-entropy of the nodes that are still classified as y, 0 for all others (Geisler et al.
     2021).
 
-    The loss falls where a node is misclassified: its gradient ranks flips, its values do not.
+    The loss drops to 0 when a node becomes misclassified. Its gradient can rank flips; its values
+    cannot.
     """
 
     comparable: ClassVar[bool] = False
@@ -99,10 +100,10 @@ class CostAware:
     .. math:: w \cdot (-\log p_y), \qquad w = \exp(-\beta \, \mu^2), \quad
         \mu = \max_{c \neq y} p_c - p_y
 
-    The weight is a constant to the gradient: nodes near the decision boundary have the largest
-    weight, safe and misclassified nodes have little. The paper's framework also postpones nodes
-    just beyond the boundary; the weight here is symmetric. The gradient of the loss ranks flips,
-    its values do not.
+    The weight is not differentiated. Nodes near the decision boundary have the largest weight, safe
+    and misclassified nodes a small one. The paper's framework also postpones nodes just beyond the
+    boundary; the weight here is symmetric. The gradient of the loss can rank flips; its values
+    cannot.
 
     Args:
         beta: how fast the weight falls with the distance to the boundary.
@@ -143,11 +144,11 @@ ATTACK_LOSSES: dict[str, AttackLoss] = {
 
 
 def attack_loss_of(loss: str | AttackLoss) -> AttackLoss:
-    """The loss of a name such as ``"tanh-margin"`` or ``"tanh-margin=0.5"``, or ``loss`` itself.
+    """Returns the loss named ``"tanh-margin"`` or ``"tanh-margin=0.5"``, say, or ``loss`` itself.
 
     Raises:
         TypeError: ``loss`` is neither a name nor an object that can be called.
-        ValueError: an unknown name.
+        ValueError: the name is unknown, or the loss has no setting to give a number to.
     """
     if isinstance(loss, str):
         name, given, number = loss.partition("=")
@@ -156,21 +157,21 @@ def attack_loss_of(loss: str | AttackLoss) -> AttackLoss:
     refuse_class("attack_loss", loss)
     if not callable(loss):
         raise TypeError(
-            f"attack_loss must be a name of {list(ATTACK_LOSSES)}, a loss such as TanhMargin(0.5) "
+            f"attack_loss must be a name in {list(ATTACK_LOSSES)}, a loss such as TanhMargin(0.5) "
             f"or a function f(logits, labels) -> loss of each node, found {loss!r}."
         )
     return loss
 
 
 def _with_number(loss: AttackLoss, name: str, number: str) -> AttackLoss:
-    """``loss`` with its one setting as in ``"tanh-margin=0.5"``."""
+    """``loss`` with its only setting replaced by ``number``, as in ``"tanh-margin=0.5"``."""
     settings = [field.name for field in fields(loss)]  # type: ignore[arg-type]
     try:
         (setting,), value = settings, float(number)
     except ValueError as error:
         raise ValueError(
-            f"attack_loss={name!r} must be a name, or the name of a loss with a setting and a "
-            "number, such as 'tanh-margin=0.5'."
+            f"attack_loss={name!r} must be the name of a loss, with a number only if the loss "
+            "has a setting, such as 'tanh-margin=0.5'."
         ) from error
     return replace(loss, **{setting: value})  # type: ignore[type-var]
 

@@ -1,4 +1,4 @@
-"""The interface of a bilevel problem: hypergradients and attacks know nothing else of a task."""
+"""The interface of a bilevel problem; hypergradients and attacks use no other part of a task."""
 
 from abc import ABC, abstractmethod
 from typing import Any, Generic, Self, TypeVar, final
@@ -22,8 +22,8 @@ class Task(ABC, Generic[P]):
         \max_w \; \text{attack\_loss}(\theta_T(w), w) \quad
         \theta_{t+1} = \Phi(\theta_t, \nabla_\theta\, \text{train\_loss}(\theta_t, w))
 
-    The attacker maximises ``attack_loss``. ``state`` is the clean graph with its candidates, and
-    with any ``fake_users`` that the attacker has signed up.
+    The attacker maximises ``attack_loss``. ``state`` is the clean graph with its candidates and
+    with the attacker's ``fake_users``, if there are any.
     """
 
     state: PairState
@@ -31,11 +31,11 @@ class Task(ABC, Generic[P]):
     edge_type: EdgeType | None
     fake_users: FakeUsers | None = None
     clean_stream: tuple[int, ...] = ()
-    """The stream of a seed that a clean model's initial parameters are drawn from."""
+    """The stream of the seed from which the initial parameters of a clean model are drawn."""
 
     @property
     def clean_edges(self) -> Tensor:
-        """LongTensor [2, E] of the edges of the graph attacked, those kept from training too."""
+        """LongTensor [2, E] of the edges of the clean graph, including held-out edges."""
         return self.state.index[:, self.state.clean > 0]
 
     @property
@@ -48,7 +48,7 @@ class Task(ABC, Generic[P]):
         """One line that names surrogate and objective, for provenance and checkpoints."""
 
     def settings(self) -> dict[str, Any]:
-        """The settings by name, which tell runs apart and say where they differ."""
+        """The settings by name: they identify a run, and errors name the settings that differ."""
         return {"task": self.describe()}
 
     @abstractmethod
@@ -61,7 +61,7 @@ class Task(ABC, Generic[P]):
 
     @abstractmethod
     def prepare(self, state: PairState) -> P:
-        """Everything that depends on the weights of ``state`` alone; computed once a meta-step."""
+        """Everything that depends on the weights of ``state`` only; computed once a meta-step."""
 
     @abstractmethod
     def train_loss(self, params: Params, prepared: P) -> Tensor:
@@ -69,9 +69,9 @@ class Task(ABC, Generic[P]):
 
     @abstractmethod
     def training_field(self, prepared: P, params: Params, linear: bool) -> TrainingField:
-        """The gradient of the training loss on ``prepared`` from ``params``, as the model has it.
+        """The gradient of the training loss on ``prepared``; training starts from ``params``.
 
-        ``linear`` says that the optimiser commutes with linear changes of coordinates.
+        ``linear``: whether the optimiser commutes with linear changes of coordinates.
         """
 
     @final
@@ -79,7 +79,7 @@ class Task(ABC, Generic[P]):
         """The model's parameters after ``training`` on ``state`` from ``params``.
 
         Raises:
-            FloatingPointError: training is not finite; names the step.
+            FloatingPointError: training is not finite; the message names the step.
         """
         field = self.training_field(self.prepare(state), params, training.inner.linear)
         return Run.of(training, field, params).train()
@@ -93,7 +93,7 @@ class Task(ABC, Generic[P]):
         """The gradient w.r.t. all candidate weights, from cotangents of ``prepared.tensors``."""
 
     def feature_gradient(self, prepared: P, cotangents: Params) -> FactoredGradient | None:
-        """The same w.r.t. all entries of binary features, where they are candidates."""
+        """The gradient w.r.t. all entries of binary features; None if they are no candidates."""
         return None
 
     @property
@@ -107,8 +107,10 @@ class Task(ABC, Generic[P]):
 
     @final
     def with_pseudo_labels(self, training: Training, seed: int) -> Self:
-        """The task with any pseudo-labels that it needs, from ``training`` on its clean graph;
-        initial parameters are drawn from ``seed``."""
+        """Returns the task with the pseudo-labels that it needs, if any.
+
+        They come from ``training`` on the clean graph; initial parameters are drawn from ``seed``.
+        """
         if not self.needs_pseudo_labels:
             return self
         start = self.init(generator(seed, *self.clean_stream))

@@ -9,14 +9,16 @@ from .recommendation import Recommendation
 
 
 def with_fake_users(task: Recommendation, users: FakeUsers) -> Recommendation:
-    """``task`` on the graph that ``users`` have joined; their pairs are the only candidates.
+    """Returns ``task`` on the graph with fake ``users``; only their pairs are candidates.
 
-    The attack loss stays as it was: target pairs are pairs of real users. The surrogate's real
-    users and items start as in ``task``, where its scores come from tables of embeddings.
+    The attack loss is not changed: target pairs are pairs of real users. If the surrogate scores
+    pairs from tables of embeddings, real users and items start from the same embeddings as in
+    ``task``.
 
     Raises:
-        ValueError: all pairs are candidates, unlisted; fixed embeddings do not fit the surrogate.
-        TypeError: fixed embeddings for a surrogate that is not made of tables.
+        ValueError: the surrogate is trained in steps on all pairs without a list of them; fixed
+            embeddings do not fit the surrogate.
+        TypeError: fixed embeddings for a surrogate without tables of embeddings.
     """
     grown = copy.copy(task)
     grown.state = users.extend(task.state, listed=not task.surrogate.is_closed_form)

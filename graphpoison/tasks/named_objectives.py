@@ -12,17 +12,17 @@ OBJECTIVES = ("train", "self", "heldout")
 
 
 def settled(model: Recommender, objective: str | Objective) -> Recommender:
-    """``model`` with the penalty that suits ``objective``, where it was given none."""
+    """Returns ``model`` with the penalty that suits ``objective``, unless it has one already."""
     if isinstance(model, ClosedFormRecommender) and isinstance(objective, Objective):
         return model.settled(objective.usual_l2)
     return model
 
 
 def usual_objective(objective: Any, model: Recommender) -> Any:
-    """The objective given, or the usual one of ``model``.
+    """Returns ``objective``, or the default of ``model`` if it is None.
 
     Raises:
-        TypeError, ValueError: no objective, or one that ``model`` cannot have.
+        TypeError, ValueError: ``objective`` is no objective, or does not fit ``model``.
     """
     if objective is None:
         return Degrade() if model.is_closed_form else "train"

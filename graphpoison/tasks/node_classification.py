@@ -40,28 +40,28 @@ class NodeClassification(Task[PreparedNodes[Any]]):
     Args:
         data: undirected ``Data`` with ``x`` [N, F], ``y`` [N], ``edge_index`` [2, 2E] (or a
             sparse ``adj_t``) and ``train_mask`` [N], the labelled nodes. With ``edge_weight``
-            [2E], all above 0, training is on the weighted graph: to remove an edge is to set its
-            weight to 0, and an edge added has weight 1.
+            [2E], all above 0, training is on the weighted graph: the removal of an edge sets its
+            weight to 0, and an added edge has weight 1.
         surrogate: ``"linear-gcn"``, ``"sgc"``, ``"relu-gcn"``, settings such as
             ``LinearGCN(hidden=32)``, or any module with ``forward(x, edge_index, edge_weight)``.
         objective: see above.
-        candidates: ``"all"`` pairs of nodes, the pairs [2, K] that may be flipped, or None for an
-            attack on the features alone.
+        candidates: the pairs that may be flipped: ``"all"``, a LongTensor [2, K] of pairs, or None
+            for an attack on features only.
         mix: the weight of the training loss in ``"both"``, the paper's lambda.
         backend: how sparse matrices are multiplied, see :mod:`graphpoison.sparse.kernels`.
-        labels: what the attacker takes the unlabelled nodes for: ``"pseudo"``, as a surrogate
-            trained on the clean graph has it, or ``"oracle"``, the labels of ``data.y``, which
-            training does not see.
-        attack_loss: of each unlabelled node, instead of its cross-entropy: a loss such as
-            ``TanhMargin(scale=0.5)``, a name, or any function ``f(logits [n, C], labels [n])`` ->
-            [n], see :mod:`graphpoison.tasks.attack_losses`.
-        feature_candidates: which entries of ``x`` may be flipped too: ``"all"``, a BoolTensor
-            [N, F] of the admissible ones, or None. Features must be 0 and 1, and stay so.
+        labels: the labels that the attacker assigns to the unlabelled nodes: ``"pseudo"``, the
+            predictions of a surrogate trained on the clean graph, or ``"oracle"``, the labels of
+            ``data.y``, which training does not see.
+        attack_loss: the loss of each unlabelled node: a loss such as ``TanhMargin(scale=0.5)``, a
+            name, or any function ``f(logits [n, C], labels [n])`` -> [n], see
+            :mod:`graphpoison.tasks.attack_losses`.
+        feature_candidates: the entries of ``x`` that may be flipped too: ``"all"``, a BoolTensor
+            [N, F], or None. Features must be 0 or 1, and remain 0 or 1.
 
     Raises:
-        TypeError, ValueError: the data lack something, or the graph is directed, or ``"all"`` is
-            asked for with a module on a graph of more than 5 million pairs; features are candidates
-            and not all 0 or 1; nothing may be flipped.
+        TypeError, ValueError: ``data`` lacks an attribute, or is directed; ``"all"`` with a module
+            on a graph of more than 5 million pairs; features are candidates but not all 0 or 1;
+            there is no candidate.
     """
 
     edge_type = None
@@ -102,8 +102,8 @@ class NodeClassification(Task[PreparedNodes[Any]]):
         self.node_loss = attack_loss_of(attack_loss)
         if objective == "train" and self.node_loss != CrossEntropy():
             raise ValueError(
-                f"attack_loss={attack_loss!r} is of the unlabelled nodes, which objective='train' "
-                "leaves out; use objective='self' or 'both'."
+                f"attack_loss={attack_loss!r} applies to unlabelled nodes, which objective='train' "
+                "ignores; use objective='self' or 'both'."
             )
 
     def describe(self) -> str:
@@ -189,31 +189,31 @@ class NodeClassification(Task[PreparedNodes[Any]]):
 
 
 def _warn_of_chance(guessed: Tensor, labels: Tensor) -> None:
-    """Say so if the surrogate has not learnt even the nodes that it was trained on."""
+    """Log a warning if the surrogate has not learnt even its training nodes."""
     right = float((guessed == labels).double().mean())
     share = majority_share(labels)
     if right <= share < 1.0:
         logger.warning(
-            "on the clean graph the surrogate is right at %.0f%% of its own training nodes, of "
-            "which %.0f%% are of one class: its gradient says little of other models; train it "
-            "longer, or with another learning rate",
+            "on the clean graph the surrogate classifies %.0f%% of its training nodes correctly, "
+            "and %.0f%% of these nodes have one class: its gradient says little about other "
+            "models; train it longer, or with another learning rate",
             100 * right,
             100 * share,
         )
 
 
 def _check_unlabelled(objective: str, labels: Tensor, oracle: bool) -> None:
-    """Raise a ValueError if there are none, or the oracle does not know all of ``labels``."""
+    """Raise a ValueError if no node is unlabelled, or the oracle lacks one of ``labels``."""
     if objective == "train":
         return
     if not labels.numel():
         raise ValueError(
-            f"objective={objective!r} is about unlabelled nodes, and data.train_mask sets all; use "
-            "objective='train', or label fewer."
+            f"objective={objective!r} needs unlabelled nodes, but data.train_mask has all nodes; "
+            "use objective='train', or a mask of fewer nodes."
         )
     if oracle and int(labels.min()) < 0:
         raise ValueError(
-            f"labels='oracle' knows the labels of all nodes, but data.y has {int(labels.min())}; "
+            f"labels='oracle' needs the labels of all nodes, but data.y has {int(labels.min())}; "
             "use labels='pseudo'."
         )
 

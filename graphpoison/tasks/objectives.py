@@ -1,7 +1,7 @@
-"""The goals of an attacker of rankings, as values: whom to harm, or which items to promote.
+"""Objectives of attacks on rankings: users to harm, or items to promote or to demote.
 
-An objective says which users count, which items are relevant for them, which interactions are
-hidden from the surrogate to be predicted, and what number the attacker maximises.
+An objective defines the users that count, the items that are relevant for them, the interactions
+that are hidden from the surrogate, and the number that the attacker maximises.
 """
 
 from abc import ABC, abstractmethod
@@ -30,9 +30,9 @@ class Objective(ABC):
         k: length of the recommended list.
         off_limits: users [n] whose own interactions the attacker must not flip, or None.
         clean_lists: whether the relevant items are the lists of the clean surrogate.
-        usual_l2: the penalty of an EASE that is given without one.
+        usual_l2: the penalty of an EASE whose ``l2`` is None.
         usual_start: the heuristic that the search for flips starts from, or None.
-        before: the objective that the first half of the flips serves, or None.
+        before: the objective that the first half of the flips maximises, or None.
     """
 
     k: int
@@ -46,12 +46,12 @@ class Objective(ABC):
         return None
 
     def turn(self, number: int) -> "Objective":
-        """The objective of the gradient ``number`` of an attack; some take their losses in turn."""
+        """Returns the objective of gradient ``number``; several losses are taken in turn."""
         return self
 
     @abstractmethod
     def targets(self, graph: Interactions, draw: torch.Generator) -> Targets:
-        """The users and pairs; ``draw`` chooses the hidden interactions, if there are any.
+        """Returns the users that count and their pairs; ``draw`` chooses the hidden interactions.
 
         Raises:
             ValueError: users or items that ``graph`` does not have; no pair is left to rank.
@@ -59,31 +59,31 @@ class Objective(ABC):
 
     @abstractmethod
     def value(self, scores: Tensor, targets: Targets) -> Tensor:
-        """The mean over the counted users, a scalar, from their ``scores`` [n, I]."""
+        """Returns the objective, a mean over the counted users, from their ``scores`` [n, I]."""
 
 
 @dataclass(frozen=True)
 class Degrade(Objective):
     """Lower the ranking of the items that users want.
 
-    For all users, the relaxed search of :class:`~graphpoison.RankingAttack` spends the first half
-    of its flips on hidden interactions (``before``) and the second half on lists.
+    If all users count, the relaxed search of :class:`~graphpoison.RankingAttack` spends the first
+    half of its flips on hidden interactions (``before``) and the second half on lists.
 
     Args:
-        users: whose rankings count, indices; None for all users.
+        users: indices of the users whose rankings count; None for all users.
         loss: how a ranking is measured: ``"softmax-mass"``, ``"margin"`` or ``"ndcg"`` (see
             :mod:`graphpoison.tasks.ranking_losses`), or a callable ``f(scores [n, I], relevant
-            [n, I]) -> [n]``, larger for a better ranking. Of several losses the mean is taken, or,
-            by an attack that hides other interactions at each step, one after the other: the flips
-            then transfer better than the flips of any one loss. None for ``usual_loss``.
+            [n, I]) -> [n]``, larger for a better ranking. Several losses are averaged; an attack
+            that hides other interactions at each step takes them in turn. These flips transfer
+            better than the flips of any one loss. None for ``usual_loss``.
         k: length of the recommended list.
         on: which items are relevant: ``"lists"``, the k items that the clean surrogate recommends;
             ``"heldout"``, a share of each user's interactions that is hidden from the surrogate.
             None for ``usual_on``.
-        fraction: the share that ``"heldout"`` hides, of each counted user; None for
-            ``usual_fraction``.
-        temperature: of the losses by name, in units of the surrogate's scores; None for the
-            temperature that :data:`~graphpoison.tasks.ranking_losses.TEMPERATURES` has for each.
+        fraction: the probability that ``"heldout"`` hides an interaction of a counted user; at
+            least one interaction is hidden. None for ``usual_fraction``.
+        temperature: the temperature of named losses, in units of the surrogate's scores; None for
+            the values in :data:`~graphpoison.tasks.ranking_losses.TEMPERATURES`.
 
     Raises:
         TypeError, ValueError: a setting out of range.
@@ -141,12 +141,12 @@ class Degrade(Objective):
         own = edges[:, torch.isin(edges[0], users)]
         none = own[:, :0]
         if not own.size(1):
-            raise ValueError("the users that count have no interactions; count other users.")
+            raise ValueError("the users that count have no interactions; name other users.")
         if self.on == "lists":
             return Targets(own[0].unique(), none, none, own)
         assert self.fraction is not None
         keys = torch.rand(own.size(1), generator=draw).to(edges.device)
-        hidden = (keys < self.fraction) | (keys == keys.min())  # one interaction or more
+        hidden = (keys < self.fraction) | (keys == keys.min())  # at least one interaction
         return Targets(users, own[:, hidden], own[:, hidden], own[:, ~hidden])
 
     def value(self, scores: Tensor, targets: Targets) -> Tensor:
@@ -158,8 +158,8 @@ class Bystanders(Degrade):
     """Lower the rankings of ``users`` without touching any of their interactions.
 
     The users that count are off limits to :class:`~graphpoison.RankingAttack` and to heuristics;
-    other attacks take :class:`~graphpoison.OffLimits` among their constraints. Everything else is
-    as in :class:`Degrade`, but for the usual settings: two losses in turn, on hidden interactions.
+    other attacks need :class:`~graphpoison.OffLimits` among their constraints. The defaults differ
+    from :class:`Degrade`: two losses in turn, on hidden interactions.
     """
 
     usual_loss: ClassVar[tuple[Loss, ...]] = ("softmax-mass", "margin")
@@ -181,7 +181,7 @@ class Promote(Objective):
         items: indices of the items.
         k: length of the recommended list.
         users: the users that count; None for all users.
-        loss: as in :class:`Degrade`, with the promoted items as relevant ones.
+        loss: as in :class:`Degrade`; the promoted items are the relevant items.
         temperature: as in :class:`Degrade`.
 
     Raises:
@@ -221,7 +221,7 @@ class Promote(Objective):
 
 @dataclass(frozen=True)
 class Demote(Promote):
-    """Lower ``items`` out of the lists of the users who lack them: :class:`Promote` reversed."""
+    """Push ``items`` out of the lists of the users who lack them: minus :class:`Promote`."""
 
     sign: ClassVar[float] = -1.0
 
@@ -271,7 +271,7 @@ def _users(users: Sequence[int] | Tensor | None, graph: Interactions) -> Tensor:
 
 
 def _as_indices(objective: Any, name: str) -> None:
-    """Keep indices as a tuple of integers: comparable, hashable and on record."""
+    """Store indices as a tuple of integers, which is comparable, hashable and recorded."""
     value = getattr(objective, name)
     if value is not None:
         object.__setattr__(objective, name, indices(name, value))

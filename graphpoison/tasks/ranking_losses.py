@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 COMPETITORS = 200
-"""How many of the best items take part in the smooth rank of :func:`smooth_ndcg`."""
+"""Number of best items that take part in the smooth rank of :func:`smooth_ndcg`."""
 
 RankingLoss = Callable[[Tensor, Tensor], Tensor]
 """``f(scores [n, I], relevant [n, I]) -> [n]``: how well each user's list is ranked."""
@@ -48,7 +48,7 @@ def margin(scores: Tensor, relevant: Tensor, k: int, temperature: float) -> Tens
 
 
 def smooth_ndcg(scores: Tensor, relevant: Tensor, k: int, temperature: float) -> Tensor:
-    r"""NDCG@k with smooth ranks (Qin, Liu and Li 2010), of the :data:`COMPETITORS` best items.
+    r"""NDCG@k with smooth ranks among the :data:`COMPETITORS` best items (Qin, Liu and Li 2010).
 
     .. math::
         \pi_{ui} = \tfrac12 + \sum_j \sigma\left((s_{uj} - s_{ui}) / \tau\right), \qquad
@@ -78,6 +78,6 @@ TEMPERATURES = {"softmax-mass": 0.015, "margin": 0.03, "ndcg": 0.01}
 
 
 def named_loss(name: str, k: int, temperature: float | None = None) -> RankingLoss:
-    """The loss of that name for lists of ``k`` items; ``temperature`` None for its usual one."""
+    """The loss named ``name`` for lists of ``k`` items; None takes its usual temperature."""
     chosen = TEMPERATURES[name] if temperature is None else temperature
     return lambda scores, relevant: LOSSES[name](scores, relevant, k, chosen)

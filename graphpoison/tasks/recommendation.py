@@ -54,45 +54,45 @@ class Recommendation(Task[PreparedPairs]):
     instead, and its scores are differentiated w.r.t. every entry.
 
     The attacker maximises an :class:`~graphpoison.tasks.objectives.Objective` of the rankings, such
-    as :class:`~graphpoison.Degrade` or :class:`~graphpoison.Promote`, or one of the thesis's:
+    as :class:`~graphpoison.Degrade` or :class:`~graphpoison.Promote`, or one of the thesis:
 
-    - ``"train"``: the loss of training, labels and all (thesis, Algorithm 1);
-    - ``"self"``: the log loss of as many pairs that nobody observed, with the probabilities that a
-      surrogate trained on the clean graph gives them as labels. It starts from other parameters
-      than the one attacked: that one's own probabilities would have no gradient;
-    - ``"heldout"``: the log loss of a share of the training pairs, which the surrogate does not
-      see and the attacker does not flip.
+    - ``"train"``: the training loss, including its labels (thesis, Algorithm 1);
+    - ``"self"``: the log loss of unobserved pairs, as many as training pairs. Their labels are the
+      probabilities of a surrogate trained on the clean graph from other initial parameters: with
+      the probabilities of the attacked surrogate as labels, the gradient would be 0;
+    - ``"heldout"``: the log loss of held-out training pairs. The surrogate is not trained on them,
+      and the attacker does not flip them.
 
     Args:
-        data: bipartite ``HeteroData``; ``edge_index`` of ``edge_type`` holds the interactions and
-            ``neg_edge_index``, if present, the sampled non-interactions; in their place
-            ``edge_label_index`` and ``edge_label``, as ``RandomLinkSplit`` leaves them, will do.
-            Edge attributes such as ratings are not looked at: an interaction is an interaction.
+        data: bipartite ``HeteroData``. ``edge_index`` of ``edge_type`` holds the interactions and
+            ``neg_edge_index``, if present, the sampled non-interactions. ``edge_label_index`` and
+            ``edge_label`` of ``RandomLinkSplit`` may replace them. Edge attributes such as ratings
+            are ignored.
         surrogate: ``"ease"``, ``"wmf"``, ``"cf"``, ``"gmf"``, ``"mlp"`` (CF with a feed-forward
             head), ``"neumf"``, ``"lightgcn"``, settings such as ``CF(dim=8)``, or any module with
             ``scores(pairs, edge_index, edge_weight)``. By default ``"ease"``, and ``"cf"`` for the
             objectives of the thesis and for the ranking losses.
         objective: see above. By default ``Degrade()`` for a surrogate in closed form, and
             ``"train"`` for the others.
-        edge_type: which edges; may be left out where there is but one type.
-        candidates: ``"sampled"``: the training pairs; negatives are taken from ``data``, or as
-            many as there are interactions are drawn from ``seed``; ``"all"``: every pair that
-            is no interaction is a training negative and a candidate (listed one by one, unless
-            the surrogate is CF or GMF without layers, the objective ``"train"`` and the loss
-            ``"log"``: these take memory for the interactions alone); or the pairs [2, K] that may
-            be flipped, which then are training pairs too. By default ``"all"`` for a surrogate in
-            closed form, where unseen interactions are no candidates and nothing is listed, and
+        edge_type: the edge type of the interactions; optional if ``data`` has only one.
+        candidates: ``"sampled"``: the training pairs. Negatives are taken from ``data``; if it has
+            none, as many as there are interactions are drawn from ``seed``. ``"all"``: every pair
+            that is no interaction is a training negative and a candidate. All pairs are listed,
+            except with CF or GMF without layers, the objective ``"train"`` and the loss ``"log"``,
+            which need memory only for the interactions. A LongTensor [2, K]: the pairs that may be
+            flipped; they are training pairs too. By default ``"all"`` for a surrogate in closed
+            form, where unseen interactions are no candidates and nothing is listed, and
             ``"sampled"`` for the others.
-        heldout_fraction: the share of training pairs that ``"heldout"`` keeps out.
-        seed: draws negatives, held-out and hidden pairs, unobserved pairs and the
+        heldout_fraction: the share of training pairs that ``"heldout"`` holds out.
+        seed: seed of the draws of negatives, held-out, hidden and unobserved pairs, and of the
             pairs that a ranking loss compares.
-        dtype: of the surrogate's parameters.
+        dtype: type of the surrogate's parameters.
         backend: how sparse matrices are multiplied, see :mod:`graphpoison.sparse.kernels`.
-        loss: what training minimises, ``"log"``, ``"bpr"`` or ``"softmax"``.
+        loss: the training loss, ``"log"``, ``"bpr"`` or ``"softmax"``.
 
     Raises:
-        TypeError, ValueError: not bipartite, no interactions, no negatives to be had; nothing to
-            rank.
+        TypeError, ValueError: ``data`` is not bipartite or has no interactions; no negatives can be
+            drawn; there is nothing to rank.
     """
 
     clean_stream = (CLEAN,)
@@ -156,10 +156,10 @@ class Recommendation(Task[PreparedPairs]):
         return self.surrogate.is_closed_form
 
     def redrawn(self, number: int, stream: int = 0) -> Self:
-        """The task with other hidden interactions, the draw ``number`` of ``stream``.
+        """Returns the task with other hidden interactions, the draw ``number`` of ``stream``.
 
         Raises:
-            ValueError: the surrogate is trained in steps: its graph rests on the first draw.
+            ValueError: the surrogate is trained in steps, on the graph of the first draw.
         """
         if not isinstance(self.objective, Objective) or not self.surrogate.is_closed_form:
             raise ValueError(
@@ -176,14 +176,14 @@ class Recommendation(Task[PreparedPairs]):
         return task
 
     def with_seen(self, pairs: Tensor) -> Self:
-        """The task with ``pairs`` [2, K] not ranked either."""
+        """Returns the task in which ``pairs`` [2, K] are not ranked either."""
         task = copy.copy(self)
         assert task.targets is not None
         task.targets = task.targets.also_seen(pairs)
         return task
 
     def with_objective(self, objective: Objective) -> Self:
-        """The task with another objective of rankings, for a surrogate in closed form."""
+        """Returns the task with another objective of rankings, for a surrogate in closed form."""
         task = copy.copy(self)
         task.surrogate = settled(self._given, objective)
         task.objective, task.targets = objective, None

@@ -1,4 +1,4 @@
-"""The users that an objective of rankings counts, and the pairs that it is about."""
+"""The users and pairs of an objective of rankings."""
 
 from dataclasses import dataclass, replace
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """The users that an objective counts, and the pairs that it is about.
+    """The users that count for an objective, and the pairs that it ranks or hides.
 
     Args:
         users: LongTensor [n], the users that count.
@@ -34,12 +34,12 @@ class Targets:
         return found
 
     def also_seen(self, pairs: Tensor) -> "Targets":
-        """The same with ``pairs`` [2, K] not ranked either."""
+        """Returns targets in which ``pairs`` [2, K] are not ranked either."""
         return replace(self, seen=torch.cat([self.seen, pairs], dim=1))
 
     def with_lists(self, scores: Tensor, k: int) -> "Targets":
-        """The same with the ``k`` best items of each counted user that the user has not seen as
-        relevant ones, by ``scores`` [n, I].
+        """Returns targets whose relevant items are the ``k`` best items of each counted user, by
+        ``scores`` [n, I], among the items that the user has not seen.
 
         Raises:
             ValueError: no user lacks an item.

@@ -1,4 +1,4 @@
-"""Which pairs a recommender trains on, and which are kept from it to judge it by."""
+"""The pairs that a recommender is trained on, and the pairs that are held out."""
 
 from dataclasses import replace
 
@@ -20,8 +20,8 @@ _HELDOUT, _TARGETS, TRIPLES, CLEAN, DRAWS = range(NEGATIVES + 1, NEGATIVES + 6)
 def pair_state(
     graph: Interactions, candidates: str | Tensor, seed: int, implicit: bool
 ) -> PairState:
-    """Interactions and negatives, of which ``candidates`` may be flipped; with ``implicit``, all
-    pairs are candidates without being listed."""
+    """Interactions and negatives; ``candidates`` are the pairs that may be flipped. With
+    ``implicit``, ``"all"`` pairs are candidates without being listed."""
     positive, shape = graph.edge_index, graph.shape
     if not positive.size(1):
         raise ValueError(f"data[{graph.edge_type}] has no interactions to train on.")
@@ -47,8 +47,8 @@ def pair_state(
 def matrix_state(graph: Interactions, candidates: str | Tensor, seed: int) -> PairState:
     """The graph of a recommender that is trained on the whole interaction matrix.
 
-    With ``candidates="all"`` every pair may be flipped but unseen interactions, without being
-    listed.
+    With ``candidates="all"`` every pair except unseen interactions may be flipped; no candidates
+    are listed.
     """
     if isinstance(candidates, str) and candidates == "all":
         positive = graph.edge_index
@@ -75,7 +75,7 @@ def without(state: PairState, hidden: Tensor) -> PairState:
 
 
 def hold_out(state: PairState, fraction: float, seed: int) -> tuple[PairState, Pattern, Tensor]:
-    """The state without a share of its pairs, and those pairs with their labels."""
+    """The state without a share of its pairs, and the held-out pairs with their labels."""
     order = torch.randperm(state.num_listed, generator=generator(seed, _HELDOUT))
     held = torch.zeros(state.num_listed, dtype=torch.bool)
     held[order[: max(1, round(fraction * state.num_listed))]] = True
@@ -92,7 +92,7 @@ def hold_out(state: PairState, fraction: float, seed: int) -> tuple[PairState, P
 
 
 def unobserved(state: PairState, seed: int) -> Pattern:
-    """As many pairs outside the training pairs as there are training pairs, or all there are."""
+    """Pairs outside the training pairs: as many as training pairs, or all if there are fewer."""
     free = state.shape[0] * state.shape[1] - state.num_listed
     if not free:
         raise ValueError("objective='self' needs unobserved pairs, but candidates='all' lists all.")

@@ -1,7 +1,7 @@
-"""Victims: models trained from fresh initialisations, as somebody who trusts the graph would.
+"""Victims: models trained from fresh initialisations on the graph that they are given.
 
-:class:`Victim` has one method, ``fit(graph, seed)``; :mod:`.nodes`, :mod:`.defences` and
-:mod:`.recommenders` hold the victims there are, a file each, and :mod:`.named` their names.
+:class:`Victim` has one method, ``fit(graph, seed)``. :mod:`.nodes`, :mod:`.defences` and
+:mod:`.recommenders` have one file for each victim of the library; :mod:`.named` has their names.
 """
 
 from .base import FittedNodes, FittedRecommender, Victim

@@ -1,4 +1,4 @@
-"""The interface of a victim: a model trained from scratch by somebody who trusts the graph."""
+"""The interface of a victim: a model trained from scratch on a graph, clean or poisoned."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -8,18 +8,18 @@ import torch
 from torch import Tensor
 
 VICTIM_STREAM = 2**31
-"""Keeps a victim's initialisation apart from a surrogate's of the same seed."""
+"""Stream of random numbers of victims, so that surrogates of the same seed start differently."""
 USERS_AT_ONCE = 256
 
 
 class Victim(ABC):
-    """A model and how it is trained.
+    """A model and its training.
 
-    To make a victim of one's own, set ``name`` and write :meth:`fit`.
+    To write your own victim, set ``name`` and define :meth:`fit`.
 
     Attributes:
-        name: what tables and checkpoints call the victim.
-        deterministic: whether ``seed`` makes no difference, so that one seed is enough.
+        name: name of the victim in tables and checkpoints.
+        deterministic: whether the result is the same for all seeds, so that one seed is enough.
     """
 
     name: str
@@ -33,11 +33,11 @@ class Victim(ABC):
             graph: a :class:`~graphpoison.NodeGraph` or
                 :class:`~graphpoison.Interactions`, clean or poisoned. Its tensors must not be
                 changed: some may be the tensors of the user's ``Data``.
-            seed: of the initialisation and of all else that is random.
+            seed: seed of the initialisation and of all other random numbers.
 
         Returns:
-            A :class:`FittedNodes` or :class:`FittedRecommender`, or any object with ``logits()``,
-            or with one of ``scores(users)`` and ``pairs(index)``.
+            For nodes, a :class:`FittedNodes` or any object with ``logits()``. For interactions, a
+            :class:`FittedRecommender` or any object with ``scores(users)`` or ``pairs(index)``.
         """
 
 
@@ -46,7 +46,7 @@ class FittedNodes(ABC):
 
     @abstractmethod
     def logits(self) -> Tensor:
-        """Logits [N, C] of all nodes of the graph trained on."""
+        """Logits [N, C] of all nodes of the training graph."""
 
 
 class FittedRecommender(ABC):
@@ -54,17 +54,16 @@ class FittedRecommender(ABC):
 
     @abstractmethod
     def scores(self, users: Tensor) -> Tensor:
-        """Scores [U', I] of ``users``, LongTensor [U'], for all items; seen items are not left
-        out."""
+        """Scores [U', I] of ``users``, LongTensor [U'], for all items, seen items included."""
 
     def pairs(self, index: Tensor) -> Tensor:
         """Scores [K] of the pairs (user, item) ``index`` [2, K]; by default from :meth:`scores`,
-        a batch of users at a time."""
+        for one batch of users at a time."""
         return scores_of_pairs(self.scores, index)
 
 
 def scores_of_pairs(scores: Callable[[Tensor], Tensor], index: Tensor) -> Tensor:
-    """Scores [K] of ``index`` [2, K], from ``scores(users)`` [U', I] of some users at a time."""
+    """Scores [K] of ``index`` [2, K], from ``scores(users)`` [U', I] in batches of users."""
     users, place = index[0].unique(return_inverse=True)
     order = place.argsort(stable=True)
     counts = torch.bincount(place, minlength=users.numel())

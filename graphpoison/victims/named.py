@@ -59,7 +59,7 @@ NODE_VICTIMS = {
         ModuleVictim(RGCN, "rgcn", weight_decay=0.0),
     )
 }
-"""Name -> victim. Training is that of the GCN, except for the settings given here."""
+"""Name -> victim. Training settings that are not given here equal the settings of the GCN."""
 
 RECOMMENDER_VICTIMS: dict[str, Victim] = {
     victim.name: victim
@@ -76,8 +76,8 @@ RECOMMENDER_VICTIMS: dict[str, Victim] = {
         MultVAE(),
     )
 }
-"""Name -> recommender that people run, trained as its authors do. The models that attacks take for
-surrogates are victims too, by their own names: ``recommender_victim``."""
+"""Name -> recommender in common use, trained as by its authors. Surrogate models are victims too,
+see :func:`recommender_victim`."""
 
 _ON_INTERACTIONS = (
     RecommenderVictim,
@@ -88,7 +88,7 @@ _ON_INTERACTIONS = (
 
 
 def victims_of(graph: Graph, victims: Any) -> list[Victim]:
-    """The victims of ``evaluate``'s argument: ``["gcn"]`` or ``["ease"]`` by default."""
+    """The victims that ``evaluate(victims=...)`` names; ``["gcn"]`` or ``["ease"]`` by default."""
     alone = isinstance(victims, str) or _fits(victims) or not isinstance(victims, Iterable)
     listed = [] if victims is None else [victims] if alone else list(victims)
     if isinstance(graph, NodeGraph):
@@ -99,7 +99,11 @@ def victims_of(graph: Graph, victims: Any) -> list[Victim]:
 def node_victim(victim: str | Victim | ModuleFactory) -> Victim:
     """A victim from its name, one of :data:`NODE_VICTIMS`, or from a module factory.
 
-    ``"gcn:last"`` is the victim ``"gcn"`` that keeps its last epoch.
+    ``"gcn:last"`` is the victim ``"gcn"`` with the parameters of its last epoch.
+
+    Raises:
+        TypeError: ``victim`` is none of these, or a module instead of a factory.
+        ValueError: the name is unknown.
     """
     if isinstance(victim, str):
         name = victim.removesuffix(LAST)
@@ -107,8 +111,8 @@ def node_victim(victim: str | Victim | ModuleFactory) -> Victim:
         return found if name == victim else replace(found, name=victim, select="last")
     if isinstance(victim, nn.Module):
         raise TypeError(
-            f"victims has a module {type(victim).__name__} that is made already; give a factory "
-            "f(num_features, num_classes) that makes one for each seed."
+            f"victims has a module {type(victim).__name__}; give a factory "
+            "f(num_features, num_classes) that makes a fresh module for each seed."
         )
     if _fits(victim):
         return _checked(victim, _ON_INTERACTIONS, "a graph of nodes")
@@ -118,8 +122,8 @@ def node_victim(victim: str | Victim | ModuleFactory) -> Victim:
 
 
 def recommender_victim(victim: Any) -> Victim:
-    """A victim from its name (of :data:`RECOMMENDER_VICTIMS`, or of a model: ``"cf"``, ``"neumf"``,
-    ...), from settings, or from a module."""
+    """A victim from its name (in :data:`RECOMMENDER_VICTIMS`, or of a model: ``"cf"``, ``"neumf"``,
+    ...), from settings such as ``CF(dim=8)``, or from a module."""
     if isinstance(victim, str):
         choice("victim", victim, [*RECOMMENDERS, *RECOMMENDER_VICTIMS])
         if victim in RECOMMENDER_VICTIMS:
@@ -131,14 +135,14 @@ def recommender_victim(victim: Any) -> Victim:
 
 
 def _fits(victim: Any) -> bool:
-    """Whether ``victim`` has the method of a victim and is no module, which may have a ``fit``."""
+    """Whether ``victim`` has a method ``fit`` and is no module (whose ``fit`` may be another)."""
     own = isinstance(victim, Victim) or not isinstance(victim, nn.Module)
     return own and callable(getattr(victim, "fit", None))
 
 
 def _checked(victim: Any, wrong: Any, kind: str) -> Victim:
-    """``victim``, which need not derive from :class:`Victim`, but must not be ``wrong`` for the
-    ``kind`` of graph."""
+    """``victim``, which need not derive from :class:`Victim`. Raises a TypeError if it is a class,
+    has no name, or is of a type ``wrong`` for this ``kind`` of graph."""
     refuse_class("victim", victim)
     if not isinstance(getattr(victim, "name", None), str):
         raise TypeError(f"victim {victim!r} has no name; set its attribute name to a string.")
@@ -154,12 +158,11 @@ def surrogate_victim(
     """The surrogate of ``attack(task, budget, seed)`` as a victim: P^S of the thesis's algorithms.
 
     It has the surrogate's model, training, loss and initial parameters. All seeds of an evaluation
-    would give the same run, so the victim is trained for the first seed alone. An attack with
-    ``redraw`` draws initial parameters from ``seed`` and the meta-step; this victim's are drawn
-    from ``seed`` alone.
-    A recommender is trained on the pairs that all victims are trained on, which are not the
-    surrogate's where the task holds some out, takes ``candidates="all"`` for negatives, or draws
-    negatives or the couples of ``"bpr"`` from another seed than 0.
+    would give the same run, so that the victim is trained for the first seed only. An attack with
+    ``redraw`` draws initial parameters from ``seed`` and the meta-step; this victim draws them from
+    ``seed`` only. A recommender is trained on the same pairs as all other victims. The surrogate's
+    pairs differ if the task holds pairs out, uses ``candidates="all"`` as negatives, or draws
+    negatives or the couples of ``"bpr"`` from a seed other than 0.
 
     Raises:
         TypeError: the attack trains no surrogate, or the task is of an unknown kind.
@@ -168,8 +171,8 @@ def surrogate_victim(
     if not isinstance(inner, SurrogateAttack):
         raise TypeError(
             f"attack must train a surrogate, as MetaAttack and PGDAttack do; found {attack!r}. To "
-            "see what random flips do to a surrogate, take the surrogate of the attack they are "
-            "compared with."
+            "measure random flips on a surrogate, take the surrogate of the attack with which they "
+            "are compared."
         )
     if isinstance(task, Recommendation):
         return RecommenderVictim(task.surrogate, name, inner.training, seed, task.loss, task.dtype)

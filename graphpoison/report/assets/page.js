@@ -2,7 +2,7 @@
 
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
 
-/* Charts: each has a figure for every choice of metric and data, or one for all. */
+/* Each chart has one figure for every choice of metric and data, or one for all choices. */
 (() => {
   const figures = read("charts");
   const choice = document.getElementById("choice");
@@ -62,7 +62,7 @@ const read = (id) => JSON.parse(document.getElementById(id).textContent);
   choose();
 })();
 
-/* The table of flips: all of them are sorted and filtered, one page of them is in the document. */
+/* The table of flips: all flips are sorted and filtered; the document has one page of them. */
 (() => {
   if (!document.getElementById("flip-data")) return;
   const { columns, values, sameKind, features, real } = read("flip-data");
@@ -170,7 +170,7 @@ const read = (id) => JSON.parse(document.getElementById(id).textContent);
     const shown = (n) => n.toLocaleString("en");
     at("status").textContent = order.length
       ? `${shown(start + 1)} to ${shown(start + rows.length)} of ${shown(order.length)}`
-      : "no flip fits";
+      : "no flips match";
     at("previous").disabled = page === 0;
     at("next").disabled = start + length >= order.length;
     at("save").disabled = order.length === 0;

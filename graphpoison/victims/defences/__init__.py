@@ -1,1 +1,1 @@
-"""Node classifiers that defend themselves: mended graphs, and robust layers."""
+"""Node classifiers with a defence: a purified graph, or robust layers."""

@@ -1,4 +1,4 @@
-"""GNNGuard (Zhang and Zitnik 2020): a GCN that listens to similar neighbours only."""
+"""GNNGuard (Zhang and Zitnik 2020): a GCN that aggregates similar neighbours only."""
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +13,9 @@ THRESHOLD = 0.1  # similarities below it are pruned, as in the authors' code
 
 
 def guarded(graph: NodeGraph) -> NodeGraph:
-    """``graph`` with self-loops and the weights that the first layer defends itself with.
+    """``graph`` with self-loops and the defence weights of the first layer as edge weights.
 
-    The weights depend on the features alone, so that they are computed once and not at every step.
+    The weights depend on the features only and are therefore computed once, not at every step.
     """
     edges, _ = add_remaining_self_loops(graph.edge_index, num_nodes=graph.num_nodes)
     return graph.with_edges(edges, defence_weights(graph.x, edges))
@@ -28,8 +28,8 @@ def defence_weights(hidden: Tensor, edge_index: Tensor) -> Tensor:
         \alpha_{uv} = \frac{s_{uv}}{\sum_v s_{uv}} \cdot \frac{N_u}{N_u + 1}, \qquad
         \alpha_{uu} = \frac{1}{N_u + 1}
 
-    with cosines s of ``hidden`` [N, D], 0 below 0.1, and N the number of neighbours left. They are
-    constants to autograd, as in the authors' code.
+    with s the cosine similarities of ``hidden`` [N, D], set to 0 below 0.1, and N the number of
+    remaining neighbours. Autograd treats the weights as constants, as in the authors' code.
     """
     source, target = edge_index
     count = hidden.size(0)
@@ -45,11 +45,11 @@ def defence_weights(hidden: Tensor, edge_index: Tensor) -> Tensor:
 
 
 class GNNGuard(nn.Module):
-    """Two layers, 16 hidden units, dropout 0.5, the weights of each layer as above.
+    """Two layers with :func:`defence_weights`, 16 hidden units, dropout 0.5.
 
-    The weights of the second are mixed with the first's (layer-wise graph memory), with a trained
-    coefficient between 0 and 1. ``edge_weight``, if given, are the weights of the first layer,
-    with ``edge_index`` as :func:`guarded` has it.
+    The weights of the second layer are mixed with the weights of the first (layer-wise graph
+    memory), with a trained coefficient between 0 and 1. ``edge_weight``, if given, are the weights
+    of the first layer, and ``edge_index`` has self-loops, as :func:`guarded` returns them.
     """
 
     def __init__(self, num_features: int, num_classes: int) -> None:

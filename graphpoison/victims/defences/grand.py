@@ -16,11 +16,11 @@ from torch_geometric.utils import spmm, to_torch_csr_tensor
 
 
 class GRAND(nn.Module):
-    """32 hidden units, S = 4 samples, K = 8, delta = 0.5, dropout 0.5, temperature 0.5, as the
-    authors have them for Cora.
+    """32 hidden units, S = 4 samples, K = 8, delta = 0.5, dropout 0.5, temperature 0.5: the
+    authors' settings for Cora.
 
-    The first layer is linear, so that features are multiplied before they are propagated; the
-    authors' dropout of propagated features, which they leave out on CiteSeer, is left out.
+    The first layer is linear, so that features are multiplied by its weights before they are
+    propagated. The authors' dropout of propagated features is left out, as by them on CiteSeer.
     """
 
     def __init__(

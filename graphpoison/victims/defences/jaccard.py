@@ -1,18 +1,19 @@
-"""GCN-Jaccard (Wu et al. 2019): edges between dissimilar nodes are dropped before training."""
+"""GCN-Jaccard (Wu et al. 2019): edges between dissimilar nodes are removed before training."""
 
 from ...graphs import NodeGraph
 from .similarity import dot_products
 
 
 def drop_dissimilar(graph: NodeGraph, threshold: float = 0.01) -> NodeGraph:
-    r"""``graph`` without edges whose ends have little in common (Wu et al. 2019).
+    r"""``graph`` without edges between dissimilar nodes (Wu et al. 2019).
 
     An edge stays if the Jaccard similarity of the sets of features that are not 0,
     :math:`|F_u \cap F_v| / |F_u \cup F_v|`, is at least ``threshold``.
 
     Args:
-        graph: with features of which some are 0.
-        threshold: 0.01, the usual one, asks for one word in common.
+        graph: the graph; some of its features must be 0.
+        threshold: smallest similarity of a kept edge; 0.01, the usual value, requires one common
+            word.
 
     Raises:
         ValueError: no feature is 0, so that all similarities are 1.

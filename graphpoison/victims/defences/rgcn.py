@@ -1,4 +1,4 @@
-"""Robust GCN (Zhu et al. 2019): nodes are Gaussians, and uncertain neighbours count less."""
+"""Robust GCN (Zhu et al. 2019): nodes are Gaussians; neighbours of large variance count less."""
 
 import torch
 from torch import Tensor, nn
@@ -9,14 +9,15 @@ EPSILON = 1e-8
 
 
 class GaussianLayer(nn.Module):
-    r"""Means and variances of the neighbours; neighbours of large variance are damped.
+    r"""Means and variances of the neighbours; neighbours of large variance have less weight.
 
     .. math::
         M = \tilde D^{-1/2} \tilde A \tilde D^{-1/2} (\mu \odot e^{-\sigma}), \qquad
         \Sigma = \tilde D^{-1} \tilde A \tilde D^{-1} (\sigma \odot e^{-2 \sigma})
 
-    with :math:`\mu = \text{elu}(M' W_\mu)` and :math:`\sigma = \text{relu}(\Sigma' W_\sigma)` of
-    the means and variances before; the attention is equation 6 of the paper, its gamma is 1.
+    with :math:`\mu = \text{elu}(M' W_\mu)` and :math:`\sigma = \text{relu}(\Sigma' W_\sigma)` from
+    the means and variances of the previous layer. The attention is equation 6 of the paper with
+    gamma = 1.
     """
 
     def __init__(self, num_inputs: int, num_outputs: int) -> None:
@@ -55,7 +56,7 @@ class RGCN(nn.Module):
         return mean + torch.randn_like(mean) * (variance + EPSILON).sqrt()
 
     def penalty(self) -> Tensor:
-        """The penalty that is added to the loss of the last forward pass."""
+        """The penalty of the last forward pass, which is added to its loss."""
         assert self._hidden is not None
         mean, variance = self._hidden
         divergence = (mean.square() + variance - (variance + EPSILON).log()).mean(dim=1).sum() / 2

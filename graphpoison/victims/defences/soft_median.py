@@ -1,4 +1,4 @@
-"""Soft-median GCN (Geisler et al. 2021): neighbours far from the median hardly count."""
+"""Soft-median GCN (Geisler et al. 2021): neighbours far from the median have little weight."""
 
 import torch
 from torch import Tensor, nn
@@ -8,19 +8,19 @@ from torch_geometric.utils import add_remaining_self_loops, scatter, softmax
 
 from ...graphs import NodeGraph
 
-MOST_NODES = 20_000  # of a graph whose PageRank is computed exactly
-TIE = 1e-9  # of a node's weight: more than sums of all edges are rounded by
+MOST_NODES = 20_000  # largest graph for which PageRank is computed exactly
+TIE = 1e-9  # tolerance for ties, relative to a node's weight; above the rounding errors of sums
 
 
 def weighted_median(values: Tensor, weight: Tensor, target: Tensor, count: int) -> Tensor:
-    """Which edge holds the weighted median of each node and dimension: LongTensor [N, D]; of the
-    two that share it in a tie, that with the lower value.
+    """The edge that holds the weighted median of each node and dimension: LongTensor [N, D]. In a
+    tie of two edges, the edge with the lower value.
 
     Args:
         values: Tensor [E, D].
         weight: Tensor [E], positive.
-        target: LongTensor [E], the nodes, of which each has an edge.
-        count: the number of nodes.
+        target: LongTensor [E], the node of each edge; every node needs an edge.
+        count: number of nodes.
     """
     low, high = values.min(), values.max()
     within = (values - low).double() / (high - low).clamp(min=torch.finfo(values.dtype).tiny)
@@ -44,8 +44,8 @@ def soft_median(x: Tensor, edge_index: Tensor, weight: Tensor, temperature: floa
         \sum_v x_v \, \frac{s_v a_v}{\sum_u s_u a_u} \sum_u a_u, \qquad
         s = \text{softmax}\big(-\lVert x_v - \bar x \rVert / (T \sqrt D)\big)
 
-    with the dimension-wise weighted median :math:`\bar x` and weights ``weight`` [E], positive;
-    every node needs an edge, such as a self-loop.
+    with :math:`\bar x` the weighted median of each dimension, T the ``temperature`` and a the
+    positive edge weights ``weight`` [E]. Every node needs an edge, such as a self-loop.
     """
     source, target = edge_index
     count = x.size(0)
@@ -66,12 +66,12 @@ def diffused(graph: NodeGraph, teleport: float = 0.15, neighbours: int = 64) -> 
     al. 2019, "GDC").
 
     Args:
-        graph: with or without edge weights.
-        teleport: the probability to start again.
-        neighbours: entries kept of each row, which are scaled to the sum 1.
+        graph: a graph with or without edge weights.
+        teleport: the restart probability.
+        neighbours: number of entries kept in each row; they are scaled to the sum 1.
 
     Raises:
-        ValueError: more than 20,000 nodes, whose dense matrix would take over 3 GB.
+        ValueError: ``graph`` has more than 20,000 nodes; its dense matrix would take over 3 GB.
     """
     count = graph.num_nodes
     if count > MOST_NODES:
@@ -94,7 +94,8 @@ def diffused(graph: NodeGraph, teleport: float = 0.15, neighbours: int = 64) -> 
 class SoftMedianGCN(nn.Module):
     """A GCN whose weighted sums are soft medians; dropout 0.5, T = 0.5 as in the authors' code.
 
-    It has the GCN's 16 hidden units, not their 64: every step sorts each of them.
+    It has the GCN's 16 hidden units, not the authors' 64, because every step sorts the values of
+    each unit.
     """
 
     def __init__(self, num_features: int, num_classes: int, temperature: float = 0.5) -> None:
@@ -108,14 +109,14 @@ class SoftMedianGCN(nn.Module):
         return self.classify(x, edges, weight)
 
     def classify(self, x: Tensor, edges: Tensor, weight: Tensor) -> Tensor:
-        """Logits [N, C] along ``edges`` [2, E] with ``weight`` [E], a loop at every node."""
+        """Logits [N, C] from ``edges`` [2, E] with ``weight`` [E] and a self-loop at every node."""
         hidden = soft_median(self.first(x), edges, weight, self.temperature).relu()
         hidden = dropout(hidden, 0.5, self.training)
         return soft_median(self.second(hidden), edges, weight, self.temperature)
 
 
 class SoftMedianGDC(SoftMedianGCN):
-    """The same along the weights of a :func:`diffused` graph, as they are."""
+    """A :class:`SoftMedianGCN` on a :func:`diffused` graph, with its edge weights unchanged."""
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         weight = x.new_ones(edge_index.size(1)) if edge_weight is None else edge_weight

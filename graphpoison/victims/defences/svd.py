@@ -11,16 +11,17 @@ ENTRIES_PER_NODE = 64
 
 
 def low_rank(graph: NodeGraph, rank: int = 50) -> NodeGraph:
-    """``graph`` with the adjacency's approximation of ``rank`` as edge weights (Entezari et al.
+    """``graph`` with a low-rank approximation of the adjacency as edge weights (Entezari et al.
     2020).
 
-    Attacks live in the high-rank part of the spectrum. Negative entries, which no degree could be
-    computed from, and the diagonal, where the model puts loops of its own, are left out; of the
-    rest the 64 N largest stay, found in tiles, without a dense matrix of N x N.
+    Attacks mainly change the high-rank part of the spectrum. Negative entries are left out because
+    degrees could not be computed from them, and the diagonal because the model adds its own
+    self-loops. The 64 N largest other entries are kept; they are found in tiles, without a dense
+    N x N matrix.
 
     Args:
-        graph: with or without edge weights.
-        rank: the number of singular values; 50 as in Jin et al. (2020), 10 in the paper.
+        graph: a graph with or without edge weights.
+        rank: number of singular values; 50 as in Jin et al. (2020), 10 in the paper.
     """
     from scipy.sparse.linalg import svds  # takes long to import
 

@@ -1,1 +1,1 @@
-"""Node classifiers as victims: any module, and the usual graph neural networks by name."""
+"""Node classifiers as victims: any module, and common graph neural networks by name."""

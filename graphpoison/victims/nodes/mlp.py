@@ -6,7 +6,7 @@ from torch.nn.functional import dropout
 
 
 class MLP(nn.Module):
-    """16 hidden units and dropout 0.5, as the GCN has them."""
+    """16 hidden units and dropout 0.5, as in the GCN."""
 
     def __init__(self, num_features: int, num_classes: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Any module as a victim, trained as the attack literature trains victims."""
+"""Any module as a victim, with the training that is common in the attack literature."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,26 +25,26 @@ ModuleFactory = Callable[[int, int], nn.Module]
 class ModuleVictim(Victim):
     """A module trained as in Kipf and Welling (2017) and most of the attack literature.
 
-    Adam on the cross-entropy of the labelled nodes. A module with a method ``penalty()`` has the
-    value of that method, called after each forward pass, added to its loss. A module that returns
-    several samples [S, N, C] in training minimises their mean cross-entropy.
+    Adam minimises the cross-entropy of the labelled nodes. If the module has a method
+    ``penalty()``, its value is added to the loss after each forward pass. If the module returns
+    several samples [S, N, C] in training, their mean cross-entropy is minimised.
 
     Args:
-        build: makes the module, given the numbers of features and classes. Edge weights, if the
-            graph has any, are its third argument, unless it says ``supports_edge_weight = False``
-            as PyG's models do.
-        name: what the table calls it.
-        epochs, lr, weight_decay: of training; the decay is on all parameters.
-        purify: what the defender does to the graph first: a function of a
-            :class:`~graphpoison.NodeGraph` that returns another, such as
+        build: makes the module from the numbers of features and classes. Edge weights, if the graph
+            has any, are the third argument of the module, unless the module has
+            ``supports_edge_weight = False`` as PyG's models do.
+        name: name of the victim in tables.
+        epochs, lr, weight_decay: settings of training; the decay applies to all parameters.
+        purify: the defence applied to the graph before training: a function from a
+            :class:`~graphpoison.NodeGraph` to another, such as
             :func:`~graphpoison.victims.defences.jaccard.drop_dissimilar`.
-        select: the epoch that is kept: ``"validation"``, the one with the best accuracy on
-            ``val_mask`` (the earliest of equals; the last epoch where the mask sets no node), or
-            ``"last"``, as DeepRobust's scripts have it. On poisoned graphs the last epoch is
-            up to 15 points worse.
+        select: the epoch that is kept. ``"validation"``: the epoch with the best accuracy on
+            ``val_mask`` (the first of equal ones; the last epoch if there are no validation nodes).
+            ``"last"``: the last epoch, as in DeepRobust's scripts. On poisoned graphs the last
+            epoch is up to 15 points worse.
 
     Raises:
-        TypeError, ValueError: features, labels or masks are not what they should be.
+        TypeError, ValueError: features, labels or masks are missing or not valid.
         FloatingPointError: training is not finite.
     """
 
@@ -71,14 +71,14 @@ class ModuleVictim(Victim):
         return FittedModule(logits)
 
     def train(self, graph: NodeGraph, seed: int) -> dict[str, Tensor]:
-        """The logits [N, C] of both epochs that ``select`` can name, by name."""
+        """The logits [N, C] of the ``"validation"`` epoch and of the ``"last"`` epoch, by name."""
         graph = graph if self.purify is None else self.purify(graph)
         x, device = graph.x, graph.x.device
         with isolated_rng(seed, device):
             module = self.build(graph.num_features, graph.num_classes)
             if not any(True for _ in module.parameters()):
                 raise ValueError(
-                    f"victim {self.name!r} has no parameters to train; write a Victim."
+                    f"victim {self.name!r} has no parameters to train; write your own Victim."
                 )
             module = module.to(device=device, dtype=x.dtype)
             refuse_cached(module)
@@ -126,13 +126,13 @@ class FittedModule(FittedNodes):
 
 
 def _mean_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Over nodes [L, C] or samples and nodes [S, L, C]."""
+    """Mean cross-entropy over nodes, ``logits`` [L, C], or over samples and nodes, [S, L, C]."""
     samples = logits.unsqueeze(0) if logits.dim() == 2 else logits
     return cross_entropy(samples.flatten(0, 1), labels.repeat(samples.size(0)))
 
 
 def _hits(logits: Tensor, labels: Tensor, nodes: Tensor | None) -> int:
-    """How many of ``nodes`` have their largest logit at their label."""
+    """The number of ``nodes`` whose largest logit is at their label; 0 without nodes."""
     return 0 if nodes is None else int((logits[nodes].argmax(dim=1) == labels[nodes]).sum())
 
 

@@ -6,9 +6,9 @@ from torch_geometric.utils import to_torch_csr_tensor
 
 
 class MeanSAGE(nn.Module):
-    """Mean aggregator, full-batch; width and dropout of the GCN.
+    """Mean aggregator, full-batch; width and dropout as in the GCN.
 
-    PyG's model gets the graph as a sparse matrix, with which it makes no [E, F] tensor.
+    PyG's model gets the graph as a sparse matrix, so that it makes no tensor [E, F].
     """
 
     supports_edge_weight = False
@@ -19,5 +19,5 @@ class MeanSAGE(nn.Module):
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         adjacency = to_torch_csr_tensor(edge_index, size=(x.size(0), x.size(0))).to(x.dtype)
-        logits: Tensor = self.model(x, adjacency)  # of an undirected graph
+        logits: Tensor = self.model(x, adjacency)  # symmetric: the graph is undirected
         return logits

@@ -6,9 +6,9 @@ from torch_geometric.nn import APPNP
 
 
 class SGC(nn.Module):
-    """PyG's ``SGConv`` of 2 steps, with the linear layer before them.
+    """PyG's ``SGConv`` with 2 steps, but with the linear layer before the propagation.
 
-    The result is the same, and propagation as narrow as there are classes.
+    The result is the same; only [N, C] values are propagated.
     """
 
     def __init__(self, num_features: int, num_classes: int) -> None:

@@ -1,4 +1,4 @@
-"""Bags of words multiplied as sparse matrices, by modules that know nothing of it."""
+"""Sparse products for features with many zeros, in modules written for dense features."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,10 +11,10 @@ from ...graphs import Features
 
 
 class SparseInput(TorchFunctionMode):
-    """Within this block, a linear layer of ``x`` [N, F] itself skips the zeros of ``x``.
+    """In this block, a linear layer applied to ``x`` [N, F] skips the zeros of ``x``.
 
-    Modules get the dense matrix and may do with it what they like; what is replaced is
-    ``torch.nn.functional.linear(x, weight, bias)``, if ``x`` has but few entries other than 0.
+    Modules get the dense matrix. Only ``torch.nn.functional.linear(x, weight, bias)`` of this very
+    tensor is replaced, and only if most entries of ``x`` are 0.
     """
 
     def __init__(self, x: Tensor) -> None:

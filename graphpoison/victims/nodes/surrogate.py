@@ -17,13 +17,13 @@ from .module import FittedModule
 
 @dataclass(frozen=True)
 class SurrogateVictim(Victim):
-    """A surrogate of node classification, trained as its attack trains it.
+    """A surrogate of node classification, trained as in its attack.
 
     Args:
         model: settings such as ``LinearGCN(hidden=32)``.
-        name: what the table calls it.
+        name: name of the victim in tables.
         training: optimiser, learning rate and number of steps.
-        start: seed of its initial parameters, whatever the seed of ``fit`` is.
+        start: seed of the initial parameters; the seed of ``fit`` is not used.
     """
 
     model: NodeClassifier[Any]

@@ -1,9 +1,9 @@
-r"""Batches for the Bayesian personalised ranking loss (Rendle et al. 2009), equation of BPR-Opt:
+r"""Batches for the Bayesian personalised ranking loss, BPR-Opt (Rendle et al. 2009):
 
 .. math::
     - \sum_{(u, i, j)} \log \sigma(\hat y_{ui} - \hat y_{uj})
 
-where user u has item i and not item j, which is drawn uniformly anew for each epoch.
+where user u has item i but not item j. Item j is drawn uniformly, anew in each epoch.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ class Triples:
 
     Args:
         graph: the interactions, sorted.
-        generator: on the CPU; draws are moved to the device of ``graph``.
+        generator: a generator on the CPU; draws are moved to the device of ``graph``.
     """
 
     def __init__(self, graph: Interactions, generator: torch.Generator) -> None:
@@ -30,14 +30,14 @@ class Triples:
         self._first = counts.cumsum(0) - counts
         self._free = graph.num_items - counts
         before = torch.arange(row.numel(), device=row.device) - self._first[row]
-        # The number of free items below the k-th item of a user, as a code that ascends over users.
+        # Number of free items below each item of a user, plus an offset that ascends over users.
         self._codes = row * (graph.num_items + 1) + column - before
         self._stride = graph.num_items + 1
         self._pairs = graph.edge_index[:, self._free[row] > 0]
         self._generator = generator
 
     def epoch(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Users, items and drawn items, LongTensors [B], in batches in random order."""
+        """Batches of users, items and drawn items, LongTensors [B], in random order."""
         device, total = self._pairs.device, self._pairs.size(1)
         order = torch.randperm(total, generator=self._generator).to(device)
         users, items = self._pairs[:, order]
@@ -47,7 +47,7 @@ class Triples:
             yield users[part], items[part], drawn[part]
 
     def free_items(self, users: Tensor) -> Tensor:
-        """For each of ``users`` [B], an item that the user does not have, uniformly drawn [B]."""
+        """For each of ``users`` [B], an item drawn uniformly among the user's free items: [B]."""
         uniform = torch.rand(users.numel(), generator=self._generator, dtype=torch.float64)
         rank = (uniform.to(users.device) * self._free[users]).long()
         codes = users * self._stride + rank

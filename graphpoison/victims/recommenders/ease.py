@@ -21,12 +21,12 @@ from .histories import dense_rows
 
 @dataclass(frozen=True)
 class EASE(Victim):
-    r"""The linear autoencoder in closed form: I^2 numbers of memory and I^3 operations.
+    r"""The linear autoencoder in closed form, with memory O(I^2) and time O(I^3).
 
     Args:
         l2: the weight :math:`\lambda` of the squared weights, above 0.
-        name: what the table calls it.
-        dtype: of the matrices.
+        name: name of the victim in tables.
+        dtype: dtype of the matrices.
     """
 
     l2: float = 500.0

@@ -1,4 +1,4 @@
-"""Fitted recommenders: two tables of factors, weights between items, a function of NumPy."""
+"""Fitted recommenders: two tables of factors, weights between items, or a NumPy function."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class ItemWeights(FittedRecommender):
     r"""Scores :math:`\sum_{j \in I_u} B_{ji}` from the items :math:`I_u` of a user.
 
     Args:
-        graph: the interactions trained on.
+        graph: the training interactions.
         weights: B [I, I], dense.
     """
 
@@ -54,7 +54,7 @@ class ItemWeights(FittedRecommender):
 
 @dataclass(frozen=True, eq=False)
 class SparseItemWeights(FittedRecommender):
-    r"""Scores :math:`\sum_{j \in I_u} B_{ji}` with a sparse B, multiplied by SciPy.
+    r"""Scores :math:`\sum_{j \in I_u} B_{ji}` with a sparse B, computed by SciPy.
 
     Args:
         matrix: SciPy CSR matrix [U, I] of the interactions.
@@ -71,12 +71,12 @@ class SparseItemWeights(FittedRecommender):
 
 @dataclass(frozen=True, eq=False)
 class ArrayScores(FittedRecommender):
-    """Scores of a function of NumPy, checked.
+    """Scores from a NumPy function, with a check of their shape.
 
     Args:
         function: takes users, an integer array [U'], and returns their scores [U', I].
-        num_items: I.
-        name: of the victim, for messages.
+        num_items: number of items I.
+        name: name of the victim in messages.
     """
 
     function: Callable[[Any], Any]

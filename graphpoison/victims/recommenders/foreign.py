@@ -1,4 +1,4 @@
-"""Recommenders of other libraries as victims, by a function of the matrix of interactions."""
+"""Recommenders of other libraries as victims, by a function that trains on a matrix."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ class MatrixVictim(Victim):
     """A recommender of another library, trained on the matrix of interactions.
 
     Args:
-        train: takes the interactions, a SciPy CSR matrix [U, I] of float32 ones, and a seed, an
-            integer in [0, 2^31) that differs from the seed of ``evaluate``; trains a model and
-            returns a function that takes users, an integer array [U'], and returns their scores
-            [U', I] for all items, as an array or a tensor. Rows of the matrix are users and may be
-            empty; the numbers of users and items in the matrix are those of the scores.
-        name: what the table calls it.
-        deterministic: whether ``seed`` makes no difference, so that one seed is enough.
+        train: a function that takes the interactions, a SciPy CSR matrix [U, I] of float32 ones,
+            and a seed, an integer in [0, 2^31) that differs from the seed of ``evaluate``. It
+            trains a model and returns a function from users, an integer array [U'], to their scores
+            [U', I] for all items, an array or a tensor. Rows of the matrix may be empty. Users and
+            items have the same numbers in the matrix and in the scores.
+        name: name of the victim in tables.
+        deterministic: whether the result is the same for all seeds, so that one seed is enough.
 
     Raises:
         TypeError: ``train`` returns no function.

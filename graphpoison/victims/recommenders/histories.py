@@ -1,4 +1,4 @@
-"""Interactions in the forms that trainers want: dense rows of users, a SciPy matrix, counts."""
+"""Interactions in the forms used for training: dense rows of users, a SciPy matrix, counts."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ def dense_rows(graph: Interactions, users: Tensor, dtype: torch.dtype = torch.fl
     """Rows [U', I] of the matrix of interactions, 1 where a user has an item and 0 elsewhere.
 
     Args:
-        graph: whose ``edge_index`` is sorted, as that of :class:`Interactions` is.
-        users: LongTensor [U'], in any order, with repetition or without.
-        dtype: of the rows.
+        graph: the interactions, with a sorted ``edge_index``.
+        users: LongTensor [U'], in any order, possibly with repetitions.
+        dtype: dtype of the rows.
     """
     row, column = graph.edge_index
     start = torch.searchsorted(row, users)
@@ -29,7 +29,7 @@ def dense_rows(graph: Interactions, users: Tensor, dtype: torch.dtype = torch.fl
 def interaction_matrix(graph: Interactions, dtype: str = "float32") -> Any:
     """The interactions as ``scipy.sparse.csr_matrix`` [U, I] of ones, rows of fake users included.
 
-    Column numbers are sorted and 32-bit, as ``implicit`` wants them.
+    Column numbers are sorted and 32-bit, as ``implicit`` requires.
     """
     import numpy as np
     from scipy.sparse import csr_matrix

@@ -1,9 +1,9 @@
-"""Any model of the package ``implicit`` as a victim, and its two best-known ones.
+"""Any model of the package ``implicit`` as a victim, and its two best-known models.
 
 - ALS: Hu, Koren and Volinsky (2008), "Collaborative Filtering for Implicit Feedback Datasets", with
   the conjugate gradients of Takács, Pilászy and Tikk (2011).
 - BPR: Rendle et al. (2009), "BPR: Bayesian Personalized Ranking from Implicit Feedback", with the
-  stochastic gradient descent of that paper.
+  stochastic gradient descent of the paper.
 
 Models train in one thread, so that the same seed gives the same model.
 """
@@ -24,12 +24,12 @@ from .histories import interaction_matrix
 
 @dataclass(frozen=True)
 class ImplicitVictim(Victim):
-    """A model of ``implicit``, as somebody builds it.
+    """A model of ``implicit``, made by your own function.
 
     Args:
         build: takes ``random_state``, an integer, and returns a model with ``fit(user_items)``.
-            Give the model ``num_threads=1``; more threads make a model that its seed does not fix.
-        name: what the table calls it.
+            Give the model ``num_threads=1``; with more threads the seed does not determine it.
+        name: name of the victim in tables.
 
     Raises:
         ImportError: ``implicit`` is not installed.
@@ -48,11 +48,11 @@ class ImplicitALS(Victim):
     """``implicit.als.AlternatingLeastSquares``: weighted least squares over all pairs.
 
     Args:
-        factors: dimensions.
+        factors: number of dimensions.
         regularization: the weight of the squared factors.
-        alpha: the weight of an interaction; a pair without one weighs 1.
-        iterations: of users and items in turn.
-        name: what the table calls it.
+        alpha: the weight of an interaction; other pairs have weight 1.
+        iterations: number of iterations; each updates users, then items.
+        name: name of the victim in tables.
 
     Raises:
         ImportError: ``implicit`` is not installed.
@@ -89,17 +89,17 @@ class ImplicitALS(Victim):
 
 @dataclass(frozen=True)
 class ImplicitBPR(Victim):
-    """``implicit.bpr.BayesianPersonalizedRanking``: pairs of items, one by one.
+    """``implicit.bpr.BayesianPersonalizedRanking``: one pair of items per step.
 
-    The package draws the item that a user does not have in proportion to the number of its users,
-    not uniformly as in the paper.
+    The package draws negative items in proportion to their number of users, not uniformly as in the
+    paper.
 
     Args:
-        factors: dimensions, to which the model adds a bias of the items.
+        factors: number of dimensions, in addition to a bias for each item.
         learning_rate: the step of stochastic gradient descent.
         regularization: the weight of the squared factors.
         iterations: passes over the interactions.
-        name: what the table calls it.
+        name: name of the victim in tables.
 
     Raises:
         ImportError: ``implicit`` is not installed.
@@ -148,7 +148,7 @@ def require_implicit(name: str) -> None:
 def fitted_implicit(
     build: Callable[[int], Any], graph: Interactions, seed: int, name: str
 ) -> FittedRecommender:
-    """The model that ``build`` makes, trained, with one thread of BLAS as ``implicit`` advises."""
+    """The model of ``build`` after training, with one BLAS thread as ``implicit`` recommends."""
     from threadpoolctl import threadpool_limits
 
     matrix = interaction_matrix(graph)
@@ -162,13 +162,13 @@ def fitted_implicit(
 
 
 def _tensor(factors: Any, graph: Interactions) -> torch.Tensor:
-    """Factors on the device of ``graph``; those of a GPU model have ``to_numpy``."""
+    """``factors`` on the device of ``graph``; the factors of a GPU model have ``to_numpy``."""
     array = factors.to_numpy() if hasattr(factors, "to_numpy") else factors
     return torch.from_numpy(array).to(graph.edge_index.device)
 
 
 def _recommended(model: Any, matrix: Any) -> Callable[[Any], Any]:
-    """Scores of a model without factors: 0 for the items that its ``recommend`` leaves out."""
+    """Scores from ``model.recommend``, for a model without factors; 0 for items that it omits."""
 
     def scores(users: Any) -> Any:
         import numpy as np

@@ -24,12 +24,12 @@ ITEMS_AT_ONCE = 1024
 
 @dataclass(frozen=True)
 class ItemKNN(Victim):
-    """Nearest neighbours of items. Of neighbours with equal similarity the lower numbers are kept.
+    """Nearest neighbours of items. Of equally similar neighbours, the lower item numbers are kept.
 
     Args:
-        neighbours: k, how many items each item is scored from.
-        shrinkage: h, which lowers the similarity of items with few users, at least 0.
-        name: what the table calls it.
+        neighbours: k, the number of neighbours from which an item is scored.
+        shrinkage: h, at least 0; it lowers the similarity of items with few users.
+        name: name of the victim in tables.
     """
 
     neighbours: int = 200

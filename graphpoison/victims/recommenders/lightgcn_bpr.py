@@ -6,9 +6,9 @@ Convolution Network for Recommendation", equations 3, 4, 8 and 15, with BPR in b
     + \lambda (\lVert p_u \rVert^2 + \lVert q_i \rVert^2 + \lVert q_j \rVert^2) \Big],
     \qquad \hat y_{ui} = \langle \bar p_u, \bar q_i \rangle
 
-with the parameters p, q before and the embeddings :math:`\bar p, \bar q` after the propagation.
-The embeddings equal :class:`torch_geometric.nn.models.LightGCN`; the product with the sparse
-matrix is that of :mod:`graphpoison.sparse`, which is several times faster on a CPU.
+with p, q the parameters and :math:`\bar p, \bar q` the embeddings after the propagation, which
+equal the embeddings of :class:`torch_geometric.nn.models.LightGCN`. The sparse product is taken
+from :mod:`graphpoison.sparse`, which is several times faster on a CPU.
 """
 
 from dataclasses import dataclass
@@ -29,18 +29,18 @@ from .fitted import Factors
 
 @dataclass(frozen=True)
 class LightGCNBPR(Victim):
-    r"""Embeddings averaged over the layers of a linear propagation, by Adam.
+    r"""Embeddings averaged over the layers of a linear propagation, trained by Adam.
 
     Args:
         dim: embedding dimensions.
         layers: number of propagations.
-        epochs: passes over the interactions, each with a drawn item of its own.
+        epochs: passes over the interactions; each pass draws new negative items.
         lr: learning rate.
         l2: the weight :math:`\lambda` of the squared parameters of a batch.
-        batch_size: interactions of a step.
+        batch_size: interactions per step.
         scale: standard deviation of the initial embeddings.
-        name: what the table calls it.
-        dtype: of the parameters.
+        name: name of the victim in tables.
+        dtype: dtype of the parameters.
     """
 
     dim: int = 64

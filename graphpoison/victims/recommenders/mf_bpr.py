@@ -1,4 +1,4 @@
-r"""Matrix factorisation trained with BPR (Rendle et al. 2009), in batches by Adam:
+r"""Matrix factorisation with the BPR loss (Rendle et al. 2009), trained by Adam in batches:
 
 .. math::
     \frac{1}{B} \sum_{(u, i, j)} \big[ - \log \sigma(\hat y_{ui} - \hat y_{uj})
@@ -27,13 +27,13 @@ class MFBPR(Victim):
 
     Args:
         dim: dimensions of the factors.
-        epochs: passes over the interactions, each with a drawn item of its own.
+        epochs: passes over the interactions; each pass draws new negative items.
         lr: learning rate of Adam.
         l2: the weight :math:`\lambda` of the squared parameters of a batch.
-        batch_size: interactions of a step.
+        batch_size: interactions per step.
         scale: standard deviation of the initial factors.
-        name: what the table calls it.
-        dtype: of the parameters.
+        name: name of the victim in tables.
+        dtype: dtype of the parameters.
     """
 
     dim: int = 64

@@ -1,5 +1,5 @@
-r"""Matrix factorisation trained with the softmax over all items: the multinomial likelihood of
-Liang et al. (2018), equation 2, of a dot product; Rendle (2022), "Item Recommendation from Implicit
+r"""Matrix factorisation with the softmax over all items: the multinomial likelihood of Liang et al.
+(2018), equation 2, with dot products as logits; Rendle (2022), "Item Recommendation from Implicit
 Feedback", has the sampled form:
 
 .. math::
@@ -25,18 +25,18 @@ from .histories import dense_rows, item_counts
 class MFSoftmax(Victim):
     r"""Factors of users and items and a bias of the items, trained by Adam on batches of users.
 
-    A batch has the penalty of its own users, and its share of the penalty of the items; its loss is
-    divided by the number of its interactions.
+    The loss of a batch includes the penalty of its users and its share of the penalty of the items;
+    the loss is divided by the number of interactions in the batch.
 
     Args:
         dim: dimensions of the factors.
         epochs: passes over the users.
         lr: learning rate.
         l2: the weight :math:`\lambda` of the squared parameters.
-        batch_size: users of a step.
+        batch_size: users per step.
         scale: standard deviation of the initial factors.
-        name: what the table calls it.
-        dtype: of the parameters.
+        name: name of the victim in tables.
+        dtype: dtype of the parameters.
     """
 
     dim: int = 64

@@ -27,22 +27,22 @@ from .histories import dense_rows
 
 @dataclass(frozen=True)
 class MultVAE(Victim):
-    """The autoencoder I - hidden - dim - hidden - I with tanh, by Adam on batches of users.
+    """The autoencoder I - hidden - dim - hidden - I with tanh, trained by Adam on batches of users.
 
-    Users without interactions are left out of training, and are scored from a row of zeros.
+    Users without interactions are left out of training; they are scored from a row of zeros.
 
     Args:
         hidden: units of the hidden layers.
         dim: dimensions of z.
-        dropout: the share of the inputs that training leaves out.
+        dropout: dropout rate of the inputs in training.
         beta: the weight of the divergence after annealing.
         anneal: the share of the steps over which the weight grows, in (0, 1].
         epochs: passes over the users.
         lr: learning rate.
         weight_decay: the L2 penalty in Adam's gradients.
-        batch_size: users of a step.
-        name: what the table calls it.
-        dtype: of the parameters.
+        batch_size: users per step.
+        name: name of the victim in tables.
+        dtype: dtype of the parameters.
     """
 
     hidden: int = 600
@@ -96,10 +96,10 @@ class MultVAE(Victim):
 
 
 class Autoencoder(nn.Module):
-    """Encoder and decoder, with a hidden layer each.
+    """Encoder and decoder with one hidden layer each.
 
     Args:
-        num_items, hidden, dim: units of the layers, from the outside to the middle.
+        num_items, hidden, dim: units of the layers, from the outer layers to the middle.
     """
 
     def __init__(self, num_items: int, hidden: int, dim: int) -> None:
@@ -116,14 +116,14 @@ class Autoencoder(nn.Module):
                 nn.init.trunc_normal_(layer.bias, std=0.001)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Logits [B, I] at the means of z, of interactions [B, I]."""
+        """Logits [B, I] at the mean of z, for the interactions ``rows`` [B, I]."""
         mean, _ = self.encoder(normalize(rows)).chunk(2, dim=1)
         logits: Tensor = self.decoder(mean)
         return logits
 
     def sampled(self, rows: Tensor, share: float) -> tuple[Tensor, Tensor]:
-        """Logits [B, I] at a drawn z, and the divergence [B] from the prior; ``share`` of the
-        inputs is left out."""
+        """Logits [B, I] at a drawn z, and the divergence [B] from the prior; ``share`` is the
+        dropout rate of the inputs."""
         mean, log_variance = self.encoder(dropout(normalize(rows), share)).chunk(2, dim=1)
         drawn = mean + torch.randn_like(mean) * (log_variance / 2).exp()
         divergence = (mean**2 + log_variance.exp() - log_variance - 1).sum(dim=1) / 2
@@ -132,7 +132,7 @@ class Autoencoder(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class FittedMultVAE(FittedRecommender):
-    """A trained autoencoder, and the interactions that it encodes."""
+    """A trained autoencoder and the interactions that it encodes."""
 
     graph: Interactions
     module: Autoencoder

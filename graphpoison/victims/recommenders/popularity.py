@@ -1,4 +1,4 @@
-"""Popularity: the score of an item is the number of users who have it, the same for all users."""
+"""Popularity: for every user, the score of an item is the number of users who have it."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ from .histories import item_counts
 
 @dataclass(frozen=True)
 class Popularity(Victim):
-    """Items by their number of interactions; no user is different from another.
+    """Ranks items by their number of interactions, equally for all users.
 
     Args:
-        name: what the table calls it.
-        dtype: of the scores.
+        name: name of the victim in tables.
+        dtype: dtype of the scores.
     """
 
     name: str = "popularity"
@@ -30,7 +30,7 @@ class Popularity(Victim):
 
 @dataclass(frozen=True, eq=False)
 class ItemCounts(FittedRecommender):
-    """Counts [I] that are the scores of every user."""
+    """Counts [I], which are the scores for every user."""
 
     counts: Tensor
 

@@ -5,8 +5,8 @@ equation 4: for each item i, a column of non-negative weights of the other items
     \min_{w \ge 0, \, w_i = 0} \; \frac{1}{2U} \lVert x_i - X w \rVert_2^2
     + \alpha \rho \lVert w \rVert_1 + \frac{\alpha (1 - \rho)}{2} \lVert w \rVert_2^2
 
-in the notation of :class:`sklearn.linear_model.ElasticNet`, :math:`\alpha` for ``alpha`` and
-:math:`\rho` for ``l1_ratio``. The scores of a user are :math:`x_u W`.
+with :math:`\alpha` the ``alpha`` and :math:`\rho` the ``l1_ratio`` of
+:class:`sklearn.linear_model.ElasticNet`. The scores of a user are :math:`x_u W`.
 """
 
 import warnings
@@ -23,16 +23,16 @@ from .histories import interaction_matrix
 class SLIM(Victim):
     r"""Sparse item weights by scikit-learn's coordinate descent, one elastic net for each item.
 
-    The descent works on the Gram matrix :math:`X^\top X`: I^2 numbers of memory, and for each item
-    a pass over the I others for each iteration, whatever the number of users.
+    The descent works on the Gram matrix :math:`X^\top X`: memory is O(I^2), and an iteration for
+    one item passes over the I weights, independently of the number of users.
 
     Args:
         alpha: the weight of both penalties, above 0.
-        l1_ratio: the share of the absolute values in the penalties.
-        max_iter: passes over the weights of an item at most; a descent that has not converged by
-            then is kept as it is.
-        tol: of the descent, as in scikit-learn.
-        name: what the table calls it.
+        l1_ratio: the share of the L1 penalty, in [0, 1].
+        max_iter: largest number of passes over the weights of an item; weights that have not
+            converged by then are kept.
+        tol: tolerance of the descent, as in scikit-learn.
+        name: name of the victim in tables.
     """
 
     alpha: float = 0.2
@@ -56,14 +56,14 @@ class SLIM(Victim):
         from sklearn.linear_model import enet_path
 
         matrix = interaction_matrix(graph)
-        features = np.asfortranarray(matrix.toarray())  # sparse ones would leave the Gram unused
+        features = np.asfortranarray(matrix.toarray())  # dense, or the Gram matrix would be ignored
         gram = np.ascontiguousarray((matrix.T @ matrix).toarray())
         columns = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             for item in range(graph.num_items):
                 column = gram[:, item].copy()
-                gram[:, item] = gram[item, :] = 0  # an item of squared norm 0 keeps weight 0
+                gram[:, item] = gram[item, :] = 0  # an item with squared norm 0 keeps weight 0
                 others = column.copy()
                 others[item] = 0
                 _, found, _ = enet_path(
@@ -75,7 +75,7 @@ class SLIM(Victim):
                     Xy=others,
                     positive=True,
                     check_input=False,
-                    random_state=0,  # of no effect, but the default draws from the global generator
+                    random_state=0,  # no effect; the default would draw from the global generator
                     max_iter=self.max_iter,
                     tol=self.tol,
                 )

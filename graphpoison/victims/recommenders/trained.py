@@ -1,4 +1,4 @@
-"""Recommenders of :mod:`graphpoison.models`, trained full-batch as surrogates are."""
+"""Recommenders of :mod:`graphpoison.models`, trained full-batch like surrogates."""
 
 from dataclasses import dataclass, replace
 
@@ -23,18 +23,18 @@ PAIRS_AT_ONCE = 2**18
 class RecommenderVictim(Victim):
     """A recommender trained full-batch on the training pairs.
 
-    Judge a recommender that was trained to rank (``loss="bpr"`` or ``"softmax"``) by its AUROC: its
-    scores compare the items of a user, and are no log-odds.
+    Use AUROC to judge a recommender with a ranking loss (``loss="bpr"`` or ``"softmax"``): its
+    scores compare the items of a user, but are not log-odds.
 
     Args:
         model: settings such as ``CF(dim=8)``.
-        name: what the table calls it.
+        name: name of the victim in tables.
         training: optimiser, learning rate and number of steps.
-        start: None if each seed draws initial parameters of its own (thesis, section 3.10), or the
-            seed of an attack whose surrogate's initial parameters are taken (section 3.8).
-        loss: what training minimises, ``"log"``, ``"bpr"`` or ``"softmax"``, see
+        start: None if each seed draws its own initial parameters (thesis, section 3.10); or the
+            seed of an attack, to use the initial parameters of its surrogate (section 3.8).
+        loss: the training loss, ``"log"``, ``"bpr"`` or ``"softmax"``, see
             :class:`Recommendation`.
-        dtype: of the parameters.
+        dtype: dtype of the parameters.
     """
 
     model: Recommender
@@ -64,7 +64,7 @@ class RecommenderVictim(Victim):
 
 @dataclass(frozen=True, eq=False)
 class TrainedRecommender(FittedRecommender):
-    """A recommender with its parameters, and the graph that it was trained on."""
+    """A recommender with its parameters and its prepared training graph."""
 
     model: Recommender
     params: Params
@@ -78,7 +78,7 @@ class TrainedRecommender(FittedRecommender):
         return torch.cat([self.pairs(pairs).view(-1, items) for pairs in index])
 
     def pairs(self, index: Tensor) -> Tensor:
-        """Logits [K]; all users and items may occur, in any order."""
+        """Logits [K] of the pairs ``index`` [2, K], in any order, possibly repeated."""
         pattern = self.prepared.pattern
         whole = Pattern.of(index, pattern.shape)
         codes, place = whole.codes.unique(return_inverse=True)
