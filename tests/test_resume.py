@@ -125,7 +125,7 @@ def test_another_attack_task_seed_budget_graph_or_version_is_named(
         attack(other, 3, checkpoint=file)
     with pytest.raises(ValueError, match="seed is 0 there and 1 here"):
         attack(node_task(), 3, seed=1, checkpoint=file)
-    with pytest.raises(ValueError, match=r"budget is 3 there and 9 here \(an attack looks at"):
+    with pytest.raises(ValueError, match=r"budget is 3 there and 9 here \(an attack depends on"):
         attack(node_task(), 9, checkpoint=file)
     data = citation_graph(num_nodes=20)
     data.x = 1.0 - data.x
