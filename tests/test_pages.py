@@ -366,7 +366,7 @@ def test_the_headline_of_one_run_rests_on_users() -> None:
         ("ndcg@10", (0.01, 0.01), 0.05, "No harm to ease by a is shown", "includes 0"),
         ("ndcg@10", (-0.1, 0.05), 0.01, "a hurt ease", "0.0500 for the 80 untouched users."),
         ("t-hr@50", (0.1, 0.05), 0.01, "a promoted the targets in ease", "rose from 0.4000"),
-        ("t-hr@50", (0.0, 0.0), 0.01, "No promotion of the targets in ease by a is shown", "a rise of 0.0000"),  # noqa: E501
+        ("t-hr@50", (0.0, 0.0), 0.01, "No promotion of the targets in ease by a is shown", "The rise is 0.0000"),  # noqa: E501
         ("any-t-hr@5", (0.1, 0.05), 0.01, "a promoted the targets in ease", "of the rise, untouched"),  # noqa: E501
         ("t-hr@50", (-0.1, -0.1), 0.01, "The targets ranked lower in ease after a", "fell from"),
         ("overlap@10", (0.1, 0.1), 0.01, "a changed the lists of ease", "the overlap@10 of ease"),
