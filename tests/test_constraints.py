@@ -292,6 +292,18 @@ def test_features_of_nodes_off_limits_stay() -> None:
     assert set(found.feature_flips[0].tolist()) == {0}
 
 
+def test_a_budget_of_nodes_counts_flips_of_features() -> None:
+    data = citation_graph()
+    task = gp.NodeClassification(data, candidates=None, feature_candidates="all")
+    state = task.state
+    first = gp.NodeBudget(1).feature_flips(state)
+    assert first is not None
+    assert bool(first(torch.arange(14), torch.zeros(14, dtype=torch.long)).all())
+    found = gp.RandomAttack([gp.NodeBudget(1)], allow_removals=True)(task, 12)
+    assert found.feature_flips[0].bincount().max() == 1
+    assert not first(*found.feature_flips).logical_not().any()
+
+
 def test_indices_beyond_the_graph_are_off_limits_to_nobody() -> None:
     task = gp.NodeClassification(citation_graph())
     with pytest.raises(ValueError, match=r"sources has index 14, but the graph has 14 \(0 to 13\)"):

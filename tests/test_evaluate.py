@@ -281,6 +281,9 @@ def test_link_metrics_are_scikit_learns() -> None:
     assert found["auroc"] == pytest.approx(roc_auc_score(labels, scores))
     assert found["accuracy"] == pytest.approx(((scores > 0) == (labels > 0)).float().mean().item())
     assert np.isnan(link_metrics(scores, torch.ones(50))["auroc"])
+    nothing = link_metrics(scores[:0], labels[:0])
+    assert set(nothing) == set(found)
+    assert all(map(np.isnan, nothing.values()))
 
 
 def test_a_drop_is_positive_where_the_attack_hurt() -> None:

@@ -1,6 +1,8 @@
 """Flips of binary node features: gradients, flips, constraints, files and what they do."""
 
 import dataclasses
+import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -262,6 +264,14 @@ def test_properties(
     assert len(found) == found.pairs.size(1) + found.feature_flips.size(1)
     assert torch.equal(data.x, x)
     assert torch.equal(data.edge_index, edge_index)
+    with tempfile.TemporaryDirectory() as place:
+        found.save(Path(place, "flips.npz"))
+        loaded = gp.Perturbation.load(Path(place, "flips.npz"))
+        with np.load(Path(place, "flips.npz")) as arrays:
+            assert json.loads(str(arrays["meta"]))["format"] == 1 + bool(
+                found.feature_flips.numel()
+            )
+    assert torch.equal(loaded.feature_flips, found.feature_flips)
     changed = poisoned.x != x
     assert set(poisoned.x.unique().tolist()) <= {0.0, 1.0}
     assert int(changed.sum()) == found.feature_flips.size(1)

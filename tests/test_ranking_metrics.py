@@ -20,6 +20,7 @@ from torch import Tensor
 from torch_geometric.metrics import LinkPredAveragePopularity, LinkPredCoverage
 
 import graphpoison as gp
+from graphpoison.evaluation.fitted import fitted
 from graphpoison.evaluation.lists import Rows, first_items
 from graphpoison.graphs import FakeUsers
 from graphpoison.metrics import drop, parse_metric
@@ -210,6 +211,39 @@ def problems(draw: st.DrawFn) -> tuple[gp.Interactions, gp.Perturbation, list[st
     metrics = [f"{kind}@{draw(lengths)}" for kind in kinds]
     targets = sorted(draw(st.sets(st.integers(0, items - 1), min_size=1)))
     return graph, flips_of(graph, added, removed, fake), metrics, targets
+
+
+@pytest.mark.parametrize(
+    ("kind", "seen"),
+    [
+        (torch.float32, torch.float32),
+        (torch.float64, torch.float64),
+        (torch.int64, torch.float64),
+    ],
+)
+def test_scores_keep_their_precision(kind: torch.dtype, seen: torch.dtype) -> None:
+    graph = gp.read_graph(interaction_graph())
+    victim = TableVictim(lambda fitted_to, seed: (9 * noisy(fitted_to, seed)).to(kind))
+    found = fitted(victim, graph, 0)
+    users = torch.arange(5)
+    blocks = list(found.blocks(users, 2))
+    assert [block.dtype for _, block in blocks] == [seen] * 3
+    assert torch.equal(torch.cat([block for _, block in blocks]), found.scores(users).to(seen))
+
+
+def test_groups_of_users_are_part_of_an_evaluation(tmp_path: Path) -> None:
+    graph = gp.read_graph(interaction_graph())
+    asked = {
+        "data": graph,
+        "perturbation": flips_of(graph),
+        "victims": ["popularity"],
+        "seeds": [0],
+        "metrics": ["ndcg@3"],
+        "checkpoint": tmp_path / "runs.sqlite",
+    }
+    gp.evaluate(**asked, groups={"some": [0, 1]})
+    with pytest.raises(ValueError, match=r"groups\.some is 2 users \w+ there and 3 users \w+ here"):
+        gp.evaluate(**asked, groups={"some": [0, 1, 2]})
 
 
 @settings(deadline=None, max_examples=60)
