@@ -506,3 +506,65 @@ def test_a_victim_without_a_name_is_refused() -> None:
         gp.evaluate(data, random_flips(data), [Nameless()], [0])
     with pytest.raises(TypeError, match="abstract"):
         gp.Victim()
+
+
+# Prefixes, records and kinds of interactions
+
+
+def test_prefixes_by_number_share_and_budget() -> None:
+    found = gp.RandomAttack()(gp.Recommendation(interaction_graph(), gp.CF(dim=2)), 6)
+    assert found.meta["num_edges"] == 20
+    for budget, count in ((4, 4), (0.2, 4), (gp.Budget(5), 5), (gp.Budget.fraction(0.25), 5)):
+        assert len(found.prefix(budget)) == count
+    with pytest.raises(TypeError, match="budget must be a number of flips"):
+        found.prefix(gp.Budget.fraction(0.1, of="candidates"))
+
+
+def test_an_attack_that_ended_early_is_evaluated_where_it_ended(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    data, task = interaction_graph(), gp.Recommendation(interaction_graph(), gp.CF(dim=2))
+    found = gp.RandomAttack([gp.NodeBudget(1)])(task, 12)
+    assert 0 < len(found) < 12
+    report = gp.evaluate(data, found, [QUICK], [0], [2, 12])
+    assert sorted(set(report.runs["flips"])) == [2, len(found)]
+    assert f"ended after {len(found)} flips: evaluated there, not at 12" in caplog.text
+    assert report.meta["budgets"] == [2, 12]
+    with pytest.raises(ValueError, match=f"budgets has 13 flips of .*, but {len(found)} were made"):
+        gp.evaluate(data, found, [QUICK], [0], [13])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_precision_of_victims_is_on_record(dtype: torch.dtype) -> None:
+    data = interaction_graph()
+    found = gp.RandomAttack()(gp.Recommendation(data, gp.CF(dim=2)), 2)
+    victim = gp.RecommenderVictim(gp.CF(dim=2), "cf", QUICK.training, dtype=dtype)
+    report = gp.evaluate(data, found, [victim], [0])
+    assert f"torch.{report.meta['provenance']['dtype']}" == str(dtype)
+
+
+def test_the_interactions_that_were_attacked_are_evaluated() -> None:
+    data, other = interaction_graph(), ("user", "buys", "item")
+    data[other].update(dict(interaction_graph(seed=1)[KIND]))
+    attack = gp.RandomAttack()
+    bought, rated = (
+        attack(gp.Recommendation(data, gp.CF(dim=2), edge_type=kind), 3) for kind in (other, KIND)
+    )
+    alone = interaction_graph(seed=1)
+    found, expected = (
+        gp.evaluate(graph, flips, [QUICK], [0]).runs.query("split == 'unseen'")["clean"]
+        for graph, flips in ((data, bought), (alone, attack(gp.Recommendation(alone), 0)))
+    )
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(TypeError, match="perturbations must be of one edge type of data, found"):
+        gp.evaluate(data, {"bought": bought, "rated": rated}, [QUICK], [0])
+
+
+def test_other_candidates_are_another_problem() -> None:
+    data = interaction_graph()
+    every, some = (
+        gp.Recommendation(data, gp.CF(dim=2), candidates=candidates)
+        for candidates in (data[KIND].neg_edge_index, data[KIND].neg_edge_index[:, :9])
+    )
+    marks = [gp.RandomAttack()(task, 1).meta["fingerprint"] for task in (every, some)]
+    assert marks[0] != marks[1]

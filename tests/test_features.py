@@ -393,6 +393,14 @@ def test_files_keep_both_kinds(tmp_path: Path) -> None:
     assert torch.equal(loaded.apply(data).x, found.apply(data).x)
 
 
+def test_a_file_of_one_feature_flip_is_of_the_second_format(tmp_path: Path) -> None:
+    task = task_of(candidates=None)
+    for budget, version in ((0, 1), (1, 2)):
+        gp.RandomAttack(allow_removals=True)(task, budget).save(tmp_path / "flips.npz")
+        with np.load(tmp_path / "flips.npz") as arrays:
+            assert json.loads(str(arrays["meta"]))["format"] == version
+
+
 def test_resuming_ends_with_the_flips_of_an_uninterrupted_run(tmp_path: Path) -> None:
     for number, attack in enumerate(ATTACKS[:2]):
         file = tmp_path / f"{number}.npz"
