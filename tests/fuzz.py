@@ -77,7 +77,7 @@ def alone(name: str, seconds: int) -> dict[str, int]:
     """The inputs that a process tries on the target ``name``, and whether one of them fails."""
     command = [sys.executable, __file__, name, "--seconds", str(seconds), "--one"]
     done = subprocess.run(command, capture_output=True, text=True)
-    runs = re.search(r"Done ([0-9]+) (?:runs )?in", done.stderr)
+    runs = re.search(r"number_of_executed_units: +([0-9]+)", done.stderr)
     failed = bool(done.returncode) or runs is None
     inputs = 0 if runs is None else int(runs[1])
     print(name, inputs, done.stderr[-3000:] if failed else "", flush=True)  # noqa: T201
@@ -96,7 +96,8 @@ def fuzz(name: str, seconds: int) -> None:
             target = of_file(FILES[name], folder)
             (corpus / "seed").write_bytes((folder / name).read_bytes())
         limits = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=4096"]
-        atheris.Setup([sys.argv[0], *limits, "-verbosity=0", str(corpus)], target)
+        limits += ["-verbosity=0", "-print_final_stats=1"]
+        atheris.Setup([sys.argv[0], *limits, str(corpus)], target)
         atheris.Fuzz()
 
 
