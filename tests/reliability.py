@@ -248,7 +248,8 @@ def mutants(path: Path) -> str:
     said = (
         "`make mutants` changes one expression of a module at a time, and a test has to fail "
         "([mutmut](https://mutmut.readthedocs.io)). The mutants that were tried are drawn from all "
-        "mutants, without mutants of sentences.\n"
+        "mutants, without mutants of sentences and of `device=` and `strict=`, which change no "
+        "result on a CPU.\n"
     )
     head = "module | mutants | tried | killed | share"
     return section("Mutants", head, rows) + "\n" + said
