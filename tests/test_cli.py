@@ -652,7 +652,10 @@ def test_numbers_are_read_as_on_the_command_line(shop: str) -> None:
         ([*PROMOTE, "1", "--fake-users", "1", "--resume"], "keeps no checkpoint"),
         ([*PROMOTE, "1", "--fake-users", "1", "--profile-length", "16"], "the 15 items of the"),
         ([*PROMOTE, "1", "--fake-users", "1", "--new-users", "1"], "fake users of its own"),
-        ([*PROMOTE, "1", "--fake-users", "1", "--attack", "meta"], "promote needs --attack 'ranking'"),
+        (
+            [*PROMOTE, "1", "--fake-users", "1", "--attack", "meta"],
+            "promote needs --attack 'ranking'",
+        ),
         ([*PROMOTE, "1", "--fake-users", "1", "--off-limits", "2"], "limit flips of real"),
         (["attack", "shop.csv", "--off-limits", "u8"], "neither a file of user ids nor a number"),
         (["attack", "shop.csv", "--off-limits", "bare.csv"], "--off-limits 'user,item' is not in"),
