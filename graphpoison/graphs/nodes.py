@@ -58,7 +58,7 @@ class NodeGraph:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """[N, N]: sources and targets are the same nodes."""
+        """The numbers of sources and of targets, which are the same nodes."""
         return self.num_nodes, self.num_nodes
 
     @cached_property

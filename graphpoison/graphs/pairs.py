@@ -100,7 +100,7 @@ class PairState:
 
     @cached_property
     def num_pairs(self) -> int:
-        """Number of pairs, listed or implicit: the length of a meta-gradient."""
+        """The number of listed and implicit pairs, which is the length of a meta-gradient."""
         if not self.implicit_candidates:
             return self.num_listed
         if self.candidate_mask is not None:
@@ -137,8 +137,7 @@ class PairState:
 
     @cached_property
     def bridges(self) -> Tensor:
-        """Which listed pairs are bridges: edges that are the only path between their ends;
-        BoolTensor [M]."""
+        """BoolTensor [M], True for bridges (edges that are the only path between their ends)."""
         found = torch.zeros_like(self.flipped)
         found[self.weight > 0] = bridges(self.joint_edges, self.num_nodes)
         return found

@@ -47,7 +47,7 @@ class Hypergradient(ABC):
 
         Raises:
             FloatingPointError: the meta-gradient is not finite.
-            VanishedGradientError: the meta-gradient is 0 for every candidate.
+            ValueError: the meta-gradient is 0 for every candidate.
         """
         if not task.is_closed_form:
             return _checked(task, self.through(task, training, state, params))

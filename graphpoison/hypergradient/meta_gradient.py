@@ -108,9 +108,9 @@ class MetaGradient:
 
     @property
     def values(self) -> Tensor:
-        """The gradient as a Tensor: [M], one entry for each listed pair in the order of
-        ``state.index``; or [num_pairs], for all pairs (0, 1), (0, 2), ..., if the state has
-        implicit candidates, which takes memory for N^2 / 2 numbers."""
+        """The gradient as a Tensor [M] with an entry for each listed pair in the order of
+        ``state.index``. If the state has implicit candidates, a Tensor [num_pairs] of all pairs
+        (0, 1), (0, 2), ..., which takes memory for N^2 / 2 numbers."""
         if isinstance(self.gradient, FactoredGradient):
             return self.gradient.dense()
         return self.gradient

@@ -77,7 +77,7 @@ RECOMMENDER_VICTIMS: dict[str, Victim] = {
     )
 }
 """Name -> recommender in common use, trained as by its authors. Surrogate models are victims too,
-see :func:`recommender_victim`."""
+see ``recommender_victim``."""
 
 _ON_INTERACTIONS = (
     RecommenderVictim,
