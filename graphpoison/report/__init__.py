@@ -1,6 +1,7 @@
 """Results of an evaluation: tables, pictures for papers, and one page that explains itself."""
 
+from .columns import runs_of
 from .latex import to_latex
 from .results import Report, plot_transfer
 
-__all__ = ["Report", "plot_transfer", "to_latex"]
+__all__ = ["Report", "plot_transfer", "runs_of", "to_latex"]

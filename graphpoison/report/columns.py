@@ -1,4 +1,4 @@
-"""The columns of metrics in a table with one row for each run, and back to a row for each metric."""
+"""The columns of metrics in a table with a row for each run, and back to a row for each metric."""
 
 import math
 import re

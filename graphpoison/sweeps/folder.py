@@ -50,8 +50,11 @@ class Folder:
 
     def keys(self) -> set[str]:
         """The runs that have their rows."""
-        return {name.removesuffix(".json") for name in os.listdir(self.path / "_rows")
-                if name.endswith(".json")}
+        return {
+            name.removesuffix(".json")
+            for name in os.listdir(self.path / "_rows")
+            if name.endswith(".json")
+        }
 
     def row(self, key: str) -> Row:
         """The row of a run.
