@@ -60,10 +60,15 @@ def study(folder: Path, **options: Any) -> gp.Study:
     task = gp.NodeClassification(citation_graph(num_nodes=20))
     remove = gp.RandomAttack(allow_removals=True)
     attacks = {"random": gp.RandomAttack(), "both": remove}
-    victim = Counted(
-        folder / "log", **{k: options.pop(k) for k in ("fails", "waits", "kills") if k in options}
-    )
-    return gp.Study(task, attacks, [3, 6], [victim], **{"seeds": range(3), **options})
+    of_victim = {name: options.pop(name) for name in ("fails", "waits", "kills") if name in options}
+    usual = {
+        "tasks": task,
+        "attacks": attacks,
+        "budgets": [3, 6],
+        "victims": [Counted(folder / "log", **of_victim)],
+        "seeds": range(3),
+    }
+    return gp.Study(**{**usual, **options})
 
 
 def sweeping(folder: Path, options: dict[str, Any]) -> None:

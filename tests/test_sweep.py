@@ -90,7 +90,7 @@ def test_one_attack_serves_all_budgets_and_one_clean_victim_all_attacks(tmp_path
 
 
 def test_attacks_whose_first_flips_are_none_have_one_for_each_budget(tmp_path: Path) -> None:
-    swap = gp.SwapSearch(gp.DegreeAttack(), rounds=1)
+    swap = gp.SwapSearch(gp.MetaAttack(gp.Training(steps=2)), rounds=1)
     runs = planned([replace(study(tmp_path), attacks={"swap": swap}, seeds=[0])])
     attacks = [run for run in runs if run.kind == "attack"]
     assert [run.flips for run in attacks] == [3, 6]
@@ -107,6 +107,12 @@ def test_nothing_is_done_again_and_more_is_added(tmp_path: Path) -> None:
     assert len(more) == 8 + 24
     assert set(first["run"]) < set(more["run"])
     assert len(table(tmp_path)) == 32
+
+
+def test_two_names_of_the_same_settings_have_rows_each(tmp_path: Path) -> None:
+    twice = {"a": gp.RandomAttack(), "b": gp.RandomAttack()}
+    frame = gp.sweep(study(tmp_path, attacks=twice, seeds=[0]), tmp_path / "out")
+    assert frame["attack"].value_counts().to_dict() == {"a": 3, "b": 3}
 
 
 def test_a_list_of_studies_shares_attacks_and_its_largest_budget(tmp_path: Path) -> None:
@@ -263,7 +269,8 @@ def test_a_killed_sweep_goes_on(tmp_path: Path) -> None:
     flag = tmp_path / "go"
     process = CONTEXT.Process(target=sweeping, args=(tmp_path, {"waits": flag}))
     process.start()
-    while process.is_alive() and not any(line.split()[1] == "1" for line in trained(tmp_path)):
+    while not any(line.split()[1] == "1" for line in trained(tmp_path)):
+        assert process.is_alive()
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
@@ -282,23 +289,20 @@ def test_a_killed_sweep_goes_on(tmp_path: Path) -> None:
 @POSIX
 def test_two_sweeps_on_one_folder_do_no_run_twice(tmp_path: Path) -> None:
     flag = tmp_path / "go"
-    process = CONTEXT.Process(target=sweeping, args=(tmp_path, {"waits": flag}))
-    process.start()
-    while not any(line.split()[1] == "1" for line in trained(tmp_path)):
+    both = [CONTEXT.Process(target=sweeping, args=(tmp_path, {"waits": flag})) for _ in range(2)]
+    for process in both:
+        process.start()
+    while len([line for line in trained(tmp_path) if line.split()[1] == "1"]) < 2:
+        assert all(process.is_alive() for process in both)
         time.sleep(0.01)
-    second = CONTEXT.Process(target=sweeping, args=(tmp_path, {"waits": flag}))
-    second.start()
-    while len(Folder(tmp_path / "out").keys()) < RUNS - 4:
-        time.sleep(0.01)
-    flag.touch()
-    for each in (process, second):
-        each.join(120)
-        assert each.exitcode == 0
+    flag.touch()  # each has been at work on a run with seed 1
+    for process in both:
+        process.join(120)
+        assert process.exitcode == 0
     found = table(tmp_path)
     assert len(found) == found["run"].nunique() == RUNS
-    lines = [line for line in trained(tmp_path) if not line.endswith("clean")]
-    poisoned = EVALUATIONS
-    assert len(lines) <= poisoned + 3 + 3  # each of the two trains a clean victim a seed at most
+    assert set(found["status"]) == {"done"}
+    assert EVALUATIONS < len(trained(tmp_path)) <= EVALUATIONS + 2 * 3  # a clean victim a seed
 
 
 def test_a_claim_that_nobody_renews_is_taken_over(
@@ -341,11 +345,11 @@ def test_ctrl_c_keeps_the_rows_and_writes_the_table(
 def test_a_run_that_kills_its_process_thrice_has_failed(tmp_path: Path) -> None:
     out, (run, *_) = Folder(tmp_path).made(), planned([study(tmp_path)])
     for _ in range(running.MOST_DEATHS):
-        out.begin(run.key, "this call")
-    assert running._settle(run, out, "this call", None)
+        out.begin(run.key, "this")
+    assert running._settle(run, out, "this", None)
     assert "was killed 3 times, perhaps out of memory" in out.row(run.key)["error"]
     out.forget(run.key)
-    assert running._settle(run, out, "another call", None)
+    assert running._settle(run, out, "another", None)
     assert out.row(run.key)["status"] == "done"
 
 
@@ -463,7 +467,7 @@ def test_a_list_of_products_from_yaml(tmp_path: Path) -> None:
     [
         ("task: cora", "unknown key 'task'. Did you mean 'tasks'?"),
         (STUDY.replace("epochs", "epoch"), "attacks: ranking: unknown option 'epoch'. Did you"),
-        (STUDY.replace("epochs: 2", "epochs: many"), "'many'"),
+        (STUDY.replace("epochs: 2", "epochs: many"), "attacks: ranking: Invalid value for '--epochs'"),
         (STUDY.replace("epochs: 2", "split: random"), "'split' is for tasks"),
         (STUDY.replace("epochs: 2", "budget: 5%"), "'budget' is no option of a task"),
         (STUDY.replace("[ease]", "[eas]"), "Did you mean 'ease'?"),
@@ -510,7 +514,7 @@ def test_an_interrupted_command_says_how_to_go_on(
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(gp.RandomAttack, "propose", interrupt)
+    monkeypatch.setattr(gp.RankingAttack, "propose", interrupt)
     done = call(tmp_path, STUDY)
     assert done.exit_code == 130
     assert "holds 0 of 18 runs; the same command goes on" in done.output

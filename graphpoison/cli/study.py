@@ -20,7 +20,7 @@ from ..tasks import Task
 from . import attack_options, options
 from .chosen_ids import for_graph
 from .config import NO, YES, defaults_of, read_yaml
-from .errors import WrongUsage
+from .errors import WrongUsage, message
 from .measured import chosen_victims, listed, metrics_of
 from .plan import BUDGET
 from .recorded import RANDOM
@@ -101,7 +101,7 @@ def _product(place: _Place, found: Any) -> list[Study]:
             raise place.wrong(f"unknown key {key!r}.{nearest(key, KEYS)}")
     shared = {
         "budgets": [_budget(text) for text in _texts(place.at("budgets"), given, BUDGET)],
-        "seeds": _seeds(place.at("seeds"), _texts(place.at("seeds"), given, SEEDS)),
+        "seeds": _seeds(place.at("seeds"), given.get("seeds", SEEDS)),
         "attack_seed": _number(place.at("attack-seed"), given.get("attack-seed")),
         "include_perturbed": _flag(place.at("include-perturbed"), given),
     }
@@ -172,7 +172,10 @@ def _parsed(place: _Place, found: Any) -> dict[str, Any]:
         if name in defaults:
             raise place.wrong(f"{name.replace('_', '-')!r} is no option of a task or an attack.")
     source = defaults.pop("input")
-    context = place.command.make_context("attack", [source], default_map=defaults)
+    try:
+        context = place.command.make_context("attack", [source], default_map=defaults)
+    except Exception as error:  # click's own
+        raise place.wrong(message(error)) from error
     return {**context.params, "input": source}
 
 
@@ -201,10 +204,11 @@ def _budget(text: str) -> Budget:
     return Budget(0) if text == "0" else parse_budget(text)
 
 
-def _seeds(place: _Place, texts: list[str]) -> list[int]:
-    """A number of seeds alone, or the seeds themselves."""
-    numbers = [_number(place, text) or 0 for text in texts]
-    return list(range(numbers[0])) if len(numbers) == 1 else numbers
+def _seeds(place: _Place, found: Any) -> list[int]:
+    """As many seeds from 0 on as a number says, or the seeds of a list."""
+    if not isinstance(found, list):
+        return list(range(_number(place, found) or 0))
+    return [_number(place, text) or 0 for text in found]
 
 
 def _number(place: _Place, text: Any) -> int | None:

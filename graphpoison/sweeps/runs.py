@@ -4,7 +4,7 @@ import copy
 import json
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -63,10 +63,14 @@ class _Run:
     seed: int
     budget: str
 
+    kind: ClassVar[str]
+    victim_name: ClassVar[str | None] = None
+
     @cached_property
     def key(self) -> str:
-        """Hexadecimal digits that tell runs of other settings apart."""
-        return digest(json.dumps(self.settings, sort_keys=True), digits=20)
+        """Hexadecimal digits that tell runs of other settings or names apart."""
+        names = [self.kind, self.task_name, self.attack_name, self.victim_name, self.budget]
+        return digest(json.dumps([*names, self.settings], sort_keys=True), digits=20)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +87,6 @@ class AttackRun(_Run):
     whole: bool
 
     kind = "attack"
-    victim_name = None
 
     @property
     def device(self) -> torch.device:
@@ -136,7 +139,7 @@ class EvaluationRun(_Run):
         return self.made_by.device
 
     @property
-    def victim_name(self) -> str:
+    def victim_name(self) -> str:  # type: ignore[override]
         return self.victim.name
 
     @property
