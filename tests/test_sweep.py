@@ -467,7 +467,10 @@ def test_a_list_of_products_from_yaml(tmp_path: Path) -> None:
     [
         ("task: cora", "unknown key 'task'. Did you mean 'tasks'?"),
         (STUDY.replace("epochs", "epoch"), "attacks: ranking: unknown option 'epoch'. Did you"),
-        (STUDY.replace("epochs: 2", "epochs: many"), "attacks: ranking: Invalid value for '--epochs'"),
+        (
+            STUDY.replace("epochs: 2", "epochs: many"),
+            "attacks: ranking: Invalid value for '--epochs'",
+        ),
         (STUDY.replace("epochs: 2", "split: random"), "'split' is for tasks"),
         (STUDY.replace("epochs: 2", "budget: 5%"), "'budget' is no option of a task"),
         (STUDY.replace("[ease]", "[eas]"), "Did you mean 'ease'?"),
