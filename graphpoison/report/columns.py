@@ -14,7 +14,7 @@ COLUMN = re.compile(
     r"_(?P<split>[a-z]+)(?:_(?P<users>.+))?_(?P<side>clean|poisoned|drop|ci95|users)"
 )
 SIDES = {"clean": "clean", "poisoned": "poisoned", "ci95": "user_ci95", "users": "num_users"}
-"""The last part of a column's name -> the column of :attr:`graphpoison.Report.runs`."""
+"""The last part of a column's name -> the column of ``report.runs``."""
 KEPT = ["task", "attack", "victim", "budget", "flips", "seed", "attack_seed"]
 
 
@@ -43,7 +43,7 @@ def wide(runs: pd.DataFrame) -> dict[str, float]:
 
 def runs_of(results: pd.DataFrame) -> pd.DataFrame:
     """The evaluations of a study's table, a row for each metric, split and group of users, as
-    :attr:`graphpoison.Report.runs` has them: ``gp.Report(runs_of(frame))`` shows them.
+    ``report.runs`` has them: ``gp.Report(runs_of(frame))`` shows them.
 
     Args:
         results: the table of :func:`graphpoison.sweep`; failed runs and attacks are left out.

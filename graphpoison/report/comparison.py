@@ -50,7 +50,7 @@ class Comparison:
         label: str | None = None,
     ) -> str:
         r"""A booktabs table for a paper: both drops, the difference with its 95% interval, and p
-        after Holm's correction. Needs ``\\usepackage{booktabs}``.
+        after Holm's correction. Needs ``\usepackage{booktabs}``.
 
         Args:
             path: write the table there.

@@ -70,7 +70,7 @@ def sweep(
     if jobs is not None and jobs != -1:
         positive_int("jobs", jobs)
     flag("retry", retry)
-    folder = Folder(Path(out)).made()
+    folder = Folder(Path(out).absolute()).made()  # workers may be elsewhere
     known = folder.rows()
     refuse_other_settings({row["part"]: row["shared"] for row in known.values()}, runs)
     if retry:
@@ -128,9 +128,10 @@ def _work(runs: Sequence[Run], folder: Folder, call: str, parent: int) -> None:
                 for key, run in list(left.items()):
                     if folder.has(key):
                         del left[key]
+                        claims.pop(key, None)
                     elif all(folder.has(before) for before in run.needs):
                         # one object a claim: it notices that a holder has ceased to renew it
-                        claim = claims.setdefault(key, folder.claim(key))
+                        claim = claims[key] = claims.get(key) or folder.claim(key)
                         if _acquired(claim):
                             try:
                                 idle &= not _settle(run, folder, call, trained)
@@ -169,11 +170,8 @@ def _settle(run: Run, folder: Folder, call: str, trained: TrainedOnce) -> bool:
     try:
         folder.begin(run.key, call)
         folder.write(run.key, _row(run, folder, trained))
+    finally:  # a process that is killed does not come here
         folder.end(run.key)
-    except KeyboardInterrupt:
-        folder.end(run.key)
-        raise
-    finally:
         alone.release()
     return True
 

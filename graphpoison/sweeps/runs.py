@@ -32,9 +32,11 @@ class TrainedOnce:
 
     def victim(self, victim: Victim, settings: str, clean: str) -> Victim:
         """``victim`` of the digest ``settings``, trained once on graphs of the digest ``clean``."""
-        found = copy.copy(victim)
-        fit = partial(self._fit, victim, settings, clean)
-        object.__setattr__(found, "fit", fit)  # whatever else it has and is, it keeps
+        found = copy.copy(victim)  # of the same class, with the same attributes
+        try:
+            object.__setattr__(found, "fit", partial(self._fit, victim, settings, clean))
+        except AttributeError:  # a class with __slots__
+            return victim
         return found
 
     def _fit(self, victim: Victim, settings: str, clean: str, graph: Graph, seed: int) -> Any:
