@@ -1,7 +1,7 @@
 """A study: two attacks beside random flips, compared by paired tests; what is done is kept.
 
-Prints the comparison, and writes it with the table of all runs and a picture to ``--out``. Interrupt
-it, and call it again: it goes on.
+Prints the comparison, and writes it with the table of all runs and a picture to ``--out``. Called
+again after an interruption, it goes on.
 
     python examples/study.py
     python examples/study.py --jobs 2 --seeds 10

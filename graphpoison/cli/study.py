@@ -99,7 +99,7 @@ def _product(place: _Place, found: Any) -> list[Study]:
     for key in given:
         if key not in KEYS:
             raise place.wrong(f"unknown key {key!r}.{nearest(key, KEYS)}")
-    shared = {
+    shared: dict[str, Any] = {
         "budgets": [_budget(text) for text in _texts(place.at("budgets"), given, BUDGET)],
         "seeds": _seeds(place.at("seeds"), given.get("seeds", SEEDS)),
         "attack_seed": _number(place.at("attack-seed"), given.get("attack-seed")),
@@ -118,7 +118,7 @@ def _product(place: _Place, found: Any) -> list[Study]:
         if _flag(place.at("random"), given) and cases:
             task, first = next(iter(cases.values()))
             cases.setdefault(RANDOM, (task, random_like(first)))
-        measured = {
+        measured: dict[str, Any] = {
             "victims": chosen_victims(graph, victims, None),
             "metrics": metrics_of(graph, metrics, {}),
         }
@@ -134,7 +134,8 @@ def _graph(place: _Place, task: Any) -> Graph:
     given = _parsed(place, task)
     reading = options.split_of_tables(given["input"], attack_options.reading_of(given))
     data = options.open_input(given["input"], reading, place.root, place.device)
-    return read_graph(data, attack_options.settings_of(given).edge_type)
+    graph: Graph = read_graph(data, attack_options.settings_of(given).edge_type)
+    return graph
 
 
 def _case(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from tqdm.auto import tqdm
@@ -22,6 +22,9 @@ from .folder import Folder, Row
 from .runs import Run, TrainedOnce
 from .study import Study, planned, refuse_other_settings
 from .table import frame_of, write_table
+
+if TYPE_CHECKING:
+    from filelock import SoftFileLease
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +123,8 @@ def _complete(runs: Sequence[Run], folder: Folder, jobs: int | None) -> None:
 def _work(runs: Sequence[Run], folder: Folder, call: str, parent: int) -> None:
     """Do runs that nobody else does, until all have rows; for the process ``parent``."""
     left = {run.key: run for run in sorted(runs, key=lambda run: run.kind)}  # attacks first
-    trained, claims = TrainedOnce(), {}
+    trained = TrainedOnce()
+    claims: dict[str, SoftFileLease] = {}
     try:
         with quiet():
             while left:
@@ -145,7 +149,7 @@ def _work(runs: Sequence[Run], folder: Folder, call: str, parent: int) -> None:
         raise RuntimeError("a worker was interrupted") from None  # the study goes on without it
 
 
-def _acquired(claim: Any) -> bool:
+def _acquired(claim: "SoftFileLease") -> bool:
     from filelock import Timeout
 
     try:
@@ -251,4 +255,5 @@ def _watched(
         thread.join()
         bar.n = len(keys & folder.keys())
         bar.close()
+        known.clear()  # another process may have tried failed runs again
         write_table(folder, known)

@@ -129,7 +129,7 @@ def _of_task(
     if isinstance(graph, Interactions):
         graph = graph.with_negatives().with_unseen_apart()
     data = fingerprint(task.state, *task.inputs_digested())
-    options = {
+    options: dict[str, Any] = {
         "metrics": study.metrics,
         "targets": study.targets,
         "include_perturbed": study.include_perturbed,
@@ -144,8 +144,14 @@ def _of_task(
         settings = {"graphpoison": SERIES, "data": data, **settings_of(attack, task)}
         return AttackRun(
             {**settings, "attack_seed": seed, "attack_budget": flips},
-            *(task_name, name, seed, budget),
-            *(task, attack, flips, _whole(attack)),
+            task_name,
+            name,
+            seed,
+            budget,
+            task,
+            attack,
+            flips,
+            _whole(attack),
         )
 
     for victim, (name, attack), budget in product(victims, study.attacks.items(), study.budgets):
@@ -159,8 +165,15 @@ def _of_task(
             settings = {"victim": describe(victim), "seed": seed, "flips": flips, **evaluated}
             yield EvaluationRun(
                 {**made_by.settings, **settings},
-                *(task_name, name, seed, label),
-                *(made_by, graph, victim, flips, options),
+                task_name,
+                name,
+                seed,
+                label,
+                made_by,
+                graph,
+                victim,
+                flips,
+                options,
             )
 
 

@@ -44,11 +44,9 @@ def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
     names = list(dict.fromkeys([*COLUMNS, *(name for row in flat for name in row)]))
     names.sort(key=lambda name: name.startswith(LAST))
     table = pd.DataFrame({name: _column([row.get(name) for row in flat]) for name in names})
-    return table.astype({**COLUMNS, "started": "object"}).assign(
-        started=pd.to_datetime(table["started"], utc=True, format="ISO8601").astype(
-            COLUMNS["started"]
-        )
-    )
+    started = pd.to_datetime(table["started"], utc=True, format="ISO8601")
+    kinds: Any = COLUMNS  # names of dtypes
+    return table.assign(started=started).astype(kinds)
 
 
 def write_table(folder: Folder, known: dict[str, Row]) -> None:
