@@ -176,7 +176,7 @@ def _rows(
     for first, second in couples:
         for key, group in groups:
             grids = [_replicates(group, name, over) for name in (first, second)]
-            both = grids[0].join(grids[1], how="inner", rsuffix="_against").drop_duplicates()
+            both = grids[0].join(grids[1].add_suffix("_against"), how="inner").drop_duplicates()
             if both.empty:
                 continue
             difference = (both["drop"] - both["drop_against"]).to_numpy()

@@ -50,7 +50,8 @@ def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
 
 
 def write_table(folder: Folder, known: dict[str, Row]) -> None:
-    """Write all rows of the folder to :data:`TABLE`; rows that were read are put into ``known``.
+    """Write all rows of the folder to :data:`TABLE`, the first run first; rows that were read are
+    put into ``known``.
 
     Another process may write the file at the same time: the file is written again until it has all
     rows that are there, so that the last of the processes leaves all rows.
@@ -58,9 +59,13 @@ def write_table(folder: Folder, known: dict[str, Row]) -> None:
     while True:
         known |= (rows := folder.rows(known))
         with atomic_write(folder.path / TABLE) as file:
-            frame_of(rows.values()).to_parquet(file, index=False)
+            frame_of(sorted(rows.values(), key=_began)).to_parquet(file, index=False)
         if folder.keys() <= rows.keys():
             return
+
+
+def _began(row: Row) -> tuple[str, str]:
+    return row["started"], row["run"]
 
 
 def _flat(row: Mapping[str, Any], before: str = "") -> dict[str, Any]:
