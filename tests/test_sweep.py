@@ -205,6 +205,8 @@ def test_a_damaged_row_is_refused(tmp_path: Path) -> None:
         ({"budgets": [3, 3]}, ValueError, "one or more, all different"),
         ({"seeds": 3}, TypeError, "seeds must be several numbers"),
         ({"attack_seed": -1}, ValueError, "attack_seed must be at least 0"),
+        ({"metrics": "ndgc@10"}, ValueError, "Did you mean 'ndcg@k'"),
+        ({"metrics": []}, ValueError, "metrics must name one metric"),
         ({"include_perturbed": "no"}, TypeError, "include_perturbed must be True or False"),
     ],
 )
@@ -481,6 +483,7 @@ def test_a_list_of_products_from_yaml(tmp_path: Path) -> None:
         (STUDY + "seeds: 3\n", "'seeds' is there twice"),
         ("tasks: &a [cora]\nattacks: *a", "aliases"),
         ("tasks: [cora", "is no YAML"),
+        ("tasks: cora\nattacks: [random, random]", "attacks: a name is there twice"),
         ("[]", "found nothing"),
         ("cora", "a study must be lines"),
         ("tasks: [[cora]]\nattacks: random", "tasks: give names"),

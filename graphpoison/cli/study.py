@@ -184,6 +184,8 @@ def _named(place: _Place, found: Any) -> dict[str, Any]:
     """Options by name, from lines of 'name: options', a list of names, or one name."""
     listed_names = [found] if isinstance(found, str) else found
     if isinstance(listed_names, list) and all(isinstance(name, str) for name in listed_names):
+        if len(set(listed_names)) < len(listed_names):
+            raise place.wrong("a name is there twice.")
         return {name: name for name in listed_names}
     if not isinstance(found, Mapping) or not found:
         raise place.wrong("give names, or lines of 'name: options'.")

@@ -16,6 +16,7 @@ from ..budget import Budget, budget_of
 from ..evaluation.checkpoint import WHOLE, refuse_same_names
 from ..evaluation.evaluate import distinct_seeds
 from ..graphs import Graph, Interactions, NodeGraph
+from ..metrics import parse_metric
 from ..perturbation import fingerprint
 from ..provenance import SERIES, graph_digest
 from ..tasks import Task
@@ -65,6 +66,7 @@ class Study:
             "attacks": _named("attacks", "attack", self.attacks, Attack | Injection),
             "seeds": distinct_seeds(self.seeds),
             "budgets": _budgets(self.budgets),
+            "metrics": _metrics(self.metrics),
         }
         for name, value in named.items():
             object.__setattr__(self, name, value)
@@ -205,6 +207,19 @@ def _named(argument: str, usual: str, value: Any, kind: Any) -> dict[str, Any]:
                 f"{name!r}: {each!r}."
             )
     return named
+
+
+def _metrics(values: Any) -> tuple[str, ...] | None:
+    """Names of metrics; None for what :func:`.evaluate` takes."""
+    if values is None:
+        return None
+    names = (values,) if isinstance(values, str) or not isinstance(values, Iterable) else values
+    found = tuple(names)
+    for name in found:
+        parse_metric(name)
+    if not found:
+        raise ValueError("metrics must name one metric or more, found none.")
+    return found
 
 
 def _budgets(values: Any) -> tuple[Budget, ...]:
