@@ -154,6 +154,12 @@ def test_tasks_are_compared_apart_or_are_replicates() -> None:
         compare(frame.assign(task="both"))
 
 
+def test_the_clean_graph_is_not_compared() -> None:
+    clean = table({"meta": [0.0] * 3, "random": [0.0] * 3}, budget="0", flips=0)
+    both = pd.concat([table(DROPS), clean], ignore_index=True)
+    pd.testing.assert_frame_equal(compare(both).table, compare(table(DROPS)).table)
+
+
 def test_failed_runs_and_attacks_are_left_out() -> None:
     frame = table(DROPS)
     broken = frame.iloc[:1].assign(status="failed", accuracy_test_clean=np.nan)

@@ -158,6 +158,8 @@ def _chosen(runs: pd.DataFrame, metric: str | None, split: str | None, users: st
     chosen = runs[(runs["metric"] == metric) & (runs["split"] == split)]
     choice("users", users, chosen["users"].unique())
     chosen = chosen[chosen["users"] == users]
+    # on the clean graph there is nothing to compare, unless fake users have joined
+    chosen = chosen[(chosen["flips"] > 0) | (chosen["clean"] != chosen["poisoned"])]
     return chosen.assign(drop=drop(metric, chosen["clean"], chosen["poisoned"]))
 
 

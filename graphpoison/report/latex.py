@@ -113,7 +113,9 @@ def comparison_to_latex(
             pairs=table["pairs"].astype(str),
         )
     )
-    cells = cells.rename(columns={"drop_against": "its drop", "interval": "95% interval"})
+    cells = cells.rename(
+        columns={"drop_against": "drop against", "interval": "95% interval", "p": "p (Holm)"}
+    )
     return _written(_commented(_tabular(cells, words, caption, label), constant), path)
 
 
