@@ -36,6 +36,10 @@ def draw_differences(table: pd.DataFrame) -> Figure:
     metrics = table["metric"].unique()
     name = label(metrics[0]) if len(metrics) == 1 else "the metric"
     axes.set_xlabel(f"difference of the drops in {name}, 95% interval")
+    axes.xaxis.label.set_color(INK)
+    axes.tick_params(color=INK, labelcolor=INK)
+    for spine in axes.spines.values():
+        spine.set_color(INK)
     axes.grid(alpha=0.3, axis="x")
     return figure
 
