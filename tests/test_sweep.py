@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from typer.testing import CliRunner
 
 import graphpoison as gp
 from graphpoison import datasets
+from graphpoison._io import locked
 from graphpoison.cli import app
 from graphpoison.report import runs_of
 from graphpoison.sweeps import folder as folders
@@ -319,6 +321,16 @@ def test_a_claim_that_nobody_renews_is_taken_over(
         claim.acquire()
         claim._stop_heartbeat()
     assert len(gp.sweep(study(tmp_path), tmp_path / "out")) == RUNS
+
+
+def test_an_attack_waits_for_the_lock_that_a_lost_machine_has_left(tmp_path: Path) -> None:
+    out, (run, *_) = Folder(tmp_path).made(), planned([study(tmp_path)])
+    held = locked(out.flips(run.key))
+    held.__enter__()
+    timer = threading.Timer(0.2, held.__exit__, (None, None, None))
+    timer.start()
+    assert run.measure(out, None)["flips"] == 6
+    timer.join()
 
 
 def test_ctrl_c_keeps_the_rows_and_writes_the_table(

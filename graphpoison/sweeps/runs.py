@@ -2,12 +2,16 @@
 
 import copy
 import json
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
+from .._io import locked
 from .._settings import digest
 from ..attacks import Attack, Injection
 from ..evaluation import evaluate
@@ -20,6 +24,7 @@ from ..victims import Victim
 from .folder import Folder
 
 Columns = dict[str, Any]
+LOCK_SECONDS = 300.0
 ENVIRONMENT = ("device", "threads", "dtype", "versions")
 
 
@@ -116,6 +121,7 @@ class AttackRun(_Run):
 
     def measure(self, folder: Folder, trained: TrainedOnce) -> Columns:
         """Make the flips, or go on from the ones that the folder holds."""
+        _wait_for(folder.flips(self.key))
         made = self.attack(self.task, self.flips, self.seed, checkpoint=folder.flips(self.key))
         return {**_made(made, len(made)), **_environment(made.provenance)}
 
@@ -186,6 +192,16 @@ class EvaluationRun(_Run):
 
 
 Run = AttackRun | EvaluationRun
+
+
+def _wait_for(flips: Path) -> None:
+    """Wait while another process holds the lock of ``flips``, at most :data:`LOCK_SECONDS`: a file
+    server keeps the locks of a lost machine for a while longer than its claims are kept."""
+    end = time.monotonic() + LOCK_SECONDS
+    while time.monotonic() < end:
+        with suppress(ValueError), locked(flips):
+            return
+        time.sleep(0.5)
 
 
 def _made(made: Perturbation, flips: int) -> Columns:
