@@ -75,6 +75,7 @@ from .presets import (
 )
 from .ranking_presets import promote, ranking_attack
 from .report import Report
+from .sweeps import Study, sweep
 from .tasks import (
     Bystanders,
     Degrade,
@@ -171,6 +172,7 @@ __all__ = [
     "RecommenderVictim",
     "Report",
     "SimilarUsers",
+    "Study",
     "SurrogateAttack",
     "SurrogateVictim",
     "SwapSearch",
@@ -206,6 +208,7 @@ __all__ = [
     "strongest_task",
     "surrogate_meta_attack",
     "surrogate_victim",
+    "sweep",
     "transfer_matrix",
     "users_needed",
 ]

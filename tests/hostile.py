@@ -16,6 +16,7 @@ import torch
 from conftest import citation_graph, interaction_graph
 
 import graphpoison as gp
+from graphpoison.sweeps.study import planned
 
 
 def quantised() -> torch.Tensor:
@@ -170,6 +171,13 @@ CALLS: dict[str, Callable[[Any], Any]] = {
             **{"victims": ["sgc"], "seeds": [0], name: v},
         )
         for name in ("victims", "seeds", "budgets", "metrics", "checkpoint")
+    },
+    **{
+        f"Study({name}=)": lambda v, name=name: planned([gp.Study(
+            **{"tasks": nodes(), "attacks": gp.RandomAttack(), "budgets": [2],
+               "victims": ["sgc"], name: v},
+        )])
+        for name in ("tasks", "attacks", "budgets", "victims", "seeds", "attack_seed", "metrics")
     },
     "datasets.load(name)": gp.datasets.load,
     "Perturbation.load": gp.Perturbation.load,

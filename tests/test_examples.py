@@ -13,6 +13,7 @@ PRINTS = {
     "cora_metattack": "strongest",
     "custom_bipartite": "after the attack",
     "movielens_meta_attack": "drop in unseen AUROC",
+    "study": "wrote",
 }
 
 

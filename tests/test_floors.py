@@ -22,6 +22,7 @@ FLOORS: dict[str, float] = {
     "ranking_presets": 12,
     "registry": 12,
     "reproduce": 12,
+    "sweeps": 12,
     "evaluation": 11,
     "victims": 10,
     "attacks": 9,

@@ -4,7 +4,10 @@ import json
 import subprocess
 import sys
 
-LATE = {"matplotlib", "networkx", "plotly", "rich", "scipy", "sklearn", "typer", "yaml"}
+LATE = {
+    *("filelock", "joblib", "matplotlib", "networkx", "plotly", "pyarrow", "rich", "scipy"),
+    *("sklearn", "typer", "yaml"),
+}
 
 
 def test_the_import_loads_no_package_that_only_some_functions_need() -> None:

@@ -2,7 +2,7 @@
 
 import typer
 
-from . import attack, datasets, demo, evaluate, reproduce
+from . import attack, datasets, demo, evaluate, reproduce, sweep
 from .errors import OneLineErrors
 
 app = typer.Typer(
@@ -18,5 +18,6 @@ app = typer.Typer(
 app.command("datasets", epilog=datasets.EPILOG)(datasets.datasets)
 app.command("attack", epilog=attack.EPILOG)(attack.attack)
 app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate_command)
+app.command("sweep", epilog=sweep.EPILOG)(sweep.sweep_command)
 app.command("reproduce", epilog=reproduce.EPILOG)(reproduce.reproduce_command)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)

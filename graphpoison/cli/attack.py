@@ -9,12 +9,11 @@ import typer
 
 from .._memory import num_bytes
 from .._text import counted
-from ..datasets.source import Reading
 from ..graphs import read_graph
-from ..registry import ATTACKS, AttackSettings
+from ..registry import ATTACKS
 from . import attack_options as chosen
 from . import options as shared
-from .chosen_ids import for_graph, share
+from .chosen_ids import for_graph
 from .config import save_config
 from .errors import usage
 from .files import (
@@ -104,45 +103,7 @@ def attack(
     """Find the flips that hurt most, within a budget, and write them to a file."""
     with logs():
         with usage():
-            settings = AttackSettings(
-                attack=attack,
-                surrogate=surrogate,
-                objective=objective,
-                candidates=candidates,
-                attack_loss=attack_loss,
-                labels=labels,
-                mix=mix,
-                features=features,
-                loss=loss,
-                edge_type=_edge_type(edge_type),
-                steps=steps,
-                lr=lr,
-                momentum=momentum,
-                optimizer=optimizer,
-                weight_decay=weight_decay,
-                flips_per_step=flips_per_step,
-                redraw=redraw,
-                epochs=epochs,
-                block_size=block_size,
-                constraints=tuple(constraint or ()),
-                removals=removals,
-                new_users=new_users,
-                similar_users=similar_users,
-                method=method,
-                max_profile_share=share("max_profile_share", max_profile_share),
-                k=k,
-            )
-            reading = Reading(
-                user_column,
-                item_column,
-                header,
-                rating_column,
-                min_rating,
-                test_fraction,
-                data_seed,
-                split,
-                time_column,
-            )
+            settings, reading = chosen.settings_of(ctx.params), chosen.reading_of(ctx.params)
             reading = shared.split_of_tables(input, reading)
             data = shared.open_input(input, reading, root, device)
             graph = read_graph(data, settings.edge_type)
@@ -205,12 +166,3 @@ def attack(
         summary["promoted"] = ", ".join(plan.promoted)
     shown = {name: value for name, value in summary.items() if value is not None}
     show_counts(shown, f"{plan.name} on {input}")
-
-
-def _edge_type(text: str | None) -> tuple[str, str, str] | None:
-    if text is None:
-        return None
-    parts = tuple(text.split(","))
-    if len(parts) != 3:
-        raise ValueError(f"edge_type must be three names as in user,rates,item; found {text!r}.")
-    return parts

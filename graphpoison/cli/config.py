@@ -1,5 +1,6 @@
 """Options from a YAML file, and back into one."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,27 +46,46 @@ def load_config(ctx: typer.Context, path: Path | None) -> Path | None:
     """Make the options in ``path`` the command's defaults, which the command line overrides."""
     if path is None:
         return None
+    found = read_yaml(path)
+    if not isinstance(found, dict):
+        raise WrongUsage(f"{path} must be lines of 'option: value'.")
+    defaults = defaults_of(ctx.command, found, str(path))
+    ctx.default_map = {**(ctx.default_map or {}), **defaults}
+    return path
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file in mappings, lists and texts.
+
+    Raises:
+        WrongUsage: it cannot be read, or is no YAML.
+    """
     refuse_special(path)
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)
+        return yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)
     except OSError as error:
         raise WrongUsage(f"cannot read {path}: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise WrongUsage(f"{path} is no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(found, dict):
-        raise WrongUsage(f"{path} must be lines of 'option: value'.")
-    known = _keys(ctx)
+
+
+def defaults_of(command: Any, found: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Options of ``command`` from a file, by the names of its parameters.
+
+    Raises:
+        WrongUsage: an option is not known, or is there twice.
+    """
+    known = _keys(command)
     defaults: dict[str, Any] = {}
     for key, value in found.items():
         flag = str(key).replace("_", "-")
         if flag not in known:
-            raise WrongUsage(f"{path}: unknown option {key!r}.{nearest(flag, known)}")
+            raise WrongUsage(f"{place}: unknown option {key!r}.{nearest(flag, known)}")
         parameter, positive = known[flag]
         if parameter.name in defaults:
-            raise WrongUsage(f"{path}: {key!r} is there twice, in two spellings.")
-        defaults[parameter.name] = _value(f"{path}: {key}", parameter, positive, value)
-    ctx.default_map = {**(ctx.default_map or {}), **defaults}
-    return path
+            raise WrongUsage(f"{place}: {key!r} is there twice, in two spellings.")
+        defaults[parameter.name] = _value(f"{place}: {key}", parameter, positive, value)
+    return defaults
 
 
 def save_config(ctx: typer.Context, path: Path | None) -> None:
@@ -73,7 +93,7 @@ def save_config(ctx: typer.Context, path: Path | None) -> None:
     if path is None:
         return
     names: dict[str, str] = {}
-    for flag, (parameter, positive) in _keys(ctx).items():
+    for flag, (parameter, positive) in _keys(ctx.command).items():
         if positive:
             names.setdefault(parameter.name, flag)
     chosen = {
@@ -90,10 +110,10 @@ def set_debug(ctx: typer.Context, value: bool) -> bool:
     return value
 
 
-def _keys(ctx: typer.Context) -> dict[str, tuple[Any, bool]]:
+def _keys(command: Any) -> dict[str, tuple[Any, bool]]:
     """Names of options and arguments -> parameter, and whether the name switches it on."""
     found: dict[str, tuple[Any, bool]] = {}
-    for parameter in ctx.command.params:
+    for parameter in command.params:
         if parameter.name not in OF_ONE_RUN:
             for option in (*parameter.opts, parameter.name or ""):
                 found.setdefault(option.lstrip("-").replace("_", "-"), (parameter, True))

@@ -4,7 +4,6 @@ import json
 import logging
 import math
 import sys
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-HARMLESS = ("Sparse CSR tensor support is in beta", "Sparse invariant checks are implicitly")
+from .._logging import PACKAGE, quiet
 
 
 @contextmanager
@@ -22,14 +21,12 @@ def logs() -> Iterator[None]:
     """The library's messages on stderr, without PyTorch's remarks about its beta features."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
-    logger = logging.getLogger("graphpoison")
+    logger = logging.getLogger(PACKAGE)
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        with warnings.catch_warnings():
-            for message in HARMLESS:
-                warnings.filterwarnings("ignore", message)
+        with quiet():
             yield
     finally:
         logger.removeHandler(handler)

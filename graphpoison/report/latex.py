@@ -10,6 +10,8 @@ from .._checks import positive_int
 from .._io import atomic_write
 from .summary import ALL, KEYS, transfer_grid
 
+_FIGURES = ["drop", "drop_against", "difference"]
+
 
 def to_latex(
     frame: pd.DataFrame,
@@ -55,16 +57,7 @@ def to_latex(
         cells, words = pd.DataFrame({first: grid.index.astype(str)}), [first]
         for name, victim in zip(names, grid.columns, strict=True):
             cells[name] = _plus_minus(grid[victim], half[victim], digits)
-    text = _tabular(cells, words, caption, label)
-    if constant.get("users") == ALL:
-        del constant["users"]
-    if constant:
-        said = "; ".join(f"{key}: {value}" for key, value in constant.items())
-        text = f"% {' '.join(said.split())}\n{text}"
-    if path is not None:
-        with atomic_write(path) as file:
-            file.write(text.encode())
-    return text
+    return _written(_commented(_tabular(cells, words, caption, label), constant), path)
 
 
 def _tabular(
@@ -96,3 +89,54 @@ def _number(value: float, digits: int) -> str:
         return "--"
     text = f"{abs(value):.{digits}f}"
     return f"$-${text}" if value < 0 and float(text) else text
+
+
+def comparison_to_latex(
+    table: pd.DataFrame,
+    path: str | os.PathLike[str] | None = None,
+    digits: int = 4,
+    caption: str | None = None,
+    label: str | None = None,
+) -> str:
+    """The table of a comparison, see :meth:`graphpoison.report.Comparison.to_latex`."""
+    positive_int("digits", digits, minimum=0)
+    names = ["study", "task", "victim", "budget", "metric", "split", "users", "attack", "against"]
+    constant = {name: str(table[name].iloc[0]) for name in names if table[name].nunique() == 1}
+    words: list[Hashable] = [name for name in names if name not in constant]
+    cells = (
+        table[words]
+        .astype(str)
+        .assign(
+            **{name: [_number(value, digits) for value in table[name]] for name in _FIGURES},
+            interval=[
+                "--" if np.isnan(low) else f"[{_number(low, digits)}, {_number(high, digits)}]"
+                for low, high in zip(table["low"], table["high"], strict=True)
+            ],
+            p=[_probability(value) for value in table["p_holm"]],
+            pairs=table["pairs"].astype(str),
+        )
+    )
+    cells = cells.rename(
+        columns={"drop_against": "drop against", "interval": "95% interval", "p": "p (Holm)"}
+    )
+    return _written(_commented(_tabular(cells, words, caption, label), constant), path)
+
+
+def _probability(value: float) -> str:
+    if np.isnan(value):
+        return "--"
+    return "$<$ 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _commented(text: str, constant: dict[str, str]) -> str:
+    """``text`` below a comment on the columns that say the same everywhere."""
+    said = {name: value for name, value in constant.items() if (name, value) != ("users", ALL)}
+    words = " ".join("; ".join(f"{key}: {value}" for key, value in said.items() if value).split())
+    return f"% {words}\n{text}" if words else text
+
+
+def _written(text: str, path: str | os.PathLike[str] | None) -> str:
+    if path is not None:
+        with atomic_write(path) as file:
+            file.write(text.encode())
+    return text

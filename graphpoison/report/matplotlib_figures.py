@@ -41,7 +41,7 @@ def plot_curves(
         chosen = runs[(runs["metric"] == metric) & (runs["split"] == name)]
         for (attack, victim), group in chosen.groupby(["attack", "victim"], sort=False):
             flips, mean, half = curve(group)
-            text = _plain(f"{attack} ({victim})")
+            text = plain(f"{attack} ({victim})")
             look: dict[str, Any] = {"color": colours[str(attack)], "label": text}
             number = victims.index(victim)
             look |= {"ls": LINES[number % len(LINES)], "marker": MARKERS[number % len(MARKERS)]}
@@ -93,7 +93,7 @@ def draw_transfer(frame: pd.DataFrame) -> Figure:
     grid, half = transfer_grid(frame)
     rows, columns = grid.shape
     attacks, victims = (
-        [textwrap.fill(_plain(str(name)), 24) for name in names]
+        [textwrap.fill(plain(str(name)), 24) for name in names]
         for names in (grid.index, grid.columns)
     )
     wide = 0.08 * max(len(line) for name in (*attacks, *victims) for line in name.splitlines())
@@ -154,7 +154,7 @@ def _draw_node(axes: Axes, part: Neighbourhood, node: Node, place: tuple[float, 
         apart, level = (8.0 if node[0] else -8.0, 0.0), "center"
         align = "left" if node[0] else "right"
     axes.annotate(
-        _plain(str(node[1])), place, apart, textcoords="offset points", ha=align, va=level, size=8,
+        plain(str(node[1])), place, apart, textcoords="offset points", ha=align, va=level, size=8,
         color=INK,
     )  # fmt: skip
 
@@ -183,7 +183,7 @@ def _legend(axes: Axes, part: Neighbourhood) -> None:
     )  # fmt: skip
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """``name`` escaped for matplotlib, which reads dollars as formulas and leaves names that begin
     with an underscore out of a legend."""
     text = name.replace("$", r"\$")

@@ -1,26 +1,20 @@
 """The HTML page of a report: self-contained, without requests to other files."""
 
-import io
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import jinja2
-import matplotlib
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from markupsafe import Markup
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
 from plotly.offline import get_plotlyjs
 
-from .._io import atomic_write
 from ..perturbation import FEATURE, Perturbation
 from . import matplotlib_figures, plotly_figures
 from .changes import Change, Side, change, sides
+from .html import cell, svg, write_page
 from .neighbourhood import neighbourhood
 from .summary import (
     ALL,
@@ -39,16 +33,6 @@ from .words import beyond_zero, fixed, headline, interval
 
 if TYPE_CHECKING:
     from .results import Report
-
-INKS = {
-    matplotlib_figures.INK: "--ink",
-    matplotlib_figures.PALE: "--faint",
-    matplotlib_figures.ADDED: "--added",
-    matplotlib_figures.REMOVED: "--removed",
-    matplotlib_figures.HIT: "--hit",
-    matplotlib_figures.PLAIN: "--paper",
-}
-"""Colour of the drawings -> CSS variable of the page, which has a light and a dark value."""
 
 
 def write_report(report: "Report", path: str | os.PathLike[str]) -> None:
@@ -78,21 +62,7 @@ def write_report(report: "Report", path: str | os.PathLike[str]) -> None:
         "flips": _json(_flips(report.perturbations, changes)) if changes else None,
         "provenance": list(_provenance(report)),
     }
-    _write(context, path)
-
-
-def _write(context: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("graphpoison.report", "assets"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"cell": _cell, "count": "{:,}".format}
-    page = environment.get_template("page.html").render(plotly=Markup(get_plotlyjs()), **context)
-    with atomic_write(path) as file:
-        file.write(page.encode())
+    write_page("page.html", {"plotly": Markup(get_plotlyjs()), **context}, path)
 
 
 def _comparisons(
@@ -177,7 +147,11 @@ def _attack(name: str, found: Change, number: int) -> dict[str, Any]:
     return {
         "name": name,
         "sides": [{"side": side, "top": side.top(), **_hits(side)} for side in sides(found)],
-        "picture": _svg(matplotlib_figures.draw_neighbourhood(part), name, number)
+        "picture": svg(
+            matplotlib_figures.draw_neighbourhood(part),
+            f"The neighbourhood of the nodes that {name} hit most",
+            number,
+        )
         if part.places
         else None,
         "added": found.added.shape[1],
@@ -196,23 +170,6 @@ def _hits(side: Side) -> dict[str, Any]:
         "number": len(hit),
         "fake": int(hit[side.num_real :].sum()),
     }
-
-
-def _svg(figure: Figure, name: str, number: int) -> Markup:
-    """An ``<svg>`` element with the colours and fonts of the page; ``number`` makes its ids
-    unique."""
-    buffer = io.StringIO()
-    nothing = dict.fromkeys(["Creator", "Date", "Format", "Type"])
-    figure.patch.set_alpha(0)
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "graphpoison"}):
-        FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>drawing-{number}-", text)
-    for colour, variable in INKS.items():
-        text = text.replace(colour, f"var({variable})")
-    label = Markup.escape(f"The neighbourhood of the nodes that {name} hit most")
-    return Markup(text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1))
 
 
 def _drawable(group: Mapping[str, go.Figure]) -> dict[str, Any]:
@@ -274,18 +231,7 @@ def _flat(values: Mapping[Any, Any], depth: int) -> Iterator[tuple[int, str, str
             yield depth, str(name).replace("_", " "), None
             yield from _flat(dict(enumerate(value, 1)), depth + 1)
         else:
-            yield depth, str(name).replace("_", " "), _cell(value)
-
-
-def _cell(value: Any) -> str:
-    """A value as readable text."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_cell, value)) or "none"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+            yield depth, str(name).replace("_", " "), cell(value)
 
 
 def _json(value: Any) -> Markup:

@@ -80,7 +80,7 @@ class NodeClassification(Task[PreparedNodes[Any]]):
     ) -> None:
         model = node_classifier(surrogate)
         check_backend(backend)
-        graph = read_nodes(data)
+        self.graph = graph = read_nodes(data)
         mask = graph.mask("train_mask")
         if candidates is None and feature_candidates is None:
             raise ValueError("candidates and feature_candidates are both None: nothing to flip.")

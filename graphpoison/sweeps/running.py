@@ -1,0 +1,259 @@
+"""Work on a study: workers that take one run after the other, by joblib."""
+
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from .._checks import flag, positive_int
+from .._logging import PACKAGE, collected, quiet
+from .._memory import peak_bytes, reset_peak
+from .._signals import terminable
+from .folder import Folder, Row
+from .runs import Run, TrainedOnce
+from .study import Study, planned, refuse_other_settings
+from .table import frame_of, write_table
+
+if TYPE_CHECKING:
+    from filelock import SoftFileLease
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+"""How long a worker waits that finds no run to take."""
+SAVE_EVERY_SECONDS = 30.0
+MOST_DEATHS = 3
+"""So often a run may take its worker with it, before it counts as failed."""
+ALONE = "alone"
+"""The claim of the one run that has killed workers before, and is tried for the last time."""
+
+
+def sweep(
+    study: Study | Iterable[Study],
+    out: str | Path,
+    jobs: int | None = None,
+    retry: bool = False,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Do all runs of a study, and write one row for each to ``out/runs.parquet``.
+
+    Runs that ``out`` already holds are not done again. The same call continues after an
+    interruption, and a study with more seeds, more victims or smaller budgets adds to the folder.
+    Several calls, on one machine or on several that share the folder, work on one study together. A
+    run that fails is a row with its error. Ctrl-C, SIGTERM, a killed worker and a lost machine lose
+    the runs in flight; an attack in flight continues from its last saved flips.
+
+    Args:
+        study: one study, or several whose runs share the folder.
+        out: the folder; made if it is not there.
+        jobs: the number of runs at a time, as ``joblib.Parallel`` takes it; -1 for all processors.
+            By default 1, or what a ``joblib.parallel_backend`` around the call says.
+        retry: try the runs again that have failed.
+        progress: show a progress bar over all runs.
+
+    Returns:
+        The table of the runs of ``study``: one row for each attack and for each evaluation, see
+        :data:`graphpoison.sweeps.table.COLUMNS` and :func:`graphpoison.report.runs_of`.
+
+    Raises:
+        TypeError, ValueError: ``study`` is no study; two attacks or victims of one name, here or in
+            the folder, have other settings; a file of the folder is damaged.
+        OSError: the folder cannot be written.
+    """
+    runs = planned(_studies(study))
+    if jobs is not None and jobs != -1:
+        positive_int("jobs", jobs)
+    flag("retry", retry)
+    folder = Folder(Path(out).absolute()).made()  # workers may be elsewhere
+    known = folder.rows()
+    refuse_other_settings({row["part"]: row["shared"] for row in known.values()}, runs)
+    if retry:
+        for run in runs:
+            if known.get(run.key, {}).get("status") == "failed":
+                folder.forget(run.key)
+                del known[run.key]
+    with terminable(), _watched(runs, folder, known, progress):
+        _complete(runs, folder, jobs)
+    rows = folder.rows(known)
+    return frame_of(rows[run.key] for run in runs)
+
+
+def _studies(study: Study | Iterable[Study]) -> list[Study]:
+    studies = [study] if isinstance(study, Study) else study
+    if not isinstance(studies, Iterable) or isinstance(studies, str):
+        raise TypeError(f"study must be a Study or several, found {study!r}.")
+    studies = list(studies)
+    for each in studies:
+        if not isinstance(each, Study):
+            raise TypeError(f"study must be a Study or several, found {each!r} among them.")
+    if not studies:
+        raise ValueError("study must be one Study or more, found none.")
+    return studies
+
+
+def _complete(runs: Sequence[Run], folder: Folder, jobs: int | None) -> None:
+    """Have workers do the runs that have no row; start them again where some are lost."""
+    from joblib import Parallel, delayed, effective_n_jobs  # takes long to import
+
+    call, breaks = uuid.uuid4().hex, 0
+    while left := [run for run in runs if not folder.has(run.key)]:
+        workers = min(effective_n_jobs(jobs), len(left))
+        parts = [left[number * len(left) // workers :] + left for number in range(workers)]
+        try:
+            Parallel(jobs, pre_dispatch="all", batch_size=1, max_nbytes=None)(
+                delayed(_work)(part, folder, call, os.getpid()) for part in parts
+            )
+        except Exception as error:  # failures of runs are rows: this is one of the back end
+            rows = sum(folder.has(run.key) for run in left)
+            breaks = 0 if rows else breaks + 1
+            if breaks > MOST_DEATHS:
+                raise
+            logger.warning("a worker was lost, its runs begin again: %s", _said(error))
+
+
+def _work(runs: Sequence[Run], folder: Folder, call: str, parent: int) -> None:
+    """Do runs that nobody else does, until all have rows; for the process ``parent``."""
+    left = {run.key: run for run in sorted(runs, key=lambda run: run.kind)}  # attacks first
+    trained = TrainedOnce()
+    claims: dict[str, SoftFileLease] = {}
+    try:
+        with quiet():
+            while left:
+                idle = True
+                for key, run in list(left.items()):
+                    if folder.has(key):
+                        del left[key]
+                        claims.pop(key, None)
+                    elif all(folder.has(before) for before in run.needs):
+                        # one object a claim: it notices that a holder has ceased to renew it
+                        claim = claims[key] = claims.get(key) or folder.claim(key)
+                        if _acquired(claim):
+                            try:
+                                idle &= not _settle(run, folder, call, trained)
+                            finally:
+                                claim.release()
+                if idle and left:
+                    time.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        if os.getpid() == parent:
+            raise
+        raise RuntimeError("a worker was interrupted") from None  # the study goes on without it
+
+
+def _acquired(claim: "SoftFileLease") -> bool:
+    from filelock import Timeout
+
+    try:
+        claim.acquire()
+    except Timeout:
+        return False
+    return True
+
+
+def _settle(run: Run, folder: Folder, call: str, trained: TrainedOnce) -> bool:
+    """Write the row of a run that is claimed; False if it has to wait for its turn alone."""
+    deaths = folder.deaths(run.key, call)
+    if folder.has(run.key):
+        return True
+    if deaths >= MOST_DEATHS:
+        said = f"the process that ran it was killed {deaths} times, perhaps out of memory"
+        folder.write(run.key, {**_head(run), **_told("failed", f"RuntimeError: {said}")})
+        return True
+    alone = folder.claim(ALONE)
+    if deaths == MOST_DEATHS - 1 and not _acquired(alone):
+        return False
+    try:
+        folder.begin(run.key, call)
+        folder.write(run.key, _row(run, folder, trained))
+    finally:  # a process that is killed does not come here
+        folder.end(run.key)
+        alone.release()
+    return True
+
+
+def _row(run: Run, folder: Folder, trained: TrainedOnce) -> Row:
+    """The row of a run that is done now."""
+    ticks, measured, told = time.monotonic(), {}, _told("done", None)
+    head = _head(run)
+    reset_peak(run.device)
+    with collected(logging.getLogger(PACKAGE)) as warned:
+        try:
+            measured = run.measure(folder, trained)
+        except Exception as error:
+            told = _told("failed", _said(error))
+    peak = peak_bytes(run.device)
+    return {
+        **head,
+        **told,
+        "warnings": "\n".join(dict.fromkeys(warned)) or None,
+        "seconds": round(time.monotonic() - ticks, 3),
+        "peak_mb": None if peak is None else round(peak / 2**20, 1),
+        **measured,
+    }
+
+
+def _head(run: Run) -> Row:
+    """The columns of a run that are known before it starts."""
+    return {
+        "run": run.key,
+        "kind": run.kind,
+        "task": run.task_name,
+        "attack": run.attack_name,
+        "victim": run.victim_name,
+        "seed": run.seed,
+        "attack_seed": run.attack_seed,
+        "budget": run.budget,
+        "part": run.part,
+        "shared": run.shared,
+        "started": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "settings": run.settings,
+    }
+
+
+def _told(status: str, error: str | None) -> Row:
+    return {"status": status, "error": error}
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def _watched(
+    runs: Sequence[Run], folder: Folder, known: dict[str, Row], progress: bool
+) -> Iterator[None]:
+    """Show progress, and write the table, now and then and at the end."""
+    keys, stop = {run.key for run in runs}, threading.Event()
+    initial = len(keys & folder.keys())
+    bar = tqdm(total=len(keys), initial=initial, disable=not progress, unit="run")
+
+    def watch() -> None:
+        saved = time.monotonic()
+        while not stop.wait(1.0):
+            bar.n = len(keys & folder.keys())
+            bar.refresh()
+            if time.monotonic() - saved >= SAVE_EVERY_SECONDS:
+                with suppress(OSError, ValueError):  # the last call, below, raises them
+                    write_table(folder, known)
+                saved = time.monotonic()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        bar.n = len(keys & folder.keys())
+        bar.close()
+        known.clear()  # another process may have tried failed runs again
+        write_table(folder, known)
