@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from ._settings import digest
+
 T = TypeVar("T")
 
 
@@ -108,18 +110,24 @@ class Ranks:
         self._sent_by_first(_pickled(result, None))
         return result
 
-    def agree(self, found: str, digest: str, device: torch.device) -> None:
-        """Raise a :class:`RankError` unless ``digest``, hexadecimal digits of what ``found``
-        names, is the same on every rank."""
+    def any(self, own: bool, device: torch.device) -> bool:
+        """Whether ``own`` is true on some rank."""
+        number = torch.tensor([int(own)], device=device)
+        return bool(self.gather(number, [1] * self.size).any())
+
+    def agree(self, what: str, device: torch.device, *parts: Tensor | str) -> None:
+        """Raise a :class:`RankError` unless the ``parts`` of ``what`` are the same on every rank, to
+        the last bit."""
         if self.size == 1:
             return
-        number = torch.tensor([int(digest[:15], 16)], device=device)
+        number = torch.tensor([int(digest(*parts, digits=15), 16)], device=device)
         numbers = self.gather(number, [1] * self.size).tolist()
-        others = [rank for rank, each in enumerate(numbers) if each != numbers[0]]
+        others = [str(rank) for rank, each in enumerate(numbers) if each != numbers[0]]
         if others:
             raise RankError(
-                f"ranks {', '.join(map(str, others))} differ from rank 0 in {found}; all processes "
-                "need the same input, arguments, versions and kind of processor."
+                f"the processes of this attack disagree: {what} of rank 0 are not those of rank "
+                f"{', '.join(others)}. All need the same input, arguments, versions, number of "
+                "threads and kind of processor."
             )
 
     def _sent_by_first(self, content: bytes) -> bytes:

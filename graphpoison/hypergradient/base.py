@@ -75,7 +75,13 @@ class Hypergradient(ABC):
 
 
 def _checked(task: Task[Any], found: MetaGradient) -> MetaGradient:
-    """``found``, if flips can be chosen by it."""
+    """``found``, if flips can be chosen by it.
+
+    Raises:
+        RankError: processes that share the work have trained different parameters.
+    """
+    device = found.state.weight.device
+    task.ranks.agree("the parameters after training", device, *found.params)
     if not found.is_finite:
         raise FloatingPointError(
             f"the meta-gradient is not finite (attack loss {found.loss:.3g}), though training is; "

@@ -8,6 +8,7 @@ small.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import torch
@@ -70,10 +71,15 @@ class Block:
         sums = self.column_sums(self.permute(values), left)
         return product(self.pattern, values, right), sums
 
-    def part_sums(self, values: Tensor) -> Tensor:
-        """The sum [parts] of ``values`` [m] over the entries of each part."""
+    def split(self, values: Tensor) -> Sequence[Tensor]:
+        """``values`` [m] of each part. The last values of a vector may differ in their last bit from
+        the same values in the middle of another one, for exp and what uses it."""
+        return values.split(self._sizes)
+
+    @cached_property
+    def _sizes(self) -> list[int]:
         ends = self.pattern.csr[0][list(self.cuts)].tolist()
-        return torch.stack([values[low:high].sum() for low, high in pairwise(ends)])
+        return [high - low for low, high in pairwise(ends)]
 
     @property
     def _transposed(self) -> tuple[Tensor, Tensor, Tensor]:

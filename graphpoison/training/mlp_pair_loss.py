@@ -11,7 +11,7 @@ from ..sparse.products import Sampler
 from ..sparse.shares import Block
 from .chunked_tower import ChunkedTower, PairOutputs
 from .compiled_tower import CompiledTower, compiled
-from .criteria import log_losses
+from .criteria import part_losses
 from .dual import GradAndTangent
 from .field import Cotangents
 from .pair_loss import BlockLoss, LogLossPoint
@@ -23,7 +23,7 @@ class MLPPairLoss(BlockLoss):
     """Pairs with labels, to be scored by a tower.
 
     Args:
-        block: which pairs, m of them; of one part, unless the tower is compiled.
+        block: which pairs, m of them; of one part, unless :meth:`takes_parts`.
         labels: Tensor [m].
         scoring: how.
         count: M, the number of pairs of all blocks.
@@ -31,9 +31,14 @@ class MLPPairLoss(BlockLoss):
 
     def __init__(self, block: Block, labels: Tensor, scoring: PairScores, count: int) -> None:
         self.block, self.labels, self.scoring, self.count = block, labels, scoring, count
-        kind = CompiledTower if compiled(labels) else ChunkedTower
+        kind = CompiledTower if self.takes_parts(labels) else ChunkedTower
         self.tower: CompiledTower | ChunkedTower = kind(block, labels, scoring, count)
         self.buffers = labels.new_empty(4 if scoring.dot else 1, labels.numel())
+
+    @staticmethod
+    def takes_parts(labels: Tensor) -> bool:
+        """Whether a block of pairs with these ``labels`` may have several parts."""
+        return compiled(labels)
 
     def linearise(self, *score_params: Tensor) -> "MLPPairPoint":
         return MLPPairPoint(self, score_params)
@@ -62,8 +67,7 @@ class MLPPairPoint(LogLossPoint):
 
     def value(self) -> tuple[Tensor, Tensor]:
         scores, count = _Pass(self.loss, self.score_params, None).scores(), self.loss.count
-        losses = self.loss.block.part_sums(log_losses(scores, self.loss.labels))
-        return losses / count, scores / -count
+        return part_losses(self.loss.block, scores, self.loss.labels) / count, scores / -count
 
 
 def _derivatives(parts: list[GradAndTangent]) -> Params:

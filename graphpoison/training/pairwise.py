@@ -7,7 +7,6 @@ from torch import Tensor
 
 from ..sparse import Pattern
 from ..sparse.shares import Block, Shares, blocks
-from .compiled_tower import compiled
 from .criteria import Criterion, LogLoss, Ranking
 from .field import Cotangents, Linearisation, TrainingField, as_leaves, vjp
 from .mlp_pair_loss import MLPPairLoss
@@ -28,7 +27,7 @@ def log_loss(scoring: PairScores, pairs: Pattern, labels: Tensor) -> PairLoss:
             return SparsePairLoss(block, labels[block.entries], count, workspace)
         return MLPPairLoss(block, labels[block.entries], scoring, count)
 
-    single = scoring.tower is not None and not compiled(labels)
+    single = scoring.tower is not None and not MLPPairLoss.takes_parts(labels)
     return _of_pairs(pairs, make, scoring, lambda entries: (entries,), single)
 
 
@@ -46,7 +45,7 @@ def closed_form_loss(
         parts = torch.cat([weights[part] for part in compared.targets(block.entries)])
         return RankedPairLoss(block, compared.within(block.entries), parts)
 
-    return _of_pairs(pairs, make, scoring, compared.targets)
+    return _of_pairs(pairs, make, scoring, compared.targets, single=True)
 
 
 def _of_pairs(
@@ -54,7 +53,7 @@ def _of_pairs(
     make: Callable[[Block], BlockLoss],
     scoring: PairScores,
     targets: Callable[[slice], tuple[slice, ...]],
-    single: bool = False,
+    single: bool,
 ) -> PairLoss:
     """The loss of listed ``pairs``; ``single`` asks for one part in each block."""
     return PairLoss(Shares.of(pairs), blocks(pairs, single), make, scoring.user_tables, targets)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..sparse.products import Sampler, product
 from ..sparse.shares import Block
-from .criteria import log_losses
+from .criteria import part_losses
 from .field import Cotangents
 from .pair_loss import BlockLoss, LogLossPoint
 from .prepared import Params
@@ -82,21 +82,25 @@ class SparsePairPoint(LogLossPoint):
         return (back_left, back_right), (self.loss.change.values,)
 
     def value(self) -> tuple[Tensor, Tensor]:
-        scores = self.loss.probability(self.left, self.right)
-        losses = log_losses(scores, self.loss.labels)
-        on_labels = scores / -self.loss.count
-        scores.sigmoid_()
-        self.known = True
-        return self.loss.block.part_sums(losses) / self.loss.count, on_labels
+        scores, count = self.loss.probability(self.left, self.right), self.loss.count
+        losses = part_losses(self.loss.block, scores, self.loss.labels)
+        on_labels = scores / -count
+        self._sigmoid(scores)
+        return losses / count, on_labels
 
     def _residual(self) -> Tensor:
         """g."""
         probability = self.loss.probability.values
         if not self.known:
-            self.loss.probability(self.left, self.right).sigmoid_()
-            self.known = True
+            self._sigmoid(self.loss.probability(self.left, self.right))
         residual = torch.sub(probability, self.loss.labels, out=self.loss.buffer("residual"))
         return residual.div_(self.loss.count)
+
+    def _sigmoid(self, scores: Tensor) -> None:
+        """In place."""
+        for part in self.loss.block.split(scores):
+            part.sigmoid_()
+        self.known = True
 
     def _curvature(self, on_left: Tensor, on_right: Tensor) -> Tensor:
         """-h; the labels' cotangent, ``-s' / M``, goes to ``change``."""
@@ -104,5 +108,5 @@ class SparsePairPoint(LogLossPoint):
         loss.change(on_left, self.right)
         change = loss.change(self.left, on_right, add=True).div_(-loss.count)
         curvature = loss.buffer("curvature")
-        torch.addcmul(probability, probability, probability, value=-1.0, out=curvature)
-        return curvature.mul_(change)
+        torch.sub(1.0, probability, out=curvature)
+        return curvature.mul_(probability).mul_(change)
