@@ -110,6 +110,15 @@ class Ranks:
         self._sent_by_first(_pickled(result, None))
         return result
 
+    def in_turn(self, work: Callable[[], T]) -> T:
+        """``work``, which may leave files for all, on the first rank, and then on the others."""
+        if not self.first:
+            self.share(lambda: None)
+            return work()
+        result = work()
+        self.share(lambda: None)
+        return result
+
     def any(self, own: bool, device: torch.device) -> bool:
         """Whether ``own`` is true on some rank."""
         number = torch.tensor([int(own)], device=device)
