@@ -98,10 +98,10 @@ class Ranks:
         if self.size == 1:
             return work()
         if not self.first:
-            result, error = pickle.loads(self._sent_by_first(b""))
-            if error is not None:
-                raise error
-            return result
+            received: tuple[T, Exception | None] = pickle.loads(self._sent_by_first(b""))
+            if received[1] is not None:
+                raise received[1]
+            return received[0]
         try:
             result = work()
         except Exception as error:
@@ -125,8 +125,8 @@ class Ranks:
         return bool(self.gather(number, [1] * self.size).any())
 
     def agree(self, what: str, device: torch.device, *parts: Tensor | str) -> None:
-        """Raise a :class:`RankError` unless the ``parts`` of ``what`` are the same on every rank, to
-        the last bit."""
+        """Raise a :class:`RankError` unless the ``parts`` of ``what`` have the same bits on every
+        rank."""
         if self.size == 1:
             return
         number = torch.tensor([int(digest(*parts, digits=15), 16)], device=device)

@@ -1,8 +1,8 @@
 """Several processes that share one attack make the flips of one process, to the last bit.
 
-Most tests run the ranks as threads, which exchange tensors through a list; processes of a gloo group
-run what is not safe in threads (forward derivatives, the global generator of PRBCD), and torchrun the
-command line.
+Most tests run the ranks as threads, which exchange tensors through a list. Processes of a gloo
+group run the code that is not safe in threads (forward derivatives, the global generator of PRBCD),
+and torchrun runs the command line.
 """
 
 import json
@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -253,15 +254,13 @@ def test_sums_have_one_order(height: int, data: st.DataObject) -> None:
 
     ((top, number, (whole,)),) = fold(leaves(0, count))
     assert (top, number) == (height, 0)
-    ranks = [fold(leaves(*pair)) for pair in zip(ends, ends[1:], strict=False)]
+    ranks = [fold(leaves(*pair)) for pair in pairwise(ends)]
     ((_, _, (found,)),) = fold(node for nodes in ranks for node in nodes)
     assert torch.equal(whole, found)
 
 
 @settings(deadline=None)
-@given(
-    st.integers(1, 60), st.integers(1, 5), st.floats(0.0, 1.0), st.integers(1, 9), st.booleans()
-)
+@given(st.integers(1, 60), st.integers(1, 5), st.floats(0.0, 1.0), st.integers(1, 9), st.booleans())
 def test_every_row_has_one_rank(
     rows: int, columns: int, share: float, size: int, single: bool
 ) -> None:
@@ -440,9 +439,7 @@ def _many_attacks(ranks: Ranks, folder: Path) -> dict[str, bool]:
     return _compared(cases, ranks, folder)
 
 
-def _compared(
-    cases: dict[str, tuple[gp.Task, Any]], ranks: Ranks, folder: Path
-) -> dict[str, bool]:
+def _compared(cases: dict[str, tuple[gp.Task, Any]], ranks: Ranks, folder: Path) -> dict[str, bool]:
     """Whether the flips, and the checkpoint, are those of one process."""
     found = {}
     for name, (task, attack) in cases.items():
@@ -563,7 +560,7 @@ def torchrun(*arguments: object, folder: Path) -> subprocess.CompletedProcess[st
     )
 
 
-COMMAND = "attack log.csv --attack meta --surrogate gmf --steps 8 --budget 6".split()
+COMMAND = ["attack", "log.csv", "--attack=meta", "--surrogate=gmf", "--steps=8", "--budget=6"]
 
 
 @pytest.mark.slow

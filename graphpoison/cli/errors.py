@@ -65,8 +65,8 @@ def code_of(error: KeyboardInterrupt) -> int:
 
 
 class OneLineErrors(TyperGroup):
-    """Subcommands whose errors are one line each, without a traceback unless ``--debug``; in several
-    processes, one line of them all."""
+    """Subcommands whose errors are one line each, without a traceback unless ``--debug``. Several
+    processes print one line together."""
 
     def main(self, *args: Any, **settings: Any) -> Any:
         with one_voice():

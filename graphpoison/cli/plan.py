@@ -143,9 +143,7 @@ class Plan:
 
 
 def _held(checkpoint: Path, flips: int) -> str:
-    return (
-        f"{checkpoint} holds {counted(flips, 'flip')}; the same command with --resume goes on."
-    )
+    return f"{checkpoint} holds {counted(flips, 'flip')}; the same command with --resume goes on."
 
 
 def show_estimate(plan: Plan, input: str, seed: int, max_memory: str | None, as_json: bool) -> None:

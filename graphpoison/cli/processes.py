@@ -1,8 +1,8 @@
 """A command in several processes that torchrun has started: one of them speaks, and all end alike.
 
 The process group is made and destroyed here. A process that ends early says why in the store of
-torchrun, and leaves the group, so that the others do not wait for it; they read the reason there, end
-with the same exit code, and the first of them prints the message.
+torchrun, and leaves the group, so that the others do not wait for it. They read the reason there
+and end with the same exit code; the first of them prints the message.
 """
 
 import json
@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,8 +66,8 @@ class Processes:
         return first.code, first.text
 
     def leave(self) -> None:
-        """Wait until every process has had its say: torchrun ends all as soon as one has ended. From
-        here on this process ends by itself, with its own exit code."""
+        """Wait until every process has had its say: torchrun ends all as soon as one has ended.
+        From here on this process ends by itself, with its own exit code."""
         if self.store is None:
             return
         for number in ENDING:
@@ -77,10 +77,8 @@ class Processes:
 
     def gone(self) -> BaseException:
         """The error to raise where another process cannot be reached: its own, if it said so."""
-        try:
+        with suppress(KeyboardInterrupt):  # torchrun ends the others when one has died
             _until(lambda: self.store.check([_ENDING]))
-        except KeyboardInterrupt:
-            pass  # torchrun ends the others when one has died
         if not self.store.check([_ENDING]):
             return RankError(
                 "another process of this command has died without a message: it was killed, or "

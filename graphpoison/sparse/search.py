@@ -14,9 +14,9 @@ reaches the k-th best value so far, and the search ends where no row can hold a 
 result is exact.
 
 Several ranks take turns at groups of rows, and exchange the best values after their first tile and
-in the end. The last bits of a value depend on the tile that it was computed in, so that values close
-to the k-th are kept too, and those kept are computed once more, one by one: no result depends on the
-number of ranks.
+in the end. The last bits of a value depend on the tile that it was computed in. So values close to
+the k-th are kept too, and the kept ones are computed once more, one by one: no result depends on
+the number of ranks.
 """
 
 from collections.abc import Callable
@@ -227,9 +227,7 @@ class Best:
         fresh = ~_member(codes, self.excluded)
         if self.admissible is not None:
             fresh[fresh.clone()] = self.admissible(row[fresh], col[fresh])
-        self._keep(
-            torch.cat([self.codes, codes[fresh]]), torch.cat([self.values, values[fresh]])
-        )
+        self._keep(torch.cat([self.codes, codes[fresh]]), torch.cat([self.values, values[fresh]]))
 
     def _keep(self, codes: Tensor, values: Tensor) -> None:
         """Keep the best of ``values`` [K]; a pair may be among ``codes`` several times."""

@@ -1,4 +1,4 @@
-"""``A @ dense`` with rows of A for each rank: a row is summed by one rank, so that no sum changes."""
+"""``A @ dense`` with rows of A for each rank. One rank adds up a row, so that no sum changes."""
 
 from itertools import pairwise
 

@@ -1,9 +1,8 @@
 """The rows of a pattern in parts, the parts of each rank, and sums over rows that no rank changes.
 
 A sum over rows is taken within each part first, and the sums of parts are added up as the leaves of
-a binary tree, in this order. Parts depend on the pattern alone: the sum has the same bits, whatever
-the number of ranks. The price is a sum for each part in the place of one; :func:`num_parts` keeps it
-small.
+a binary tree. Parts depend on the pattern alone, so that the sum has the same bits for any number
+of ranks. The price is a sum for each part in the place of one; :func:`num_parts` keeps it small.
 """
 
 from collections.abc import Iterable, Sequence
@@ -72,9 +71,10 @@ class Block:
         return product(self.pattern, values, right), sums
 
     def split(self, values: Tensor) -> Sequence[Tensor]:
-        """``values`` [m] of each part. The last values of a vector may differ in their last bit from
-        the same values in the middle of another one, for exp and what uses it."""
-        return values.split(self._sizes)
+        """``values`` [m] of each part, for functions such as exp: the last numbers of a vector get
+        another last bit than in the middle of a longer one."""
+        parts: Sequence[Tensor] = values.split(self._sizes)
+        return parts
 
     @cached_property
     def _sizes(self) -> list[int]:
@@ -131,7 +131,7 @@ class Shares:
         """Parts of about equally many rows, each of which has an entry in every column."""
         rows = pattern.shape[0]
         few = max(1, rows // ENTRIES_OF_COLUMN)
-        count = min(MOST_PARTS, 2 ** (few.bit_length() - 1))
+        count = min(MOST_PARTS, 1 << (few.bit_length() - 1))
         cuts = tuple(rows * number // count for number in range(count + 1))
         return cls(cuts, tuple(pattern.csr[0][list(cuts)].tolist()), pattern.ranks)
 
@@ -173,14 +173,14 @@ class Shares:
 def num_parts(pattern: Pattern) -> int:
     """The number of parts of a pattern, a power of two.
 
-    On a CPU it depends on nothing but the number of entries and columns; a GPU adds up in any order,
-    and has a part for each rank.
+    On a CPU it depends on nothing but the number of entries and columns. A GPU adds up in any
+    order, and has a part for each rank.
     """
     entries, columns = pattern.num_entries, max(1, pattern.shape[1])
     if pattern.row.is_cuda:
         return _power_above(pattern.ranks.size)
     few = max(1, entries // (ENTRIES_OF_COLUMN * columns))
-    return min(MOST_PARTS, max(_power_above(-(-entries // BLOCK)), 2 ** (few.bit_length() - 1)))
+    return min(MOST_PARTS, max(_power_above(-(-entries // BLOCK)), 1 << (few.bit_length() - 1)))
 
 
 def _power_above(count: int) -> int:

@@ -21,8 +21,8 @@ from .prepared import Params
 class BlockLoss(ABC):
     """The share of one block in a mean loss of pairs.
 
-    Gradients w.r.t. tables of users are of the users of the block, [rows, D]; gradients w.r.t. other
-    score parameters have a sum for each part of the block, [parts, ...].
+    Gradients w.r.t. tables of users are of the users of the block, [rows, D]. Gradients w.r.t.
+    other score parameters have a sum for each part of the block, [parts, ...].
     """
 
     @abstractmethod
@@ -208,7 +208,9 @@ class PairPoint(Linearisation):
         known = [part for part in parts if part is not None]
         if len(known) < len(parts):
             return None
-        return known[0] if len(known) == 1 else torch.cat([self.score_params[0].new_empty(0), *known])
+        return (
+            known[0] if len(known) == 1 else torch.cat([self.score_params[0].new_empty(0), *known])
+        )
 
 
 class _Loss(torch.autograd.Function):
@@ -235,7 +237,7 @@ def _leaves(
     for number, group in groupby(found, key=lambda each: each[0].first):
         total: list[Tensor] = []
         for _, params in group:
-            sums = []
+            sums: list[Tensor] = []
             for param, is_table, own in zip(params, tables, rows, strict=True):
                 (own if is_table else sums).append(param)
             total = [a.add_(b) for a, b in zip(total, sums, strict=True)] if total else sums

@@ -89,7 +89,9 @@ class PropagatedPoint(Linearisation):
     @property
     def gradient(self) -> Params:
         training = self.training
-        return training.mean(training.adjacency.powers(torch.cat(self.point.gradient), training.layers))
+        return training.mean(
+            training.adjacency.powers(torch.cat(self.point.gradient), training.layers)
+        )
 
     def vjp(self, cotangents: Params) -> tuple[Params, Cotangents]:
         training, layers = self.training, self.training.layers
