@@ -83,7 +83,7 @@ class Ranks:
         sent = [(dist.isend, own, rank) for rank in others if own.numel()]
         received = [(dist.irecv, parts[rank], rank) for rank in others if parts[rank].numel()]
         sending = [
-            dist.P2POp(kind, tensor, group=self.group, group_peer=rank)
+            dist.P2POp(kind, tensor, self._in_world(rank), self.group)
             for kind, tensor, rank in (*sent, *received)
         ]
         try:
@@ -139,13 +139,18 @@ class Ranks:
                 "threads and kind of processor."
             )
 
+    def _in_world(self, rank: int) -> int:
+        """The number of ``rank`` among all processes, of which the group may be a part."""
+        from torch import distributed as dist
+
+        return rank if self.group is None else dist.get_global_rank(self.group, rank)
+
     def _sent_by_first(self, content: bytes) -> bytes:
         from torch import distributed as dist
 
         held = [content]
-        source = 0 if self.group is None else dist.get_global_rank(self.group, 0)
         try:
-            dist.broadcast_object_list(held, src=source, group=self.group)
+            dist.broadcast_object_list(held, src=self._in_world(0), group=self.group)
         except RuntimeError as error:
             raise self.gone() from error
         return held[0]

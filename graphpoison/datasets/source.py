@@ -14,7 +14,7 @@ from .splits import Split
 from .storage import load_graph
 from .tables import read_interactions, suffix
 
-TABLES = (".csv", ".tsv", ".inter")
+TABLES = (".csv", ".tsv", ".inter", ".parquet")
 GRAPH = ".pt"
 
 
@@ -89,7 +89,8 @@ def open_graph(
 
 def _of_table(path: Path, reading: Reading) -> HeteroData:
     header = reading.header is not False
-    frame = read_interactions(path, reading.user, reading.item, header=header)
+    others = [name for name in (reading.rating, reading.time) if name is not None]
+    frame = read_interactions(path, reading.user, reading.item, header=header, others=others)
     if frame.empty:
         raise ValueError(f"{path} has no rows; give at least one interaction.")
     frame.columns = frame.columns.map(str)

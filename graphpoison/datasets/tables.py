@@ -6,14 +6,17 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from .._checks import choice, positive_int
 from .._io import refuse_special
+from .batches import PARQUET, Numbered, numbers_of, read_columns
 
 logger = logging.getLogger(__name__)
 
@@ -29,14 +32,17 @@ def read_interactions(
     separator: str | None = None,
     header: bool = True,
     lists: bool = False,
+    others: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """A table of interactions, ready for :func:`from_interactions`.
 
     Reads CSV and its relatives, RecBole's ``.inter`` (``user_id:token`` and so on, the types being
-    dropped from the names) and, with ``lists``, LightGCN's lists, each also with ``.gz``.
+    dropped from the names), Parquet and, with ``lists``, LightGCN's lists, texts also with ``.gz``.
+    A table may be larger than memory: it is read a batch of rows at a time, and what stays are a
+    number for each id, the distinct ids, and the other columns asked for.
 
     Args:
-        path: the file, in UTF-8.
+        path: the file, in UTF-8 or, if its name ends in ``.parquet``, Parquet.
         user: name of the column of user ids, or its place from 0. If None, ``user`` or
             ``user_id``, however they are written (``UserID``), else the first column.
         item: the same for item ids: ``item`` or ``item_id``, else the second column.
@@ -44,6 +50,7 @@ def read_interactions(
             first of tab, ``::``, ``;``, ``,``, ``|`` and space that is in the first line.
         header: whether the first line names the columns; if not, their names are 0, 1, ...
         lists: whether each line is a user followed by that user's items, between spaces.
+        others: which other columns to keep; all of them if None.
 
     Returns:
         Columns ``user`` and ``item``, then the others under their own names. Ids are int64 where
@@ -56,17 +63,15 @@ def read_interactions(
     """
     path = Path(path)
     with _in_utf8(path):
-        first = _first_line(path)
-        if not first.strip():
-            raise ValueError(f"{path} is empty or starts with an empty line; give a table.")
         if lists:
+            _first_line(path)
             return _read_lists(path)
-        frame = _read_table(path, separator or _separator(path, first), header)
-    columns = list(frame.columns)
-    if header and all(map(_is_number, columns)):
+        table = _Table.of(path, separator, header)
+        columns = table.columns
+    if header and all(map(_is_number, map(str, columns))):
         raise ValueError(
-            f"{path} has no header, its first line is {first.strip()!r}; name the columns there, "
-            "or give header=False (--no-header)."
+            f"{path} has no header, its first line is {_first_line(path).strip()!r}; name the "
+            "columns there, or give header=False (--no-header)."
         )
     users = _place("user", user, columns, default=0)
     items = _place("item", item, columns, default=1)
@@ -88,23 +93,79 @@ def read_interactions(
         )
     else:
         logger.info("%s: users are %r, items are %r.", path, *chosen)
-    rest = frame.drop(columns=[columns[users], columns[items]])
-    taken = sorted({"user", "item"} & set(rest.columns))
+    rest = [place for place in range(len(columns)) if place not in (users, items)]
+    if others is not None:
+        wanted_names = list(map(str, others))
+        rest = [place for place in rest if str(columns[place]) in wanted_names]
+    taken = sorted({"user", "item"} & {columns[place] for place in rest})
     if taken:
         raise ValueError(
             f"{path} has a column {taken[0]!r} besides the one chosen; choose that one, or read "
             "the file with pandas and name the columns to from_interactions."
         )
+    with _in_utf8(path):
+        of_ids, of_others = table.read((users, items), rest)
     ids = {
-        name: _ids(name, frame[columns[place]], path)
-        for name, place in (("user", users), ("item", items))
+        name: _ids(name, str(columns[place]), *column, path)
+        for name, place, column in zip(("user", "item"), (users, items), of_ids, strict=True)
     }
-    return pd.concat([pd.DataFrame(ids), rest.apply(_numbers)], axis="columns")
+    frames = dict(zip((columns[place] for place in rest), of_others, strict=True))
+    return pd.DataFrame({**ids, **frames})
 
 
 def suffix(path: Path) -> str:
     """The file's suffix in lower case, before ``.gz``."""
     return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table in a file.
+
+    Args:
+        path: the file.
+        separator: between the fields; None for Parquet.
+        header: whether the first line has the names.
+        columns: the names, or numbers without a header.
+    """
+
+    path: Path
+    separator: str | None
+    header: bool
+    columns: list[str | int]
+
+    @classmethod
+    def of(cls, path: Path, separator: str | None, header: bool) -> "_Table":
+        if suffix(path) == PARQUET:
+            return cls(path, None, True, _parquet_columns(path))
+        mark = separator or _separator(path, _first_line(path))
+        return cls(path, mark, header, list(_read_table(path, mark, header, rows=1).columns))
+
+    def read(
+        self, ids: Sequence[int], others: Sequence[int]
+    ) -> tuple[list[Numbered], list["pd.Series[Any]"]]:
+        """Columns of ids, each as the number of the id in each row and the distinct ids, and other
+        columns, as numbers where all are."""
+        if self.separator is None or len(self.separator) == 1:
+            try:
+                options = self.path, self.separator, self.header, len(self.columns)
+                return read_columns(*options, ids, others)
+            except ValueError as error:  # pandas says it better, or reads the table after all
+                if self.separator is None:
+                    raise ValueError(f"{self.path} cannot be read as Parquet: {error}") from error
+        frame = _read_table(self.path, self.separator or ",", self.header)
+        numbered = [pd.factorize(frame.iloc[:, at].to_numpy(dtype=object)) for at in ids]
+        return numbered, [numbers_of(frame.iloc[:, at]) for at in others]
+
+
+def _parquet_columns(path: Path) -> list[str | int]:
+    from pyarrow import ArrowException, parquet
+
+    refuse_special(path)
+    try:
+        return list(parquet.read_schema(path).names)
+    except ArrowException as error:
+        raise ValueError(f"{path} is no file of Parquet: {error}") from error
 
 
 def _open(path: Path) -> IO[str]:
@@ -132,6 +193,8 @@ def _first_line(path: Path) -> str:
         raise ValueError(
             f"{path} is no table: its first line has {LONGEST_LINE:,} characters or more."
         )
+    if not line.strip():
+        raise ValueError(f"{path} is empty or starts with an empty line; give a table.")
     return line
 
 
@@ -141,8 +204,10 @@ def _separator(path: Path, first: str) -> str:
     return next((mark for mark in SEPARATORS if mark in first.strip()), ",")
 
 
-def _read_table(path: Path, separator: str, header: bool) -> pd.DataFrame:
-    """Every field as a string; of names in ``.inter``, the part before the type."""
+def _read_table(
+    path: Path, separator: str, header: bool, rows: int | None = None
+) -> pd.DataFrame:
+    """Every field of the first ``rows`` rows, or of all, as a string; of names in ``.inter``, the part before the type."""
     try:
         with _open(path) as file, warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # it would drop fields
@@ -154,6 +219,7 @@ def _read_table(path: Path, separator: str, header: bool) -> pd.DataFrame:
                 index_col=False,
                 dtype=str,
                 keep_default_na=False,
+                nrows=rows,
             ).fillna("")  # fields that a short line lacks, if the separator has several characters
     except (ValueError, pd.errors.ParserWarning) as error:
         raise ValueError(
@@ -184,27 +250,26 @@ def _usual(argument: str, columns: Sequence[object]) -> list[int]:
     return [plain.index(name) for name in (argument, f"{argument}id") if name in plain]
 
 
-def _numbers(column: pd.Series) -> pd.Series:
-    try:
-        return pd.to_numeric(column)
-    except ValueError:
-        return column
-
-
-def _ids(argument: str, column: "pd.Series[str]", path: Path) -> pd.Series:
+def _ids(
+    argument: str,
+    column: object,
+    numbers: npt.NDArray[np.integer[Any]],
+    distinct: npt.NDArray[np.object_],
+    path: Path,
+) -> pd.Series:
     """Integers if all are written as integers are, so that no two ids become one."""
-    codes, distinct = pd.factorize(column.to_numpy(dtype=object))
-    missing = int((column == "").sum())
+    empty = numbers == np.flatnonzero(distinct == "")[0] if "" in distinct else np.empty(0)
+    missing = int(empty.sum())
     if missing:
         raise ValueError(
-            f"column {argument}={str(column.name)!r} of {path} has {missing} missing ids in "
-            f"{len(column)} rows, first in row {int((column == '').argmax()) + 1}; drop these rows "
+            f"column {argument}={str(column)!r} of {path} has {missing} missing ids in "
+            f"{len(numbers)} rows, first in row {int(empty.argmax()) + 1}; drop these rows "
             "or fill them in."
         )
     ids = np.asarray(distinct, dtype=object)
     if all(_is_integer(text) for text in ids):
         ids = ids.astype(np.int64)
-    return pd.Series(ids[codes], dtype=None if ids.dtype == np.int64 else object)
+    return pd.Series(ids[numbers], dtype=None if ids.dtype == np.int64 else object)
 
 
 def _is_integer(text: str) -> bool:
@@ -222,5 +287,6 @@ def _read_lists(path: Path) -> pd.DataFrame:
             user, *liked = line.split() or [""]
             users += [user] * len(liked)
             items += liked
-    columns = {"user": pd.Series(users, dtype=object), "item": pd.Series(items, dtype=object)}
-    return pd.DataFrame({name: _ids(name, ids, path) for name, ids in columns.items()})
+    columns = {"user": users, "item": items}
+    numbered = {name: pd.factorize(np.array(ids, dtype=object)) for name, ids in columns.items()}
+    return pd.DataFrame({name: _ids(name, name, *ids, path) for name, ids in numbered.items()})
