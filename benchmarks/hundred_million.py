@@ -1,10 +1,9 @@
-"""100 million interactions from a file, over several processes: ``python
-benchmarks/hundred_million.py``.
+"""100 million interactions of a file, two processes: ``python benchmarks/hundred_million.py``.
 
-Writes a CSV of synthetic interactions, unless it is there, and starts ``--ranks`` processes. Each reads
-the file and takes one exact meta-gradient of CF (D = 32, T = 50, as many negatives as interactions),
-and prints a line of JSON: seconds of reading, of the task and of the gradient, and its peak memory.
-Without negatives drawn twice over the file, ``--interactions 1000000`` is a trial of a minute.
+Writes a CSV of synthetic interactions, unless it is there, and starts ``--ranks`` processes. Each
+reads the file and takes part in one exact meta-gradient of CF (D = 32, T = 50, as many negatives as
+interactions), and prints a line of JSON: seconds of reading, of making the task and of the gradient,
+and its peak memory. ``--interactions 1000000`` is a trial of a minute.
 """
 
 import argparse
@@ -83,7 +82,9 @@ def measure(path: Path, steps: int) -> None:
     pairs = task.state.num_listed
     peak = peak_bytes(torch.device("cpu"))
     line = {"rank": ranks.rank, "pairs": pairs, "best": float(best.score[0]), "seconds": took}
-    print(json.dumps({**line, "peak MB": None if peak is None else round(peak / 2**20)}), flush=True)
+    print(
+        json.dumps({**line, "peak MB": None if peak is None else round(peak / 2**20)}), flush=True
+    )
     dist.destroy_process_group()
 
 

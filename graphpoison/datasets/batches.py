@@ -96,8 +96,10 @@ def read_columns(
     """
     numbered, rest = [Ids() for _ in ids], [Others() for _ in others]
     for batch in _batches(path, separator, header, width):
-        for column, place in zip((*numbered, *rest), (*ids, *others), strict=True):
+        for column, place in zip(numbered, ids, strict=True):
             column.add(batch.column(place))
+        for other, place in zip(rest, others, strict=True):
+            other.add(batch.column(place))
     return [column.column for column in numbered], [column.column for column in rest]
 
 
@@ -109,9 +111,7 @@ def numbers_of(column: "pd.Series[Any]") -> "pd.Series[Any]":
         return column
 
 
-def _batches(
-    path: Path, separator: str | None, header: bool, width: int
-) -> Iterator[Any]:
+def _batches(path: Path, separator: str | None, header: bool, width: int) -> Iterator[Any]:
     """Batches of rows, with every column; of a text file as text."""
     refuse_special(path)
     if separator is None:

@@ -50,7 +50,7 @@ def read_interactions(
             first of tab, ``::``, ``;``, ``,``, ``|`` and space that is in the first line.
         header: whether the first line names the columns; if not, their names are 0, 1, ...
         lists: whether each line is a user followed by that user's items, between spaces.
-        others: which other columns to keep; all of them if None.
+        others: which other columns to keep, if they are there; all of them if None.
 
     Returns:
         Columns ``user`` and ``item``, then the others under their own names. Ids are int64 where
@@ -109,8 +109,10 @@ def read_interactions(
         name: _ids(name, str(columns[place]), *column, path)
         for name, place, column in zip(("user", "item"), (users, items), of_ids, strict=True)
     }
-    frames = dict(zip((columns[place] for place in rest), of_others, strict=True))
-    return pd.DataFrame({**ids, **frames})
+    frame = pd.DataFrame(ids)
+    for place, column in zip(rest, of_others, strict=True):
+        frame[columns[place]] = column
+    return frame
 
 
 def suffix(path: Path) -> str:
@@ -153,9 +155,16 @@ class _Table:
             except ValueError as error:  # pandas says it better, or reads the table after all
                 if self.separator is None:
                     raise ValueError(f"{self.path} cannot be read as Parquet: {error}") from error
-        frame = _read_table(self.path, self.separator or ",", self.header)
-        numbered = [pd.factorize(frame.iloc[:, at].to_numpy(dtype=object)) for at in ids]
-        return numbered, [numbers_of(frame.iloc[:, at]) for at in others]
+        return _read_whole(self.path, self.separator, self.header, ids, others)
+
+
+def _read_whole(
+    path: Path, separator: str, header: bool, ids: Sequence[int], others: Sequence[int]
+) -> tuple[list[Numbered], list["pd.Series[Any]"]]:
+    """As :func:`.read_columns`, all rows at once."""
+    frame = _read_table(path, separator, header)
+    numbered = [pd.factorize(frame.iloc[:, at].to_numpy(dtype=object)) for at in ids]
+    return numbered, [numbers_of(frame.iloc[:, at]) for at in others]
 
 
 def _parquet_columns(path: Path) -> list[str | int]:
@@ -204,10 +213,9 @@ def _separator(path: Path, first: str) -> str:
     return next((mark for mark in SEPARATORS if mark in first.strip()), ",")
 
 
-def _read_table(
-    path: Path, separator: str, header: bool, rows: int | None = None
-) -> pd.DataFrame:
-    """Every field of the first ``rows`` rows, or of all, as a string; of names in ``.inter``, the part before the type."""
+def _read_table(path: Path, separator: str, header: bool, rows: int | None = None) -> pd.DataFrame:
+    """Every field of the first ``rows`` rows, or of all, as a string; of names in ``.inter``, the
+    part before the type."""
     try:
         with _open(path) as file, warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # it would drop fields
