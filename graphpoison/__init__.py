@@ -1,6 +1,7 @@
 """Meta-gradient poisoning attacks on graphs and recommenders, on PyTorch Geometric."""
 
 from . import datasets
+from ._ranks import Ranks
 from ._version import __version__
 from .attacks import (
     DICE,
@@ -166,6 +167,7 @@ __all__ = [
     "Promote",
     "RandomAttack",
     "RankingAttack",
+    "Ranks",
     "ReLUGCN",
     "Recommendation",
     "Recommender",

@@ -20,8 +20,9 @@ SERIES = ".".join(__version__.split(".")[:2])
 """Major and minor version: results of one series can be resumed by another release of it."""
 
 
-def environment(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
-    """Versions, the device by name, the number of threads and the dtype, as plain values.
+def environment(device: torch.device, dtype: torch.dtype, ranks: int = 1) -> dict[str, Any]:
+    """Versions, the device by name, the numbers of threads and of processes and the dtype, as plain
+    values.
 
     A package that is not installed has the version None.
     """
@@ -34,6 +35,7 @@ def environment(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
         },
         "device": f"cuda ({torch.cuda.get_device_name(device)})" if cuda else device.type,
         "threads": torch.get_num_threads(),
+        "ranks": ranks,
         "dtype": str(dtype).removeprefix("torch."),
     }
 

@@ -9,6 +9,7 @@ from graphpoison._random import generator
 from graphpoison.models import NeuMF
 from graphpoison.sparse import Pattern
 from graphpoison.sparse.chunks import UNITS, WIDEST, chunked
+from graphpoison.sparse.shares import blocks
 from graphpoison.training import mlp_pair_loss
 from graphpoison.training.mlp_pair_loss import MLPPairLoss
 
@@ -81,7 +82,8 @@ def test_field_and_derivative_in_one_pass_are_those_of_two(
     score_params, direction = (
         model.score_params(model.init((7, 9), generator(seed), torch.float64)) for seed in (0, 1)
     )
-    point = MLPPairLoss(pattern, labels, model.scoring).linearise(*score_params)
+    (block,) = blocks(pattern)
+    point = MLPPairLoss(block, labels, model.scoring, 30).linearise(*score_params)
     gradient, back = point.gradient, [part.clone() for part in point.vjp(direction)[0]]
     both = point.gradient_and_vjp(direction)
     for found, expected in zip((*both[0], *both[1]), (*gradient, *back), strict=True):

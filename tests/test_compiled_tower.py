@@ -10,6 +10,7 @@ from torch import Tensor
 import graphpoison as gp
 from graphpoison._random import generator
 from graphpoison.sparse import Pattern
+from graphpoison.sparse.shares import Block, blocks
 from graphpoison.training.chunked_tower import ChunkedTower, PairOutputs
 from graphpoison.training.compiled_tower import CompiledTower, library
 from graphpoison.training.dual import GradAndTangent
@@ -18,6 +19,12 @@ from graphpoison.training.pair_scores import PairScores
 pytestmark = pytest.mark.skipif(library() is None, reason="no compiler built the loop")
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-11}
 """Of the largest entry."""
+
+
+def whole(pattern: Pattern) -> Block:
+    """All pairs in one part."""
+    (block,) = blocks(pattern, single=True)
+    return block
 
 
 def problem(
@@ -52,7 +59,7 @@ def both(
     dots = torch.randn(2, labels.numel(), generator=generator(9)).to(labels.dtype)
     found = []
     for kind in (CompiledTower, ChunkedTower):
-        tower = kind(pattern, labels, scoring)
+        tower = kind(whole(pattern), labels, scoring, labels.numel())
         outputs = PairOutputs(*torch.zeros(3, labels.numel(), dtype=labels.dtype))
         parts = tower.parts(tuple(dots), params, direction, outputs)
         found.append((tower.scores((dots[0],), params), outputs, parts))
@@ -113,7 +120,7 @@ def test_the_loop_agrees_with_torch(
 def test_gradients_along_a_direction_are_those_without() -> None:
     scoring = PairScores(tower="product")
     pattern, labels, params, direction = problem(scoring, (7, 90), (5, 3), 0.7, 0, torch.float64)
-    tower = CompiledTower(pattern, labels, scoring)
+    tower = CompiledTower(whole(pattern), labels, scoring, labels.numel())
     outputs = PairOutputs(None, None, torch.zeros_like(labels))
     alone = tower.parts((), params, None, outputs)
     along = tower.parts((), params, direction, outputs)
@@ -126,7 +133,7 @@ def test_nan_is_not_lost_in_an_activation(activation: str) -> None:
     scoring = PairScores(tower="sum", activation=activation)
     pattern, labels, params, _ = problem(scoring, (2, 3), (2, 2), 1.0, 0, torch.float32)
     params[0][0, 0] = torch.nan
-    scores = CompiledTower(pattern, labels, scoring).scores((), params)
+    scores = CompiledTower(whole(pattern), labels, scoring, labels.numel()).scores((), params)
     assert scores[:3].isnan().all()
     assert scores[3:].isfinite().all()
 
@@ -134,7 +141,7 @@ def test_nan_is_not_lost_in_an_activation(activation: str) -> None:
 def test_parameters_may_lie_anywhere_in_memory() -> None:
     scoring = PairScores(tower="sum")
     pattern, labels, params, _ = problem(scoring, (5, 6), (16, 16), 0.5, 0, torch.float32)
-    tower = CompiledTower(pattern, labels, scoring)
+    tower = CompiledTower(whole(pattern), labels, scoring, labels.numel())
     moved = tuple(
         torch.frombuffer(bytearray(4) + param.numpy().tobytes(), dtype=param.dtype)[1:]
         for param in params

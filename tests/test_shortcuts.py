@@ -9,7 +9,7 @@ from torch_geometric.utils import to_dense_adj
 
 import graphpoison as gp
 from graphpoison._random import generator
-from graphpoison.sparse import low_rank
+from graphpoison.sparse import low_rank, shares
 from graphpoison.sparse.kernels import BACKENDS, check_backend
 from graphpoison.sparse.sparse_product import SparseProduct
 from graphpoison.training import (
@@ -17,7 +17,6 @@ from graphpoison.training import (
     chunked_tower,
     iterates,
     mlp_pair_loss,
-    sparse_pair_loss,
 )
 
 SETTINGS = [
@@ -46,10 +45,10 @@ def test_blocks_of_pairs(
     surrogate: gp.Recommender, settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mlp_pair_loss, "compiled", lambda labels: False)
-    task = gp.Recommendation(interaction_graph(), surrogate, dtype=torch.float64)
-    whole = values(task, settings)
-    monkeypatch.setattr(sparse_pair_loss, "BLOCK", 5)
+    whole = values(gp.Recommendation(interaction_graph(), surrogate, dtype=torch.float64), settings)
+    monkeypatch.setattr(shares, "BLOCK", 5)
     monkeypatch.setattr(chunked_tower, "SLOTS", {"cpu": 5})
+    task = gp.Recommendation(interaction_graph(), surrogate, dtype=torch.float64)
     torch.testing.assert_close(values(task, settings), whole, rtol=1e-9, atol=1e-14)
 
 

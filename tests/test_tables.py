@@ -15,6 +15,8 @@ from torch_geometric.data import Batch, Data, HeteroData
 from torch_geometric.transforms import ToSparseTensor, ToUndirected
 
 import graphpoison as gp
+from graphpoison.datasets import batches
+from graphpoison.datasets.source import Reading, open_graph
 
 KIND = ("user", "rates", "item")
 SUFFIXES = (".inter", ".csv", ".tsv", ".inter.gz", ".csv.gz")
@@ -131,6 +133,66 @@ def test_bad_tables_are_named(
     path = written(tmp_path / "a.csv", text)
     with pytest.raises(ValueError, match=message):
         gp.datasets.read_interactions(path, **options)
+
+
+def rows_of(path: Path, count: int, note: str = "7") -> str:
+    """A table with ``count`` rows, the last with another ``note``."""
+    lines = [f'u{row % 7},"i,{row % 11}",{row / 4},7' for row in range(count)]
+    lines[-1] = lines[-1][:-1] + note
+    return written(path, "\n".join(["user,item,stars,note", *lines])).read_text()
+
+
+@pytest.mark.parametrize("note", ["7", "seven"])
+def test_batches_are_one_table(
+    tmp_path: Path, note: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.csv"
+    rows_of(path, 60, note)
+    whole = gp.datasets.read_interactions(path)
+    monkeypatch.setattr(batches, "BATCH_BYTES", 100)
+    found = gp.datasets.read_interactions(path)
+    pd.testing.assert_frame_equal(found, whole)
+    assert found["user"].tolist() == [f"u{row % 7}" for row in range(60)]
+    assert found["item"].tolist()[12] == "i,1"
+    assert found["user"][0] is found["user"][7]  # one string for all rows
+    assert found["note"].tolist()[0] == ("7" if note == "seven" else 7)
+    few = gp.datasets.read_interactions(path, others=["stars"])
+    assert few.columns.tolist() == ["user", "item", "stars"]
+
+
+def test_pyarrow_reads_what_pandas_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.csv"
+    rows_of(path, 30)
+    expected = gp.datasets.read_interactions(path)
+    monkeypatch.setattr("graphpoison.datasets.tables._read_whole", pytest.fail)
+    pd.testing.assert_frame_equal(gp.datasets.read_interactions(path), expected)
+    monkeypatch.undo()
+    monkeypatch.setattr("graphpoison.datasets.tables.read_columns", refused)
+    pd.testing.assert_frame_equal(gp.datasets.read_interactions(path), expected, check_dtype=False)
+
+
+def refused(*_: object) -> None:
+    raise ValueError("no table")
+
+
+def test_parquet_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "log.parquet"
+    frame = pd.DataFrame({"when": [3, 2, 1], "user": [7, 7, 9], "item": ["a", "b", "a"]})
+    frame.to_parquet(path)
+    found = gp.datasets.read_interactions(path)
+    assert found.to_dict("list") == {"user": [7, 7, 9], "item": ["a", "b", "a"], "when": [3, 2, 1]}
+    assert found["user"].dtype == np.int64
+    data = open_graph(path, Reading(time="when", split="leave-one-out"))
+    assert data[KIND].edge_index.size(1) == 2
+    frame.loc[1, "item"] = None
+    frame.to_parquet(path)
+    with pytest.raises(ValueError, match="1 missing ids in 3 rows, first in row 2"):
+        gp.datasets.read_interactions(path)
+    path.write_text("user,item\n1,2\n")
+    with pytest.raises(ValueError, match="is no Parquet file"):
+        gp.datasets.read_interactions(path)
+    with pytest.raises(FileNotFoundError):
+        gp.datasets.read_interactions(tmp_path / "none.parquet")
 
 
 def test_a_table_in_another_encoding_is_named(tmp_path: Path) -> None:

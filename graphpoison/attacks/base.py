@@ -5,6 +5,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, final
@@ -100,9 +101,12 @@ class Attack(ABC):
             ValueError: the budget exceeds the number of pairs; the checkpoint is damaged, in use by
                 another process, or of another run (the message names the difference); the task has
                 ``feature_candidates``, and the attack flips only edges.
-            RuntimeError: the attack broke its own constraints (a bug).
+            RuntimeError: the attack broke its own constraints (a bug); or, if processes share the
+                work (:meth:`Task.over <graphpoison.Task.over>`), a process has ended, or the
+                processes disagree.
         """
-        with locked(checkpoint):
+        with ExitStack() as held:
+            task.ranks.share(lambda: held.enter_context(locked(checkpoint)))
             return self.run(task, budget, seed, progress, checkpoint, max_memory, by=self)
 
     @final
@@ -128,13 +132,15 @@ class Attack(ABC):
         seed = seed_number("seed", seed)
         device, start = task.state.weight.device, task.init(generator(seed))
         meta = _meta(task, limit, seed, by, start)
-        before = checkpoints.resume(checkpoint, meta)
+        ranks, file = task.ranks, checkpoint if task.ranks.first else None
+        ranks.agree("the input and the settings", device, repr(meta))
+        before = ranks.share(lambda: checkpoints.resume(checkpoint, meta))
         state = flips_of(before.flips, task.state).made(task.state)
         if before.provenance.get("finished"):
             _verify(before, task.state, state, limit, self.constraints)
             return replace(before, meta=meta, fake_users=task.fake_users)
         dtype = start[0].dtype if start else task.dtype
-        clock = Clock(environment(device, dtype), before.provenance)
+        clock = Clock(environment(device, dtype, ranks.size), before.provenance)
         room = partial(limited, max_memory, device)  # does not hold while flips are saved
         with room():
             bound = self.setup(task, seed) if limit else task
@@ -148,7 +154,7 @@ class Attack(ABC):
             return Perturbation(table, meta, task.fake_users, provenance)
 
         finished = False
-        bar = tqdm(total=limit, initial=done, disable=not progress, unit="flip")
+        bar = tqdm(total=limit, initial=done, disable=not (progress and ranks.first), unit="flip")
         with terminable(), bar, said_once(implicit.logger):
             try:
                 while done < limit:
@@ -166,17 +172,18 @@ class Attack(ABC):
                         logger.warning("%s after %d of %d", self.at_end, done, limit)
                         break
                     parts.append(rows_of(flips, proposal.attack_loss, step))
+                    ranks.agree("the flips of a step", device, flips.pairs, flips.score)
                     state = flips.made(state)
                     done, step = done + len(flips), step + 1
                     bar.update(len(flips))
-                    if checkpoint and time.monotonic() - saved >= checkpoints.SAVE_EVERY_SECONDS:
-                        checkpoints.save(so_far(finished=False), checkpoint)
+                    if file and time.monotonic() - saved >= checkpoints.SAVE_EVERY_SECONDS:
+                        checkpoints.save(so_far(finished=False), file)
                         saved = time.monotonic()
                 finished = True
             finally:  # an interrupted attack saves its flips
                 result = so_far(finished)
-                if checkpoint:
-                    checkpoints.save(result, checkpoint)
+                if file:
+                    checkpoints.save(result, file)
         _verify(result, task.state, state, limit, self.constraints)
         return result
 

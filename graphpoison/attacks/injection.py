@@ -2,6 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, final
@@ -71,7 +72,8 @@ class Injection(ABC):
                 as :meth:`graphpoison.Attack.__call__` raises.
         """
         task = _recommendation(task)
-        with locked(checkpoint):
+        with ExitStack() as held:
+            task.ranks.share(lambda: held.enter_context(locked(checkpoint)))
             with limited(max_memory, task.state.weight.device):
                 grown = self.grown(task, seed, checkpoint)
             return self.attack.run(grown, budget, seed, progress, checkpoint, max_memory, by=self)
@@ -88,8 +90,9 @@ class Injection(ABC):
         task = _recommendation(task)
         bound = self.attack.setup(self.aimed(task), seed)
         assert isinstance(bound, Recommendation)
-        joined = self._joined(checkpoint, task, seed) or self.fake_users(bound, seed)
-        return with_fake_users(bound, joined)
+        before = task.ranks.share(lambda: self._joined(checkpoint, task, seed))
+        joined = before or self.fake_users(bound, seed)
+        return with_fake_users(bound, task.ranks.share(lambda: joined))
 
     def _joined(
         self, checkpoint: str | os.PathLike[str] | None, task: Recommendation, seed: int

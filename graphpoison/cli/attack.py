@@ -3,11 +3,13 @@
 import logging
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import typer
 
 from .._memory import num_bytes
+from .._ranks import Ranks
 from .._text import counted
 from ..graphs import read_graph
 from ..registry import ATTACKS
@@ -27,6 +29,7 @@ from .files import (
 )
 from .output import bars, logs, show_counts, show_json
 from .plan import Plan, show_estimate
+from .processes import device_of
 
 logger = logging.getLogger(__name__)
 
@@ -101,42 +104,55 @@ def attack(
     save_to: shared.SaveConfig = None,
 ) -> None:
     """Find the flips that hurt most, within a budget, and write them to a file."""
+    ranks: Ranks = ctx.obj
     with logs():
         with usage():
             settings, reading = chosen.settings_of(ctx.params), chosen.reading_of(ctx.params)
             reading = shared.split_of_tables(input, reading)
-            data = shared.open_input(input, reading, root, device)
+            place = device_of(device, ranks)
+            opened = partial(shared.open_input, input, reading, root, place)
+            data = opened() if Path(input).exists() else ranks.in_turn(opened)  # may download
             graph = read_graph(data, settings.edge_type)
             settings = for_graph(
                 settings, graph, promote, fake_users, profile_length, off_limits, seed
             )
-            plan = Plan.of(graph, settings, budget, seed, resume)
+            plan = Plan.of(graph, settings, budget, seed, resume, ranks)
             if max_memory is not None:
                 num_bytes("max_memory", max_memory)
             if dry_run:
                 sized = f"{input}: {shared.sizes(graph)}"
                 show_estimate(plan, sized, seed, max_memory, as_json)
                 return
-            check_export(export, data)
-            check_writable(out, export, save_to)
-            check_apart([input, config], checkpoint_beside(out, ".npz"), out, export, save_to)
-            check_new(export, overwrite or resume)
-            check_new(save_to, overwrite or resume)
-            checkpoint = checkpoint_of(out, resume, overwrite)
+
+            def checked() -> Path:
+                check_export(export, data)
+                check_writable(out, export, save_to)
+                check_apart([input, config], checkpoint_beside(out, ".npz"), out, export, save_to)
+                check_new(export, overwrite or resume)
+                check_new(save_to, overwrite or resume)
+                return checkpoint_of(out, resume, overwrite)
+
+            checkpoint = ranks.share(checked)
         for name in settings.without_effect():
             logger.warning("%s has no effect on this attack (%s).", name, plan.name)
+        if ranks.size > 1 and not plan.shares:
+            logger.warning("%s does not share its work: each process does all of it.", plan.name)
         if plan.spelt != counted(plan.budget.flips or 0, "flip"):
             logger.info("budget: %s", plan.spelt)
-        save_config(ctx, save_to)
+        ranks.share(lambda: save_config(ctx, save_to))
         started = time.monotonic()
         found = plan.run(seed, bars(progress), checkpoint, max_memory)
         record = {"input": input, "reading": asdict(reading), "settings": asdict(settings)}
         found = replace(found, meta={**found.meta, COMMAND: record})
-        found.save(out)
-        if checkpoint != out:
-            checkpoint.unlink(missing_ok=True)
-        if export is not None:
-            write_poisoned(found.apply(data), export, settings, reading)
+
+        def write() -> None:
+            found.save(out)
+            if checkpoint != out:
+                checkpoint.unlink(missing_ok=True)
+            if export is not None:
+                write_poisoned(found.apply(data), export, settings, reading)
+
+        ranks.share(write)
         losses = found.flips["attack_loss"].tolist() or [None]
         made = {"added": found.added, "removed": found.removed}
         if plan.task.state.features is not None:

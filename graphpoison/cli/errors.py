@@ -10,11 +10,14 @@ import typer
 from typer.core import TyperGroup
 
 from .._signals import Terminated, terminable
+from .processes import Processes, one_voice, processes
 
 LONGEST = 300
 """Characters of an error that are shown; its end says what to do."""
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 DEBUG = "graphpoison.debug"
+SHARED = ("attack",)
+"""Commands whose work several processes share."""
 ALSO = {
     "user": "user_column",
     "item": "item_column",
@@ -62,25 +65,42 @@ def code_of(error: KeyboardInterrupt) -> int:
 
 
 class OneLineErrors(TyperGroup):
-    """Subcommands whose errors are one line each, without a traceback unless ``--debug``."""
+    """Subcommands whose errors are one line each, without a traceback unless ``--debug``. Several
+    processes print one line together."""
+
+    def main(self, *args: Any, **settings: Any) -> Any:
+        with one_voice():
+            return super().main(*args, **settings)
 
     def invoke(self, ctx: Any) -> Any:
-        try:
-            with terminable():
-                return super().invoke(ctx)
-        except (typer.Exit, typer.Abort):
-            raise
-        except KeyboardInterrupt as error:
-            raise _exit("interrupted", code_of(error)) from error
-        except Interrupted as error:
-            raise _exit(str(error), error.code) from error
-        except Exception as error:
-            if ctx.meta.get(DEBUG):
+        with processes() as found:
+            ctx.obj = found.ranks
+            try:
+                with terminable():
+                    return super().invoke(ctx)
+            except (typer.Exit, typer.Abort):
                 raise
-            text = message(error)
-            if isinstance(error, WrongUsage):
-                text = in_flags(text, self.commands[ctx.invoked_subcommand])
-            raise _exit(f"error: {text}", _code(error)) from error
+            except KeyboardInterrupt as error:
+                raise _exit("interrupted", code_of(error), found) from error
+            except Interrupted as error:
+                raise _exit(str(error), error.code, found) from error
+            except Exception as error:
+                text = message(error)
+                if isinstance(error, WrongUsage):
+                    text = in_flags(text, self.commands[ctx.invoked_subcommand])
+                ended = _exit(f"error: {text}", _code(error), found, ctx.meta.get(DEBUG, False))
+                if ctx.meta.get(DEBUG):
+                    raise
+                raise ended from error
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        if ctx.obj.size > 1 and name not in SHARED:
+            raise typer.BadParameter(
+                f"{name} is the work of one process; start it without torchrun, which is for "
+                f"{' and '.join(SHARED)}."
+            )
+        return name, command, rest
 
 
 def in_flags(text: str, command: Any) -> str:
@@ -119,8 +139,12 @@ def message(error: Exception) -> str:
     return str(error) or f"{type(error).__name__} (--debug shows where)"
 
 
-def _exit(text: str, code: int) -> typer.Exit:
+def _exit(text: str, code: int, found: Processes, silent: bool = False) -> typer.Exit:
+    """Print ``text`` unless ``silent``, and have all processes end with the same code."""
     if len(text) > LONGEST:  # it may hold what a file holds
         text = f"{text[: LONGEST - 140]} [...] {text[-133:]}"
-    typer.secho(text, err=True, fg="red" if code < INTERRUPTED - 2 else None)
+    code, text = found.end(code, text)
+    if not silent:
+        typer.secho(text, err=True, fg="red" if code < INTERRUPTED - 2 else None)
+    found.leave()
     return typer.Exit(code)

@@ -24,7 +24,8 @@ Input = Annotated[
         metavar="INPUT",
         show_default=False,
         help="A data set by name (see 'graphpoison datasets'), a table of interactions (.csv, "
-        ".tsv, RecBole's .inter), or a graph saved by graphpoison.datasets.save_graph (.pt).",
+        ".tsv, .parquet, RecBole's .inter), or a graph saved by "
+        "graphpoison.datasets.save_graph (.pt).",
     ),
 ]
 UserColumn = Annotated[

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from .._memory import limited
+from .._ranks import ALONE, RankError, Ranks
 from .._text import counted
-from ..attacks import Attack, Injection, estimate
+from ..attacks import Attack, Injection, SurrogateAttack, estimate
 from ..attacks.budget_check import check_budget
 from ..budget import Budget
 from ..graphs import Graph, Interactions
@@ -44,14 +45,20 @@ class Plan:
 
     @classmethod
     def of(
-        cls, graph: Graph, settings: AttackSettings, budget: str | None, seed: int, resume: bool
+        cls,
+        graph: Graph,
+        settings: AttackSettings,
+        budget: str | None,
+        seed: int,
+        resume: bool,
+        ranks: Ranks = ALONE,
     ) -> "Plan":
         """The plan of checked options.
 
         Raises:
             TypeError, ValueError: a setting or the budget does not fit the graph or the attack.
         """
-        task, attack = build_task(graph, settings), build_attack(graph, settings)
+        task, attack = build_task(graph, settings).over(ranks), build_attack(graph, settings)
         if settings.promote is None:
             limit = parse_budget(BUDGET if budget is None else budget)
             spelt = check_budget(limit, task, attack, seed)
@@ -80,6 +87,12 @@ class Plan:
         return PROMOTION if self.settings.promote is not None else str(self.settings.attack)
 
     @property
+    def shares(self) -> bool:
+        """Whether several processes share the work of the attack."""
+        attack = self.attack.attack if isinstance(self.attack, Injection) else self.attack
+        return isinstance(attack, SurrogateAttack) and not self.task.is_closed_form
+
+    @property
     def promoted(self) -> list[str] | None:
         """The ids of the promoted items; None if none are."""
         items = self.settings.promote
@@ -102,15 +115,15 @@ class Plan:
                     return self._promotion(seed, progress)
             return self.attack(self.task, self.budget, seed, progress, checkpoint, max_memory)
         except BaseException as error:
+            if not self.task.ranks.first:
+                raise
             kept = len(Perturbation.load(checkpoint)) if checkpoint.exists() else 0
             if not kept and not before:
                 checkpoint.unlink(missing_ok=True)
             elif isinstance(error, KeyboardInterrupt):
-                raise Interrupted(
-                    f"interrupted: {checkpoint} holds {counted(kept, 'flip')}; the same command "
-                    "with --resume goes on.",
-                    error,
-                ) from error
+                raise Interrupted(f"interrupted: {_held(checkpoint, kept)}", error) from error
+            elif isinstance(error, RankError):
+                raise RankError(f"{error} {_held(checkpoint, kept)}") from error
             raise
 
     def _promotion(self, seed: int, progress: bool) -> Perturbation:
@@ -127,6 +140,10 @@ class Plan:
             progress=progress,
             **options,
         )
+
+
+def _held(checkpoint: Path, flips: int) -> str:
+    return f"{checkpoint} holds {counted(flips, 'flip')}; the same command with --resume goes on."
 
 
 def show_estimate(plan: Plan, input: str, seed: int, max_memory: str | None, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from torch_geometric.data import Data, HeteroData
@@ -14,7 +15,7 @@ from .splits import Split
 from .storage import load_graph
 from .tables import read_interactions, suffix
 
-TABLES = (".csv", ".tsv", ".inter")
+TABLES = (".csv", ".tsv", ".inter", ".parquet")
 GRAPH = ".pt"
 
 
@@ -89,7 +90,11 @@ def open_graph(
 
 def _of_table(path: Path, reading: Reading) -> HeteroData:
     header = reading.header is not False
-    frame = read_interactions(path, reading.user, reading.item, header=header)
+    others = [name for name in (reading.rating, reading.time) if name is not None]
+    read = partial(read_interactions, path, reading.user, reading.item, header=header)
+    frame = read(others=others)
+    if not set(others) <= set(map(str, frame.columns)):
+        frame = read()  # for an error that knows all columns
     if frame.empty:
         raise ValueError(f"{path} has no rows; give at least one interaction.")
     frame.columns = frame.columns.map(str)

@@ -7,14 +7,17 @@ import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from .._checks import choice, positive_int
 from .._io import refuse_special
+from .batches import PARQUET, Numbered, numbers_of, read_columns
 
 logger = logging.getLogger(__name__)
 
@@ -30,14 +33,17 @@ def read_interactions(
     separator: str | None = None,
     header: bool = True,
     lists: bool = False,
+    others: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """A table of interactions, ready for :func:`from_interactions`.
 
     Reads CSV and similar tables, RecBole's ``.inter`` (columns such as ``user_id:token``, whose
-    types are dropped from the names) and, with ``lists``, LightGCN's lists; each also with ``.gz``.
+    types are dropped from the names), Parquet and, with ``lists``, LightGCN's lists; text files
+    also with ``.gz``. The table may be larger than memory: it is read in batches of rows, and
+    memory holds one number for each id of a row, the distinct ids, and the other columns to keep.
 
     Args:
-        path: the file, in UTF-8.
+        path: the file, in UTF-8; or, if its name ends in ``.parquet``, in Parquet.
         user: name of the column of user ids, or its position from 0. If None, the column ``user``
             or ``user_id`` in any spelling (``UserID``), else the first column.
         item: the same for item ids: ``item`` or ``item_id``, else the second column.
@@ -45,6 +51,7 @@ def read_interactions(
             the first of tab, ``::``, ``;``, ``,``, ``|`` and space that is in the first line.
         header: whether the first line names the columns; if not, their names are 0, 1, ...
         lists: whether each line is a user followed by the items of this user, separated by spaces.
+        others: names of the other columns to keep, if the table has them; all of them if None.
 
     Returns:
         Columns ``user`` and ``item``, then the others under their own names. Ids are int64 if all
@@ -57,17 +64,15 @@ def read_interactions(
     """
     path = Path(path)
     with _decoded(path):
-        first = _first_line(path)
-        if not first.strip():
-            raise ValueError(f"{path} is empty or starts with an empty line; give a table.")
         if lists:
+            _first_line(path)
             return _read_lists(path)
-        frame = _read_table(path, separator or _separator(path, first), header)
-    columns = list(frame.columns)
-    if header and all(map(_is_number, columns)):
+        table = _Table.of(path, separator, header)
+        columns = table.columns
+    if header and all(map(_is_number, map(str, columns))):
         raise ValueError(
-            f"{path} has no header, its first line is {first.strip()!r}; name the columns there, "
-            "or give header=False (--no-header)."
+            f"{path} has no header, its first line is {_first_line(path).strip()!r}; name the "
+            "columns there, or give header=False (--no-header)."
         )
     users = _place(path, "user", user, columns, default=0)
     items = _place(path, "item", item, columns, default=1)
@@ -89,23 +94,92 @@ def read_interactions(
         )
     else:
         logger.info("%s: users are %r, items are %r.", path, *chosen)
-    rest = frame.drop(columns=[columns[users], columns[items]])
-    taken = sorted({"user", "item"} & set(rest.columns))
+    rest = [place for place in range(len(columns)) if place not in (users, items)]
+    if others is not None:
+        wanted_names = list(map(str, others))
+        rest = [place for place in rest if str(columns[place]) in wanted_names]
+    taken = sorted({"user", "item"} & {columns[place] for place in rest})
     if taken:
         raise ValueError(
             f"{path} has a column {taken[0]!r} besides the one chosen; choose that one, or read "
             "the file with pandas and name the columns to from_interactions."
         )
+    with _decoded(path):
+        of_ids, of_others = table.read((users, items), rest)
     ids = {
-        name: _ids(name, frame[columns[place]], path)
-        for name, place in (("user", users), ("item", items))
+        name: _ids(name, str(columns[place]), *column, path)
+        for name, place, column in zip(("user", "item"), (users, items), of_ids, strict=True)
     }
-    return pd.concat([pd.DataFrame(ids), rest.apply(_numbers)], axis="columns")
+    frame = pd.DataFrame(ids)
+    for place, column in zip(rest, of_others, strict=True):
+        frame[columns[place]] = column
+    return frame
 
 
 def suffix(path: Path) -> str:
     """The file's suffix in lower case, before ``.gz``."""
     return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table in a file.
+
+    Args:
+        path: the file.
+        separator: separator of the fields; None for Parquet.
+        header: whether the first line names the columns.
+        columns: the names of the columns, or their numbers if there is no header.
+    """
+
+    path: Path
+    separator: str | None
+    header: bool
+    columns: list[str | int]
+
+    @classmethod
+    def of(cls, path: Path, separator: str | None, header: bool) -> "_Table":
+        if suffix(path) == PARQUET:
+            return cls(path, None, True, _parquet_columns(path))
+        mark = separator or _separator(path, _first_line(path))
+        return cls(path, mark, header, list(_read_table(path, mark, header, rows=1).columns))
+
+    def read(
+        self, ids: Sequence[int], others: Sequence[int]
+    ) -> tuple[list[Numbered], list["pd.Series[Any]"]]:
+        """The columns of ids (the number of the id in each row, and the distinct ids), and the
+        other columns, as numbers if all of their values are numbers."""
+        if self.separator is None or len(self.separator) == 1:
+            try:
+                options = self.path, self.separator, self.header, len(self.columns)
+                return read_columns(*options, ids, others)
+            except (ValueError, OSError) as error:  # pandas reads the table, or has a better error
+                if self.separator is None:
+                    raise ValueError(
+                        f"{self.path} cannot be read, or it is damaged: {error}"
+                    ) from error
+        return _read_whole(self.path, self.separator, self.header, ids, others)
+
+
+def _read_whole(
+    path: Path, separator: str, header: bool, ids: Sequence[int], others: Sequence[int]
+) -> tuple[list[Numbered], list["pd.Series[Any]"]]:
+    """As :func:`.read_columns`, all rows at once."""
+    frame = _read_table(path, separator, header)
+    numbered = [pd.factorize(frame.iloc[:, at].to_numpy(dtype=object)) for at in ids]
+    return numbered, [numbers_of(frame.iloc[:, at]) for at in others]
+
+
+def _parquet_columns(path: Path) -> list[str | int]:
+    from pyarrow import ArrowException, parquet
+
+    refuse_special(path)
+    try:
+        return list(parquet.read_schema(path).names)
+    except (ArrowException, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path} is no Parquet file, or it is damaged: {error}") from error
 
 
 def _open(path: Path) -> IO[str]:
@@ -135,6 +209,8 @@ def _first_line(path: Path) -> str:
         raise ValueError(
             f"{path} is no table: its first line has {LONGEST_LINE:,} characters or more."
         )
+    if not line.strip():
+        raise ValueError(f"{path} is empty or starts with an empty line; give a table.")
     return line
 
 
@@ -144,8 +220,9 @@ def _separator(path: Path, first: str) -> str:
     return next((mark for mark in SEPARATORS if mark in first.strip()), ",")
 
 
-def _read_table(path: Path, separator: str, header: bool) -> pd.DataFrame:
-    """The table with every field as a string. Columns of ``.inter`` lose the type in their name."""
+def _read_table(path: Path, separator: str, header: bool, rows: int | None = None) -> pd.DataFrame:
+    """The table, or its first ``rows`` rows, with every field as a string. Columns of ``.inter``
+    lose the type in their name."""
     try:
         with _open(path) as file, warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas would drop fields
@@ -157,6 +234,7 @@ def _read_table(path: Path, separator: str, header: bool) -> pd.DataFrame:
                 index_col=False,
                 dtype=str,
                 keep_default_na=False,
+                nrows=rows,
             ).fillna("")  # fields that a short line lacks, if the separator has several characters
     except (ValueError, pd.errors.ParserWarning) as error:
         raise ValueError(
@@ -192,28 +270,27 @@ def _usual(argument: str, columns: Sequence[object]) -> list[int]:
     return [plain.index(name) for name in (argument, f"{argument}id") if name in plain]
 
 
-def _numbers(column: pd.Series) -> pd.Series:
-    try:
-        return pd.to_numeric(column)
-    except ValueError:
-        return column
-
-
-def _ids(argument: str, column: "pd.Series[str]", path: Path) -> pd.Series:
+def _ids(
+    argument: str,
+    column: object,
+    numbers: npt.NDArray[np.integer[Any]],
+    distinct: npt.NDArray[np.object_],
+    path: Path,
+) -> pd.Series:
     """The ids as integers if all are written as plain integers, else as text: distinct ids stay
     distinct."""
-    codes, distinct = pd.factorize(column.to_numpy(dtype=object))
-    missing = int((column == "").sum())
+    empty = numbers == np.flatnonzero(distinct == "")[0] if "" in distinct else np.empty(0)
+    missing = int(empty.sum())
     if missing:
         raise ValueError(
-            f"column {argument}={str(column.name)!r} of {path} has {missing} missing ids in "
-            f"{len(column)} rows, first in row {int((column == '').argmax()) + 1}; drop these rows "
+            f"column {argument}={str(column)!r} of {path} has {missing} missing ids in "
+            f"{len(numbers)} rows, first in row {int(empty.argmax()) + 1}; drop these rows "
             "or fill them in."
         )
     ids = np.asarray(distinct, dtype=object)
     if all(_is_integer(text) for text in ids):
         ids = ids.astype(np.int64)
-    return pd.Series(ids[codes], dtype=None if ids.dtype == np.int64 else object)
+    return pd.Series(ids[numbers], dtype=None if ids.dtype == np.int64 else object)
 
 
 def _is_integer(text: str) -> bool:
@@ -231,5 +308,6 @@ def _read_lists(path: Path) -> pd.DataFrame:
             user, *liked = line.split() or [""]
             users += [user] * len(liked)
             items += liked
-    columns = {"user": pd.Series(users, dtype=object), "item": pd.Series(items, dtype=object)}
-    return pd.DataFrame({name: _ids(name, ids, path) for name, ids in columns.items()})
+    columns = {"user": users, "item": items}
+    numbered = {name: pd.factorize(np.array(ids, dtype=object)) for name, ids in columns.items()}
+    return pd.DataFrame({name: _ids(name, name, *ids, path) for name, ids in numbered.items()})

@@ -56,7 +56,7 @@ class FakeUsers:
             bipartite=True,
             candidate_codes=encode(fresh, state.shape[1]),
         )
-        return grown.with_backend(state.pattern.backend)
+        return grown.with_backend(state.pattern.backend).with_ranks(state.pattern.ranks)
 
     def numbered(self, shape: tuple[int, int]) -> Tensor:
         """``edges`` with users numbered after the users of a graph of ``shape``."""

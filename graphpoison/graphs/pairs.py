@@ -6,6 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from .._ranks import Ranks
 from ..sparse.pattern import Pattern
 from .codes import encode
 from .connectivity import bridges
@@ -83,6 +84,11 @@ class PairState:
             return self  # keeps what its pattern has cached
         features = None if self.features is None else self.features.with_backend(backend)
         return replace(self, pattern=replace(self.pattern, backend=backend), features=features)
+
+    def with_ranks(self, ranks: Ranks) -> "PairState":
+        """The same graph, whose work ``ranks`` share."""
+        features = None if self.features is None else self.features.with_ranks(ranks)
+        return replace(self, pattern=replace(self.pattern, ranks=ranks), features=features)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -228,7 +234,7 @@ class PairState:
 
         return replace(
             self,
-            pattern=Pattern.of(index[:, order], self.shape, self.pattern.backend),
+            pattern=replace(self.pattern, row=index[0, order], col=index[1, order]),
             weight=merged(self.weight, ones),
             clean=merged(self.clean, torch.zeros_like(ones)),
             candidate=merged(self.candidate, ones),

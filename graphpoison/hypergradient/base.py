@@ -80,7 +80,13 @@ class Hypergradient(ABC):
 
 
 def _checked(task: Task[Any], found: MetaGradient) -> MetaGradient:
-    """Returns ``found``; raises an error if it is not finite, or 0 for every candidate."""
+    """Returns ``found``; raises an error if it is not finite, or 0 for every candidate.
+
+    Raises:
+        RankError: processes that share the work have trained different parameters.
+    """
+    device = found.state.weight.device
+    task.ranks.agree("the parameters after training", device, *found.params)
     if not found.is_finite:
         raise FloatingPointError(
             f"the meta-gradient is not finite (attack loss {found.loss:.3g}), though training is; "

@@ -171,7 +171,8 @@ class MetaGradient:
         if not isinstance(self.gradient, FactoredGradient) or not allow_additions:
             return listed
         additions = unlisted_additions(self.state, constraints)
-        score, pairs = self.gradient.topk(k, self.state.pattern.codes, additions)
+        pattern = self.state.pattern
+        score, pairs = self.gradient.topk(k, pattern.codes, additions, pattern.ranks)
         return listed.then(Flips(pairs, torch.ones_like(score, dtype=torch.bool), score)).best(k)
 
     def _listed(

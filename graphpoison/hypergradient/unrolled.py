@@ -93,7 +93,7 @@ class Unrolled(Hypergradient):
             _, on_start, on_tensors = deque(walk(), maxlen=1).pop()
             on_prepared = accumulate(field.tensors_vjp(on_tensors), on_prepared)
             if not finite((loss,), on_start, on_prepared):
-                raise adjoint_diverged(float(loss), walk(), run.count)
+                raise adjoint_diverged(float(loss), walk(), run.count, task.ranks)
         return meta_gradient(task, state, prepared, on_prepared, loss, trained)
 
     def loss(self, task: Task[Any], training: Training, state: PairState, params: Params) -> float:

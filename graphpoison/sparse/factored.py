@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from .._ranks import ALONE, Ranks
 from .search import Admissible, largest
 
 TILE_ENTRIES = 2**20
@@ -114,6 +115,10 @@ class FactoredGradient:
         entries = rows * cols // (2 if self.upper else 1)
         if FEW * pairs.size(1) > entries:
             return self._picked(pairs)
+        return self.one_by_one(pairs)
+
+    def one_by_one(self, pairs: Tensor) -> Tensor:
+        """Values [K] at ``pairs`` [2, K], each with the same bits whatever the others are."""
         blocks = pairs.split(16_384, dim=1)
         values = torch.cat(
             [(self.left[source] * self.right[target]).sum(dim=1) for source, target in blocks]
@@ -146,7 +151,11 @@ class FactoredGradient:
         return product[row, col]
 
     def topk(
-        self, k: int, excluded: Tensor, admissible: Admissible | None = None
+        self,
+        k: int,
+        excluded: Tensor,
+        admissible: Admissible | None = None,
+        ranks: Ranks = ALONE,
     ) -> tuple[Tensor, Tensor]:
         """The ``k`` largest values among pairs that are neither excluded nor inadmissible.
 
@@ -154,11 +163,12 @@ class FactoredGradient:
             k: how many pairs at most.
             excluded: LongTensor of increasing codes ``i * C + j`` to leave out.
             admissible: which pairs may be taken; None for all.
+            ranks: the processes that share the search; all have the same gradient.
 
         Returns:
             values [k'] decreasing and pairs [2, k'], with k' <= k where fewer are left.
         """
-        return largest(self, k, excluded, admissible)
+        return largest(self, k, excluded, admissible, ranks)
 
     def _tile_rows(self) -> list[int]:
         """The rows at which tiles begin, and the number of rows."""

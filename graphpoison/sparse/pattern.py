@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._ranks import ALONE, Ranks
 from .csr import compress
 
 
@@ -18,12 +19,14 @@ class Pattern:
         row, col: LongTensor [E], strictly increasing in (row, col).
         shape: number of rows and columns.
         backend: how to multiply, one of :data:`~graphpoison.sparse.kernels.BACKENDS`.
+        ranks: the processes that share the work on this matrix.
     """
 
     row: Tensor
     col: Tensor
     shape: tuple[int, int]
     backend: str = "auto"
+    ranks: Ranks = ALONE
 
     @classmethod
     def of(cls, index: Tensor, shape: tuple[int, int], backend: str = "auto") -> "Pattern":

@@ -12,14 +12,22 @@ balanced truncation, Moore 1981). Entries of the residual term have bounds :math
 their own. Rows are visited in the order of their largest bound, each with the columns whose bound
 reaches the k-th best value so far, and the search ends where no row can hold a better value. The
 result is exact.
+
+Several ranks take turns at groups of rows, and exchange the best values after their first tile and
+in the end. The last bits of a value depend on the tile that it was computed in. So values close to
+the k-th are kept too, and the kept ones are computed once more, one by one: no result depends on
+the number of ranks.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+from .._ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     from .factored import FactoredGradient
@@ -30,6 +38,7 @@ Admissible = Callable[[Tensor, Tensor], Tensor]
 FIRST_ROWS, MOST_ROWS = 96, 384  # of a tile, which doubles where few columns are left
 FEW = 16  # the columns left are few, if they are less than one in so many
 ENTRIES = 2**18  # of a tile
+KEPT = 64  # more pairs than wanted that are compared in the end, one by one
 ASKED = 64  # more pairs than wanted that a constraint is asked for at first
 RIDGE = 1e-12
 ROUNDING = 1e-5  # bounds are raised by this share
@@ -99,7 +108,11 @@ def _gram(factor: Tensor, scale: Tensor) -> Tensor:
 
 
 def largest(
-    gradient: "FactoredGradient", k: int, excluded: Tensor, admissible: Admissible | None
+    gradient: "FactoredGradient",
+    k: int,
+    excluded: Tensor,
+    admissible: Admissible | None,
+    ranks: Ranks = ALONE,
 ) -> tuple[Tensor, Tensor]:
     """The arguments and the result of :meth:`FactoredGradient.topk`.
 
@@ -113,12 +126,15 @@ def largest(
     rows = cols = potential.argsort(descending=True, stable=True)
     if not upper:
         cols = (bounds.b * bounds.a.max() + bounds.d).argsort(descending=True, stable=True)
-    a, c, potential = (bound[rows] for bound in (bounds.a, bounds.c, potential))
     b, d = bounds.b[cols], bounds.d[cols]
-    start, height = 0, FIRST_ROWS
+    place = torch.arange(rows.numel(), device=rows.device)  # of the rows of this rank
+    place = place[torch.div(place, FIRST_ROWS, rounding_mode="floor") % ranks.size == ranks.rank]
+    rows = rows[place]
+    a, c, potential = (bound[rows] for bound in (bounds.a, bounds.c, potential))
+    start, height, alone = 0, FIRST_ROWS, True
     while start < rows.numel():
         tile = slice(start, start + height)
-        first = start if upper else 0
+        first = int(place[start]) if upper else 0
         if float(potential[start] + d[first:].max()) < best.enough:
             break
         most = torch.minimum(b * a[tile].max() + c[tile].max(), potential[start]) + d
@@ -126,37 +142,63 @@ def largest(
         wanted = (most >= best.enough).nonzero().squeeze(1)
         seen = wanted.numel()
         while wanted.numel():
-            place, wanted = wanted[: ENTRIES // height], wanted[ENTRIES // height :]
-            if place.numel():
-                values = gradient.block(rows[tile], cols[place])
+            columns, wanted = wanted[: ENTRIES // height], wanted[ENTRIES // height :]
+            if columns.numel():
+                values = gradient.block(rows[tile], cols[columns])
                 if upper:
-                    own = torch.arange(start, start + len(values), device=cols.device)
-                    corner = values[:, : int(torch.searchsorted(place, own[-1:], right=True))]
-                    corner.masked_fill_(place[: corner.size(1)] <= own.unsqueeze(1), -torch.inf)
-                best.take(rows[tile], cols[place], values)
+                    own = place[tile]
+                    corner = values[:, : int(torch.searchsorted(columns, own[-1:], right=True))]
+                    corner.masked_fill_(columns[: corner.size(1)] <= own.unsqueeze(1), -torch.inf)
+                best.take(rows[tile], cols[columns], values)
             wanted = wanted[most[wanted] >= best.enough]
         start += height
         if FEW * seen < len(most) - first:
             height = min(2 * height, MOST_ROWS)
-    codes, count = best.codes, cols.numel()
-    return best.values, torch.stack([codes // count, codes % count])
+        if alone:
+            best.exchange(ranks)
+            alone = False
+    if alone:
+        best.exchange(ranks)
+    best.exchange(ranks)
+    return best.final()
 
 
 class Best:
-    """The ``k`` largest values so far, and the codes of their pairs; of equal ones the first."""
+    """The ``k`` largest values so far, and the codes of their pairs; of equal ones the first. Some
+    that follow are kept too."""
 
     def __init__(
         self, k: int, gradient: "FactoredGradient", excluded: Tensor, admissible: Admissible | None
     ) -> None:
-        self.k, self.columns, self.upper = k, gradient.shape[1], gradient.upper
+        self.k, self.gradient, self.upper = k, gradient, gradient.upper
+        self.columns = gradient.shape[1]
         self.excluded, self.admissible = excluded, admissible
         self.values, self.codes = gradient.left.new_empty(0), excluded.new_empty(0)
         self.lowest = torch.finfo(self.values.dtype).min
 
     @property
     def enough(self) -> float:
-        """The value that a better pair has at least."""
-        return float(self.values[-1]) if self.values.numel() == self.k else self.lowest
+        """The value that a better pair has at least, in whatever tile it is computed."""
+        if self.values.numel() < self.k:
+            return self.lowest
+        last = float(self.values[self.k - 1])
+        return last - ROUNDING * abs(last) if isfinite(last) else last
+
+    def exchange(self, ranks: Ranks) -> None:
+        """Take in the best of all ranks."""
+        if ranks.size == 1:
+            return
+        count = torch.tensor([self.codes.numel()], device=self.codes.device)
+        counts = ranks.gather(count, [1] * ranks.size).tolist()
+        self._keep(ranks.gather(self.codes, counts), ranks.gather(self.values, counts))
+
+    def final(self) -> tuple[Tensor, Tensor]:
+        """The largest values [k'], decreasing, and their pairs [2, k']."""
+        pairs = torch.stack([self.codes // self.columns, self.codes % self.columns])
+        self.values = self.gradient.one_by_one(pairs)
+        self._keep(self.codes, self.values)
+        codes = self.codes[: self.k]
+        return self.values[: self.k], torch.stack([codes // self.columns, codes % self.columns])
 
     def take(self, rows: Tensor, cols: Tensor, values: Tensor) -> None:
         """See a tile with ``values`` [rows, cols], which are overwritten.
@@ -185,10 +227,17 @@ class Best:
         fresh = ~_member(codes, self.excluded)
         if self.admissible is not None:
             fresh[fresh.clone()] = self.admissible(row[fresh], col[fresh])
-        codes, order = torch.cat([self.codes, codes[fresh]]).sort()
-        values = torch.cat([self.values, values[fresh]])[order]
+        self._keep(torch.cat([self.codes, codes[fresh]]), torch.cat([self.values, values[fresh]]))
+
+    def _keep(self, codes: Tensor, values: Tensor) -> None:
+        """Keep the best of ``values`` [K]; a pair may be among ``codes`` several times."""
+        codes, order = codes.sort(stable=True)
+        once = torch.ones_like(codes, dtype=torch.bool)
+        once[1:] = codes[1:] != codes[:-1]
+        codes, values = codes[once], values[order][once]
         values, best = values.sort(descending=True, stable=True)
-        self.values, self.codes = values[: self.k], codes[best][: self.k]
+        kept = self.k + KEPT
+        self.values, self.codes = values[:kept], codes[best][:kept]
 
 
 def _exceeded(values: Tensor, count: int) -> float:

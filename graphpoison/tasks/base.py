@@ -1,5 +1,6 @@
 """The interface of a bilevel problem; hypergradients and attacks use no other part of a task."""
 
+import copy
 from abc import ABC, abstractmethod
 from typing import Any, Generic, Self, TypeVar, final
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .._random import generator
+from .._ranks import Ranks
 from ..graphs import EdgeType, FakeUsers, PairState
 from ..sparse import FactoredGradient
 from ..training import Params, Prepared, Training, TrainingField
@@ -32,6 +34,27 @@ class Task(ABC, Generic[P]):
     fake_users: FakeUsers | None = None
     clean_stream: tuple[int, ...] = ()
     """The stream of the seed from which the initial parameters of a clean model are drawn."""
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes that share the work of an attack on this task."""
+        return self.state.pattern.ranks
+
+    def over(self, ranks: Ranks) -> Self:
+        """The task, attacked by several processes that share the work.
+
+        Every process makes the same task and calls the same attack, with the same arguments; each
+        gets the whole result. The first process alone writes checkpoints and shows progress.
+
+        Args:
+            ranks: the processes, such as :meth:`Ranks.of_group()
+                <graphpoison.Ranks.of_group>`.
+        """
+        if not isinstance(ranks, Ranks):
+            raise TypeError(f"ranks must be Ranks, such as Ranks.of_group(), found {ranks!r}.")
+        task = copy.copy(self)
+        task.state = self.state.with_ranks(ranks)
+        return task
 
     @property
     def clean_edges(self) -> Tensor:

@@ -11,48 +11,87 @@ so that :class:`AllPairsLoss` collects the factors, and no U x I matrix is ever 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from ..sparse import FactoredGradient, FactorSum, Pattern
+from ..sparse.shares import Block, Shares
 from .field import Cotangents, Linearisation
-from .pair_loss import PairLoss
+from .pair_loss import BlockLoss, LogLossPoint, PairLoss, PairPoint
 from .prepared import Params
 
 TILE_ENTRIES = 2**18
 
 
-@dataclass(frozen=True, eq=False)
 class AllPairsLoss(PairLoss):
     """All pairs of a bipartite graph, of which a few are listed with their labels.
+
+    The derivative w.r.t. the labels, which are ``labels`` whatever :meth:`loss` is given, is
+    collected.
 
     Args:
         pattern: the listed pairs.
         labels: Tensor [M].
+
+    Attributes:
         factors: left [U, K] and right [I, K] factors of the labels' cotangent, collected so far.
     """
 
-    pattern: Pattern
-    labels: Tensor
-    factors: FactorSum = field(default_factory=FactorSum)
+    def __init__(self, pattern: Pattern, labels: Tensor) -> None:
+        self.factors, self.count = FactorSum(), pattern.shape[0] * pattern.shape[1]
+        shares = Shares.of_rows(pattern)
 
-    @property
-    def count(self) -> int:
-        return self.pattern.shape[0] * self.pattern.shape[1]
+        def make(block: Block) -> BlockLoss:
+            return AllPairsOfRows(block.pattern, labels[block.entries], self.count)
+
+        blocks = shares.blocks(pattern, single=True)
+        super().__init__(shares, blocks, make, frozenset([0]), lambda entries: (entries,))
 
     def linearise(self, *score_params: Tensor) -> "AllPairsPoint":
-        return AllPairsPoint(self, *score_params)
+        return AllPairsPoint(self, score_params)
 
-    def loss(self, labels: Tensor, *score_params: Tensor) -> Tensor:
-        """The mean log loss over all pairs, differentiable once in ``score_params``.
+    def record(self, on_loss: Tensor, score_params: Params) -> None:
+        left, right = score_params
+        self.factors.record(left * (-on_loss / self.count), right)
 
-        Its derivative w.r.t. the labels, which are :attr:`labels` whatever is given, is collected.
-        """
-        result: Tensor = _AllPairsFunction.apply(self, *score_params)
-        return result
+    def gradient(self) -> FactoredGradient:
+        """The collected factors, as one gradient w.r.t. the labels of all pairs."""
+        left, right = zip(*self.factors, strict=True)
+        return FactoredGradient(torch.cat(left, dim=1), torch.cat(right, dim=1), upper=False)
+
+
+class AllPairsPoint(PairPoint):
+    """The field at ``A`` [U, D], ``B`` [I, D]."""
+
+    loss: AllPairsLoss
+
+    def vjp(self, cotangents: Params) -> tuple[Params, Cotangents]:
+        """Cotangents of A and B; ``loss`` collects the cotangents of the labels."""
+        (left, right), (on_left, on_right) = self.score_params, cotangents
+        both = torch.cat([on_left, left], dim=1).div_(-self.loss.count)
+        self.loss.factors.append((both, torch.cat([right, on_right], dim=1)))
+        return super().vjp(cotangents)
+
+    def gradient_and_vjp(self, cotangents: Params) -> tuple[Params, Params, Cotangents]:
+        return self.gradient, *self.vjp(cotangents)
+
+
+class AllPairsOfRows(BlockLoss):
+    """All pairs of the users of a block.
+
+    Args:
+        pattern: the listed pairs of these users.
+        labels: Tensor [m].
+        count: the number of pairs of all users.
+    """
+
+    def __init__(self, pattern: Pattern, labels: Tensor, count: int) -> None:
+        self.pattern, self.labels, self.count = pattern, labels, count
+
+    def linearise(self, *score_params: Tensor) -> Linearisation:
+        return _RowsPoint(self, *score_params)
 
     def tiles(self, left: Tensor, right: Tensor) -> Iterator[tuple[slice, Tensor, slice]]:
         """Rows, their scores [rows, I], and which entries are listed in them."""
@@ -68,30 +107,24 @@ class AllPairsLoss(PairLoss):
         """Where a tile holds the listed ``entries``."""
         return self.pattern.row[entries] - rows.start, self.pattern.col[entries]
 
-    def gradient(self) -> FactoredGradient:
-        """The collected factors, as one gradient w.r.t. the labels of all pairs."""
-        left, right = zip(*self.factors, strict=True)
-        return FactoredGradient(torch.cat(left, dim=1), torch.cat(right, dim=1), upper=False)
 
+class _RowsPoint(LogLossPoint):
+    """The field at ``A = left`` [rows, D], ``B = right`` [I, D]."""
 
-class AllPairsPoint(Linearisation):
-    """The field at ``A = left`` [U, D], ``B = right`` [I, D]."""
-
-    def __init__(self, loss: AllPairsLoss, left: Tensor, right: Tensor) -> None:
+    def __init__(self, loss: AllPairsOfRows, left: Tensor, right: Tensor) -> None:
         self.loss, self.left, self.right = loss, left, right
 
     @property
     def gradient(self) -> tuple[Tensor, Tensor]:
-        """``(G B, G^T A)``."""
+        """``(G B, G^T A)``, the latter [1, I, D]."""
         on_left, on_right = torch.zeros_like(self.left), torch.zeros_like(self.right)
         for rows, scores, entries in self.loss.tiles(self.left, self.right):
             residual = self._residual(scores.sigmoid_(), rows, entries)
             on_left[rows] = residual @ self.right
             on_right.addmm_(residual.t(), self.left[rows])
-        return on_left, on_right
+        return on_left, on_right.unsqueeze(0)
 
     def vjp(self, cotangents: Params) -> tuple[Params, Cotangents]:
-        """Cotangents of A and B; ``loss`` collects the cotangents of the labels."""
         left, right = self.left, self.right
         on_left, on_right = cotangents
         back_left, back_right = torch.zeros_like(left), torch.zeros_like(right)
@@ -103,31 +136,17 @@ class AllPairsPoint(Linearisation):
             residual = self._residual(probability, rows, entries)
             back_left[rows] = torch.addmm(residual @ on_right, curvature, right)
             back_right.addmm_(residual.t(), on_left[rows]).addmm_(curvature.t(), left[rows])
-        both = torch.cat([on_left, left], dim=1).div_(-self.loss.count)
-        self.loss.factors.append((both, torch.cat([right, on_right], dim=1)))
-        return (back_left, back_right), (None,)
+        return (back_left, back_right.unsqueeze(0)), (None,)
+
+    def value(self) -> tuple[Tensor, None]:
+        total = self.left.new_zeros(1)
+        for rows, scores, entries in self.loss.tiles(self.left, self.right):
+            listed = scores[self.loss.places(rows, entries)]
+            total += softplus(scores, threshold=40.0).sum() - listed @ self.loss.labels[entries]
+        return total / self.loss.count, None
 
     def _residual(self, probability: Tensor, rows: slice, entries: slice) -> Tensor:
         """G in a tile; overwrites the probabilities."""
         row, col = self.loss.places(rows, entries)
         probability[row, col] -= self.loss.labels[entries]
         return probability.div_(self.loss.count)
-
-
-class _AllPairsFunction(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, pair_loss, left, right):  # type: ignore[no-untyped-def]
-        ctx.pair_loss, ctx.score_params = pair_loss, (left.detach(), right.detach())
-        total = left.new_zeros(())
-        for rows, scores, entries in pair_loss.tiles(*ctx.score_params):
-            listed = scores[pair_loss.places(rows, entries)]
-            total += softplus(scores, threshold=40.0).sum() - listed @ pair_loss.labels[entries]
-        return total / pair_loss.count
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, on_loss):  # type: ignore[no-untyped-def]
-        pair_loss, (left, right) = ctx.pair_loss, ctx.score_params
-        on_left, on_right = pair_loss.linearise(left, right).gradient
-        pair_loss.factors.record(left * (-on_loss / pair_loss.count), right)
-        return None, on_loss * on_left, on_loss * on_right

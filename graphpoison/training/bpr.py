@@ -59,6 +59,16 @@ class Triples:
         refuse_nothing_to_rank("bpr", total)
         return active / total
 
+    def within(self, entries: slice) -> "Triples":
+        """The triples of the training pairs ``entries``, which are all pairs of their users,
+        numbered from the first of them."""
+        (part,), start = self.targets(entries), entries.start
+        return Triples(self.first[part] - start, self.second[part] - start, self.repeats)
+
+    def targets(self, entries: slice) -> tuple[slice]:
+        """Where :meth:`weights` has the triples of the training pairs ``entries``."""
+        return (consecutive(self.first, entries),)
+
     def differences(self, scores: Tensor) -> Tensor:
         """``s_j - s_i`` [T] for ``scores`` [M], in memory of its own."""
         found = scores.index_select(0, self.second)
@@ -131,6 +141,12 @@ def scattered(others: Tensor, gains: Tensor, own: Tensor, losses: Tensor, like: 
     """Sums [M] of ``gains`` at the places ``others`` less ``losses`` at the places ``own``."""
     total = torch.zeros_like(like).index_add_(0, others, gains)
     return total.index_add_(0, own, losses, alpha=-1.0)
+
+
+def consecutive(increasing: Tensor, numbers: slice) -> slice:
+    """Where ``increasing`` numbers lie in the range ``numbers``."""
+    ends = torch.tensor([numbers.start, numbers.stop], device=increasing.device)
+    return slice(*torch.searchsorted(increasing.contiguous(), ends).tolist())
 
 
 def draw_others(pattern: Pattern, seed: int, count: int) -> tuple[Tensor, Tensor]:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..sparse import Pattern
 from ..sparse.chunks import Chunks, chunked
+from ..sparse.shares import Block
 from .activations import activation
 from .dual import GradAndTangent
 from .first_layer import FirstLayer, ProductLayer, SumLayer
@@ -55,22 +55,23 @@ class Part:
 
 
 class ChunkedTower:
-    """The pairs of a pattern, in parts.
+    """The pairs of a block, some chunks of them at a time.
 
     Args:
-        pattern: the M pairs.
-        labels: Tensor [M].
+        block: the m pairs, of one part.
+        labels: Tensor [m].
         scoring: how.
+        count: the number of pairs that the loss is the mean of.
 
     Attributes:
         gradient_along: whether a pass along a direction computes all gradients too.
     """
 
-    def __init__(self, pattern: Pattern, labels: Tensor, scoring: PairScores) -> None:
-        self.labels, self.scoring = labels, scoring
+    def __init__(self, block: Block, labels: Tensor, scoring: PairScores, count: int) -> None:
+        self.labels, self.scoring, self.count = labels, scoring, count
         self.gradient_along = scoring.tower != "product"
         slots = SLOTS.get(labels.device.type, SLOTS["cpu"])
-        self.split = [self._part(chunks) for chunks in chunked(pattern, slots)]
+        self.split = [self._part(chunks) for chunks in chunked(block.pattern, slots)]
         self.workspace = Workspace()
 
     def scores(self, dots: Sequence[Tensor], params: Params) -> Tensor:
@@ -88,7 +89,8 @@ class ChunkedTower:
         direction: Params | None,
         outputs: PairOutputs,
     ) -> list[GradAndTangent]:
-        """Gradients of ``params``, and their derivatives along a ``direction`` if there is one.
+        """Gradients of ``params``, and their derivatives along a ``direction`` if there is one; but
+        for the table of users, sums [parts, ...] over the pairs of each part.
 
         Args:
             dots: terms [M] of the scores and, with a direction, their tangents; or nothing.
@@ -99,12 +101,13 @@ class ChunkedTower:
         run = _Run(self, dots, params, direction)
         for part in self.split:
             run.both_ways(part, outputs)
-        return [*run.first.parts, *run.tower.head_gradients]
+        first, *summed = [*run.first.parts, *run.tower.head_gradients]
+        return [first, *(part.stacked() for part in summed)]
 
     def _part(self, chunks: Chunks) -> Part:
         labels = self.labels[chunks.entry]
         share = torch.zeros_like(labels)
-        share[chunks.filled] = 1.0 / self.labels.numel()
+        share[chunks.filled] = 1.0 / self.count
         return Part(chunks, labels, share)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..sparse import Pattern
+from ..sparse.shares import Block
 from .chunked_tower import PairOutputs
 from .dual import GradAndTangent
 from .pair_scores import PairScores
@@ -102,28 +102,32 @@ _STRUCTURES = {
 
 
 class CompiledTower:
-    """The pairs of a pattern, in ranges of rows, one for each thread.
+    """The pairs of a block, in ranges of rows: its parts or, if threads are more, pieces of them.
 
     The same methods as :class:`~graphpoison.training.chunked_tower.ChunkedTower`, with equal
     results; a pass along a direction computes all gradients too.
 
     Args:
-        pattern: the M pairs.
-        labels: Tensor [M], float32 or float64 on the CPU.
+        block: the m pairs.
+        labels: Tensor [m], float32 or float64 on the CPU.
         scoring: how.
+        count: the number of pairs that the loss is the mean of.
     """
 
     gradient_along = True
 
-    def __init__(self, pattern: Pattern, labels: Tensor, scoring: PairScores) -> None:
-        self.labels, self.scoring, self.shape = labels.contiguous(), scoring, pattern.shape
+    def __init__(self, block: Block, labels: Tensor, scoring: PairScores, count: int) -> None:
+        self.labels, self.scoring, self.count = labels.contiguous(), scoring, count
+        self.shape, self.num_parts = block.pattern.shape, block.num_parts
         self.fewest = 6 if scoring.tower == "product" else 4  # parameters, with one hidden layer
-        pointers, columns = pattern.csr
+        pointers, columns = block.pattern.csr
         self.pointers, self.columns = pointers.long(), columns.int()
-        count = torch.get_num_threads()
-        ends = torch.arange(1, count) * labels.numel() // count
-        cuts = torch.searchsorted(self.pointers, ends).tolist()
-        self.cuts = sorted({0, *cuts, pattern.shape[0]})
+        self.pieces, self.cuts = -(-torch.get_num_threads() // block.num_parts), [0]
+        for start, stop in pairwise(block.cuts):
+            low, high = self.pointers[[start, stop]].tolist()
+            wanted = low + torch.arange(1, self.pieces) * (high - low) // self.pieces
+            inner = torch.searchsorted(self.pointers, wanted).clamp_(start, stop)
+            self.cuts += [*inner.tolist(), stop]
 
     def scores(self, dots: Sequence[Tensor], params: Params) -> Tensor:
         """Logits [M], given the dot products [M], if any, and the other score parameters."""
@@ -138,17 +142,26 @@ class CompiledTower:
         direction: Params | None,
         outputs: PairOutputs,
     ) -> list[GradAndTangent]:
-        """Gradients of ``params``, and their derivatives along a ``direction`` if there is one."""
+        """Gradients of ``params``, and their derivatives along a ``direction`` if there is one; but
+        for the table of users, sums [parts, ...] over the pairs of each part."""
         mode = GRADIENT if direction is None else DUAL
         jobs = self._run(mode, dots, params, direction, outputs)
         found = []
         for n, param in enumerate(params):
-            own = jobs if n else jobs[:1]
-            gradient, derivative = _sum([job.gradients[n] for job in own], param), None
+            gradient, derivative = self._sums(n, [job.gradients for job in jobs], param), None
             if mode == DUAL:
-                derivative = _sum([job.derivatives[n] for job in own], param)
+                derivative = self._sums(n, [job.derivatives for job in jobs], param)
             found.append(GradAndTangent(gradient, derivative))
         return found
+
+    def _sums(self, number: int, of_jobs: list[list[Tensor]], like: Tensor) -> Tensor:
+        """The sums of each part from those of its jobs; the table of users is one for all jobs."""
+        if number == 0:
+            return of_jobs[0][0][..., : like.size(-1)].contiguous()
+        found = [tensors[number] for tensors in of_jobs]
+        starts = range(0, len(found), self.pieces)
+        sums = [functools.reduce(Tensor.add_, found[at : at + self.pieces]) for at in starts]
+        return torch.stack([part[..., : like.size(-1)] for part in sums])
 
     def _run(
         self,
@@ -164,9 +177,12 @@ class CompiledTower:
         jobs: list[_Job] = []
         for _ in self.cuts[1:]:
             jobs.append(_Job(self, mode, point, dots, outputs, jobs[0] if jobs else None))
-        problems = (_STRUCTURES[self.labels.dtype] * len(jobs))(*(job.problem for job in jobs))
-        if loop(problems, (ctypes.c_int64 * len(self.cuts))(*self.cuts), len(jobs)):
-            raise MemoryError("no memory for the layers of a tower")
+        structure, threads = _STRUCTURES[self.labels.dtype], torch.get_num_threads()
+        for at in range(0, len(jobs), threads):  # the loop takes a thread for each job
+            some, cuts = jobs[at : at + threads], self.cuts[at : at + threads + 1]
+            problems = (structure * len(some))(*(job.problem for job in some))
+            if loop(problems, (ctypes.c_int64 * len(cuts))(*cuts), len(some)):
+                raise MemoryError("no memory for the layers of a tower")
         return jobs
 
     def _refuse_shapes(self, params: Params) -> None:
@@ -236,7 +252,7 @@ class _Job:
             *(point.shapes[0][1], point.shapes[first][1]),
             *(point.values[0].size(1), point.values[first].size(1)),
             *map(_address, pairs),
-            1.0 / max(1, tower.labels.numel()),
+            1.0 / max(1, tower.count),
             *(_address(_get(part, n)) for two in tables for n in (0, 1) for part in two),
             *map(_address, outputs),
             self._affine(point, 2) if product else _Affine(),
@@ -270,11 +286,6 @@ def _get(tensors: Sequence[Tensor | None], number: int) -> Tensor | None:
 
 def _address(tensor: Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
-
-
-def _sum(parts: list[Tensor], like: Tensor) -> Tensor:
-    total = functools.reduce(torch.Tensor.add_, parts)
-    return total[..., : like.size(-1)].contiguous()
 
 
 def _padded(matrix: Tensor) -> Tensor:

@@ -4,11 +4,13 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from .._checks import choice
 from ..sparse import Pattern
+from ..sparse.shares import Block
 from .bpr import Triples
 from .sampled_softmax import Slates
 
@@ -89,3 +91,9 @@ def criterion(name: str, seed: int) -> Criterion:
 def log_losses(scores: Tensor, labels: Tensor) -> Tensor:
     """``log(1 + e^s) - y s``, entry by entry: the log loss of soft labels ``y``."""
     return softplus(scores, threshold=40.0) - labels * scores
+
+
+def part_losses(block: Block, scores: Tensor, labels: Tensor) -> Tensor:
+    """The sums of the log losses of each part of ``block``, [parts]."""
+    parts = zip(block.split(scores), block.split(labels), strict=True)
+    return torch.stack([log_losses(*part).sum() for part in parts])

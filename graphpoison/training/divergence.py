@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 import torch
 
+from .._ranks import ALONE, Ranks
 from .field import Cotangents
 from .iterates import Iterate
 from .optimizers import global_norm
@@ -50,7 +51,10 @@ def training_diverged(
 
 
 def adjoint_diverged(
-    loss: float, walk: Iterable[tuple[int, Params, Cotangents]], count: int
+    loss: float,
+    walk: Iterable[tuple[int, Params, Cotangents]],
+    count: int,
+    ranks: Ranks = ALONE,
 ) -> FloatingPointError:
     """The error that names the first step, walking backwards, with a cotangent that is not finite.
 
@@ -58,9 +62,10 @@ def adjoint_diverged(
         loss: the attack loss after training.
         walk: number of a step, cotangents of its coordinates and of what depends on the weights.
         count: number of steps.
+        ranks: the processes that walk, each with cotangents of its own.
     """
     for number, on_coordinates, on_tensors in walk:
-        if not finite(on_coordinates, on_tensors):
+        if ranks.any(not finite(on_coordinates, on_tensors), on_coordinates[0].device):
             return FloatingPointError(
                 f"the meta-gradient diverged on its way back through step {number} of {count} "
                 f"(attack loss {loss:.3g}, training itself stayed finite); {ADVICE}"

@@ -25,6 +25,11 @@ class GradAndTangent(NamedTuple):
     gradient: Tensor
     derivative: Tensor | None
 
+    def stacked(self) -> "GradAndTangent":
+        """The same [1, ...]."""
+        tangent = None if self.derivative is None else self.derivative.unsqueeze(0)
+        return GradAndTangent(self.gradient.unsqueeze(0), tangent)
+
 
 def stack_tangent(value: Tensor, tangent: Tensor | None) -> Tensor:
     """``[value | tangent]`` along the last dimension; ``value`` itself without a tangent."""

@@ -5,46 +5,46 @@ The same as :mod:`~graphpoison.training.sparse_pair_loss` for scores of the form
 where it has been built, else :mod:`~graphpoison.training.chunked_tower`.
 """
 
-import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
-from ..sparse import Pattern
-from ..sparse.products import Sampler, both_products
+from ..sparse.products import Sampler
+from ..sparse.shares import Block
 from .chunked_tower import ChunkedTower, PairOutputs
 from .compiled_tower import CompiledTower, compiled
+from .criteria import part_losses
 from .dual import GradAndTangent
-from .field import Cotangents, Linearisation
-from .pair_loss import PairLoss
+from .field import Cotangents
+from .pair_loss import BlockLoss, LogLossPoint
 from .pair_scores import PairScores
 from .prepared import Params
 
 
-class MLPPairLoss(PairLoss):
+class MLPPairLoss(BlockLoss):
     """Pairs with labels, to be scored by a tower.
 
     Args:
-        pattern: the M pairs.
-        labels: Tensor [M].
+        block: which pairs, m of them; of one part, unless :meth:`takes_parts`.
+        labels: Tensor [m].
         scoring: how.
+        count: M, the number of pairs of all blocks.
     """
 
-    def __init__(self, pattern: Pattern, labels: Tensor, scoring: PairScores) -> None:
-        self.pattern, self.labels, self.scoring = pattern, labels.detach(), scoring
-        kind = CompiledTower if compiled(self.labels) else ChunkedTower
-        self.tower: CompiledTower | ChunkedTower = kind(pattern, self.labels, scoring)
-        self.buffers = self.labels.new_empty(4 if scoring.dot else 1, labels.numel())
+    def __init__(self, block: Block, labels: Tensor, scoring: PairScores, count: int) -> None:
+        self.block, self.labels, self.scoring, self.count = block, labels, scoring, count
+        kind = CompiledTower if self.takes_parts(labels) else ChunkedTower
+        self.tower: CompiledTower | ChunkedTower = kind(block, labels, scoring, count)
+        self.buffers = labels.new_empty(4 if scoring.dot else 1, labels.numel())
+
+    @staticmethod
+    def takes_parts(labels: Tensor) -> bool:
+        """Whether a block of pairs with these ``labels`` may have several parts."""
+        return compiled(labels)
 
     def linearise(self, *score_params: Tensor) -> "MLPPairPoint":
         return MLPPairPoint(self, score_params)
 
-    def loss(self, labels: Tensor, *score_params: Tensor) -> Tensor:
-        """The mean log loss, differentiable once in ``labels`` and ``score_params``."""
-        result: Tensor = _Loss.apply(self, labels, *score_params)
-        return result
 
-
-class MLPPairPoint(Linearisation):
+class MLPPairPoint(LogLossPoint):
     """The field at ``score_params``; cotangents are valid until the next pass."""
 
     def __init__(self, loss: MLPPairLoss, score_params: Params) -> None:
@@ -65,9 +65,9 @@ class MLPPairPoint(Linearisation):
         gradient = tuple(part.gradient for part in parts)
         return gradient, _derivatives(parts), (self.loss.buffers[0],)
 
-    def scores(self) -> Tensor:
-        """Logits [M]."""
-        return _Pass(self.loss, self.score_params, None).scores()
+    def value(self) -> tuple[Tensor, Tensor]:
+        scores, count = _Pass(self.loss, self.score_params, None).scores(), self.loss.count
+        return part_losses(self.loss.block, scores, self.loss.labels) / count, scores / -count
 
 
 def _derivatives(parts: list[GradAndTangent]) -> Params:
@@ -98,41 +98,25 @@ class _Pass:
         return [*self._dot_parts(), *found]
 
     def _dot_products(self) -> tuple[Tensor, ...]:
-        """Dot products of all pairs [M], and their tangents."""
+        """Dot products of all pairs [m], and their tangents."""
         if not self.dot:
             return ()
-        (left, right), pattern, buffers = self.dot, self.loss.pattern, self.loss.buffers
+        (left, right), pattern, buffers = self.dot, self.loss.block.pattern, self.loss.buffers
         values = Sampler(pattern, buffers[1])(left, right)
         if not self.on_dot:
             return (values,)
-        tangents = Sampler(pattern, torch.empty_like(values))
+        tangents = Sampler(pattern, values.new_empty(values.shape))
         tangents(self.on_dot[0], right)
         return values, tangents(left, self.on_dot[1], add=True)
 
     def _dot_parts(self) -> list[GradAndTangent]:
         if not self.dot:
             return []
-        pattern = self.loss.pattern
-        gradient = both_products(pattern, self.loss.buffers[2], *self.dot)
+        block, buffers = self.loss.block, self.loss.buffers
+        gradient = block.both_products(buffers[2], *self.dot)
         if not self.on_dot:
             return [GradAndTangent(part, None) for part in gradient]
-        turned = both_products(pattern, self.loss.buffers[3], *self.dot)
-        moved = both_products(pattern, self.loss.buffers[2], *self.on_dot)
+        turned = block.both_products(buffers[3], *self.dot)
+        moved = block.both_products(buffers[2], *self.on_dot)
         derivative = (one.add_(other) for one, other in zip(turned, moved, strict=True))
         return list(map(GradAndTangent, gradient, derivative))
-
-
-class _Loss(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, pair_loss, labels, *score_params):  # type: ignore[no-untyped-def]
-        ctx.point = pair_loss.linearise(*(param.detach() for param in score_params))
-        scores = ctx.point.scores()
-        ctx.save_for_backward(scores)
-        return (softplus(scores, threshold=40.0) - labels * scores).mean()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, on_loss):  # type: ignore[no-untyped-def]
-        (scores,) = ctx.saved_tensors
-        on_params = (on_loss * part for part in ctx.point.gradient)
-        return None, scores * (-on_loss / scores.numel()), *on_params

@@ -35,6 +35,12 @@ class PairScores:
     tower: Literal["product", "sum"] | None = None
     activation: str = "relu"
 
+    @property
+    def user_tables(self) -> frozenset[int]:
+        """Which score parameters have a row for each user: ``L`` and ``A``."""
+        found = [0] if self.dot else []
+        return frozenset(found if self.tower is None else [*found, 2 * len(found)])
+
     def split(self, score_params: Params) -> tuple[Params, Params]:
         """``(L, R)`` and the rest.
 

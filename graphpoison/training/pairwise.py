@@ -6,21 +6,29 @@ import torch
 from torch import Tensor
 
 from ..sparse import Pattern
+from ..sparse.shares import Block, Shares, blocks
 from .criteria import Criterion, LogLoss, Ranking
 from .field import Cotangents, Linearisation, TrainingField, as_leaves, vjp
 from .mlp_pair_loss import MLPPairLoss
-from .pair_loss import PairLoss
+from .pair_loss import BlockLoss, PairLoss
 from .pair_scores import PairScores
 from .prepared import Params
 from .ranked_pair_loss import RankedPairLoss
 from .sparse_pair_loss import SparsePairLoss
+from .workspace import Workspace
 
 
 def log_loss(scoring: PairScores, pairs: Pattern, labels: Tensor) -> PairLoss:
     """The log loss of ``pairs`` with ``labels`` [M], in the closed form that ``scoring`` has."""
-    if scoring.tower is None:
-        return SparsePairLoss(pairs, labels.detach())
-    return MLPPairLoss(pairs, labels.detach(), scoring)
+    labels, count, workspace = labels.detach(), pairs.num_entries, Workspace()
+
+    def make(block: Block) -> BlockLoss:
+        if scoring.tower is None:
+            return SparsePairLoss(block, labels[block.entries], count, workspace)
+        return MLPPairLoss(block, labels[block.entries], scoring, count)
+
+    single = scoring.tower is not None and not MLPPairLoss.takes_parts(labels)
+    return _of_pairs(pairs, make, scoring, lambda entries: (entries,), single)
 
 
 def closed_form_loss(
@@ -29,9 +37,26 @@ def closed_form_loss(
     """The loss of the training ``pairs`` in closed form; None for rankings by a tower."""
     if isinstance(criterion, LogLoss):
         return log_loss(scoring, pairs, targets)
-    if isinstance(criterion, Ranking) and scoring.tower is None:
-        return RankedPairLoss(pairs, criterion.compared(pairs), targets.detach())
-    return None
+    if not isinstance(criterion, Ranking) or scoring.tower is not None:
+        return None
+    compared, weights = criterion.compared(pairs), targets.detach()
+
+    def make(block: Block) -> BlockLoss:
+        parts = torch.cat([weights[part] for part in compared.targets(block.entries)])
+        return RankedPairLoss(block, compared.within(block.entries), parts)
+
+    return _of_pairs(pairs, make, scoring, compared.targets, single=True)
+
+
+def _of_pairs(
+    pairs: Pattern,
+    make: Callable[[Block], BlockLoss],
+    scoring: PairScores,
+    targets: Callable[[slice], tuple[slice, ...]],
+    single: bool,
+) -> PairLoss:
+    """The loss of listed ``pairs``; ``single`` asks for one part in each block."""
+    return PairLoss(Shares.of(pairs), blocks(pairs, single), make, scoring.user_tables, targets)
 
 
 class PairwiseField(TrainingField):
@@ -53,6 +78,9 @@ class PairwiseField(TrainingField):
         self.loss = loss
         self.score_params = score_params
         self.tensors = (targets,)
+
+    def tensors_vjp(self, cotangents: Cotangents) -> Cotangents:
+        return (self.loss.targets_vjp(cotangents[0]),)
 
     def linearise(self, coordinates: Params) -> Linearisation:
         if self.score_params is None:

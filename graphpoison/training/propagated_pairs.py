@@ -21,7 +21,9 @@ import torch
 from torch import Tensor
 
 from ..sparse import Pattern
-from ..sparse.products import Sampler, powers
+from ..sparse.products import Sampler
+from ..sparse.shared_product import SharedProduct
+from ..sparse.shares import Shares, blocks
 from .field import Cotangents, Linearisation, TrainingField
 from .pair_loss import PairLoss
 from .prepared import Params
@@ -45,20 +47,23 @@ class PropagatedField(TrainingField):
         self, loss: PairLoss, targets: Tensor, pattern: Pattern, entries: Tensor, layers: int
     ) -> None:
         self.loss, self.pattern, self.layers = loss, pattern, layers
-        self.adjacency = _both_directions(pattern)
-        self.values = torch.cat([entries.detach(), entries.detach()[pattern.transposed[2]]])
-        self.on_entries = Sampler(pattern, torch.zeros_like(entries))
+        values = torch.cat([entries.detach(), entries.detach()[pattern.transposed[2]]])
+        self.adjacency = SharedProduct(_both_directions(pattern), values)
+        self.on_entries = [
+            (block.rows, Sampler(block.pattern, torch.zeros_like(entries[block.entries])))
+            for block in blocks(pattern)
+        ]
         self.tensors = (targets, entries)
 
     def linearise(self, coordinates: Params) -> "PropagatedPoint":
         return PropagatedPoint(self, torch.cat(coordinates))
 
     def tensors_vjp(self, cotangents: Cotangents) -> Cotangents:
-        return cotangents[0], self.on_entries.values / (self.layers + 1)
-
-    def powers(self, tables: Tensor, count: int) -> list[Tensor]:
-        """``A_hat^h`` times the tables [N, D], for h = 0 to ``count``."""
-        return powers(self.adjacency, self.values, tables, count)
+        shares = Shares.of(self.pattern)
+        own = [sampler.values for _, sampler in self.on_entries]
+        counts = [_length(shares.entries_of(rank)) for rank in range(shares.ranks.size)]
+        on_entries = shares.ranks.gather(torch.cat([self.tensors[1][:0], *own]), counts)
+        return self.loss.targets_vjp(cotangents[0]), on_entries / (self.layers + 1)
 
     def mean(self, powers: list[Tensor]) -> tuple[Tensor, Tensor]:
         """``J`` times the first of ``powers``, as users [U, D] and items [I, D]."""
@@ -78,20 +83,22 @@ class PropagatedPoint(Linearisation):
 
     def __init__(self, training: PropagatedField, tables: Tensor) -> None:
         self.training = training
-        self.powers = training.powers(tables, training.layers)
+        self.powers = training.adjacency.powers(tables, training.layers)
         self.point = training.loss.linearise(*training.mean(self.powers))
 
     @property
     def gradient(self) -> Params:
         training = self.training
-        return training.mean(training.powers(torch.cat(self.point.gradient), training.layers))
+        return training.mean(
+            training.adjacency.powers(torch.cat(self.point.gradient), training.layers)
+        )
 
     def vjp(self, cotangents: Params) -> tuple[Params, Cotangents]:
         training, layers = self.training, self.training.layers
-        directions = training.powers(torch.cat(cotangents), layers)
+        directions = training.adjacency.powers(torch.cat(cotangents), layers)
         gradient, derivative, (on_targets,) = self.point.gradient_and_vjp(training.mean(directions))
-        near = training.powers(torch.cat(derivative), layers)
-        beside = training.powers(torch.cat(gradient), layers - 1)
+        near = training.adjacency.powers(torch.cat(derivative), layers)
+        beside = training.adjacency.powers(torch.cat(gradient), layers - 1)
         self._add_to_entries(near, self.powers)
         self._add_to_entries(beside, directions)
         return training.mean(near), (on_targets, None)
@@ -102,8 +109,13 @@ class PropagatedPoint(Linearisation):
         sums = list(accumulate(far[:layers]))
         for tables in zip(near[:layers], reversed(sums), strict=True):
             (users, items), (far_users, far_items) = map(training.parts, tables)
-            training.on_entries(users, far_items, add=True)
-            training.on_entries(far_users, items, add=True)
+            for rows, add in training.on_entries:
+                add(users[rows], far_items, add=True)
+                add(far_users[rows], items, add=True)
+
+
+def _length(entries: slice) -> int:
+    return int(entries.stop - entries.start)
 
 
 def _both_directions(pattern: Pattern) -> Pattern:
@@ -114,6 +126,6 @@ def _both_directions(pattern: Pattern) -> Pattern:
         row = torch.cat([pattern.row, pattern.col[order] + users])
         col = torch.cat([pattern.col + users, pattern.row[order]])
         size = users + items
-        pattern.memo["both"] = Pattern(row, col, (size, size), pattern.backend)
+        pattern.memo["both"] = Pattern(row, col, (size, size), pattern.backend, pattern.ranks)
     found: Pattern = pattern.memo["both"]
     return found

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..sparse import Pattern
-from .bpr import draw_others, refuse_nothing_to_rank, scattered
+from .bpr import consecutive, draw_others, refuse_nothing_to_rank, scattered
 
 OTHERS = 8
 """How many other pairs of its user each training pair is compared with, K."""
@@ -59,6 +59,18 @@ class Slates:
         active, others = labels[self.own], 1.0 - labels[self.others]
         refuse_nothing_to_rank("softmax", (active.unsqueeze(1) * others).sum())
         return torch.cat([active / active.sum(), others.flatten()])
+
+    def within(self, entries: slice) -> "Slates":
+        """The slates of the training pairs ``entries``, which are all pairs of their users,
+        numbered from the first of them."""
+        part = consecutive(self.own, entries)
+        return Slates(self.own[part] - entries.start, self.others[part] - entries.start)
+
+    def targets(self, entries: slice) -> tuple[slice, slice]:
+        """Where :meth:`weights` has the shares, and the others, of the training pairs
+        ``entries``."""
+        (count, width), part = self.others.shape, consecutive(self.own, entries)
+        return part, slice(count + part.start * width, count + part.stop * width)
 
     def split(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """``a`` [G] and ``c`` [G, K] of :meth:`weights`."""

@@ -11,92 +11,48 @@ nothing but the same two products: with :math:`\dot s = \langle \dot A_u, B_i \r
 \dot B_i \rangle` and :math:`h = \sigma'(s) \dot s / M`, it is :math:`(H B + G \dot B, H^\top A +
 G^\top \dot A)`, and :math:`-\dot s / M` for the labels.
 
-Pairs are taken in blocks of rows, so that the arrays with one number for each pair stay in the
-cache. Every step writes into the same buffers: mapping fresh memory of that size costs more than
-the arithmetic on it.
+Every step writes into the same buffers: mapping fresh memory of that size costs more than the
+arithmetic on it.
 """
-
-from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from ..sparse import Pattern, sddmm
-from ..sparse.products import Sampler, product, transpose_values, transposed_product
-from ..sparse.row_blocks import row_blocks
-from .criteria import log_losses
-from .field import Cotangents, Linearisation
-from .pair_loss import PairLoss
+from ..sparse.products import Sampler, product
+from ..sparse.shares import Block
+from .criteria import part_losses
+from .field import Cotangents
+from .pair_loss import BlockLoss, LogLossPoint
 from .prepared import Params
-
-BLOCK = 262_144
-"""Pairs in a block, give or take a row."""
+from .workspace import Workspace
 
 
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Some rows of a pattern, with their buffers.
+class SparsePairLoss(BlockLoss):
+    """The pairs of a block, with labels.
 
     Args:
-        rows, entries: which rows and entries of the whole they are.
-        pattern: those rows alone.
+        block: which pairs, m of them.
         labels: Tensor [m].
-        probability, change: Samplers into [m] that keep what the whole point needs later.
-        residual, curvature, permuted: Tensors [m], workspace that all blocks share.
+        count: M, the number of pairs of all blocks.
+        workspace: memory that the blocks share.
     """
 
-    rows: slice
-    entries: slice
-    pattern: Pattern
-    labels: Tensor
-    probability: Sampler
-    change: Sampler
-    residual: Tensor
-    curvature: Tensor
-    permuted: Tensor
-
-
-class SparsePairLoss(PairLoss):
-    """A pattern with labels, cut into blocks of rows when it is first linearised."""
-
-    def __init__(self, pattern: Pattern, labels: Tensor) -> None:
-        self.pattern, self.labels = pattern, labels
-        self.count = labels.numel()
-
-    @cached_property
-    def change(self) -> Tensor:
-        """Tensor [M], the labels' cotangent of the last point."""
-        return torch.zeros_like(self.labels)
-
-    @cached_property
-    def blocks(self) -> list[Block]:
-        labels, probability = self.labels, torch.zeros_like(self.labels)
-        parts = row_blocks(self.pattern, BLOCK)
-        workspace = labels.new_zeros(3, max(part.pattern.num_entries for part in parts))
-        return [
-            Block(
-                part.rows,
-                part.entries,
-                part.pattern,
-                labels[part.entries],
-                Sampler(part.pattern, probability[part.entries]),
-                Sampler(part.pattern, self.change[part.entries]),
-                *(row[: part.pattern.num_entries] for row in workspace),
-            )
-            for part in parts
-        ]
+    def __init__(self, block: Block, labels: Tensor, count: int, workspace: Workspace) -> None:
+        self.block, self.labels, self.count, self.workspace = block, labels, count, workspace
+        self.probability, self.change = (
+            Sampler(block.pattern, torch.zeros_like(labels)) for _ in range(2)
+        )
 
     def linearise(self, *score_params: Tensor) -> "SparsePairPoint":
         return SparsePairPoint(self, *score_params)
 
-    def loss(self, labels: Tensor, *score_params: Tensor) -> Tensor:
-        """The mean log loss, differentiable to any order."""
-        return log_losses(sddmm(self.pattern, *score_params), labels).mean()
+    def buffer(self, name: str) -> Tensor:
+        """Memory [m] for a number for each pair."""
+        return self.workspace(name, (1, self.labels.numel()), self.labels)[0]
 
 
-class SparsePairPoint(Linearisation):
-    """The field at ``A = left`` [U, D], ``B = right`` [I, D].
+class SparsePairPoint(LogLossPoint):
+    """The field at ``A = left`` [rows, D], ``B = right`` [I, D].
 
     Points of one ``loss`` share its buffers: a point is valid until ``loss`` is linearised again.
     """
@@ -106,45 +62,51 @@ class SparsePairPoint(Linearisation):
         self.known = False  # whether the probabilities of this point are in the buffers
 
     @property
-    def gradient(self) -> tuple[Tensor, Tensor]:
+    def gradient(self) -> Params:
         """``(G B, G^T A)``."""
-        on_left, on_right = torch.zeros_like(self.left), torch.zeros_like(self.right)
-        for block in self.loss.blocks:
-            pattern, residual = block.pattern, self._residual(block)
-            on_left[block.rows] = product(pattern, residual, self.right)
-            permuted = transpose_values(pattern, residual, out=block.permuted)
-            on_right += transposed_product(pattern, permuted, self.left[block.rows])
-        self.known = True
-        return on_left, on_right
+        block, residual = self.loss.block, self._residual()
+        permuted = block.permute(residual, out=self.loss.buffer("permuted"))
+        sums = block.column_sums(permuted, self.left)
+        return product(block.pattern, residual, self.right), sums
 
     def vjp(self, cotangents: Params) -> tuple[Params, Cotangents]:
         """Cotangents of A and B, and of the labels."""
         on_left, on_right = cotangents
-        back_left, back_right = torch.zeros_like(self.left), torch.zeros_like(self.right)
-        for block in self.loss.blocks:
-            pattern, left, direction = block.pattern, self.left[block.rows], on_left[block.rows]
-            residual = self._residual(block)
-            curvature = self._curvature(block, left, direction, on_right)
-            back_left[block.rows] = product(pattern, residual, on_right)
-            back_left[block.rows] -= product(pattern, curvature, self.right)
-            permuted = transpose_values(pattern, residual, out=block.permuted)
-            back_right += transposed_product(pattern, permuted, direction)
-            permuted = transpose_values(pattern, curvature, out=block.permuted)
-            back_right -= transposed_product(pattern, permuted, left)
-        self.known = True
-        return (back_left, back_right), (self.loss.change,)
+        block, permuted = self.loss.block, self.loss.buffer("permuted")
+        residual = self._residual()
+        curvature = self._curvature(on_left, on_right)
+        back_left = product(block.pattern, residual, on_right)
+        back_left -= product(block.pattern, curvature, self.right)
+        back_right = block.column_sums(block.permute(residual, out=permuted), on_left)
+        back_right -= block.column_sums(block.permute(curvature, out=permuted), self.left)
+        return (back_left, back_right), (self.loss.change.values,)
 
-    def _residual(self, block: Block) -> Tensor:
-        """g of a block."""
-        probability = block.probability.values
+    def value(self) -> tuple[Tensor, Tensor]:
+        scores, count = self.loss.probability(self.left, self.right), self.loss.count
+        losses = part_losses(self.loss.block, scores, self.loss.labels)
+        on_labels = scores / -count
+        self._sigmoid(scores)
+        return losses / count, on_labels
+
+    def _residual(self) -> Tensor:
+        """g."""
+        probability = self.loss.probability.values
         if not self.known:
-            block.probability(self.left[block.rows], self.right).sigmoid_()
-        return torch.sub(probability, block.labels, out=block.residual).div_(self.loss.count)
+            self._sigmoid(self.loss.probability(self.left, self.right))
+        residual = torch.sub(probability, self.loss.labels, out=self.loss.buffer("residual"))
+        return residual.div_(self.loss.count)
 
-    def _curvature(self, block: Block, left: Tensor, direction: Tensor, on_right: Tensor) -> Tensor:
-        """-h of a block; the labels' cotangent, ``-s' / M``, goes to its ``change``."""
-        block.change(direction, self.right)
-        change = block.change(left, on_right, add=True).div_(-self.loss.count)
-        probability = block.probability.values
-        torch.addcmul(probability, probability, probability, value=-1.0, out=block.curvature)
-        return block.curvature.mul_(change)
+    def _sigmoid(self, scores: Tensor) -> None:
+        """In place."""
+        for part in self.loss.block.split(scores):
+            part.sigmoid_()
+        self.known = True
+
+    def _curvature(self, on_left: Tensor, on_right: Tensor) -> Tensor:
+        """-h; the labels' cotangent, ``-s' / M``, goes to ``change``."""
+        loss, probability = self.loss, self.loss.probability.values
+        loss.change(on_left, self.right)
+        change = loss.change(self.left, on_right, add=True).div_(-loss.count)
+        curvature = loss.buffer("curvature")
+        torch.sub(1.0, probability, out=curvature)
+        return curvature.mul_(probability).mul_(change)

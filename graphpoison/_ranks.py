@@ -1,0 +1,169 @@
+"""Processes that share the work of one attack: who they are, and what they send one another."""
+
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from ._settings import digest
+
+T = TypeVar("T")
+
+
+class RankError(RuntimeError):
+    """Another process of the same attack has ended, or disagrees."""
+
+
+def _gone() -> BaseException:
+    return RankError(
+        "another process of this attack has ended or cannot be reached; the reason is in its own "
+        "output."
+    )
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process, one of ``size`` that share the work of one attack; by default the only one.
+
+    All processes call the same methods in the same order. One process sends nothing.
+
+    Args:
+        rank: the number of this process, from 0 on.
+        size: how many processes there are.
+        group: their process group of ``torch.distributed``; None for the default one.
+        gone: the error to raise once another process cannot be reached.
+    """
+
+    rank: int = 0
+    size: int = 1
+    group: Any = field(default=None, repr=False)
+    gone: Callable[[], BaseException] = field(default=_gone, repr=False)
+
+    @classmethod
+    def of_group(cls, group: Any = None) -> "Ranks":
+        """The processes of ``group``, by default of the default group of ``torch.distributed``.
+
+        Raises:
+            ValueError: there is no process group, or this process is not in ``group``.
+        """
+        from torch import distributed as dist
+
+        if not (dist.is_available() and dist.is_initialized()):
+            raise ValueError(
+                "Ranks.of_group needs a process group: call torch.distributed.init_process_group "
+                "in every process first, or leave the ranks out."
+            )
+        rank = dist.get_rank(group)
+        if rank < 0:
+            raise ValueError("this process is not in group; only its members share the attack.")
+        return cls(rank, dist.get_world_size(group), group)
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that reads checkpoints, writes and reports."""
+        return self.rank == 0
+
+    def gather(self, own: Tensor, counts: Sequence[int]) -> Tensor:
+        """``own`` [counts[rank], ...] of every rank, one after the other: [sum(counts), ...].
+
+        Raises:
+            RankError: another process cannot be reached.
+        """
+        if self.size == 1:
+            return own
+        from torch import distributed as dist
+
+        whole = own.new_empty(sum(counts), *own.shape[1:])
+        parts, own = whole.split(list(counts)), own.detach().contiguous()
+        parts[self.rank].copy_(own)
+        others = [rank for rank in range(self.size) if rank != self.rank]
+        sent = [(dist.isend, own, rank) for rank in others if own.numel()]
+        received = [(dist.irecv, parts[rank], rank) for rank in others if parts[rank].numel()]
+        sending = [
+            dist.P2POp(kind, tensor, self._in_world(rank), self.group)
+            for kind, tensor, rank in (*sent, *received)
+        ]
+        try:
+            for work in dist.batch_isend_irecv(sending) if sending else ():
+                work.wait()
+        except RuntimeError as error:
+            raise self.gone() from error
+        return whole
+
+    def share(self, work: Callable[[], T]) -> T:
+        """The result of ``work`` on the first rank, on every rank; an error of it likewise."""
+        if self.size == 1:
+            return work()
+        if not self.first:
+            received: tuple[T, Exception | None] = pickle.loads(self._sent_by_first(b""))
+            if received[1] is not None:
+                raise received[1]
+            return received[0]
+        try:
+            result = work()
+        except Exception as error:
+            self._sent_by_first(_pickled(None, error))
+            raise
+        self._sent_by_first(_pickled(result, None))
+        return result
+
+    def in_turn(self, work: Callable[[], T]) -> T:
+        """``work``, which may leave files for all, on the first rank, and then on the others."""
+        if not self.first:
+            self.share(lambda: None)
+            return work()
+        result = work()
+        self.share(lambda: None)
+        return result
+
+    def any(self, own: bool, device: torch.device) -> bool:
+        """Whether ``own`` is true on some rank."""
+        number = torch.tensor([int(own)], device=device)
+        return bool(self.gather(number, [1] * self.size).any())
+
+    def agree(self, what: str, device: torch.device, *parts: Tensor | str) -> None:
+        """Raise a :class:`RankError` unless the ``parts`` of ``what`` have the same bits on every
+        rank."""
+        if self.size == 1:
+            return
+        number = torch.tensor([int(digest(*parts, digits=15), 16)], device=device)
+        numbers = self.gather(number, [1] * self.size).tolist()
+        others = [str(rank) for rank, each in enumerate(numbers) if each != numbers[0]]
+        if others:
+            raise RankError(
+                f"the processes of this attack disagree: {what} of rank 0 are not those of rank "
+                f"{', '.join(others)}. All need the same input, arguments, versions, number of "
+                "threads and kind of processor."
+            )
+
+    def _in_world(self, rank: int) -> int:
+        """The number of ``rank`` among all processes, of which the group may be a part."""
+        from torch import distributed as dist
+
+        return rank if self.group is None else dist.get_global_rank(self.group, rank)
+
+    def _sent_by_first(self, content: bytes) -> bytes:
+        from torch import distributed as dist
+
+        held = [content]
+        try:
+            dist.broadcast_object_list(held, src=self._in_world(0), group=self.group)
+        except RuntimeError as error:
+            raise self.gone() from error
+        return held[0]
+
+
+ALONE = Ranks()
+"""One process."""
+
+
+def _pickled(result: Any, error: Exception | None) -> bytes:
+    try:
+        content = pickle.dumps((result, error))
+        pickle.loads(content)  # an exception may be written, and not be read
+        return content
+    except Exception:
+        return pickle.dumps((None, RankError(f"rank 0: {error}")))
