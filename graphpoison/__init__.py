@@ -34,6 +34,13 @@ from .constraints import (
     OffLimits,
     cooccurring_features,
 )
+from .estimates import (
+    NodeWorkload,
+    RankingWorkload,
+    Ranks,
+    RecommenderWorkload,
+    estimate_by_size,
+)
 from .evaluation import evaluate, transfer_matrix
 from .evaluation.accounts import UsersNeeded, promotion_hit_rate, users_needed
 from .evaluation.detectability import detectability
@@ -156,6 +163,7 @@ __all__ = [
     "NodeBudget",
     "NodeClassification",
     "NodeGraph",
+    "NodeWorkload",
     "Objective",
     "OffLimits",
     "PGDAttack",
@@ -165,10 +173,13 @@ __all__ = [
     "Promote",
     "RandomAttack",
     "RankingAttack",
+    "RankingWorkload",
+    "Ranks",
     "ReLUGCN",
     "Recommendation",
     "Recommender",
     "RecommenderVictim",
+    "RecommenderWorkload",
     "Report",
     "SimilarUsers",
     "SurrogateAttack",
@@ -187,6 +198,7 @@ __all__ = [
     "datasets",
     "detectability",
     "estimate",
+    "estimate_by_size",
     "evaluate",
     "fake_profiles",
     "heuristics",

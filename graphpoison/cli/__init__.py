@@ -2,7 +2,7 @@
 
 import typer
 
-from . import attack, datasets, demo, evaluate, reproduce
+from . import attack, datasets, demo, estimate, evaluate, reproduce
 from .errors import OneLineErrors
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 app.command("datasets", epilog=datasets.EPILOG)(datasets.datasets)
 app.command("attack", epilog=attack.EPILOG)(attack.attack)
+app.command("estimate", epilog=estimate.EPILOG)(estimate.estimate_command)
 app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate_command)
 app.command("reproduce", epilog=reproduce.EPILOG)(reproduce.reproduce_command)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
