@@ -261,7 +261,7 @@ def test_coefficients_are_kept_by_device(tmp_path: Path) -> None:
 def test_what_was_not_measured_is_named() -> None:
     with pytest.raises(ValueError, match="'tpu' is not known"):
         Coefficients.load("tpu")
-    with pytest.raises(ValueError, match=r"none for \['attacks', 'pairs read'\]; .*fit_estimate"):
+    with pytest.raises(ValueError, match=r"none for \['pairs searched', .*\]; .*fit_estimate"):
         estimate_by_size(CF, coefficients=replace(UNIT, seconds={}))
 
 
