@@ -357,14 +357,25 @@ def test_the_command_says_what_a_large_attack_costs(known: str) -> None:
     assert found["gradients"] == 1000
     work = gp.RecommenderWorkload(10**6, 50_000, 10**8, dim=64, gradients=1000)
     cost = estimate_by_size(work, ranks=Ranks(8), coefficients=UNIT)
-    assert found["seconds"] == pytest.approx(cost.setup_seconds + cost.seconds)
-    assert found["bytes"] == cost.bytes
+    (line,) = found["costs"]
+    assert line["ranks"] == 8
+    assert line["seconds"] == pytest.approx(cost.setup_seconds + cost.seconds)
+    assert line["bytes"] == cost.bytes
+
+
+def test_several_numbers_of_ranks_make_a_table(known: str) -> None:
+    done = call(known, f"{LARGE} --surrogate cf --ranks 1,8 --efficiency 0.5")
+    assert done.exit_code == 0, done.output
+    head, one, eight = done.stdout.splitlines()[-3:]
+    assert head.split()[:2] == ["ranks", "setup"]
+    assert [line.split()[0] for line in (one, eight)] == ["1", "8"]
+    assert "efficiency 0.5, 10 Gbit/s" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (f"{LARGE} --surrogate cf --ranks 8", ["1% of 100,000,000 edges", "one in 8", "a rank"]),
+        (f"{LARGE} --surrogate cf --ranks 8", ["1% of 100,000,000 edges", "one in 8"]),
         (f"{LARGE} --surrogate cf --loss bpr --optimizer sgd", ["gradients    1,000,000"]),
         (
             "--users 9000 --items 900 --pairs 9000 --surrogate gmf --layers 16,8 --steps 3",
@@ -395,6 +406,7 @@ def test_every_surrogate_on_the_command_line(known: str, text: str, words: list[
         (f"{LARGE} --surrogate bpr", "use --surrogate 'cf' with --loss 'bpr'"),
         (f"{LARGE} --surrogate svd", "--surrogate 'svd' is not known"),
         (f"{LARGE} --surrogate gmf --layers 8;8", "--layers '8;8' must be numbers"),
+        (f"{LARGE} --surrogate cf --ranks 0", "--ranks must be at least 1"),
         (f"{LARGE} --surrogate cf --efficiency 2", "--efficiency must lie in"),
         (f"{LARGE} --surrogate cf --scale 2 --calibrate", "--calibrate and --scale exclude"),
         (f"{LARGE} --surrogate cf --device cuda", "--device 'cuda'"),
@@ -414,7 +426,7 @@ def test_a_calibration_is_shown(known: str, monkeypatch: pytest.MonkeyPatch) -> 
         json.loads(call(known, f"{text}{more}").stdout) for more in ("", " --calibrate")
     )
     assert found["scale"] == 1.75
-    assert found["seconds"] == pytest.approx(1.75 * plain["seconds"])
+    assert found["costs"][0]["seconds"] == pytest.approx(1.75 * plain["costs"][0]["seconds"])
 
 
 def test_names_lead_to_workloads() -> None:

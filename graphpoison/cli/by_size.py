@@ -21,7 +21,7 @@ from ..estimates.by_name import workload_of
 from ..parsing import parse_budget
 from ..training.iterates import stride_of
 from .errors import WrongUsage
-from .output import show_counts, show_json
+from .output import show_counts, show_json, show_rows
 from .plan import BUDGET
 
 RENAMED = {"epochs": "steps"}
@@ -52,19 +52,20 @@ class Machine:
     Args:
         device: ``"cpu"`` or ``"cuda"``.
         known: what was measured on it.
-        ranks: how many processes, and how they are connected.
+        ranks: how many processes, and how they are connected; a cost each.
         scale: its time over the time of the measured machine.
     """
 
     device: str
     known: Coefficients
-    ranks: Ranks
+    ranks: tuple[Ranks, ...]
     scale: float = 1.0
 
-    def cost(self, plan: BySize) -> Estimate:
+    def cost(self, plan: BySize, ranks: Ranks) -> Estimate:
+        """Of one number of ranks."""
         return estimate_by_size(
             plan.workload,
-            ranks=self.ranks,
+            ranks=ranks,
             device=self.device,
             scale=self.scale,
             coefficients=self.known,
@@ -87,7 +88,7 @@ def by_size(
     """
     known = dict(sizes)
     if "layers" in known:
-        known["layers"] = _widths(known["layers"])
+        known["layers"] = numbers("layers", known["layers"])
     ranking = surrogate == "ease"
     if ranking != ("epochs" in known) and ("epochs" in known or "steps" in known):
         wrong, right = ("steps", "epochs") if ranking else ("epochs", "steps")
@@ -104,29 +105,27 @@ def by_size(
     return BySize(surrogate, workload.with_flips(flips, flips_per_step), flips, spelt)
 
 
-def _widths(text: str) -> tuple[int, ...]:
+def numbers(argument: str, text: str) -> tuple[int, ...]:
+    """``"16,8"`` as (16, 8)."""
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
-        raise ValueError(f"layers={text!r} must be numbers between commas, as 16,8.") from error
+        example = f"{argument}={text!r} must be numbers between commas, as 16,8."
+        raise ValueError(example) from error
 
 
 def show_cost(plan: BySize, machine: Machine, as_json: bool) -> None:
-    """Print what the attack will cost."""
-    cost, known, ranks = machine.cost(plan), machine.known, machine.ranks
-    gradient = cost.seconds / cost.proposals
+    """Print what the attack will cost, for each number of ranks."""
+    costs = [_cost(plan, machine, ranks) for ranks in machine.ranks]
     if as_json:
+        known = machine.known
         show_json(
             {
                 "surrogate": plan.surrogate,
-                **asdict(plan.workload),
+                "workload": asdict(plan.workload),
                 "flips": plan.flips,
                 "gradients": plan.workload.num_gradients,
-                "setup seconds": cost.setup_seconds,
-                "seconds a gradient": gradient,
-                "seconds": cost.setup_seconds + cost.seconds,
-                "bytes": cost.bytes,
-                "ranks": asdict(ranks),
+                "costs": costs,
                 "device": machine.device,
                 "scale": machine.scale,
                 "processor": known.processor,
@@ -138,21 +137,42 @@ def show_cost(plan: BySize, machine: Machine, as_json: bool) -> None:
         "graph": _graph(plan.workload),
         "budget": plan.spelt,
         "gradients": plan.workload.num_gradients,
-        "setup": duration(cost.setup_seconds),
-        "a gradient": duration(gradient),
-        "in all": duration(cost.setup_seconds + cost.seconds),
-        "memory": memory(cost.bytes or 0) + (" a rank" if ranks.count > 1 else ""),
     }
     if isinstance(plan.workload, RecommenderWorkload):
         shown["iterates"] = _iterates(plan.workload, machine.device == "cpu")
-    if ranks.count > 1:
-        shown["ranks"] = (
-            f"{ranks.count}, at {ranks.gigabits:g} Gbit/s and an assumed efficiency of "
-            f"{ranks.efficiency:g}"
-        )
-    shown["measured on"] = f"{known.processor}, {counted(known.threads, 'thread')}"
+    lines = [
+        {
+            "ranks": str(cost["ranks"]),
+            "setup": duration(cost["setup seconds"]),
+            "a gradient": duration(cost["seconds a gradient"]),
+            "in all": duration(cost["seconds"]),
+            "memory of each": memory(cost["bytes"]),
+        }
+        for cost in costs
+    ]
+    if len(lines) == 1:
+        shown |= lines[0]
+    if machine.ranks[-1].count > 1:
+        ranks = machine.ranks[-1]
+        shown["assumed"] = f"efficiency {ranks.efficiency:g}, {ranks.gigabits:g} Gbit/s"
+    shown["measured on"] = f"{machine.known.processor}, {counted(machine.known.threads, 'thread')}"
     shown["scale"] = f"{machine.scale:.2f}"
     show_counts(shown, f"{plan.surrogate}, by its sizes")
+    if len(lines) > 1:
+        show_rows(lines)
+
+
+def _cost(plan: BySize, machine: Machine, ranks: Ranks) -> dict[str, float]:
+    cost = machine.cost(plan, ranks)
+    return {
+        "ranks": ranks.count,
+        "efficiency": ranks.efficiency,
+        "gigabits": ranks.gigabits,
+        "setup seconds": cost.setup_seconds,
+        "seconds a gradient": cost.seconds / cost.proposals,
+        "seconds": cost.setup_seconds + cost.seconds,
+        "bytes": cost.bytes or 0,
+    }
 
 
 def _graph(workload: Workload) -> str:
