@@ -376,23 +376,24 @@ def test_several_numbers_of_ranks_make_a_table(known: str) -> None:
     ("text", "words"),
     [
         (f"{LARGE} --surrogate cf --ranks 8", ["1% of 100,000,000 edges", "one in 8"]),
-        (f"{LARGE} --surrogate cf --loss bpr --optimizer sgd", ["gradients    1,000,000"]),
+        (f"{LARGE} --surrogate cf --loss bpr --optimizer sgd", ["gradients 1,000,000"]),
         (
             "--users 9000 --items 900 --pairs 9000 --surrogate gmf --layers 16,8 --steps 3",
             ["in memory"],
         ),
         ("--users 9000 --items 900 --pairs 9000 --surrogate lightgcn --hops 3", ["450 flips"]),
-        ("--users 900 --items 90 --pairs 9000 --surrogate ease --epochs 5", ["gradients    10"]),
+        ("--users 900 --items 90 --pairs 9000 --surrogate ease --epochs 5", ["gradients 10"]),
         (
             "--nodes 3000 --edges 6000 --features 99 --classes 3 --surrogate sgc --budget 7",
-            ["3,000 nodes, 6,000 edges, 99 features", "gradients    7"],
+            ["3,000 nodes, 6,000 edges, 99 features", "gradients 7"],
         ),
     ],
 )
 def test_every_surrogate_on_the_command_line(known: str, text: str, words: list[str]) -> None:
     done = call(known, text)
     assert done.exit_code == 0, done.output
-    assert all(word in done.stdout for word in words), done.stdout
+    text = " ".join(done.stdout.split())
+    assert all(word in text for word in words), done.stdout
     assert "a processor, 1 thread" in done.stdout
 
 
