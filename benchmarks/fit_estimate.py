@@ -40,6 +40,8 @@ from graphpoison.estimates.model import SHIPPED
 from graphpoison.training import iterates
 
 PACKAGES = ("graphpoison", "torch", "torch-geometric", "numpy")
+TRIES, QUIET = 3, 1.1
+"""A point is measured again where the clock ran more than this times the processor."""
 KINDS = {kind.__name__: kind for kind in (RecommenderWorkload, RankingWorkload, NodeWorkload)}
 
 
@@ -211,13 +213,26 @@ def kept(store: Store, point: Point, device: str) -> dict[str, Any]:
     key = f"{device} {point.key}"
     found = store.get(key)
     if found is None:
-        command = [sys.executable, __file__, "--device", device, "--point", point.key]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"{point.key}\n{done.stderr}")
-        found = store.put(key, json.loads(done.stdout.splitlines()[-1]))
-        print(f"{found['seconds']:8.3f} s  {point.key}", file=sys.stderr)
+        tries: list[dict[str, Any]] = []
+        while len(tries) < TRIES and (not tries or waited(tries[-1]) > QUIET):
+            tries.append(measured_apart(point, device))
+        found = store.put(key, min(tries, key=waited))
+        print(f"{found['seconds']:8.3f} s, {waited(found):.2f}  {words(point)}", file=sys.stderr)
     return dict(found)
+
+
+def waited(found: dict[str, Any]) -> float:
+    """Time by the clock over processor time: 1 where nothing else runs."""
+    return float(found["seconds"] / found["processor"])
+
+
+def measured_apart(point: Point, device: str) -> dict[str, Any]:
+    """The measured values of a point, in a process of its own."""
+    command = [sys.executable, __file__, "--device", device, "--point", point.key]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{point.key}\n{done.stderr}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def measure(point: Point, device: str) -> dict[str, float]:
@@ -280,7 +295,7 @@ def compared(
                 "MB": round(found["bytes"] / 2**20),
                 "MB, estimated": round(more / 2**20),
                 "ratio of MB": round(more / found["bytes"], 2),
-                "clock / processor": round(found["seconds"] / found["processor"], 2),
+                "clock / processor": round(waited(found), 2),
             }
         )
     return lines

@@ -30,7 +30,7 @@ Attack = Annotated[
         metavar="NAME",
         autocompletion=among(ATTACKS),
         rich_help_panel=PROBLEM,
-        help=f"One of: {', '.join(ATTACKS)}; what they are stands below. "
+        help=f"One of: {', '.join(ATTACKS)}; see the list below. "
         + BY_DEFAULT.format("strongest", "ranking")
         + " With an option that the default has no use for, such as --steps, the default is meta.",
     ),

@@ -38,13 +38,19 @@ ProfileLength = Annotated[
 NewUsers = Annotated[
     int | None,
     typer.Option(
-        metavar="N", min=1, rich_help_panel=FAKE, help="So many new users join, who alone interact."
+        metavar="N",
+        min=1,
+        rich_help_panel=FAKE,
+        help="Add N new users. Only their interactions are perturbed.",
     ),
 ]
 SimilarUsers = Annotated[
     int | None,
     typer.Option(
-        metavar="N", min=1, rich_help_panel=FAKE, help="The same, with users like real ones."
+        metavar="N",
+        min=1,
+        rich_help_panel=FAKE,
+        help="Add N users who are similar to real users. Only their interactions are perturbed.",
     ),
 ]
 Method = Annotated[
@@ -53,6 +59,6 @@ Method = Annotated[
         metavar="NAME",
         autocompletion=among(METHODS),
         rich_help_panel=FAKE,
-        help="How they are made: sample or kmeans.",
+        help="How similar users are made: sample or kmeans.",
     ),
 ]
