@@ -2,11 +2,10 @@
 
 import difflib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-from torch_geometric.data import Batch
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def choice(argument: str, value: object, valid: Iterable[str]) -> str:
@@ -77,19 +76,23 @@ def in_range(
 
 def refuse_batch(data: object) -> None:
     """Raise a TypeError if ``data`` is a batch of several graphs."""
+    from torch_geometric.data import Batch
+
     if isinstance(data, Batch):
         raise TypeError(
             "data is a Batch of several graphs; give one graph, such as data.to_data_list()[0]."
         )
 
 
-def real_numbers(argument: str, value: Tensor) -> Tensor:
+def real_numbers(argument: str, value: "Tensor") -> "Tensor":
     """``value`` in float32 or float64; integers and booleans become float32.
 
     Raises:
         TypeError: ``value`` has half precision, is complex or quantised, or is on the device
             ``meta``.
     """
+    import torch
+
     if value.is_quantized:
         raise TypeError(f"{argument} is quantised; use .dequantize().")
     if value.is_complex() or value.dtype in (torch.float16, torch.bfloat16):
@@ -102,8 +105,11 @@ def real_numbers(argument: str, value: Tensor) -> Tensor:
     return value if value.is_floating_point() else value.float()
 
 
-def pair_index(argument: str, value: Any, sizes: Sequence[int]) -> Tensor:
+def pair_index(argument: str, value: Any, sizes: Sequence[int]) -> "Tensor":
     """``value`` as a LongTensor [2, E] of node pairs, each row within its number of nodes."""
+    import torch
+    from torch import Tensor
+
     if not isinstance(value, Tensor):
         raise TypeError(f"{argument} must be a LongTensor [2, E], found {type(value).__name__}.")
     if value.dim() != 2 or value.size(0) != 2 or value.dtype not in (torch.int64, torch.int32):
@@ -121,11 +127,13 @@ def pair_index(argument: str, value: Any, sizes: Sequence[int]) -> Tensor:
     return index
 
 
-def node_ids(argument: str, value: Any, count: int) -> Tensor:
+def node_ids(argument: str, value: Any, count: int) -> "Tensor":
     """``value`` as sorted, distinct indices below ``count``: LongTensor [n].
 
     A BoolTensor [count] stands for the indices where it is True.
     """
+    import torch
+
     found = torch.as_tensor(value)
     if found.dtype == torch.bool and tuple(found.shape) == (count,):
         found = found.nonzero().flatten()
@@ -164,6 +172,8 @@ def indices(argument: str, value: Any) -> Indices:
         TypeError: ``value`` does not hold integers.
         ValueError: an index is negative.
     """
+    import torch
+
     found = torch.as_tensor(value)
     if found.numel() and (found.is_floating_point() or found.dtype == torch.bool):
         raise TypeError(

@@ -3,12 +3,11 @@
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-from torch import Tensor
-
-from ._settings import digest
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 T = TypeVar("T")
 
@@ -66,7 +65,7 @@ class Ranks:
         """Whether this is the process that reads checkpoints, writes and reports."""
         return self.rank == 0
 
-    def gather(self, own: Tensor, counts: Sequence[int]) -> Tensor:
+    def gather(self, own: "Tensor", counts: Sequence[int]) -> "Tensor":
         """``own`` [counts[rank], ...] of every rank, one after the other: [sum(counts), ...].
 
         Raises:
@@ -119,16 +118,22 @@ class Ranks:
         self.share(lambda: None)
         return result
 
-    def any(self, own: bool, device: torch.device) -> bool:
+    def any(self, own: bool, device: "torch.device") -> bool:
         """Whether ``own`` is true on some rank."""
+        import torch
+
         number = torch.tensor([int(own)], device=device)
         return bool(self.gather(number, [1] * self.size).any())
 
-    def agree(self, what: str, device: torch.device, *parts: Tensor | str) -> None:
+    def agree(self, what: str, device: "torch.device", *parts: "Tensor | str") -> None:
         """Raise a :class:`RankError` unless the ``parts`` of ``what`` have the same bits on every
         rank."""
         if self.size == 1:
             return
+        import torch
+
+        from ._settings import digest
+
         number = torch.tensor([int(digest(*parts, digits=15), 16)], device=device)
         numbers = self.gather(number, [1] * self.size).tolist()
         others = [str(rank) for rank, each in enumerate(numbers) if each != numbers[0]]

@@ -734,7 +734,9 @@ def test_stdout_is_one_json_object_and_bars_go_elsewhere(shop: str) -> None:
     assert "users are 'customer'" in result.stderr
 
 
-@pytest.mark.parametrize("command", ["", "datasets", "attack", "evaluate", "reproduce", "demo"])
+@pytest.mark.parametrize(
+    "command", ["", "datasets", "attack", "estimate", "evaluate", "reproduce", "demo"]
+)
 def test_every_command_explains_itself(command: str) -> None:
     text = done(*command.split(), "--help")
     assert "graphpoison" in text

@@ -18,6 +18,7 @@ MAX_LINES = 300
 FLOORS: dict[str, float] = {
     "__main__": 13,
     "cli": 13,
+    "estimates": 12,
     "presets": 12,
     "ranking_presets": 12,
     "registry": 12,

@@ -23,7 +23,7 @@ def both_ways(data: HeteroData) -> HeteroData:
 
 
 @pytest.mark.parametrize("model", [gp.CF(dim=3), gp.NeuMF(3, (4,)), gp.LightGCN(dim=3)])
-def test_self_training_has_a_gradient_at_the_clean_graph(model: gp.models.Recommender) -> None:
+def test_self_training_has_a_gradient_at_the_clean_graph(model: gp.Recommender) -> None:
     task = gp.Recommendation(interaction_graph(), model, "self", dtype=torch.float64)
     assert float(gp.Unrolled()(task, ADAM).values.abs().max()) > 1e-6
 

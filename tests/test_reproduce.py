@@ -10,7 +10,6 @@ from scipy import stats
 from typer.testing import CliRunner
 
 import graphpoison as gp
-import graphpoison.cli.reproduce as command
 import graphpoison.datasets as datasets
 import graphpoison.reproduce.runner as runner
 from graphpoison._store import Store
@@ -472,7 +471,7 @@ def test_all_are_those_of_the_thesis(tmp_path: Path, monkeypatch: pytest.MonkeyP
         asked.append(name)
         return Outcome((), "")
 
-    monkeypatch.setattr(command, "reproduce", note)
+    monkeypatch.setattr("graphpoison.reproduce.reproduce", note)
     code, output = call("reproduce", "all", "--out", str(tmp_path / "out"))
     assert code == 0, output
     assert asked == thesis_names()

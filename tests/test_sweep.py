@@ -519,7 +519,7 @@ def test_failures_are_told_and_end_with_code_1(
     monkeypatch.setattr(gp.RandomAttack, "propose", fail)
     done = call(tmp_path, STUDY)
     assert done.exit_code == 1
-    assert "6 runs failed; --retry tries again" in done.output
+    assert "6 runs failed; --retry runs them again" in done.output
     assert "MemoryError: too large" in done.output
     monkeypatch.undo()
     assert call(tmp_path, STUDY).exit_code == 1
@@ -535,7 +535,7 @@ def test_an_interrupted_command_says_how_to_go_on(
     monkeypatch.setattr(gp.RankingAttack, "propose", interrupt)
     done = call(tmp_path, STUDY)
     assert done.exit_code == 130
-    assert "holds 0 of 18 runs; the same command goes on" in done.output
+    assert "holds 0 of 18 runs; the same command continues" in done.output
 
 
 def test_the_command_explains_itself() -> None:

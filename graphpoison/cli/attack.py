@@ -8,28 +8,15 @@ from pathlib import Path
 
 import typer
 
-from .._memory import num_bytes
+from .._names import ATTACKS
 from .._ranks import Ranks
 from .._text import counted
-from ..graphs import read_graph
-from ..registry import ATTACKS
 from . import attack_options as chosen
+from . import fake_user_options as fake
 from . import options as shared
-from .chosen_ids import for_graph
 from .config import save_config
 from .errors import usage
-from .files import (
-    check_apart,
-    check_export,
-    check_new,
-    check_writable,
-    checkpoint_beside,
-    checkpoint_of,
-    write_poisoned,
-)
 from .output import bars, logs, show_counts, show_json
-from .plan import Plan, show_estimate
-from .processes import device_of
 
 logger = logging.getLogger(__name__)
 
@@ -66,12 +53,12 @@ def attack(
     constraint: chosen.Constraint = None,
     removals: chosen.Removals = None,
     candidates: chosen.Candidates = None,
-    promote: chosen.Promote = None,
-    fake_users: chosen.FakeUsers = None,
-    profile_length: chosen.ProfileLength = None,
-    new_users: chosen.NewUsers = None,
-    similar_users: chosen.SimilarUsers = None,
-    method: chosen.Method = "sample",
+    promote: fake.Promote = None,
+    fake_users: fake.FakeUsers = None,
+    profile_length: fake.ProfileLength = None,
+    new_users: fake.NewUsers = None,
+    similar_users: fake.SimilarUsers = None,
+    method: fake.Method = "sample",
     loss: chosen.Loss = None,
     steps: chosen.Steps = None,
     lr: chosen.Lr = None,
@@ -104,10 +91,26 @@ def attack(
     save_to: shared.SaveConfig = None,
 ) -> None:
     """Find the flips that hurt most, within a budget, and write them to a file."""
+    from .._memory import num_bytes
+    from ..graphs import read_graph
+    from .attack_settings import reading_of, settings_of
+    from .chosen_ids import for_graph
+    from .files import (
+        check_apart,
+        check_export,
+        check_new,
+        check_writable,
+        checkpoint_beside,
+        checkpoint_of,
+        write_poisoned,
+    )
+    from .plan import Plan, show_estimate
+    from .processes import device_of
+
     ranks: Ranks = ctx.obj
     with logs():
         with usage():
-            settings, reading = chosen.settings_of(ctx.params), chosen.reading_of(ctx.params)
+            settings, reading = settings_of(ctx.params), reading_of(ctx.params)
             reading = shared.split_of_tables(input, reading)
             place = device_of(device, ranks)
             opened = partial(shared.open_input, input, reading, root, place)

@@ -1,28 +1,36 @@
 """Options of ``graphpoison attack`` alone."""
 
-from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from .._settings import known_fields
-from ..datasets.source import Reading
-from ..parsing import CONSTRAINTS, NODE_BUDGET
-from ..registry import ATTACKS, AttackSettings
-from ..tasks.attack_losses import ATTACK_LOSSES
-from .chosen_ids import share
+from .._names import (
+    ATTACK_LOSSES,
+    ATTACKS,
+    CANDIDATES,
+    CONSTRAINTS,
+    LABELS,
+    LOSSES,
+    NODE_BUDGET,
+    NODE_CLASSIFIERS,
+    OBJECTIVES,
+    OPTIMIZERS,
+    RECOMMENDERS,
+)
+from .completion import among
 from .options import INPUT, OUTPUT, RUN
 
-PROBLEM, TRAINING, FAKE = "Attack", "Training of the surrogate", "Fake users"
+PROBLEM, TRAINING = "Attack", "Training of the surrogate"
 BY_DEFAULT = "Default: {} for nodes, {} for interactions."
 
 Attack = Annotated[
     str | None,
     typer.Option(
+        metavar="NAME",
+        autocompletion=among(ATTACKS),
         rich_help_panel=PROBLEM,
-        help=f"One of: {', '.join(ATTACKS)}; what they are stands below. "
+        help=f"One of: {', '.join(ATTACKS)}; see the list below. "
         + BY_DEFAULT.format("strongest", "ranking")
         + " With an option that the default has no use for, such as --steps, the default is meta.",
     ),
@@ -30,6 +38,7 @@ Attack = Annotated[
 Budget = Annotated[
     str | None,
     typer.Option(
+        metavar="SIZE",
         rich_help_panel=PROBLEM,
         help="A number of flips (500), or a share of the clean edges (5% or 0.05). Default: 5%.",
     ),
@@ -37,6 +46,7 @@ Budget = Annotated[
 MaxProfileShare = Annotated[
     str | None,
     typer.Option(
+        metavar="SHARE",
         rich_help_panel=PROBLEM,
         help="The share of each user's interactions that may be flipped (25% or 0.25), or none for "
         "no limit. Default: 25% for ranking, no limit for others.",
@@ -45,6 +55,7 @@ MaxProfileShare = Annotated[
 OffLimits = Annotated[
     str | None,
     typer.Option(
+        metavar="USERS",
         rich_help_panel=PROBLEM,
         help="Users who are in no flip, and whom ranking harms all the same: a file of user ids, "
         "one a line, or a number or share of users to draw (20%).",
@@ -55,6 +66,7 @@ ListLength = Annotated[
     typer.Option(
         "--list-length",
         "-k",
+        metavar="N",
         min=1,
         rich_help_panel=PROBLEM,
         help="Items in the recommended lists that ranking is about. Default: 10.",
@@ -63,6 +75,8 @@ ListLength = Annotated[
 Surrogate = Annotated[
     str | None,
     typer.Option(
+        metavar="NAME",
+        autocompletion=among(dict.fromkeys((*NODE_CLASSIFIERS, *RECOMMENDERS))),
         rich_help_panel=PROBLEM,
         help="sgc, linear-gcn or relu-gcn for nodes; for interactions ease or wmf (of ranking), "
         "cf, gmf, mlp, neumf or lightgcn. "
@@ -74,6 +88,8 @@ Surrogate = Annotated[
 Objective = Annotated[
     str | None,
     typer.Option(
+        metavar="NAME",
+        autocompletion=among(OBJECTIVES),
         rich_help_panel=PROBLEM,
         help="train, self or both for nodes; train, self or heldout for interactions. "
         + BY_DEFAULT.format("self", "train"),
@@ -82,6 +98,8 @@ Objective = Annotated[
 AttackLoss = Annotated[
     str | None,
     typer.Option(
+        metavar="NAME",
+        autocompletion=among(ATTACK_LOSSES),
         rich_help_panel=PROBLEM,
         help=f"Loss over unlabelled nodes to maximise: {', '.join(ATTACK_LOSSES)}; "
         "tanh-margin=0.5 sets the scale. Default: tanh-margin=0.5 for strongest, else "
@@ -91,6 +109,8 @@ AttackLoss = Annotated[
 Labels = Annotated[
     str | None,
     typer.Option(
+        metavar="NAME",
+        autocompletion=among(LABELS),
         rich_help_panel=PROBLEM,
         help="Labels of unlabelled nodes: pseudo (default) or oracle, the true labels.",
     ),
@@ -98,7 +118,9 @@ Labels = Annotated[
 Mix = Annotated[
     float | None,
     typer.Option(
-        rich_help_panel=PROBLEM, help="Weight of the training loss in objective both. Default: 0.5."
+        metavar="X",
+        rich_help_panel=PROBLEM,
+        help="Weight of the training loss in objective both. Default: 0.5.",
     ),
 ]
 Features = Annotated[
@@ -110,12 +132,15 @@ Features = Annotated[
 Loss = Annotated[
     str | None,
     typer.Option(
+        metavar="NAME",
+        autocompletion=among(LOSSES),
         rich_help_panel=TRAINING,
         help="Of recommenders: log (default), bpr (pairs of items) or softmax (several items).",
     ),
 ]
 FlipsPerStep = Annotated[
-    int, typer.Option(min=1, rich_help_panel=PROBLEM, help="Flips of one meta-gradient.")
+    int,
+    typer.Option(metavar="N", min=1, rich_help_panel=PROBLEM, help="Flips of one meta-gradient."),
 ]
 Redraw = Annotated[
     bool,
@@ -128,6 +153,7 @@ Redraw = Annotated[
 Epochs = Annotated[
     int | None,
     typer.Option(
+        metavar="N",
         min=1,
         rich_help_panel=PROBLEM,
         help="Gradient steps of ranking (default 40), pgd and min-max (100), prbcd and grbcd "
@@ -137,6 +163,7 @@ Epochs = Annotated[
 BlockSize = Annotated[
     int | None,
     typer.Option(
+        metavar="N",
         min=1,
         rich_help_panel=PROBLEM,
         help="Pairs that pgd, min-max, prbcd and grbcd look at. Default: 250000.",
@@ -145,6 +172,8 @@ BlockSize = Annotated[
 Constraint = Annotated[
     list[str] | None,
     typer.Option(
+        metavar="NAME",
+        autocompletion=among((*CONSTRAINTS, f"{NODE_BUDGET}=", "none")),
         rich_help_panel=PROBLEM,
         help=f"{', '.join(CONSTRAINTS)}, {NODE_BUDGET}=3, {NODE_BUDGET}=50% or none; may be "
         "given several times. " + BY_DEFAULT.format("no-singletons", "none"),
@@ -162,72 +191,56 @@ Removals = Annotated[
 Candidates = Annotated[
     str | None,
     typer.Option(
+        metavar="NAME",
+        autocompletion=among(CANDIDATES),
         rich_help_panel=PROBLEM,
         help="Which pairs may be flipped: sampled (interactions and negatives) or all. "
         + BY_DEFAULT.format("all", "sampled"),
     ),
 ]
-Promote = Annotated[
-    list[str] | None,
-    typer.Option(
-        rich_help_panel=FAKE,
-        help="Id of an item that fake users promote into the lists of real users; may be given "
-        "several times.",
-    ),
-]
-FakeUsers = Annotated[
-    str | None,
-    typer.Option(
-        rich_help_panel=FAKE,
-        help="With --promote: how many fake users join, a number or a share of the users (1%).",
-    ),
-]
-ProfileLength = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        rich_help_panel=FAKE,
-        help="With --promote: interactions of each. Default: the mean of the users.",
-    ),
-]
-NewUsers = Annotated[
-    int | None,
-    typer.Option(min=1, rich_help_panel=FAKE, help="So many new users join, who alone interact."),
-]
-SimilarUsers = Annotated[
-    int | None,
-    typer.Option(min=1, rich_help_panel=FAKE, help="The same, with users like real ones."),
-]
-Method = Annotated[
-    str, typer.Option(rich_help_panel=FAKE, help="How they are made: sample or kmeans.")
-]
 Steps = Annotated[
     int | None,
-    typer.Option(min=1, rich_help_panel=TRAINING, help="Updates, T. " + BY_DEFAULT.format(100, 50)),
+    typer.Option(
+        metavar="N",
+        min=1,
+        rich_help_panel=TRAINING,
+        help="Updates, T. " + BY_DEFAULT.format(100, 50),
+    ),
 ]
 Lr = Annotated[
     float | None,
-    typer.Option(rich_help_panel=TRAINING, help="Learning rate. " + BY_DEFAULT.format(0.1, 0.05)),
+    typer.Option(
+        metavar="X", rich_help_panel=TRAINING, help="Learning rate. " + BY_DEFAULT.format(0.1, 0.05)
+    ),
 ]
 Momentum = Annotated[
     float | None,
-    typer.Option(rich_help_panel=TRAINING, help="Of sgd. " + BY_DEFAULT.format(0.9, 0.0)),
+    typer.Option(
+        metavar="X", rich_help_panel=TRAINING, help="Of sgd. " + BY_DEFAULT.format(0.9, 0.0)
+    ),
 ]
 Optimizer = Annotated[
     str | None,
-    typer.Option(rich_help_panel=TRAINING, help="sgd or adam. " + BY_DEFAULT.format("sgd", "adam")),
+    typer.Option(
+        metavar="NAME",
+        autocompletion=among(OPTIMIZERS),
+        rich_help_panel=TRAINING,
+        help="sgd or adam. " + BY_DEFAULT.format("sgd", "adam"),
+    ),
 ]
 WeightDecay = Annotated[
-    float | None, typer.Option(rich_help_panel=TRAINING, help="L2 penalty. Default: 0.")
+    float | None,
+    typer.Option(metavar="X", rich_help_panel=TRAINING, help="L2 penalty. Default: 0."),
 ]
 EdgeType = Annotated[
     str | None,
     typer.Option(
+        metavar="NAMES",
         rich_help_panel=INPUT,
         help="Which interactions of a .pt with several: user,rates,item.",
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, rich_help_panel=RUN, help="Of the attack.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, rich_help_panel=RUN, help="Of the attack.")]
 MaxMemory = Annotated[
     str | None,
     typer.Option(
@@ -247,6 +260,7 @@ DryRun = Annotated[
 Out = Annotated[
     Path,
     typer.Option(
+        metavar="FILE",
         rich_help_panel=OUTPUT,
         help="The flips; a checkpoint lies beside them until they are done.",
     ),
@@ -254,43 +268,8 @@ Out = Annotated[
 Export = Annotated[
     Path | None,
     typer.Option(
+        metavar="FILE",
         rich_help_panel=OUTPUT,
         help="Write the poisoned data too: .csv, .tsv or .inter (interactions), or .pt.",
     ),
 ]
-
-
-def settings_of(options: Mapping[str, Any]) -> AttackSettings:
-    """The settings of an attack from all options of ``graphpoison attack``, without the users and
-    items that they name by the ids of a graph."""
-    given = {
-        **options,
-        "constraints": tuple(options["constraint"] or ()),
-        "edge_type": _edge_type(options["edge_type"]),
-        "max_profile_share": share("max_profile_share", options["max_profile_share"]),
-    }
-    named = ("promote", "off_limits", "profile_length")
-    return AttackSettings(**{**known_fields(AttackSettings, given), **dict.fromkeys(named)})
-
-
-def reading_of(options: Mapping[str, Any]) -> Reading:
-    """How the input is read, from all options of ``graphpoison attack``."""
-    names = {
-        "user": "user_column",
-        "item": "item_column",
-        "rating": "rating_column",
-        "seed": "data_seed",
-        "time": "time_column",
-    }
-    return Reading(
-        **{field.name: options[names.get(field.name, field.name)] for field in fields(Reading)}
-    )
-
-
-def _edge_type(text: str | None) -> tuple[str, str, str] | None:
-    if text is None:
-        return None
-    parts = tuple(text.split(","))
-    if len(parts) != 3:
-        raise ValueError(f"edge_type must be three names as in user,rates,item; found {text!r}.")
-    return parts

@@ -95,7 +95,7 @@ class OneLineErrors(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
-        if ctx.obj.size > 1 and name not in SHARED:
+        if ctx.obj is not None and ctx.obj.size > 1 and name not in SHARED:
             raise typer.BadParameter(
                 f"{name} is the work of one process; start it without torchrun, which is for "
                 f"{' and '.join(SHARED)}."

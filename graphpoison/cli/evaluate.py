@@ -1,48 +1,30 @@
 """``graphpoison evaluate``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 
 from .._io import atomic_write, locked
+from .._names import (
+    LOSSES,
+    NODE_VICTIMS,
+    PAIR_METRICS,
+    RANKING_METRICS,
+    RECOMMENDER_VICTIMS,
+    RECOMMENDERS,
+)
 from .._text import counted
-from ..datasets.source import Reading
-from ..evaluation import evaluate
-from ..evaluation.chosen import chosen_metrics
-from ..metrics import PAIR_METRICS, RANKING_METRICS
-from ..models import RECOMMENDERS
-from ..report import Report
-from ..victims import NODE_VICTIMS, RECOMMENDER_VICTIMS
 from . import options as shared
+from .completion import among
 from .config import save_config
 from .errors import Interrupted, usage
-from .files import (
-    check_apart,
-    check_new,
-    check_output,
-    check_writable,
-    checkpoint_beside,
-    fresh_or_resumed,
-)
-from .measured import about_lists, chosen_victims, metrics_of
 from .output import bars, logs, show_json, show_table
-from .recorded import (
-    RANDOM,
-    between,
-    budgets_of,
-    check_fit,
-    check_heuristics,
-    groups_of,
-    heuristics_of,
-    load_flips,
-    promoting,
-    random_of,
-    read_fitting,
-    reading_of,
-    with_record,
-)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..report import Report
 
 VICTIMS = "Victims"
 OUTPUTS = ([".html", ".htm"], [".png", ".svg", ".pdf"], [".tex"], [".csv"])
@@ -68,6 +50,10 @@ def evaluate_command(
     victim: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="NAME",
+            autocompletion=among(
+                dict.fromkeys((*NODE_VICTIMS, *RECOMMENDER_VICTIMS, *RECOMMENDERS))
+            ),
             rich_help_panel=VICTIMS,
             help="A name; may be given several times, or names between commas. For nodes: "
             f"{', '.join(NODE_VICTIMS)}; for interactions: "
@@ -78,6 +64,8 @@ def evaluate_command(
     metric: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="NAME",
+            autocompletion=among((*PAIR_METRICS, *(f"{kind}@" for kind in RANKING_METRICS))),
             rich_help_panel=VICTIMS,
             help="Of interactions; may be given several times, or with commas. Of lists of k "
             f"items: {', '.join(f'{kind}@k' for kind in RANKING_METRICS)}; of pairs: "
@@ -88,17 +76,23 @@ def evaluate_command(
     loss: Annotated[
         str | None,
         typer.Option(
+            metavar="NAME",
+            autocompletion=among(LOSSES),
             rich_help_panel=VICTIMS,
             help="Training loss of cf, gmf, mlp, neumf and lightgcn: log (default), bpr (pairs of "
             "items) or softmax (several items).",
         ),
     ] = None,
     seeds: Annotated[
-        int, typer.Option(min=1, rich_help_panel=VICTIMS, help="Number of initialisations.")
+        int,
+        typer.Option(
+            metavar="N", min=1, rich_help_panel=VICTIMS, help="Number of initialisations."
+        ),
     ] = 5,
     budgets: Annotated[
         str | None,
         typer.Option(
+            metavar="SIZES",
             rich_help_panel=VICTIMS,
             help="Numbers of flips or shares of the edges between commas: 0,100,5%. Default: all "
             "flips.",
@@ -144,17 +138,24 @@ def evaluate_command(
     config: shared.Config = None,
     debug: shared.Debug = False,
     html: Annotated[
-        Path | None, typer.Option(rich_help_panel=shared.OUTPUT, help="One page with everything.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", rich_help_panel=shared.OUTPUT, help="One page with everything."
+        ),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(rich_help_panel=shared.OUTPUT, help="A figure: .png, .svg or .pdf."),
+        typer.Option(
+            metavar="FILE", rich_help_panel=shared.OUTPUT, help="A figure: .png, .svg or .pdf."
+        ),
     ] = None,
     latex: Annotated[
-        Path | None, typer.Option(rich_help_panel=shared.OUTPUT, help="The table for a paper.")
+        Path | None,
+        typer.Option(metavar="FILE", rich_help_panel=shared.OUTPUT, help="The table for a paper."),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(rich_help_panel=shared.OUTPUT, help="The table as a file.")
+        Path | None,
+        typer.Option(metavar="FILE", rich_help_panel=shared.OUTPUT, help="The table as a file."),
     ] = None,
     as_json: shared.Json = False,
     save_to: shared.SaveConfig = None,
@@ -163,6 +164,34 @@ def evaluate_command(
 
     The input is read as it was for the attack, unless columns, split or seed are given here.
     """
+    from ..datasets.source import Reading
+    from ..evaluation import evaluate
+    from ..evaluation.chosen import chosen_metrics
+    from .files import (
+        check_apart,
+        check_new,
+        check_output,
+        check_writable,
+        checkpoint_beside,
+        fresh_or_resumed,
+    )
+    from .measured import about_lists, chosen_victims, metrics_of
+    from .recorded import (
+        RANDOM,
+        between,
+        budgets_of,
+        check_fit,
+        check_heuristics,
+        groups_of,
+        heuristics_of,
+        load_flips,
+        promoting,
+        random_of,
+        read_fitting,
+        reading_of,
+        with_record,
+    )
+
     with logs():
         with usage():
             loaded, outputs = load_flips(flips), (html, plot, latex, csv)
@@ -238,7 +267,7 @@ def evaluate_command(
         typer.echo(f"wrote {path}")
 
 
-def _told_apart(table: pd.DataFrame) -> pd.DataFrame:
+def _told_apart(table: "pd.DataFrame") -> "pd.DataFrame":
     """``table`` without the untouched users where no user is touched: they are all users."""
     if "touched" in set(table["users"]):
         return table
@@ -246,7 +275,7 @@ def _told_apart(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_files(
-    report: Report,
+    report: "Report",
     html: Path | None,
     plot: Path | None,
     metric: str,

@@ -11,7 +11,7 @@ from .._io import locked
 from ..datasets import save_graph, write_interactions
 from ..datasets.export import SEPARATOR
 from ..datasets.source import GRAPH, Reading
-from ..datasets.tables import suffix
+from ..datasets.text_tables import suffix
 from ..registry import AttackSettings
 from .errors import WrongUsage
 

@@ -2,19 +2,21 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 import typer
-from torch_geometric.data import Data, HeteroData
 
-from ..datasets import names
-from ..datasets.source import TABLES, Reading, open_graph
-from ..datasets.splits import SPLITS
-from ..datasets.tables import suffix
-from ..graphs import Graph, NodeGraph
+from .._names import SPLITS
+from .completion import among
 from .config import load_config, set_debug
 from .errors import WrongUsage
+
+if TYPE_CHECKING:
+    import torch
+    from torch_geometric.data import Data, HeteroData
+
+    from ..datasets.source import Reading
+    from ..graphs import Graph
 
 INPUT, OUTPUT, RUN = "Input", "Output", "Run"
 
@@ -31,13 +33,17 @@ Input = Annotated[
 UserColumn = Annotated[
     str | None,
     typer.Option(
-        rich_help_panel=INPUT, help="Column of user ids. Default: user, user_id, or the first."
+        metavar="NAME",
+        rich_help_panel=INPUT,
+        help="Column of user ids. Default: user, user_id, or the first.",
     ),
 ]
 ItemColumn = Annotated[
     str | None,
     typer.Option(
-        rich_help_panel=INPUT, help="Column of item ids. Default: item, item_id, or the second."
+        metavar="NAME",
+        rich_help_panel=INPUT,
+        help="Column of item ids. Default: item, item_id, or the second.",
     ),
 ]
 Header = Annotated[
@@ -49,26 +55,35 @@ Header = Annotated[
     ),
 ]
 RatingColumn = Annotated[
-    str | None, typer.Option(rich_help_panel=INPUT, help="Column that --min-rating is about.")
+    str | None,
+    typer.Option(metavar="NAME", rich_help_panel=INPUT, help="Column that --min-rating is about."),
 ]
 MinRating = Annotated[
-    float | None, typer.Option(rich_help_panel=INPUT, help="Leave out rows rated lower.")
+    float | None,
+    typer.Option(metavar="X", rich_help_panel=INPUT, help="Leave out rows rated lower."),
 ]
 TestFraction = Annotated[
     float | None,
     typer.Option(
-        rich_help_panel=INPUT, help="Share of the interactions kept unseen. Default: 0.2."
+        metavar="X",
+        rich_help_panel=INPUT,
+        help="Share of the interactions kept unseen. Default: 0.2.",
     ),
 ]
 DataSeed = Annotated[
     int | None,
     typer.Option(
-        min=0, rich_help_panel=INPUT, help="Of negatives and split. Default: the data set's."
+        metavar="N",
+        min=0,
+        rich_help_panel=INPUT,
+        help="Of negatives and split. Default: the data set's.",
     ),
 ]
 Split = Annotated[
     Any,
     typer.Option(
+        metavar="NAME",
+        autocompletion=among(SPLITS),
         rich_help_panel=INPUT,
         help=f"Which interactions are kept unseen: {', '.join(SPLITS)}. Default: per-user for a "
         "table, time if --time-column is given; the data set's own for a data set.",
@@ -76,18 +91,27 @@ Split = Annotated[
 ]
 TimeColumn = Annotated[
     str | None,
-    typer.Option(rich_help_panel=INPUT, help="Column of times, for time and leave-one-out."),
+    typer.Option(
+        metavar="NAME", rich_help_panel=INPUT, help="Column of times, for time and leave-one-out."
+    ),
 ]
 Root = Annotated[
     Path | None,
     typer.Option(
         "--dataset-root",
+        metavar="FOLDER",
         rich_help_panel=INPUT,
         help="Folder of data sets, searched before other places.",
     ),
 ]
 Device = Annotated[
-    str, typer.Option(rich_help_panel=RUN, help="Where to compute: cpu, cuda, cuda:1, ...")
+    str,
+    typer.Option(
+        metavar="NAME",
+        autocompletion=among(("cpu", "cuda")),
+        rich_help_panel=RUN,
+        help="Where to compute: cpu, cuda, cuda:1, ...",
+    ),
 ]
 Progress = Annotated[
     bool | None,
@@ -113,6 +137,7 @@ Json = Annotated[
 Config = Annotated[
     Path | None,
     typer.Option(
+        metavar="FILE",
         is_eager=True,
         callback=load_config,
         rich_help_panel=RUN,
@@ -123,6 +148,7 @@ SaveConfig = Annotated[
     Path | None,
     typer.Option(
         "--save-config",
+        metavar="FILE",
         rich_help_panel=OUTPUT,
         help="Write the options of this run, for --config.",
     ),
@@ -139,20 +165,30 @@ Debug = Annotated[
 ]
 
 
-def split_of_tables(source: str, reading: Reading) -> Reading:
+def split_of_tables(source: str, reading: "Reading") -> "Reading":
     """``reading``, with the usual split of the command line where ``source`` is a table."""
+    from ..datasets import names
+    from ..datasets.source import TABLES
+    from ..datasets.text_tables import suffix
+
     if reading.split is not None or source in names() or suffix(Path(source)) not in TABLES:
         return reading
     return replace(reading, split="per-user" if reading.time is None else "time")
 
 
-def open_input(source: str, reading: Reading, root: Path | None, device: str) -> Data | HeteroData:
+def open_input(
+    source: str, reading: "Reading", root: Path | None, device: str
+) -> "Data | HeteroData":
     """The graph of a command's INPUT, on its device."""
+    from ..datasets.source import open_graph
+
     place = _device(device)
     return open_graph(source, reading, root).to(place)
 
 
-def _device(name: str) -> torch.device:
+def _device(name: str) -> "torch.device":
+    import torch
+
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -165,8 +201,10 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def sizes(graph: Graph) -> str:
+def sizes(graph: "Graph") -> str:
     """One line: how large a graph is."""
+    from ..graphs import NodeGraph
+
     if isinstance(graph, NodeGraph):
         return f"{graph.num_nodes:,} nodes, {graph.pairs.size(1):,} edges"
     users, _, items = graph.edge_type

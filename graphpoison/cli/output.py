@@ -4,14 +4,14 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import typer
-from rich.console import Console
-from rich.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 from .._logging import PACKAGE, quiet
 
@@ -46,7 +46,7 @@ def show_json(content: Mapping[str, Any]) -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, pd.DataFrame):
+    if hasattr(value, "to_dict"):  # a table of pandas
         return _plain(value.to_dict("records"))
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
@@ -57,21 +57,20 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | None) else str(value)
 
 
-def show_table(frame: pd.DataFrame, title: str) -> None:
+def show_table(frame: "pd.DataFrame", title: str) -> None:
     """A frame as a table, without the columns that say nothing; plain text but on a terminal."""
+    import pandas as pd
+
     shown = frame.loc[:, [_tells(frame[key]) for key in frame]]
     written = pd.DataFrame({str(key): _column(shown[key].tolist()) for key in shown})
     if not sys.stdout.isatty():
         typer.echo(title)
         typer.echo(written.to_string(index=False))
         return
-    table = Table(*written.columns, title=title)
-    for line in written.to_numpy():
-        table.add_row(*line)
-    Console().print(table)
+    _show(list(written.columns), written.to_numpy().tolist(), title)
 
 
-def _tells(column: pd.Series) -> bool:
+def _tells(column: "pd.Series") -> bool:
     """Whether a column tells lines apart, or is of measured values, which may agree."""
     measured = column.dtype.kind == "f" and column.notna().any()
     return bool(measured) or len(column) == 1 or column.nunique() > 1
@@ -80,14 +79,33 @@ def _tells(column: pd.Series) -> bool:
 def show_counts(counts: Mapping[str, object], title: str) -> None:
     """Names and their values, a line each."""
     if sys.stdout.isatty():
-        table = Table(title=title, show_header=False)
-        for name, value in counts.items():
-            table.add_row(name, _text(value))
-        Console().print(table)
+        _show([], [[name, _text(value)] for name, value in counts.items()], title)
         return
     width = max(map(len, counts))
     for name, value in counts.items():
         typer.echo(f"{name:{width}}  {_text(value)}")
+
+
+def show_rows(rows: Sequence[Mapping[str, str]]) -> None:
+    """Lines of text under their names."""
+    columns = list(rows[0])
+    if sys.stdout.isatty():
+        _show(columns, [list(row.values()) for row in rows], "")
+        return
+    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}
+    for row in [dict(zip(columns, columns, strict=True)), *rows]:
+        typer.echo("  ".join(f"{row[name]:>{widths[name]}}" for name in columns))
+
+
+def _show(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+    """A table on a terminal, without a header where ``columns`` are none."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, title=title, show_header=bool(columns))
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
 
 
 def _text(value: object) -> str:

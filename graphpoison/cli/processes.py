@@ -14,8 +14,6 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
 from .._ranks import ALONE, RankError, Ranks
 from .._signals import ENDING, Terminated
 
@@ -97,6 +95,7 @@ def processes() -> Iterator[Processes]:
     if not started_by_torchrun():
         yield Processes()
         return
+    import torch
     from torch import distributed as dist
 
     store, rank, size = next(dist.rendezvous("env://"))
@@ -133,6 +132,8 @@ def device_of(device: str, ranks: Ranks) -> str:
     """
     if ranks.size == 1 or not device.startswith("cuda"):
         return device
+    import torch
+
     own, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
     if device != "cuda":
         raise ValueError(f"device={device!r} is one GPU for all processes; use --device cuda.")

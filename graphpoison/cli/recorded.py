@@ -14,7 +14,7 @@ from ..attacks.heuristics import heuristics
 from ..attacks.templates import promotion_templates
 from ..budget import part_of
 from ..datasets.source import GRAPH, Reading
-from ..datasets.tables import suffix
+from ..datasets.text_tables import suffix
 from ..evaluation.checkpoint import prefixes_of
 from ..graphs import Graph, Interactions, read_graph
 from ..graphs.adjacency_formats import is_adjacency

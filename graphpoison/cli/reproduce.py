@@ -6,11 +6,9 @@ from typing import Annotated
 import typer
 
 from .._checks import choice
-from ..reproduce import fill, names, reproduce, thesis_names
-from ..reproduce.citation_tables import CITATION_TABLES
+from .._names import CITATION_TABLES
 from . import options as shared
 from .errors import FAILED, LIBRARY_ERRORS, message, usage
-from .files import check_writable
 from .output import bars, logs, show_json, show_table
 
 EPILOG = "Example: graphpoison reproduce 4.7 --quick --out out/reproduce"
@@ -35,6 +33,7 @@ def reproduce_command(
     seeds: Annotated[
         int | None,
         typer.Option(
+            metavar="N",
             min=1,
             help="Number of seeds. Default: 3, or 2 with --quick; 1 for citation graphs, each "
             "with several victims.",
@@ -47,6 +46,7 @@ def reproduce_command(
     out: Annotated[
         Path,
         typer.Option(
+            metavar="FOLDER",
             rich_help_panel=shared.OUTPUT,
             help="Folder for everything; what it holds is not run again.",
         ),
@@ -54,6 +54,7 @@ def reproduce_command(
     page: Annotated[
         Path | None,
         typer.Option(
+            metavar="FILE",
             rich_help_panel=shared.OUTPUT,
             help="Markdown page to put the section in, between its marks.",
         ),
@@ -62,6 +63,9 @@ def reproduce_command(
 ) -> None:
     """Measure a table or figure of the thesis again, ours beside its figures; or a table of
     attacks on a citation graph."""
+    from ..reproduce import fill, names, reproduce, thesis_names
+    from .files import check_writable
+
     with usage():
         choice("table", table, [*names(), "all"])
         check_writable(out / "table", page)

@@ -17,7 +17,8 @@ from ..parsing import parse_budget
 from ..registry import build_attack, build_task
 from ..sweeps import Study
 from ..tasks import Task
-from . import attack_options, options
+from . import options
+from .attack_settings import reading_of, settings_of
 from .chosen_ids import for_graph
 from .config import NO, YES, defaults_of, read_yaml
 from .errors import WrongUsage, message
@@ -132,9 +133,9 @@ def _product(place: _Place, found: Any) -> list[Study]:
 def _graph(place: _Place, task: Any) -> Graph:
     """The graph of a task."""
     given = _parsed(place, task)
-    reading = options.split_of_tables(given["input"], attack_options.reading_of(given))
+    reading = options.split_of_tables(given["input"], reading_of(given))
     data = options.open_input(given["input"], reading, place.root, place.device)
-    graph: Graph = read_graph(data, attack_options.settings_of(given).edge_type)
+    graph: Graph = read_graph(data, settings_of(given).edge_type)
     return graph
 
 
@@ -153,7 +154,7 @@ def _case(
         if given[option] != before[option]:
             raise place.wrong(f"{option!r} is for tasks: attacks of one task share its input.")
     settings = for_graph(
-        attack_options.settings_of(given),
+        settings_of(given),
         graph,
         *(given[option] for option in ("promote", "fake_users", "profile_length", "off_limits")),
     )

@@ -17,7 +17,7 @@ from .._checks import choice
 from .._io import atomic_write
 from ..graphs import EdgeType
 from ..graphs import read_interactions as read_graph_interactions
-from .tables import suffix
+from .text_tables import suffix
 
 SEPARATOR = {".inter": "\t", ".tsv": "\t", ".csv": ","}
 

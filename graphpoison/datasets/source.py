@@ -13,7 +13,8 @@ from .filters import at_least, refuse_text
 from .interactions import from_interactions
 from .splits import Split
 from .storage import load_graph
-from .tables import read_interactions, suffix
+from .tables import read_interactions
+from .text_tables import suffix
 
 TABLES = (".csv", ".tsv", ".inter", ".parquet")
 GRAPH = ".pt"

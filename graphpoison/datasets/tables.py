@@ -1,15 +1,11 @@
 """Interactions read from files: CSV and similar tables, RecBole's ``.inter``, LightGCN's lists."""
 
-import gzip
 import logging
 import re
-import warnings
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +14,9 @@ import pandas as pd
 from .._checks import choice, positive_int
 from .._io import refuse_special
 from .batches import PARQUET, Numbered, numbers_of, read_columns
+from .text_tables import decoded, first_line, open_text, read_table, separator_of, suffix
 
 logger = logging.getLogger(__name__)
-
-LONGEST_LINE = 1_000_000
-SEPARATORS = ("\t", "::", ";", ",", "|", " ")
 
 
 def read_interactions(
@@ -63,15 +57,15 @@ def read_interactions(
             have the same number of fields; the file is empty, or lacks a header.
     """
     path = Path(path)
-    with _decoded(path):
+    with decoded(path):
         if lists:
-            _first_line(path)
+            first_line(path)
             return _read_lists(path)
         table = _Table.of(path, separator, header)
         columns = table.columns
     if header and all(map(_is_number, map(str, columns))):
         raise ValueError(
-            f"{path} has no header, its first line is {_first_line(path).strip()!r}; name the "
+            f"{path} has no header, its first line is {first_line(path).strip()!r}; name the "
             "columns there, or give header=False (--no-header)."
         )
     users = _place(path, "user", user, columns, default=0)
@@ -104,7 +98,7 @@ def read_interactions(
             f"{path} has a column {taken[0]!r} besides the one chosen; choose that one, or read "
             "the file with pandas and name the columns to from_interactions."
         )
-    with _decoded(path):
+    with decoded(path):
         of_ids, of_others = table.read((users, items), rest)
     ids = {
         name: _ids(name, str(columns[place]), *column, path)
@@ -114,11 +108,6 @@ def read_interactions(
     for place, column in zip(rest, of_others, strict=True):
         frame[columns[place]] = column
     return frame
-
-
-def suffix(path: Path) -> str:
-    """The file's suffix in lower case, before ``.gz``."""
-    return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
 
 
 @dataclass(frozen=True)
@@ -141,8 +130,8 @@ class _Table:
     def of(cls, path: Path, separator: str | None, header: bool) -> "_Table":
         if suffix(path) == PARQUET:
             return cls(path, None, True, _parquet_columns(path))
-        mark = separator or _separator(path, _first_line(path))
-        return cls(path, mark, header, list(_read_table(path, mark, header, rows=1).columns))
+        mark = separator or separator_of(path, first_line(path))
+        return cls(path, mark, header, list(read_table(path, mark, header, rows=1).columns))
 
     def read(
         self, ids: Sequence[int], others: Sequence[int]
@@ -165,7 +154,7 @@ def _read_whole(
     path: Path, separator: str, header: bool, ids: Sequence[int], others: Sequence[int]
 ) -> tuple[list[Numbered], list["pd.Series[Any]"]]:
     """As :func:`.read_columns`, all rows at once."""
-    frame = _read_table(path, separator, header)
+    frame = read_table(path, separator, header)
     numbered = [pd.factorize(frame.iloc[:, at].to_numpy(dtype=object)) for at in ids]
     return numbered, [numbers_of(frame.iloc[:, at]) for at in others]
 
@@ -180,70 +169,6 @@ def _parquet_columns(path: Path) -> list[str | int]:
         if isinstance(error, FileNotFoundError):
             raise
         raise ValueError(f"{path} is no Parquet file, or it is damaged: {error}") from error
-
-
-def _open(path: Path) -> IO[str]:
-    refuse_special(path)
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
-
-
-@contextmanager
-def _decoded(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not in UTF-8 ({error.reason}: {error.object[error.start : error.end]!r}); "
-            "save it in UTF-8."
-        ) from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is no gzip file, or it is damaged: {error}.") from error
-
-
-def _first_line(path: Path) -> str:
-    with _open(path) as file:
-        line = file.readline(LONGEST_LINE)
-    if len(line) == LONGEST_LINE:
-        raise ValueError(
-            f"{path} is no table: its first line has {LONGEST_LINE:,} characters or more."
-        )
-    if not line.strip():
-        raise ValueError(f"{path} is empty or starts with an empty line; give a table.")
-    return line
-
-
-def _separator(path: Path, first: str) -> str:
-    if suffix(path) in (".inter", ".tsv"):
-        return "\t"
-    return next((mark for mark in SEPARATORS if mark in first.strip()), ",")
-
-
-def _read_table(path: Path, separator: str, header: bool, rows: int | None = None) -> pd.DataFrame:
-    """The table, or its first ``rows`` rows, with every field as a string. Columns of ``.inter``
-    lose the type in their name."""
-    try:
-        with _open(path) as file, warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas would drop fields
-            frame = pd.read_csv(
-                file,
-                sep=separator if len(separator) == 1 else re.escape(separator),
-                engine="c" if len(separator) == 1 else "python",
-                header=0 if header else None,
-                index_col=False,
-                dtype=str,
-                keep_default_na=False,
-                nrows=rows,
-            ).fillna("")  # fields that a short line lacks, if the separator has several characters
-    except (ValueError, pd.errors.ParserWarning) as error:
-        raise ValueError(
-            f"{path} is no table with {separator!r} between the fields: {error} Give separator=, "
-            "or lists=True if each line is a user followed by the user's items."
-        ) from error
-    if suffix(path) == ".inter":
-        frame.columns = pd.Index([str(name).partition(":")[0] for name in frame.columns])
-    return frame
 
 
 def _place(
@@ -303,7 +228,7 @@ def _is_number(text: str) -> bool:
 
 def _read_lists(path: Path) -> pd.DataFrame:
     users, items = [], []
-    with _open(path) as file:
+    with open_text(path) as file:
         for line in file:
             user, *liked = line.split() or [""]
             users += [user] * len(liked)

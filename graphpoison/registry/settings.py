@@ -6,25 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._checks import choice, in_range, positive_int
+from .._names import ATTACKS as NAMED_ATTACKS
 from .._settings import known_fields
 from ..constraints import Constraint, NodeBudget, OffLimits
 from ..models import RECOMMENDERS
 from ..parsing import parse_constraint
 
-ATTACKS = {
-    "ranking": "rankings of an accurate recommender, all pairs considered",
-    "strongest": "for nodes: SGC, a saturating margin; some flips are then undone and replaced",
-    "meta": "exact meta-gradient (thesis, Algorithm 1; Metattack)",
-    "meta-approx": "Meta-Approx, A-Meta (thesis, Algorithm 3)",
-    "meta-implicit": "meta-gradient at convergence",
-    "random": "random flips (thesis, Algorithm 2)",
-    "dice": "DICE, by true labels",
-    "degree": "pairs of the largest degrees",
-    "pgd": "projected gradient",
-    "min-max": "projected gradient, retraining",
-    "prbcd": "PRBCD, random blocks",
-    "grbcd": "GRBCD, greedy random blocks",
-}
+ATTACKS = NAMED_ATTACKS
 """Names of attacks, with descriptions."""
 PROFILE_SHARE = 0.25
 """The usual ``max_profile_share`` of ``"ranking"``."""

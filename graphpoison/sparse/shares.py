@@ -176,10 +176,14 @@ def num_parts(pattern: Pattern) -> int:
     On a CPU it depends on nothing but the number of entries and columns. A GPU adds up in any
     order, and has a part for each rank.
     """
-    entries, columns = pattern.num_entries, max(1, pattern.shape[1])
     if pattern.row.is_cuda:
         return _power_above(pattern.ranks.size)
-    few = max(1, entries // (ENTRIES_OF_COLUMN * columns))
+    return parts_on_cpu(pattern.num_entries, pattern.shape[1])
+
+
+def parts_on_cpu(entries: int, columns: int) -> int:
+    """The number of parts of a pattern on a CPU, from its numbers of entries and columns."""
+    few = max(1, entries // (ENTRIES_OF_COLUMN * max(1, columns)))
     return min(MOST_PARTS, max(_power_above(-(-entries // BLOCK)), 1 << (few.bit_length() - 1)))
 
 

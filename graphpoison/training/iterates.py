@@ -5,8 +5,8 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import ceil, sqrt
-from typing import IO
+from math import ceil, inf, sqrt
+from typing import IO, Literal
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ from .prepared import Params
 
 Iterate = tuple[Params, Params]
 """Coordinates of the parameters, and the optimiser's state."""
+
+Place = Literal["memory", "file", "checkpoints"]
+"""All iterates in memory, all in a temporary file, or every ``stride_of(count)``-th in memory."""
 
 KEPT_BYTES = 32 * 2**20
 """All iterates are kept in memory as long as they take no more than this."""
@@ -103,14 +106,26 @@ class Spooled(Kept):
         return found.view(like.shape)
 
 
+def place(size: int, on_cpu: bool = True, room: float = inf) -> Place:
+    """Where iterates of ``size`` bytes in all are kept; ``room`` is what a file may take."""
+    if size <= KEPT_BYTES:
+        return "memory"
+    return "file" if on_cpu and size <= min(SPOOLED_BYTES, room) else "checkpoints"
+
+
+def stride_of(count: int) -> int:
+    """Every how many of ``count`` iterates are kept as checkpoints."""
+    return ceil(sqrt(count))
+
+
 def _keep(start: Iterate, count: int) -> Kept:
     size = count * _num_bytes(start)
-    if size <= KEPT_BYTES:
-        return Kept()
     on_cpu = all(tensor.device.type == "cpu" for part in start for tensor in part)
-    if on_cpu and size <= min(SPOOLED_BYTES, shutil.disk_usage(tempfile.gettempdir()).free // 2):
+    free = shutil.disk_usage(tempfile.gettempdir()).free if size > KEPT_BYTES else inf
+    where = place(size, on_cpu, free / 2)
+    if where == "file":
         return Spooled(start, tempfile.TemporaryFile())
-    return Kept(ceil(sqrt(count)))
+    return Kept(stride_of(count) if where == "checkpoints" else 1)
 
 
 def _num_bytes(iterate: Iterate) -> int:

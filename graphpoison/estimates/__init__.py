@@ -1,0 +1,18 @@
+"""Time and memory of an attack from the sizes of a graph that one does not hold yet."""
+
+from .measuring import calibrate
+from .model import Cluster, Coefficients, estimate_by_size
+from .nodes import NodeWorkload
+from .recommenders import RankingWorkload, RecommenderWorkload
+from .workload import Workload
+
+__all__ = [
+    "Cluster",
+    "Coefficients",
+    "NodeWorkload",
+    "RankingWorkload",
+    "RecommenderWorkload",
+    "Workload",
+    "calibrate",
+    "estimate_by_size",
+]

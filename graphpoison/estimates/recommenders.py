@@ -1,0 +1,236 @@
+"""Workloads of recommenders."""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import ceil
+from typing import ClassVar, Literal
+
+from .._checks import choice, positive_int
+from ..sparse.shares import parts_on_cpu
+from ..training.iterates import Place, place, stride_of
+from .workload import FLOAT, Counts, Workload, check_sizes
+
+COPIES = {"sgd": 1, "adam": 4}
+"""Tables in an iterate: parameters alone; with Adam two moments and the gradient too."""
+HOPS = 2
+
+
+@dataclass(frozen=True)
+class RecommenderWorkload(Workload):
+    """A meta-attack on a recommender that is trained in steps.
+
+    Args:
+        users, items: numbers of nodes.
+        pairs: interactions; training has as many negatives again, and these are the candidates.
+        surrogate: ``"cf"``, ``"gmf"`` or ``"lightgcn"``.
+        loss: ``"log"``, or ``"bpr"`` with ``"cf"``.
+        dim: embedding width D.
+        layers: widths of the hidden layers of ``"gmf"``; none by default.
+        hops: propagations K of ``"lightgcn"``.
+        steps: training steps T.
+        optimizer: ``"adam"``, or ``"sgd"`` without momentum.
+        gradients: flips over flips per step, rounded up.
+
+    Raises:
+        TypeError, ValueError: a size out of range, an unknown name, more interactions than half of
+            all pairs, or a setting of another surrogate.
+    """
+
+    users: int
+    items: int
+    pairs: int
+    surrogate: Literal["cf", "gmf", "lightgcn"] = "cf"
+    loss: Literal["log", "bpr"] = "log"
+    dim: int = 32
+    layers: tuple[int, ...] = ()
+    hops: int = HOPS
+    steps: int = 50
+    optimizer: Literal["adam", "sgd"] = "adam"
+    gradients: int = 1
+
+    divisible: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "users", "items", "pairs", "dim", "hops", "steps", "gradients")
+        _check_interactions(self.users, self.items, self.pairs, share=2)
+        choice("surrogate", self.surrogate, ["cf", "gmf", "lightgcn"])
+        choice("loss", self.loss, ["log", "bpr"])
+        choice("optimizer", self.optimizer, list(COPIES))
+        for width in self.layers:
+            positive_int("layers", width)
+        if self.loss == "bpr" and self.surrogate != "cf":
+            raise ValueError(f"loss='bpr' is for surrogate='cf', found {self.surrogate!r}.")
+        if self.layers and self.surrogate != "gmf":
+            raise ValueError(f"layers are for surrogate='gmf', found {self.surrogate!r}.")
+        if self.hops != HOPS and self.surrogate != "lightgcn":
+            raise ValueError(f"hops are for surrogate='lightgcn', found {self.surrogate!r}.")
+
+    @property
+    def num_gradients(self) -> int:
+        return self.gradients
+
+    def with_flips(self, flips: int, flips_per_step: int = 1) -> "RecommenderWorkload":
+        return replace(self, gradients=ceil(flips / flips_per_step))
+
+    @property
+    def num_edges(self) -> int:
+        return self.pairs
+
+    @property
+    def num_pairs(self) -> int:
+        """Training pairs: interactions and negatives."""
+        return 2 * self.pairs
+
+    @property
+    def table_size(self) -> int:
+        """Numbers in the tables of users and items."""
+        return (self.users + self.items) * self.dim
+
+    @property
+    def iterate_bytes(self) -> int:
+        """Bytes of one iterate of training."""
+        return FLOAT * self.table_size * COPIES[self.optimizer]
+
+    def place(self, on_cpu: bool = True) -> Place:
+        """Where the iterates of training are kept."""
+        return place(self.steps * self.iterate_bytes, on_cpu)
+
+    def operations(self, on_cpu: bool = True) -> Counts:
+        kind, steps, tables = self._kind, self.steps, self.table_size
+        pairs, products = steps * self.num_pairs, steps * self.num_pairs * self._width
+        shared = {
+            "pairs searched": self.num_pairs,
+            f"{kind}: steps x pairs": pairs,
+            f"{kind}: steps x pairs x width": products,
+        }
+        whole = {
+            "gradients": 1.0,
+            f"{kind}: steps": steps,
+            f"{self.optimizer}: steps x tables": steps * tables,
+        }
+        if kind == "gmf":
+            shared["gmf: steps x pairs x dim"] = pairs * self.dim
+        if kind == "lightgcn":
+            shared["lightgcn: steps x pairs x dim"] = pairs * self.dim
+            whole["lightgcn: steps x tables x hops"] = steps * tables * self.hops
+        if kind in ("cf", "lightgcn"):
+            shared["steps x parts x items x dim"] = steps * self._parts * self.items * self.dim
+        where = self.place(on_cpu)
+        if where == "file":
+            whole["bytes of iterates in a file"] = steps * self.iterate_bytes
+        if where == "checkpoints":
+            shared[f"{kind}: steps x pairs x width, again"] = products
+            whole["steps x tables, again"] = steps * tables
+        once = {"attacks": 1.0, "pairs read": self.num_pairs}
+        return Counts(once, shared, whole)
+
+    def bytes(self, on_cpu: bool = True) -> Counts:
+        tables = FLOAT * self.table_size
+        whole = {"attacks": 1.0, f"{self.optimizer}: tables": tables}
+        where = self.place(on_cpu)
+        if where == "memory":
+            whole["iterates"] = self.steps * self.iterate_bytes
+        if where == "checkpoints":
+            stride = stride_of(self.steps)
+            whole["iterates"] = (ceil(self.steps / stride) + stride) * self.iterate_bytes
+        if self._kind == "lightgcn":
+            whole["lightgcn: tables x hops"] = tables * self.hops
+        return Counts(shared={f"{self._kind}: pairs": self.num_pairs}, whole=whole)
+
+    def share(self, ranks: int) -> float:
+        return ceil(self._parts / ranks) / self._parts
+
+    def exchanged_bytes(self, ranks: int) -> float:
+        """In each step and its adjoint, the gradient of the own users' rows and the sums of all
+        items; LightGCN's propagations, row by row; at the end the gradient of the labels."""
+        others = (ranks - 1) / ranks
+        numbers = 2 * self.steps * self.dim * (others * self.users + (ranks - 1) * self.items)
+        if self._kind == "lightgcn":
+            numbers += 6 * self.hops * self.steps * others * self.table_size
+        return FLOAT * (numbers + others * self.num_pairs)
+
+    @property
+    def _parts(self) -> int:
+        return parts_on_cpu(self.num_pairs, self.items)
+
+    @property
+    def _kind(self) -> str:
+        if self.loss == "bpr":
+            return "bpr"
+        return "cf" if self.surrogate == "gmf" and not self.layers else self.surrogate
+
+    @property
+    def _width(self) -> int:
+        """Multiplications of one pair, up to a factor."""
+        if self._kind == "gmf":
+            return sum(a * b for a, b in pairwise((self.dim, *self.layers, 1)))
+        return self.dim * self.hops if self._kind == "lightgcn" else self.dim
+
+
+@dataclass(frozen=True)
+class RankingWorkload(Workload):
+    """``ranking_attack()`` through EASE: gradients w.r.t. the whole interaction matrix.
+
+    Args:
+        users, items: numbers of nodes.
+        pairs: interactions; every pair is a candidate.
+        steps: Frank-Wolfe steps of each half.
+        halves: 2, or 1 for additions alone.
+
+    Raises:
+        TypeError, ValueError: a size out of range, or more interactions than pairs.
+    """
+
+    users: int
+    items: int
+    pairs: int
+    steps: int = 40
+    halves: int = 2
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "users", "items", "pairs", "steps", "halves")
+        _check_interactions(self.users, self.items, self.pairs)
+        if self.halves > 2:
+            raise ValueError(f"halves must be 1 or 2, found {self.halves}.")
+
+    @property
+    def num_gradients(self) -> int:
+        return self.steps * self.halves
+
+    def with_flips(self, flips: int, flips_per_step: int = 1) -> "RankingWorkload":
+        return self  # the whole budget is in each gradient
+
+    @property
+    def num_edges(self) -> int:
+        return self.pairs
+
+    def operations(self, on_cpu: bool = True) -> Counts:
+        matrix = float(self.users * self.items)
+        once = {
+            "ease: attacks": 1.0,
+            "ease: matrices read": matrix,
+            "ease: halves x matrix": self.halves * matrix,
+        }
+        whole = {
+            "ease: gradients": 1.0,
+            "ease: matrix": matrix,
+            "ease: users x items^2": matrix * self.items,
+            "ease: items^3": float(self.items**3),
+        }
+        return Counts(once, {}, whole)
+
+    def bytes(self, on_cpu: bool = True) -> Counts:
+        matrix, weights = FLOAT * self.users * self.items, FLOAT * self.items**2
+        return Counts(
+            whole={"ease: attacks": 1.0, "ease: matrix": matrix, "ease: item weights": weights}
+        )
+
+
+def _check_interactions(users: int, items: int, pairs: int, share: int = 1) -> None:
+    """Raise a ValueError if ``share`` times ``pairs`` are more than the pairs there are."""
+    if share * pairs > users * items:
+        also = " and as many negatives" if share == 2 else ""
+        raise ValueError(
+            f"pairs={pairs:,}{also} are more than the {users * items:,} pairs of {users:,} users "
+            f"and {items:,} items."
+        )
