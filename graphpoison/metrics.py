@@ -10,8 +10,17 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ._checks import nearest
-from ._names import PAIR_METRICS, RANKING_METRICS, TARGET_METRICS
 
+PAIR_METRICS = ("log_loss", "accuracy", "auroc")
+"""Metrics of scored pairs, in the order in which they are measured."""
+RELEVANCE_METRICS = ("ndcg", "recall", "hr", "precision", "mrr", "map")
+"""Metrics of the unseen items among the first k of a user's list."""
+LIST_METRICS = ("coverage", "popularity", "overlap")
+"""Metrics of the lists themselves."""
+TARGET_METRICS = ("t-hr", "t-ndcg", "any-t-hr")
+"""Metrics of the target items in the lists, which an attack that promotes items raises."""
+RANKING_METRICS = (*RELEVANCE_METRICS, *LIST_METRICS, *TARGET_METRICS)
+"""All metrics of the first k items of a user's list, written ``"ndcg@10"``."""
 HIGHER_IS_BETTER = {
     **dict.fromkeys((*PAIR_METRICS, *RANKING_METRICS), True),
     **dict.fromkeys(("log_loss", "popularity", *TARGET_METRICS), False),

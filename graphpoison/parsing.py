@@ -1,19 +1,36 @@
 """Budgets and constraints from text."""
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
-from ._checks import MOST, choice
+from ._checks import MOST
+from ._named import named
 from .budget import Budget
 from .constraints import Connectivity, Constraint, DegreeDistribution, NodeBudget, NoSingletons
 
-CONSTRAINTS: dict[str, type[Constraint]] = {
+NO_CONSTRAINT = "none"
+
+
+def node_budget(limit: int | str | None = None, **options: Any) -> NodeBudget:
+    """A budget of each node: ``3`` flips, or a share of its edges as in ``"50%"``; or the arguments
+    of :class:`NodeBudget`."""
+    if limit is None and not options:
+        raise ValueError("give a number, as in node-budget=3 or node-budget=50%.")
+    if limit is None:
+        return NodeBudget(**options)
+    budget = parse_budget(str(limit))
+    return NodeBudget(budget.flips, budget.share, **options)
+
+
+CONSTRAINTS: dict[str, Callable[..., Constraint]] = {
     "no-singletons": NoSingletons,
     "degree-distribution": DegreeDistribution,
     "connectivity": Connectivity,
+    "node-budget": node_budget,
 }
-"""The constraints that take no number, by name."""
-NODE_BUDGET, NO_CONSTRAINT = "node-budget", "none"
+"""Constraints by name."""
 
 
 def parse_budget(text: str) -> Budget:
@@ -42,18 +59,13 @@ def share_of(number: str, percent: str | None) -> float:
 
 
 def parse_constraint(text: str) -> Constraint | None:
-    """A name among :data:`CONSTRAINTS`, ``"node-budget=3"``, ``"node-budget=50%"`` or ``"none"``.
+    """A name among :data:`CONSTRAINTS`, with arguments if it takes some (``"node-budget=3"``,
+    ``"node-budget=50%"``), an import path, or ``"none"``.
 
     Raises:
-        ValueError: ``text`` is none of these.
+        TypeError, ValueError: as :func:`graphpoison._named.named` raises.
     """
-    name, _, value = text.partition("=")
-    choice("constraint", name, [*CONSTRAINTS, NODE_BUDGET, NO_CONSTRAINT])
-    if name == NODE_BUDGET:
-        budget = parse_budget(value) if value else None
-        if budget is None:
-            raise ValueError("constraint 'node-budget' needs a number: node-budget=3 or =50%.")
-        return NodeBudget(budget.flips, budget.share)
-    if value:
-        raise ValueError(f"constraint {name!r} takes no value, found {text!r}.")
-    return CONSTRAINTS[name]() if name != NO_CONSTRAINT else None
+    if text == NO_CONSTRAINT:
+        return None
+    found: Constraint = named("constraint", text, CONSTRAINTS, Constraint)
+    return found

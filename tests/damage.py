@@ -12,11 +12,10 @@ import scipy.sparse
 import torch
 from conftest import citation_graph, interaction_graph
 from hypothesis import strategies as st
-from typer.main import get_command
 
 import graphpoison as gp
 from graphpoison._store import Store
-from graphpoison.cli import app
+from graphpoison.cli.commands import loaded
 from graphpoison.cli.config import load_config
 from graphpoison.cli.errors import WrongUsage
 
@@ -118,7 +117,7 @@ def _lists(path: Path) -> str:
 
 
 def _options(path: Path) -> str:
-    context = click.Context(get_command(app).commands["attack"])
+    context = click.Context(loaded("attack"))
     try:
         load_config(context, path)
     except WrongUsage as error:

@@ -3,30 +3,34 @@
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
+from typing import Literal
 
 import pytest
+import torch
 from test_import import loaded_by
 from typer.testing import CliRunner
 
 import graphpoison as gp
-from graphpoison import _names, datasets
 from graphpoison.attacks.pgd import PGDAttack
 from graphpoison.attacks.prbcd import PRBCD
 from graphpoison.cli import app
+from graphpoison.cli.commands import COMMANDS, loaded
 from graphpoison.estimates.by_name import KINDS
 from graphpoison.estimates.nodes import NodeWorkload
-from graphpoison.estimates.recommenders import COPIES, RecommenderWorkload
+from graphpoison.estimates.recommenders import RecommenderWorkload
+from graphpoison.metrics import PAIR_METRICS, RANKING_METRICS
 from graphpoison.models import NODE_CLASSIFIERS, RECOMMENDERS
-from graphpoison.parsing import CONSTRAINTS, NODE_BUDGET
+from graphpoison.parsing import CONSTRAINTS
+from graphpoison.registry import ATTACKS
+from graphpoison.registry.options import options_of
+from graphpoison.registry.settings import known_options
 from graphpoison.reproduce.citation_tables import CITATION_TABLES
 from graphpoison.tasks.attack_losses import ATTACK_LOSSES
-from graphpoison.tasks.node_classification import LABELS, OBJECTIVES
-from graphpoison.training.criteria import CRITERIA
-from graphpoison.training.settings import INTERACTIONS, NODES
+from graphpoison.training import INTERACTIONS, NODES
 from graphpoison.victims import NODE_VICTIMS, RECOMMENDER_VICTIMS
 
 HEAVY = {"torch", "torch_geometric", "numpy", "pandas", "scipy", "sklearn", "matplotlib", "plotly"}
-COMMANDS = ["attack", "datasets", "demo", "estimate", "evaluate", "reproduce", "sweep"]
 RUN = """
 from graphpoison.cli import app
 try:
@@ -46,9 +50,7 @@ def shown(command: str) -> str:
     return " ".join(done.stdout.replace("│", " ").split())
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)]
-)
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
 def test_help_loads_no_heavy_package(arguments: list[str]) -> None:
     loaded = loaded_by(RUN.format(arguments))
     assert "typer" in loaded
@@ -56,7 +58,11 @@ def test_help_loads_no_heavy_package(arguments: list[str]) -> None:
 
 
 def test_every_command_is_listed() -> None:
-    assert {command.name for command in app.registered_commands} == set(COMMANDS)
+    text = shown("")
+    for name, words in COMMANDS.items():
+        assert f"{name} " in text
+        assert words.split(".")[0].split(",")[0] in text
+        assert loaded(name).help.startswith(words)
 
 
 def test_the_version() -> None:
@@ -88,49 +94,31 @@ def test_completion(words: str, expected: list[str]) -> None:
     assert done.stdout.split() == expected, done.stderr
 
 
-# Names
-
-
-@pytest.mark.parametrize(
-    ("light", "known"),
-    [
-        (_names.ATTACK_LOSSES, ATTACK_LOSSES),
-        (_names.CONSTRAINTS, CONSTRAINTS),
-        ((_names.NODE_BUDGET,), (NODE_BUDGET,)),
-        (_names.NODE_CLASSIFIERS, NODE_CLASSIFIERS),
-        (_names.RECOMMENDERS, RECOMMENDERS),
-        (_names.NODE_VICTIMS, NODE_VICTIMS),
-        (_names.RECOMMENDER_VICTIMS, RECOMMENDER_VICTIMS),
-        (_names.LOSSES, CRITERIA),
-        (_names.OPTIMIZERS, COPIES),
-        (_names.LABELS, LABELS),
-        (_names.OBJECTIVES[:3], OBJECTIVES),
-        (_names.DATASETS, datasets.names()),
-        (_names.CITATION_TABLES, CITATION_TABLES),
-        (_names.PLANNED, KINDS),
-    ],
-)
-def test_the_names_are_the_library_s(light: tuple[str, ...], known: object) -> None:
-    assert list(light) == list(known)  # type: ignore[call-overload]
+# Options
 
 
 @pytest.mark.parametrize(
     ("command", "names"),
     [
-        ("attack", (*_names.ATTACKS, *_names.ATTACK_LOSSES, *_names.CONSTRAINTS, *_names.SPLITS)),
-        ("attack", (*_names.NODE_CLASSIFIERS, *_names.RECOMMENDERS, *_names.OBJECTIVES)),
-        ("attack", (*_names.LOSSES, *_names.OPTIMIZERS, *_names.LABELS, *_names.METHODS)),
-        ("attack", _names.CANDIDATES),
-        ("evaluate", (*_names.NODE_VICTIMS, *_names.RECOMMENDER_VICTIMS, *_names.RECOMMENDERS)),
-        ("evaluate", (*_names.PAIR_METRICS, *(f"{kind}@k" for kind in _names.RANKING_METRICS))),
-        ("evaluate", _names.SPLITS),
-        ("reproduce", _names.CITATION_TABLES),
-        ("estimate", _names.PLANNED),
+        ("attack", (*ATTACKS, *ATTACK_LOSSES, *CONSTRAINTS, *NODE_CLASSIFIERS, *RECOMMENDERS)),
+        ("attack", ("log", "bpr", "softmax", "sgd", "adam", "pseudo", "oracle", "sampled", "all")),
+        ("evaluate", (*NODE_VICTIMS, *RECOMMENDER_VICTIMS, *RECOMMENDERS)),
+        ("evaluate", (*PAIR_METRICS, *(f"{kind}@k" for kind in RANKING_METRICS))),
+        ("evaluate", ("random", "per-user", "leave-one-out", "time")),
+        ("reproduce", CITATION_TABLES),
+        ("estimate", KINDS),
     ],
 )
 def test_help_shows_every_choice_in_one_piece(command: str, names: tuple[str, ...]) -> None:
-    words = {word.strip(".,;:()") for word in shown(command).split()}
+    words = {word.strip('.,;:()"').partition("=")[0] for word in shown(command).split()}
     assert set(names) <= words
+
+
+def test_every_option_is_declared_by_its_parameter() -> None:
+    flags = {opt for each in loaded("attack").params for opt in each.opts}
+    for name, option in known_options().items():
+        assert f"--{name.replace('_', '-')}" in flags
+        assert option.text, f"{name} has no description"
 
 
 def test_help_shows_the_defaults() -> None:
@@ -140,11 +128,64 @@ def test_help_shows_the_defaults() -> None:
         assert f"Default: {nodes} for nodes, {interactions} for interactions." in text
     ranking, pgd, prbcd = gp.ranking_attack().steps, PGDAttack(NODES).steps, PRBCD(NODES).epochs
     assert (
-        f"ranking (default {ranking}), pgd and min-max ({pgd}), prbcd and grbcd ({prbcd})" in text
+        f"Default: {ranking} (ranking), {pgd} (pgd and min-max), {prbcd} (prbcd and grbcd)." in text
     )
     assert f"Default: {PRBCD(NODES).block_size}." in text
-    assert "--seed N [x>=0] Of the attack. [default: 0]" in text
+    assert "--seed N [x>=0] Seed of the attack. [default: 0]" in text
     assert "[default: 5]" in shown("evaluate")
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base.
+
+    Args:
+        first: one of ``"a"`` and
+            ``"b"``.
+    """
+
+    first: Literal["a", "b"] = "a"
+
+
+@dataclass(frozen=True)
+class Derived(Base):
+    """A class.
+
+    Args:
+        size, share: as :class:`~graphpoison.Budget` has them.
+        widths: of :attr:`layers`.
+
+    Raises:
+        ValueError: never.
+    """
+
+    size: int | None = None
+    share: float = 0.5
+    widths: tuple[int, ...] = ()
+    weights: torch.Tensor | None = None
+
+
+def made(size: int, deep: bool = True) -> Derived:
+    """A function.
+
+    Args:
+        size: as in :class:`Derived`.
+        deep: whether it is deep.
+    """
+    return Derived(size=size + deep)
+
+
+def test_options_are_read_from_signatures_and_docstrings() -> None:
+    found = options_of(Derived)
+    assert list(found) == ["first", "size", "share", "widths"]
+    assert found["first"].text == 'one of "a" and "b".'
+    assert found["size"].text == found["share"].text == "as Budget has them."
+    assert found["widths"].text == "of layers."
+    assert [option.kind for option in found.values()] == [Literal["a", "b"], int, float, tuple]
+    assert found["share"].default == 0.5
+    function = options_of(made)
+    assert function["size"].text == "as Budget has them."
+    assert function["deep"].kind is bool
 
 
 def test_help_of_the_planner_shows_the_defaults() -> None:

@@ -20,6 +20,11 @@ from graphpoison.ranking_presets import promote, ranking_attack
 from graphpoison.registry import ATTACKS, AttackSettings, build_attack, build_task, random_beside
 
 
+def chosen(attack: str | None = None, **values: Any) -> AttackSettings:
+    """Fields of the settings, and options."""
+    return AttackSettings.of({"attack": attack, **values})
+
+
 @pytest.mark.parametrize("name", ATTACKS)
 @pytest.mark.parametrize("graph", [citation_graph, interaction_graph])
 def test_every_name_attacks_either_graph(name: str, graph: object) -> None:
@@ -30,9 +35,9 @@ def test_every_name_attacks_either_graph(name: str, graph: object) -> None:
     objective = None if ranking else "train"
     if name == "strongest" and isinstance(known, gp.Interactions):
         with pytest.raises(ValueError, match="is for graphs of nodes"):
-            build_task(known, AttackSettings(name))
+            build_task(known, chosen(name))
         return
-    settings = AttackSettings(
+    settings = chosen(
         name, objective=objective, steps=3, epochs=2, block_size=1000, weight_decay=0.01
     )
     if ranking and not isinstance(known, gp.Interactions):
@@ -51,15 +56,15 @@ def test_every_name_attacks_either_graph(name: str, graph: object) -> None:
 
 def test_settings_are_the_papers_own() -> None:
     nodes, interactions = gp.read_graph(citation_graph()), gp.read_graph(interaction_graph())
-    assert build_attack(nodes, AttackSettings("meta")) == gp.metattack()
-    assert build_attack(nodes, AttackSettings()) == gp.strongest_attack()
-    strongest = build_task(nodes, AttackSettings()).settings()
+    assert build_attack(nodes, chosen("meta")) == gp.metattack()
+    assert build_attack(nodes, chosen()) == gp.strongest_attack()
+    strongest = build_task(nodes, chosen()).settings()
     assert strongest["surrogate"] == gp.SGC()
     assert strongest["attack_loss"] == gp.TanhMargin(0.5)
-    assert build_attack(interactions, AttackSettings()) == ranking_attack(0.25)
-    assert build_attack(interactions, AttackSettings("meta")) == gp.meta_attack()
-    assert build_attack(interactions, AttackSettings("random")) == gp.RandomAttack()
-    assert build_attack(interactions, AttackSettings("meta-approx")) == gp.meta_approx()
+    assert build_attack(interactions, chosen()) == ranking_attack(0.25)
+    assert build_attack(interactions, chosen("meta")) == gp.meta_attack()
+    assert build_attack(interactions, chosen("random")) == gp.RandomAttack()
+    assert build_attack(interactions, chosen("meta-approx")) == gp.meta_approx()
 
 
 @pytest.mark.parametrize(
@@ -71,7 +76,7 @@ def test_settings_are_the_papers_own() -> None:
         ({"surrogate": "gmf"}, "meta", "strongest"),
         ({"objective": "train"}, "meta", "meta"),
         ({"candidates": "sampled"}, "meta", "strongest"),
-        ({"loss": "bpr"}, "meta", "meta"),
+        ({"loss": "bpr"}, "meta", "strongest"),
         ({"lr": 0.1}, "meta", "meta"),
         ({"redraw": False}, "meta", "meta"),
         ({"features": True}, "ranking", "meta"),
@@ -83,7 +88,7 @@ def test_settings_are_the_papers_own() -> None:
 def test_the_default_attack_follows_the_graph_and_the_settings(
     options: dict[str, Any], interactions: str, nodes: str | None
 ) -> None:
-    settings = AttackSettings(**options)
+    settings = chosen(**options)
     assert settings.resolved(interactions=True).attack == interactions
     if nodes is not None:
         assert settings.resolved(interactions=False).attack == nodes
@@ -91,11 +96,11 @@ def test_the_default_attack_follows_the_graph_and_the_settings(
 
 def test_limits_of_users_hold_for_every_attack() -> None:
     graph = gp.read_graph(interaction_graph())
-    settings = AttackSettings("random", max_profile_share=0.5, off_limits=(0, 2))
+    settings = chosen("random", max_profile_share=0.5, off_limits=(0, 2))
     rules = gp.NodeBudget.fraction(0.5, side="source"), gp.OffLimits((0, 2))
     assert build_attack(graph, settings).constraints == rules
     assert build_attack(graph, replace(settings, attack="ranking")).constraints == rules
-    free = AttackSettings("ranking", max_profile_share=math.inf)
+    free = chosen("ranking", max_profile_share=math.inf)
     assert build_attack(graph, free).constraints == ()
     found = build_attack(graph, settings)(build_task(graph, settings), 6)
     beside = random_beside(graph, found, settings)
@@ -106,7 +111,7 @@ def test_limits_of_users_hold_for_every_attack() -> None:
 
 def test_a_promotion_is_the_preset_and_has_random_profiles_beside() -> None:
     graph = gp.read_graph(interaction_graph())
-    settings = AttackSettings(new_users=2, promote=(3,), profile_length=4)
+    settings = chosen(new_users=2, promote=(3,), profile_length=4)
     found = build_attack(graph, settings)(build_task(graph, settings), 8)
     expected = promote(graph, [3], 2, 4, k=9)
     assert found.flips.equals(expected.flips)
@@ -133,41 +138,41 @@ def test_a_promotion_is_the_preset_and_has_random_profiles_beside() -> None:
 )
 def test_settings_of_rankings_that_do_not_fit(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        AttackSettings(**options)
+        chosen(**options)
 
 
 def test_removals_and_constraints_follow_the_graph_unless_given() -> None:
     graph = gp.read_graph(citation_graph())
-    found = [build_attack(graph, AttackSettings(name)) for name in ("meta", "random")]
+    found = [build_attack(graph, chosen(name)) for name in ("meta", "random")]
     assert [attack.allow_removals for attack in found] == [True, False]
-    without = build_attack(graph, AttackSettings("dice", removals=False))
+    without = build_attack(graph, chosen("dice", removals=False))
     assert without.removal_share == 0.0
-    several = AttackSettings(constraints=("connectivity", "node-budget=50%", "node-budget=2"))
+    several = chosen(constraints=("connectivity", "node-budget=50%", "node-budget=2"))
     assert build_attack(graph, several).constraints == (
         gp.Connectivity(),
         gp.NodeBudget.fraction(0.5),
         gp.NodeBudget(2),
     )
-    assert build_attack(graph, AttackSettings(constraints=("none",))).constraints == ()
+    assert build_attack(graph, chosen(constraints=("none",))).constraints == ()
 
 
 def test_fake_users_join_interactions_only() -> None:
     graph = gp.read_graph(interaction_graph())
-    new = build_attack(graph, AttackSettings(surrogate="cf", new_users=2, steps=3))
-    assert new(build_task(graph, AttackSettings(surrogate="cf")), 4).fake_users.count == 2
-    similar = build_attack(graph, AttackSettings("random", similar_users=2, method="kmeans"))
+    new = build_attack(graph, chosen(surrogate="cf", new_users=2, steps=3))
+    assert new(build_task(graph, chosen(surrogate="cf")), 4).fake_users.count == 2
+    similar = build_attack(graph, chosen("random", similar_users=2, method="kmeans"))
     assert similar.training == gp.Training(50, 0.05, optimizer="adam")
     with pytest.raises(ValueError, match="need interactions"):
-        build_attack(gp.read_graph(citation_graph()), AttackSettings(new_users=2))
+        build_attack(gp.read_graph(citation_graph()), chosen(new_users=2))
     with pytest.raises(ValueError, match="exclude each other"):
-        AttackSettings(new_users=2, similar_users=2)
+        chosen(new_users=2, similar_users=2)
 
 
 def test_settings_survive_json() -> None:
-    settings = AttackSettings(edge_type=("a", "b", "c"), constraints=("none",), lr=0.5)
+    settings = chosen(edge_type=("a", "b", "c"), constraints=("none",), lr=0.5)
     record = json.loads(json.dumps(dataclasses.asdict(settings)))
     assert AttackSettings.of(record) == settings
-    assert AttackSettings.of({"of another version": 1}) == AttackSettings()
+    assert AttackSettings.of({"of another version": 1}) == chosen()
 
 
 @pytest.mark.parametrize(
@@ -194,7 +199,7 @@ def test_what_is_no_budget(text: str) -> None:
 @pytest.mark.parametrize(("flips", "removals"), [(18, False), (38, True)])
 def test_a_budget_is_checked_against_what_may_be_flipped(flips: int, removals: bool) -> None:
     graph = gp.read_graph(interaction_graph(positives=20, negatives=18))
-    settings = AttackSettings("meta", removals=removals)
+    settings = chosen("meta", removals=removals)
     task, attack = build_task(graph, settings), build_attack(graph, settings)
     check_budget(gp.Budget(flips), task, attack)
     with pytest.raises(ValueError, match=f"give a number from 1 to {flips}"):
@@ -212,7 +217,7 @@ def binary_graph() -> gp.NodeGraph:
 @pytest.mark.parametrize("removals", [False, True])
 def test_features_that_may_be_flipped_count(removals: bool) -> None:
     graph = binary_graph()
-    settings = AttackSettings(features=True, removals=removals)
+    settings = chosen(features=True, removals=removals)
     task, attack = build_task(graph, settings), build_attack(graph, settings)
     if removals:
         most = 14 * 13 // 2 + graph.x.numel()
@@ -226,7 +231,7 @@ def test_features_that_may_be_flipped_count(removals: bool) -> None:
 @pytest.mark.parametrize("method", ["sample", "kmeans"])
 def test_shares_are_of_the_grown_graph_where_users_join(method: str) -> None:
     graph = gp.read_graph(interaction_graph())
-    settings = AttackSettings(similar_users=3, method=method, steps=2)
+    settings = chosen(similar_users=3, method=method, steps=2)
     task, attack = build_task(graph, settings), build_attack(graph, settings)
     joined = attack.fake_users(task, seed=5).edges.size(1)
     assert (joined > 0) == (method == "sample")
@@ -241,26 +246,26 @@ def test_shares_are_of_the_grown_graph_where_users_join(method: str) -> None:
 @pytest.mark.parametrize("name", ["dice", "degree", "pgd", "min-max", "prbcd", "grbcd"])
 def test_attacks_on_edges_refuse_features(name: str) -> None:
     with pytest.raises(ValueError, match=f"features: '{name}' flips only edges"):
-        build_attack(binary_graph(), AttackSettings(name, features=True))
+        build_attack(binary_graph(), chosen(name, features=True))
 
 
 def test_settings_of_other_attacks_are_named() -> None:
-    assert AttackSettings("meta").without_effect() == []
-    ranking = AttackSettings("ranking", epochs=3, k=5, steps=2, lr=0.1, block_size=5)
-    assert ranking.without_effect() == ["block_size", "steps", "lr"]
-    assert AttackSettings("meta", epochs=3, method="kmeans").without_effect() == [
-        "epochs",
-        "method",
-    ]
-    assert AttackSettings("pgd", epochs=3, redraw=False).without_effect() == ["redraw"]
-    assert AttackSettings("meta", similar_users=2, method="kmeans").without_effect() == []
-    with pytest.raises(ValueError, match="method='nonsense' is not known"):
-        AttackSettings(method="nonsense")
+    assert chosen("meta", steps=3).without_effect(interactions=True) == []
+    ranking = chosen("ranking", epochs=3, k=5, steps=2, lr=0.1, block_size=5)
+    assert ranking.without_effect(interactions=True) == ["steps", "lr", "block_size"]
+    meta = chosen("meta", epochs=3, method="kmeans", k=4)
+    assert meta.without_effect(interactions=True) == ["epochs", "method", "k"]
+    assert chosen("pgd", epochs=3, redraw=False).without_effect(interactions=False) == ["redraw"]
+    similar = chosen("meta", similar_users=2, method="kmeans")
+    assert similar.without_effect(interactions=True) == []
+    graph, wrong = gp.read_graph(interaction_graph()), replace(similar, options={"method": "best"})
+    with pytest.raises(ValueError, match="method='best' is not known"):
+        build_attack(graph, wrong)
 
 
 def test_the_random_attack_beside_has_the_same_fake_users_and_as_many_flips() -> None:
     graph = gp.read_graph(interaction_graph())
-    settings = AttackSettings(similar_users=2, steps=3)
+    settings = chosen(similar_users=2, steps=3)
     found = build_attack(graph, settings)(build_task(graph, settings), 4)
     beside = random_beside(graph, found, settings, seed=1)
     assert len(beside) == len(found) == 4
@@ -269,17 +274,17 @@ def test_the_random_attack_beside_has_the_same_fake_users_and_as_many_flips() ->
 
 
 def test_the_random_attack_beside_flips_what_the_attack_flips() -> None:
-    graph, settings = binary_graph(), AttackSettings(steps=3, features=True)
+    graph, settings = binary_graph(), chosen(steps=3, features=True)
     task = gp.NodeClassification(graph, candidates=None, feature_candidates="all")
     found = gp.MetaAttack(gp.Training(steps=3), flips_per_step=20)(task, 20)
     assert found.feature_flips.size(1) == 20
-    for known in (settings, AttackSettings()):  # as of a command, and of somebody's own script
+    for known in (settings, chosen()):  # as of a command, and of somebody's own script
         beside = random_beside(graph, found, known)
         assert len(beside) == 20
         assert beside.feature_flips.size(1) > 0
     removing = gp.RandomAttack(allow_removals=True, allow_additions=False)
     gone = removing(gp.NodeClassification(graph), 5)
-    beside = random_beside(graph, gone, AttackSettings("random", removals=None))
+    beside = random_beside(graph, gone, chosen("random", removals=None))
     assert beside.meta["settings"]["attack"]["allow_removals"] is True
 
 
@@ -346,14 +351,14 @@ def test_names_are_known_and_others_refused(tmp_path: Path) -> None:
 
 
 def test_every_option_of_a_task_has_a_name() -> None:
-    chosen = AttackSettings(objective="both", attack_loss="tanh-margin", labels="oracle", mix=0.2)
-    task = build_task(gp.read_graph(citation_graph()), chosen)
+    settings = chosen(objective="both", attack_loss="tanh-margin", labels="oracle", mix=0.2)
+    task = build_task(gp.read_graph(citation_graph()), settings)
     loss = gp.TanhMargin()
     expected = {"objective": "both", "attack_loss": loss, "labels": "oracle", "mix": 0.2}
     assert expected.items() <= task.settings().items()
-    ranked = build_task(gp.read_graph(interaction_graph()), AttackSettings(loss="bpr"))
+    ranked = build_task(gp.read_graph(interaction_graph()), chosen(loss="bpr"))
     assert ranked.loss == "bpr"
-    words = build_task(binary_graph(), AttackSettings(features=True))
+    words = build_task(binary_graph(), chosen(features=True))
     assert words.settings()["feature_candidates"] == "some"
 
 
@@ -371,4 +376,4 @@ def test_options_of_the_other_kind_of_graph_are_named(
 ) -> None:
     assert callable(graph)
     with pytest.raises(ValueError, match=named):
-        build_task(gp.read_graph(graph()), AttackSettings(**options))
+        build_task(gp.read_graph(graph()), chosen(**options))

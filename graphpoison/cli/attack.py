@@ -8,15 +8,29 @@ from pathlib import Path
 
 import typer
 
-from .._names import ATTACKS
+from .._memory import num_bytes
 from .._ranks import Ranks
 from .._text import counted
+from ..graphs import Interactions, read_graph
+from ..registry import ATTACKS
 from . import attack_options as chosen
-from . import fake_user_options as fake
 from . import options as shared
+from .chosen_ids import for_graph
 from .config import save_config
+from .derived import options_of_attacks, with_options
 from .errors import usage
+from .files import (
+    check_apart,
+    check_export,
+    check_new,
+    check_writable,
+    checkpoint_beside,
+    checkpoint_of,
+    write_poisoned,
+)
 from .output import bars, logs, show_counts, show_json
+from .plan import Plan, show_estimate
+from .processes import device_of
 
 logger = logging.getLogger(__name__)
 
@@ -38,33 +52,17 @@ def attack(
     attack: chosen.Attack = None,
     budget: chosen.Budget = None,
     surrogate: chosen.Surrogate = None,
-    objective: chosen.Objective = None,
-    attack_loss: chosen.AttackLoss = None,
-    labels: chosen.Labels = None,
-    mix: chosen.Mix = None,
-    features: chosen.Features = None,
-    flips_per_step: chosen.FlipsPerStep = 1,
-    redraw: chosen.Redraw = True,
-    epochs: chosen.Epochs = None,
-    block_size: chosen.BlockSize = None,
+    removals: chosen.Removals = None,
+    constraint: chosen.Constraint = None,
     max_profile_share: chosen.MaxProfileShare = None,
     off_limits: chosen.OffLimits = None,
     k: chosen.ListLength = None,
-    constraint: chosen.Constraint = None,
-    removals: chosen.Removals = None,
-    candidates: chosen.Candidates = None,
-    promote: fake.Promote = None,
-    fake_users: fake.FakeUsers = None,
-    profile_length: fake.ProfileLength = None,
-    new_users: fake.NewUsers = None,
-    similar_users: fake.SimilarUsers = None,
-    method: fake.Method = "sample",
-    loss: chosen.Loss = None,
-    steps: chosen.Steps = None,
-    lr: chosen.Lr = None,
-    momentum: chosen.Momentum = None,
-    optimizer: chosen.Optimizer = None,
-    weight_decay: chosen.WeightDecay = None,
+    features: chosen.Features = None,
+    promote: chosen.Promote = None,
+    fake_users: chosen.FakeUsers = None,
+    profile_length: chosen.ProfileLength = None,
+    new_users: chosen.NewUsers = None,
+    similar_users: chosen.SimilarUsers = None,
     user_column: shared.UserColumn = None,
     item_column: shared.ItemColumn = None,
     header: shared.Header = None,
@@ -90,27 +88,11 @@ def attack(
     as_json: shared.Json = False,
     save_to: shared.SaveConfig = None,
 ) -> None:
-    """Find the flips that hurt most, within a budget, and write them to a file."""
-    from .._memory import num_bytes
-    from ..graphs import read_graph
-    from .attack_settings import reading_of, settings_of
-    from .chosen_ids import for_graph
-    from .files import (
-        check_apart,
-        check_export,
-        check_new,
-        check_writable,
-        checkpoint_beside,
-        checkpoint_of,
-        write_poisoned,
-    )
-    from .plan import Plan, show_estimate
-    from .processes import device_of
-
+    """Find the flips that hurt most within a budget, and write them to a file."""
     ranks: Ranks = ctx.obj
     with logs():
         with usage():
-            settings, reading = settings_of(ctx.params), reading_of(ctx.params)
+            settings, reading = chosen.settings_of(ctx.params), chosen.reading_of(ctx.params)
             reading = shared.split_of_tables(input, reading)
             place = device_of(device, ranks)
             opened = partial(shared.open_input, input, reading, root, place)
@@ -136,7 +118,7 @@ def attack(
                 return checkpoint_of(out, resume, overwrite)
 
             checkpoint = ranks.share(checked)
-        for name in settings.without_effect():
+        for name in settings.without_effect(isinstance(graph, Interactions)):
             logger.warning("%s has no effect on this attack (%s).", name, plan.name)
         if ranks.size > 1 and not plan.shares:
             logger.warning("%s does not share its work: each process does all of it.", plan.name)
@@ -185,3 +167,6 @@ def attack(
         summary["promoted"] = ", ".join(plan.promoted)
     shown = {name: value for name, value in summary.items() if value is not None}
     show_counts(shown, f"{plan.name} on {input}")
+
+
+command = with_options(attack, options_of_attacks(), before="promote")

@@ -1,28 +1,21 @@
-"""Options of ``graphpoison attack`` alone."""
+"""Options of ``graphpoison attack`` that are not parameters of an attack, a task or training."""
 
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from .._names import (
-    ATTACK_LOSSES,
-    ATTACKS,
-    CANDIDATES,
-    CONSTRAINTS,
-    LABELS,
-    LOSSES,
-    NODE_BUDGET,
-    NODE_CLASSIFIERS,
-    OBJECTIVES,
-    OPTIMIZERS,
-    RECOMMENDERS,
-)
+from .._settings import known_fields
+from ..datasets.source import Reading
+from ..models import NODE_CLASSIFIERS, RECOMMENDERS
+from ..parsing import CONSTRAINTS
+from ..registry import ATTACKS, AttackSettings
+from .chosen_ids import share
 from .completion import among
+from .derived import BY_DEFAULT, FAKE, PROBLEM, given, options_of_attacks
 from .options import INPUT, OUTPUT, RUN
-
-PROBLEM, TRAINING = "Attack", "Training of the surrogate"
-BY_DEFAULT = "Default: {} for nodes, {} for interactions."
 
 Attack = Annotated[
     str | None,
@@ -30,9 +23,10 @@ Attack = Annotated[
         metavar="NAME",
         autocompletion=among(ATTACKS),
         rich_help_panel=PROBLEM,
-        help=f"One of: {', '.join(ATTACKS)}; see the list below. "
+        help=f"One of: {', '.join(ATTACKS)} (see below); or an import path, as in "
+        "'mine.Attack(x=2)'. "
         + BY_DEFAULT.format("strongest", "ranking")
-        + " With an option that the default has no use for, such as --steps, the default is meta.",
+        + " With an option that only meta has, such as --steps, the default is meta.",
     ),
 ]
 Budget = Annotated[
@@ -40,7 +34,39 @@ Budget = Annotated[
     typer.Option(
         metavar="SIZE",
         rich_help_panel=PROBLEM,
-        help="A number of flips (500), or a share of the clean edges (5% or 0.05). Default: 5%.",
+        help="Number of flips (500), or share of the clean edges (5% or 0.05). Default: 5%.",
+    ),
+]
+Surrogate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        autocompletion=among(dict.fromkeys((*NODE_CLASSIFIERS, *RECOMMENDERS))),
+        rich_help_panel=PROBLEM,
+        help=f"For nodes {', '.join(NODE_CLASSIFIERS)}; for interactions "
+        f"{', '.join(RECOMMENDERS)}; or an import path; with arguments as in 'gmf(dim=64)'. "
+        + BY_DEFAULT.format(
+            "sgc (strongest) or linear-gcn (others)", "ease (ranking) or cf (others)"
+        ),
+    ),
+]
+Removals = Annotated[
+    bool | None,
+    typer.Option(
+        "--removals/--no-removals",
+        rich_help_panel=PROBLEM,
+        help="Whether edges may be removed. Default: yes for nodes, except with random and degree; "
+        "for interactions only with ranking.",
+    ),
+]
+Constraint = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        autocompletion=among((*CONSTRAINTS, "none")),
+        rich_help_panel=PROBLEM,
+        help=f"{', '.join(CONSTRAINTS)}=3 or =50%, an import path, or none; may be given several "
+        "times. " + BY_DEFAULT.format("no-singletons", "none"),
     ),
 ]
 MaxProfileShare = Annotated[
@@ -48,8 +74,8 @@ MaxProfileShare = Annotated[
     typer.Option(
         metavar="SHARE",
         rich_help_panel=PROBLEM,
-        help="The share of each user's interactions that may be flipped (25% or 0.25), or none for "
-        "no limit. Default: 25% for ranking, no limit for others.",
+        help="Share of each user's interactions that may be flipped (25% or 0.25), or none for no "
+        "limit. Default: 25% for ranking, no limit for others.",
     ),
 ]
 OffLimits = Annotated[
@@ -57,8 +83,8 @@ OffLimits = Annotated[
     typer.Option(
         metavar="USERS",
         rich_help_panel=PROBLEM,
-        help="Users who are in no flip, and whom ranking harms all the same: a file of user ids, "
-        "one a line, or a number or share of users to draw (20%).",
+        help="Users who are in no flip, and whose lists ranking harms: a file of user ids, one per "
+        "line, or a number or share of users to draw (20%).",
     ),
 ]
 ListLength = Annotated[
@@ -69,184 +95,75 @@ ListLength = Annotated[
         metavar="N",
         min=1,
         rich_help_panel=PROBLEM,
-        help="Items in the recommended lists that ranking is about. Default: 10.",
-    ),
-]
-Surrogate = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        autocompletion=among(dict.fromkeys((*NODE_CLASSIFIERS, *RECOMMENDERS))),
-        rich_help_panel=PROBLEM,
-        help="sgc, linear-gcn or relu-gcn for nodes; for interactions ease or wmf (of ranking), "
-        "cf, gmf, mlp, neumf or lightgcn. "
-        + BY_DEFAULT.format(
-            "sgc (strongest) or linear-gcn (others)", "ease (ranking) or cf (others)"
-        ),
-    ),
-]
-Objective = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        autocompletion=among(OBJECTIVES),
-        rich_help_panel=PROBLEM,
-        help="train, self or both for nodes; train, self or heldout for interactions. "
-        + BY_DEFAULT.format("self", "train"),
-    ),
-]
-AttackLoss = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        autocompletion=among(ATTACK_LOSSES),
-        rich_help_panel=PROBLEM,
-        help=f"Loss over unlabelled nodes to maximise: {', '.join(ATTACK_LOSSES)}; "
-        "tanh-margin=0.5 sets the scale. Default: tanh-margin=0.5 for strongest, else "
-        "cross-entropy.",
-    ),
-]
-Labels = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        autocompletion=among(LABELS),
-        rich_help_panel=PROBLEM,
-        help="Labels of unlabelled nodes: pseudo (default) or oracle, the true labels.",
-    ),
-]
-Mix = Annotated[
-    float | None,
-    typer.Option(
-        metavar="X",
-        rich_help_panel=PROBLEM,
-        help="Weight of the training loss in objective both. Default: 0.5.",
+        help="Length of the recommended lists that ranking harms. Default: 10.",
     ),
 ]
 Features = Annotated[
     bool | None,
-    typer.Option(
-        "--features", rich_help_panel=PROBLEM, help="Flip binary features of nodes as well."
-    ),
+    typer.Option("--features", rich_help_panel=PROBLEM, help="Also flip binary features of nodes."),
 ]
-Loss = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        autocompletion=among(LOSSES),
-        rich_help_panel=TRAINING,
-        help="Of recommenders: log (default), bpr (pairs of items) or softmax (several items).",
-    ),
-]
-FlipsPerStep = Annotated[
-    int,
-    typer.Option(metavar="N", min=1, rich_help_panel=PROBLEM, help="Flips of one meta-gradient."),
-]
-Redraw = Annotated[
-    bool,
-    typer.Option(
-        "--redraw/--no-redraw",
-        rich_help_panel=PROBLEM,
-        help="Start the surrogate from fresh parameters at every step of a meta attack.",
-    ),
-]
-Epochs = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        rich_help_panel=PROBLEM,
-        help="Gradient steps of ranking (default 40), pgd and min-max (100), prbcd and grbcd "
-        "(125).",
-    ),
-]
-BlockSize = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        rich_help_panel=PROBLEM,
-        help="Pairs that pgd, min-max, prbcd and grbcd look at. Default: 250000.",
-    ),
-]
-Constraint = Annotated[
+Promote = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="NAME",
-        autocompletion=among((*CONSTRAINTS, f"{NODE_BUDGET}=", "none")),
-        rich_help_panel=PROBLEM,
-        help=f"{', '.join(CONSTRAINTS)}, {NODE_BUDGET}=3, {NODE_BUDGET}=50% or none; may be "
-        "given several times. " + BY_DEFAULT.format("no-singletons", "none"),
+        metavar="ID",
+        rich_help_panel=FAKE,
+        help="Id of an item that fake users promote into the lists of real users; may be given "
+        "several times.",
     ),
 ]
-Removals = Annotated[
-    bool | None,
-    typer.Option(
-        "--removals/--no-removals",
-        rich_help_panel=PROBLEM,
-        help="Whether edges may be removed. Default: from graphs of nodes, but for random and "
-        "degree, and from interactions by ranking alone.",
-    ),
-]
-Candidates = Annotated[
+FakeUsers = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME",
-        autocompletion=among(CANDIDATES),
-        rich_help_panel=PROBLEM,
-        help="Which pairs may be flipped: sampled (interactions and negatives) or all. "
-        + BY_DEFAULT.format("all", "sampled"),
+        metavar="SIZE",
+        rich_help_panel=FAKE,
+        help="With --promote: number of fake users, or share of the users (1%).",
     ),
 ]
-Steps = Annotated[
+ProfileLength = Annotated[
     int | None,
     typer.Option(
         metavar="N",
         min=1,
-        rich_help_panel=TRAINING,
-        help="Updates, T. " + BY_DEFAULT.format(100, 50),
+        rich_help_panel=FAKE,
+        help="With --promote: number of interactions of each fake user. Default: the mean of the "
+        "real users.",
     ),
 ]
-Lr = Annotated[
-    float | None,
+NewUsers = Annotated[
+    int | None,
     typer.Option(
-        metavar="X", rich_help_panel=TRAINING, help="Learning rate. " + BY_DEFAULT.format(0.1, 0.05)
+        metavar="N",
+        min=1,
+        rich_help_panel=FAKE,
+        help="Add N new users. Only their interactions are flipped.",
     ),
 ]
-Momentum = Annotated[
-    float | None,
+SimilarUsers = Annotated[
+    int | None,
     typer.Option(
-        metavar="X", rich_help_panel=TRAINING, help="Of sgd. " + BY_DEFAULT.format(0.9, 0.0)
+        metavar="N",
+        min=1,
+        rich_help_panel=FAKE,
+        help="Add N users who are similar to real users. Only their interactions are flipped.",
     ),
-]
-Optimizer = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        autocompletion=among(OPTIMIZERS),
-        rich_help_panel=TRAINING,
-        help="sgd or adam. " + BY_DEFAULT.format("sgd", "adam"),
-    ),
-]
-WeightDecay = Annotated[
-    float | None,
-    typer.Option(metavar="X", rich_help_panel=TRAINING, help="L2 penalty. Default: 0."),
 ]
 EdgeType = Annotated[
     str | None,
     typer.Option(
-        metavar="NAMES",
+        metavar="A,B,C",
         rich_help_panel=INPUT,
-        help="Which interactions of a .pt with several: user,rates,item.",
+        help="Edge type of the interactions, if a .pt has several: user,rates,item.",
     ),
 ]
-Seed = Annotated[int, typer.Option(metavar="N", min=0, rich_help_panel=RUN, help="Of the attack.")]
+Seed = Annotated[
+    int, typer.Option(metavar="N", min=0, rich_help_panel=RUN, help="Seed of the attack.")
+]
 MaxMemory = Annotated[
     str | None,
     typer.Option(
-        rich_help_panel=RUN,
         metavar="SIZE",
-        help="End with an error before the process takes more than this, e.g. 4GB.",
+        rich_help_panel=RUN,
+        help="Save the flips and end with an error before the process needs more, as in 4GB.",
     ),
 ]
 DryRun = Annotated[
@@ -254,7 +171,7 @@ DryRun = Annotated[
     typer.Option(
         "--dry-run",
         rich_help_panel=RUN,
-        help="Say how long the attack will take, and how much memory; write nothing.",
+        help="Estimate the time and memory of the attack; write nothing.",
     ),
 ]
 Out = Annotated[
@@ -262,7 +179,7 @@ Out = Annotated[
     typer.Option(
         metavar="FILE",
         rich_help_panel=OUTPUT,
-        help="The flips; a checkpoint lies beside them until they are done.",
+        help="File of the flips; until the attack has finished, a checkpoint lies beside it.",
     ),
 ]
 Export = Annotated[
@@ -273,3 +190,40 @@ Export = Annotated[
         help="Write the poisoned data too: .csv, .tsv or .inter (interactions), or .pt.",
     ),
 ]
+
+
+def settings_of(values: Mapping[str, Any]) -> AttackSettings:
+    """The settings of an attack from all values of ``graphpoison attack``, without users and items,
+    which are named by the ids of a graph."""
+    found = {
+        **values,
+        "constraints": tuple(values["constraint"] or ()),
+        "edge_type": _edge_type(values["edge_type"]),
+        "max_profile_share": share("max_profile_share", values["max_profile_share"]),
+        "options": given(options_of_attacks(), values),
+    }
+    named = ("promote", "off_limits", "profile_length")
+    return AttackSettings(**{**known_fields(AttackSettings, found), **dict.fromkeys(named)})
+
+
+def reading_of(values: Mapping[str, Any]) -> Reading:
+    """The settings of reading the input, from all values of a command."""
+    names = {
+        "user": "user_column",
+        "item": "item_column",
+        "rating": "rating_column",
+        "seed": "data_seed",
+        "time": "time_column",
+    }
+    return Reading(
+        **{field.name: values[names.get(field.name, field.name)] for field in fields(Reading)}
+    )
+
+
+def _edge_type(text: str | None) -> tuple[str, str, str] | None:
+    if text is None:
+        return None
+    parts = tuple(text.split(","))
+    if len(parts) != 3:
+        raise ValueError(f"edge_type must be three names as in user,rates,item; found {text!r}.")
+    return parts

@@ -1,27 +1,25 @@
 """``graphpoison datasets``."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from .._checks import choice
-from .._names import DATASETS
+from ..datasets import load, names
+from ..graphs import Graph, NodeGraph, read_graph
 from . import options as shared
 from .completion import among
 from .errors import usage
 from .output import logs, show_counts, show_json
 
-if TYPE_CHECKING:
-    from ..graphs import Graph
-
 EPILOG = "Example: graphpoison datasets synthetic-interactions"
 
 
-def datasets(
+def command(
     name: Annotated[
         str | None,
         typer.Argument(
-            show_default=False, help="One to load and count.", autocompletion=among(DATASETS)
+            show_default=False, help="One to load and count.", autocompletion=among(names())
         ),
     ] = None,
     root: shared.Root = None,
@@ -29,8 +27,6 @@ def datasets(
     as_json: shared.Json = False,
 ) -> None:
     """Name the data sets, or count what one of them holds."""
-    from ..datasets import load, names
-    from ..graphs import read_graph
 
     if name is None:
         show_json({"names": names()}) if as_json else typer.echo("\n".join(names()))
@@ -42,8 +38,7 @@ def datasets(
     show_json({"name": name, **counts}) if as_json else show_counts(counts, name)
 
 
-def _counts(found: "Graph") -> dict[str, int]:
-    from ..graphs import NodeGraph
+def _counts(found: Graph) -> dict[str, int]:
 
     if isinstance(found, NodeGraph):
         return {"nodes": found.num_nodes, "edges": found.pairs.size(1)}

@@ -1,20 +1,23 @@
 """``graphpoison demo``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from .._checks import choice
 from .._text import counted
+from ..datasets import load
+from ..evaluation import evaluate
+from ..graphs import Graph, Interactions, read_graph
+from ..registry import AttackSettings, build_attack, build_task, random_beside
 from . import options as shared
 from .completion import among
 from .errors import usage
+from .files import check_writable
+from .measured import chosen_victims, metrics_of
 from .output import bars, logs, show_json, show_table
-
-if TYPE_CHECKING:
-    from ..graphs import Graph
-    from ..registry import AttackSettings
+from .recorded import RANDOM
 
 SMALL: dict[str, dict[str, int]] = {
     "synthetic-interactions": {"num_users": 300, "num_items": 400, "num_interactions": 12_000},
@@ -24,7 +27,7 @@ SEEDS = 3
 EPILOG = "Example: graphpoison demo --dataset synthetic-citation"
 
 
-def demo(
+def command(
     dataset: Annotated[
         str,
         typer.Option(
@@ -45,13 +48,6 @@ def demo(
     as_json: shared.Json = False,
 ) -> None:
     """Attack a small built-in graph, beside random flips, and show what it did: no download."""
-    from ..datasets import load
-    from ..evaluation import evaluate
-    from ..graphs import read_graph
-    from ..registry import build_attack, build_task, random_beside
-    from .files import check_writable
-    from .measured import chosen_victims, metrics_of
-    from .recorded import RANDOM
 
     with usage():
         choice("dataset", dataset, SMALL)
@@ -85,11 +81,9 @@ def demo(
     typer.echo(f"The page is {page.resolve()}: open it in a browser.")
 
 
-def _settings(graph: "Graph") -> "AttackSettings":
+def _settings(graph: Graph) -> AttackSettings:
     """The usual attack on rankings; of nodes, few meta-gradients."""
-    from ..graphs import Interactions
-    from ..registry import AttackSettings
 
     if isinstance(graph, Interactions):
         return AttackSettings().resolved(interactions=True)
-    return AttackSettings("meta", flips_per_step=max(1, graph.pairs.size(1) // 500))
+    return AttackSettings("meta", {"flips_per_step": max(1, graph.pairs.size(1) // 500)})

@@ -1,7 +1,6 @@
 """Errors as one line on stderr; exit codes 1 (the work failed), 2 (wrong usage), 130 (Ctrl-C), 143
 (SIGTERM), 129 (SIGHUP)."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,16 +17,6 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 DEBUG = "graphpoison.debug"
 SHARED = ("attack",)
 """Commands whose work several processes share."""
-ALSO = {
-    "user": "user_column",
-    "item": "item_column",
-    "rating": "rating_column",
-    "constraints": "constraint",
-    "victims": "victim",
-    "metrics": "metric",
-    "time": "time_column",
-}
-"""Argument of the library -> the option for it, where their names differ."""
 LIBRARY_ERRORS = (ValueError, TypeError, LookupError, OSError, ArithmeticError, RuntimeError)
 
 
@@ -86,8 +75,6 @@ class OneLineErrors(TyperGroup):
                 raise _exit(str(error), error.code, found) from error
             except Exception as error:
                 text = message(error)
-                if isinstance(error, WrongUsage):
-                    text = in_flags(text, self.commands[ctx.invoked_subcommand])
                 ended = _exit(f"error: {text}", _code(error), found, ctx.meta.get(DEBUG, False))
                 if ctx.meta.get(DEBUG):
                     raise
@@ -101,26 +88,6 @@ class OneLineErrors(TyperGroup):
                 f"{' and '.join(SHARED)}."
             )
         return name, command, rest
-
-
-def in_flags(text: str, command: Any) -> str:
-    """``text`` of the library with the flags of ``command`` in the place of arguments: where they
-    are followed by a value, where the sentence begins, and where no word is written so."""
-    options = [each for each in command.params if each.opts[0].startswith("--")]
-    flags = {str(each.name): str(each.opts[0]) for each in options}
-    for argument, name in ALSO.items():
-        if name in flags:
-            flags.setdefault(argument, flags[name])
-    any_of, written = "|".join(flags), "|".join(name for name in flags if "_" in name)
-    for pattern, end in (
-        (rf"(?<![\w.-])({any_of})=(?=\S)", " "),
-        (rf"^({any_of})(?= must | and | has | needs | is )", ""),
-        (rf"(?<![\w.-])({written})(?![\w=])", ""),
-    ):
-        parts = re.split(pattern, text)  # every other part is an argument
-        parts[1::2] = [flags[name] + end for name in parts[1::2]]
-        text = "".join(parts)
-    return text
 
 
 def _code(error: Exception) -> int:

@@ -5,14 +5,19 @@ from typing import Annotated, Any
 
 import typer
 
-from .._names import OPTIMIZERS, PLANNED
+from ..estimates import Cluster, Coefficients
+from ..estimates.by_name import KINDS
+from ..estimates.recommenders import COPIES
+from ..training import INTERACTIONS, NODES
 from . import attack_options as chosen
 from . import options as shared
+from .by_size import Machine, by_size, numbers, show_cost
 from .completion import among
+from .derived import BY_DEFAULT, PROBLEM, TRAINING
 from .errors import WrongUsage, usage
 from .output import logs
 
-USERS, NODES, MACHINE = "Interactions of users with items", "Graph of nodes", "Machine"
+USERS, OF_NODES, MACHINE = "Interactions of users with items", "Graph of nodes", "Machine"
 EPILOG = (
     "Example: graphpoison estimate --users 1000000 --items 50000 --pairs 100000000 --surrogate cf "
     "--dim 64 --budget 1% --flips-per-step 10000 --ranks 1,8\n\n"
@@ -24,13 +29,13 @@ def _size(panel: str, text: str) -> Any:
     return typer.Option(min=1, metavar="N", rich_help_panel=panel, help=text, show_default=False)
 
 
-def estimate_command(
+def command(
     surrogate: Annotated[
         str,
         typer.Option(
             metavar="NAME",
-            autocompletion=among(PLANNED),
-            rich_help_panel=chosen.PROBLEM,
+            autocompletion=among(KINDS),
+            rich_help_panel=PROBLEM,
             show_default=False,
             help="For interactions cf, gmf or lightgcn (attack meta) or ease (attack ranking); for "
             "nodes linear-gcn or sgc (attack meta).",
@@ -42,27 +47,32 @@ def estimate_command(
         int | None,
         _size(USERS, "Training interactions; of cf, gmf and lightgcn as many negatives are added."),
     ] = None,
-    nodes: Annotated[int | None, _size(NODES, "Nodes.")] = None,
-    edges: Annotated[int | None, _size(NODES, "Undirected edges.")] = None,
-    features: Annotated[int | None, _size(NODES, "Features of a node.")] = None,
-    classes: Annotated[int | None, _size(NODES, "Classes.")] = None,
+    nodes: Annotated[int | None, _size(OF_NODES, "Nodes.")] = None,
+    edges: Annotated[int | None, _size(OF_NODES, "Undirected edges.")] = None,
+    features: Annotated[int | None, _size(OF_NODES, "Features of a node.")] = None,
+    classes: Annotated[int | None, _size(OF_NODES, "Classes.")] = None,
     labels: Annotated[
-        int | None, _size(NODES, "Labelled nodes. Default: a tenth of the nodes.")
+        int | None, _size(OF_NODES, "Labelled nodes. Default: a tenth of the nodes.")
     ] = None,
     density: Annotated[
         float | None,
         typer.Option(
-            metavar="X", rich_help_panel=NODES, help="Share of non-zero features. Default: 0.02."
+            metavar="X", rich_help_panel=OF_NODES, help="Share of non-zero features. Default: 0.02."
         ),
     ] = None,
     budget: chosen.Budget = None,
-    flips_per_step: chosen.FlipsPerStep = 1,
+    flips_per_step: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, rich_help_panel=PROBLEM, help="Flips made from one meta-gradient."
+        ),
+    ] = 1,
     epochs: Annotated[
         int | None,
         typer.Option(
             metavar="N",
             min=1,
-            rich_help_panel=chosen.PROBLEM,
+            rich_help_panel=PROBLEM,
             help="Gradient steps of ranking, for each half of the flips. Default: 40.",
         ),
     ] = None,
@@ -71,17 +81,25 @@ def estimate_command(
         typer.Option(
             metavar="NAME",
             autocompletion=among(("log", "bpr")),
-            rich_help_panel=chosen.TRAINING,
+            rich_help_panel=TRAINING,
             help="Of cf: log (default) or bpr.",
         ),
     ] = None,
-    steps: chosen.Steps = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            rich_help_panel=TRAINING,
+            help=f"Training steps, T. {BY_DEFAULT.format(NODES.steps, INTERACTIONS.steps)}",
+        ),
+    ] = None,
     dim: Annotated[
         int | None,
         typer.Option(
             metavar="N",
             min=1,
-            rich_help_panel=chosen.TRAINING,
+            rich_help_panel=TRAINING,
             help="Embedding width, D. Default: 32.",
         ),
     ] = None,
@@ -89,7 +107,7 @@ def estimate_command(
         str | None,
         typer.Option(
             metavar="N,N",
-            rich_help_panel=chosen.TRAINING,
+            rich_help_panel=TRAINING,
             help="Widths of the hidden layers of gmf, as 16,8. Default: none.",
         ),
     ] = None,
@@ -98,7 +116,7 @@ def estimate_command(
         typer.Option(
             metavar="N",
             min=1,
-            rich_help_panel=chosen.TRAINING,
+            rich_help_panel=TRAINING,
             help="Propagations of lightgcn, sgc. Default: 2.",
         ),
     ] = None,
@@ -107,7 +125,7 @@ def estimate_command(
         typer.Option(
             metavar="N",
             min=1,
-            rich_help_panel=chosen.TRAINING,
+            rich_help_panel=TRAINING,
             help="Hidden width of linear-gcn. Default: 16.",
         ),
     ] = None,
@@ -115,8 +133,8 @@ def estimate_command(
         str | None,
         typer.Option(
             metavar="NAME",
-            autocompletion=among(OPTIMIZERS),
-            rich_help_panel=chosen.TRAINING,
+            autocompletion=among(COPIES),
+            rich_help_panel=TRAINING,
             help="Of interactions: adam (default) or sgd.",
         ),
     ] = None,
@@ -184,8 +202,6 @@ def estimate_command(
     Time and memory are sums of coefficients that were measured. For a graph that you hold,
     'graphpoison attack INPUT --dry-run' measures two gradients on it.
     """
-    from ..estimates import Cluster, Coefficients
-    from .by_size import Machine, by_size, numbers, show_cost
 
     sizes = {
         "users": users,

@@ -1,30 +1,50 @@
 """``graphpoison evaluate``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import pandas as pd
 import typer
 
 from .._io import atomic_write, locked
-from .._names import (
-    LOSSES,
-    NODE_VICTIMS,
-    PAIR_METRICS,
-    RANKING_METRICS,
-    RECOMMENDER_VICTIMS,
-    RECOMMENDERS,
-)
 from .._text import counted
+from ..datasets.source import Reading
+from ..evaluation import evaluate
+from ..evaluation.chosen import chosen_metrics
+from ..metrics import PAIR_METRICS, RANKING_METRICS
+from ..models import RECOMMENDERS
+from ..report import Report
+from ..training.criteria import CRITERIA
+from ..victims import NODE_VICTIMS, RECOMMENDER_VICTIMS
 from . import options as shared
 from .completion import among
 from .config import save_config
 from .errors import Interrupted, usage
+from .files import (
+    check_apart,
+    check_new,
+    check_output,
+    check_writable,
+    checkpoint_beside,
+    fresh_or_resumed,
+)
+from .measured import about_lists, chosen_victims, metrics_of
 from .output import bars, logs, show_json, show_table
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from ..report import Report
+from .recorded import (
+    RANDOM,
+    between,
+    budgets_of,
+    check_fit,
+    check_heuristics,
+    groups_of,
+    heuristics_of,
+    load_flips,
+    promoting,
+    random_of,
+    read_fitting,
+    reading_of,
+    with_record,
+)
 
 VICTIMS = "Victims"
 OUTPUTS = ([".html", ".htm"], [".png", ".svg", ".pdf"], [".tex"], [".csv"])
@@ -35,7 +55,7 @@ EPILOG = (
 )
 
 
-def evaluate_command(
+def command(
     ctx: typer.Context,
     input: shared.Input,
     flips: Annotated[
@@ -77,7 +97,7 @@ def evaluate_command(
         str | None,
         typer.Option(
             metavar="NAME",
-            autocompletion=among(LOSSES),
+            autocompletion=among(CRITERIA),
             rich_help_panel=VICTIMS,
             help="Training loss of cf, gmf, mlp, neumf and lightgcn: log (default), bpr (pairs of "
             "items) or softmax (several items).",
@@ -164,33 +184,6 @@ def evaluate_command(
 
     The input is read as it was for the attack, unless columns, split or seed are given here.
     """
-    from ..datasets.source import Reading
-    from ..evaluation import evaluate
-    from ..evaluation.chosen import chosen_metrics
-    from .files import (
-        check_apart,
-        check_new,
-        check_output,
-        check_writable,
-        checkpoint_beside,
-        fresh_or_resumed,
-    )
-    from .measured import about_lists, chosen_victims, metrics_of
-    from .recorded import (
-        RANDOM,
-        between,
-        budgets_of,
-        check_fit,
-        check_heuristics,
-        groups_of,
-        heuristics_of,
-        load_flips,
-        promoting,
-        random_of,
-        read_fitting,
-        reading_of,
-        with_record,
-    )
 
     with logs():
         with usage():
@@ -267,7 +260,7 @@ def evaluate_command(
         typer.echo(f"wrote {path}")
 
 
-def _told_apart(table: "pd.DataFrame") -> "pd.DataFrame":
+def _told_apart(table: pd.DataFrame) -> pd.DataFrame:
     """``table`` without the untouched users where no user is touched: they are all users."""
     if "touched" in set(table["users"]):
         return table
@@ -275,7 +268,7 @@ def _told_apart(table: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def write_files(
-    report: "Report",
+    report: Report,
     html: Path | None,
     plot: Path | None,
     metric: str,

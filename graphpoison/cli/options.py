@@ -2,21 +2,20 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import torch
 import typer
+from torch_geometric.data import Data, HeteroData
 
-from .._names import SPLITS
+from ..datasets import names
+from ..datasets.source import TABLES, Reading, open_graph
+from ..datasets.splits import SPLITS
+from ..datasets.text_tables import suffix
+from ..graphs import Graph, NodeGraph
 from .completion import among
 from .config import load_config, set_debug
 from .errors import WrongUsage
-
-if TYPE_CHECKING:
-    import torch
-    from torch_geometric.data import Data, HeteroData
-
-    from ..datasets.source import Reading
-    from ..graphs import Graph
 
 INPUT, OUTPUT, RUN = "Input", "Output", "Run"
 
@@ -165,28 +164,22 @@ Debug = Annotated[
 ]
 
 
-def split_of_tables(source: str, reading: "Reading") -> "Reading":
+def split_of_tables(source: str, reading: Reading) -> Reading:
     """``reading``, with the usual split of the command line where ``source`` is a table."""
-    from ..datasets import names
-    from ..datasets.source import TABLES
-    from ..datasets.text_tables import suffix
 
     if reading.split is not None or source in names() or suffix(Path(source)) not in TABLES:
         return reading
     return replace(reading, split="per-user" if reading.time is None else "time")
 
 
-def open_input(
-    source: str, reading: "Reading", root: Path | None, device: str
-) -> "Data | HeteroData":
+def open_input(source: str, reading: Reading, root: Path | None, device: str) -> Data | HeteroData:
     """The graph of a command's INPUT, on its device."""
-    from ..datasets.source import open_graph
 
     place = _device(device)
     return open_graph(source, reading, root).to(place)
 
 
-def _device(name: str) -> "torch.device":
+def _device(name: str) -> torch.device:
     import torch
 
     try:
@@ -201,9 +194,8 @@ def _device(name: str) -> "torch.device":
     return device
 
 
-def sizes(graph: "Graph") -> str:
+def sizes(graph: Graph) -> str:
     """One line: how large a graph is."""
-    from ..graphs import NodeGraph
 
     if isinstance(graph, NodeGraph):
         return f"{graph.num_nodes:,} nodes, {graph.pairs.size(1):,} edges"

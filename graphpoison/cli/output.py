@@ -6,12 +6,10 @@ import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import typer
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 from .._logging import PACKAGE, quiet
 
@@ -57,7 +55,7 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | None) else str(value)
 
 
-def show_table(frame: "pd.DataFrame", title: str) -> None:
+def show_table(frame: pd.DataFrame, title: str) -> None:
     """A frame as a table, without the columns that say nothing; plain text but on a terminal."""
     import pandas as pd
 
@@ -70,7 +68,7 @@ def show_table(frame: "pd.DataFrame", title: str) -> None:
     _show(list(written.columns), written.to_numpy().tolist(), title)
 
 
-def _tells(column: "pd.Series") -> bool:
+def _tells(column: pd.Series) -> bool:
     """Whether a column tells lines apart, or is of measured values, which may agree."""
     measured = column.dtype.kind == "f" and column.notna().any()
     return bool(measured) or len(column) == 1 or column.nunique() > 1

@@ -147,6 +147,8 @@ def random_of(graph: Graph, attacks: Mapping[str, Perturbation]) -> Perturbation
     """Random flips beside the longest of ``attacks``."""
     longest = _longest(attacks)
     settings = AttackSettings.of(_record(longest, "settings"))
+    if settings.imports:  # a file of flips must not import modules
+        settings = AttackSettings()
     edge_type = longest.meta.get("edge_type")
     return random_beside(graph, longest, replace(settings, edge_type=edge_type))
 

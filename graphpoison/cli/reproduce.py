@@ -6,15 +6,17 @@ from typing import Annotated
 import typer
 
 from .._checks import choice
-from .._names import CITATION_TABLES
+from ..reproduce import fill, names, reproduce, thesis_names
+from ..reproduce.citation_tables import CITATION_TABLES
 from . import options as shared
 from .errors import FAILED, LIBRARY_ERRORS, message, usage
+from .files import check_writable
 from .output import bars, logs, show_json, show_table
 
 EPILOG = "Example: graphpoison reproduce 4.7 --quick --out out/reproduce"
 
 
-def reproduce_command(
+def command(
     table: Annotated[
         str,
         typer.Argument(
@@ -63,8 +65,6 @@ def reproduce_command(
 ) -> None:
     """Measure a table or figure of the thesis again, ours beside its figures; or a table of
     attacks on a citation graph."""
-    from ..reproduce import fill, names, reproduce, thesis_names
-    from .files import check_writable
 
     with usage():
         choice("table", table, [*names(), "all"])

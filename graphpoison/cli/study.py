@@ -18,7 +18,7 @@ from ..registry import build_attack, build_task
 from ..sweeps import Study
 from ..tasks import Task
 from . import options
-from .attack_settings import reading_of, settings_of
+from .attack_options import reading_of, settings_of
 from .chosen_ids import for_graph
 from .config import NO, YES, defaults_of, read_yaml
 from .errors import WrongUsage, message

@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 from . import options as shared
+from .commands import loaded
 from .output import logs
+from .sweep_runs import run
 
 EPILOG = "Example: graphpoison sweep study.yaml --out study --jobs 2"
 
 
-def sweep_command(
-    ctx: typer.Context,
+def command(
     study: Annotated[
         Path,
         typer.Argument(
@@ -50,8 +51,6 @@ def sweep_command(
     as_json: shared.Json = False,
 ) -> None:
     """Attack and evaluate for all tasks, attacks, victims, seeds and budgets of a study."""
-    from .sweep_runs import run
 
-    command = ctx.parent.command.commands["attack"]  # type: ignore[union-attr]
     with logs():
-        run(study, command, out, jobs, retry, root, device, progress, as_json)
+        run(study, loaded("attack"), out, jobs, retry, root, device, progress, as_json)

@@ -14,7 +14,6 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from .._checks import choice, in_range, positive_int, seed_number
-from .._names import SPLITS
 from ..graphs import Interactions
 from ..graphs import read_interactions as read_graph_interactions
 from ..graphs.sampling import Codes, sample_unoccupied
@@ -25,6 +24,7 @@ EdgeType = tuple[str, str, str]
 Split = Literal["random", "per-user", "leave-one-out", "time"]
 Parts = tuple[Codes, Codes]
 
+SPLITS = ("random", "per-user", "leave-one-out", "time")
 BY_TIME = ("leave-one-out", "time")
 RATES: EdgeType = ("user", "rates", "item")
 PARTS = ("edge_index", "neg_edge_index", "unseen_edge_index", "unseen_neg_edge_index")

@@ -7,10 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._names import PAIR_METRICS, RELEVANCE_METRICS, TARGET_METRICS
 from .._settings import digest
 from ..graphs import Graph, Interactions, NodeGraph
-from ..metrics import RankingMetric, parse_metric
+from ..metrics import (
+    PAIR_METRICS,
+    RELEVANCE_METRICS,
+    TARGET_METRICS,
+    RankingMetric,
+    parse_metric,
+)
 from ..perturbation import Perturbation
 from .measures import AccuracyMeasure, Measure, PairMetrics, RecommenderMeasure
 from .ranking import Ranking

@@ -7,11 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .._names import PAIR_METRICS
 from .._random import numpy_generator
 from ..graphs import Graph, Interactions, NodeGraph
 from ..graphs.codes import among
-from ..metrics import accuracy, link_metrics
+from ..metrics import PAIR_METRICS, accuracy, link_metrics
 from ..perturbation import Perturbation
 from ..victims.base import VICTIM_STREAM
 from .checkpoint import Measured
@@ -59,7 +58,7 @@ class PairMetrics:
 
     Args:
         graph: the clean graph, with its negatives.
-        metrics: names from :data:`graphpoison._names.PAIR_METRICS`.
+        metrics: names from :data:`graphpoison.metrics.PAIR_METRICS`.
         include_perturbed: keep the perturbed pairs, with the labels of the poisoned graph.
     """
 

@@ -8,10 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._names import RELEVANCE_METRICS
 from ..graphs import Interactions
 from ..graphs.codes import among
-from ..metrics import RankingMetric, confidence_halfwidth
+from ..metrics import (
+    RELEVANCE_METRICS,
+    RankingMetric,
+    confidence_halfwidth,
+)
 from ..perturbation import Perturbation
 from .checkpoint import Measured
 from .lists import Rows
@@ -166,7 +169,7 @@ def relevance_values(metric: RankingMetric, lists: Tensor, relevant: Tensor) -> 
     """The metric [U'] of each list [U', K], by :mod:`torch_geometric.metrics`.
 
     Args:
-        metric: a metric of a kind in :data:`graphpoison._names.RELEVANCE_METRICS`.
+        metric: a metric of a kind in :data:`graphpoison.metrics.RELEVANCE_METRICS`.
         lists: items in order; a number beyond all items stands for no item.
         relevant: pairs [2, L] (row of ``lists``, item); the metric of rows without a pair is NaN.
     """

@@ -9,11 +9,10 @@ import pandas as pd
 from torch_geometric.data import Data, HeteroData
 
 from .._checks import choice
-from .._names import PAIR_METRICS
 from ..attacks import Attack, Injection, random_like
 from ..budget import Budget
 from ..graphs import Graph, Interactions, read_graph
-from ..metrics import RankingMetric, parse_metric
+from ..metrics import PAIR_METRICS, RankingMetric, parse_metric
 from ..perturbation import Perturbation
 from ..report.summary import RANDOM, transfer
 from ..tasks import NodeClassification, Recommendation, Task

@@ -1,46 +1,45 @@
 """Tasks and attacks from :class:`AttackSettings`."""
 
-from dataclasses import replace
+import inspect
+from dataclasses import fields, replace
 from typing import Any
 
 from torch_geometric.data import Data, HeteroData
 
-from .._checks import choice, positive_int
-from ..attacks import (
-    DICE,
-    GRBCD,
-    PRBCD,
-    Attack,
-    DegreeAttack,
-    Injection,
-    MetaAttack,
-    NewUsers,
-    PGDAttack,
-    ProfileAttack,
-    RandomAttack,
-    SimilarUsers,
-    random_like,
-)
+from .._checks import choice
+from .._named import named
+from ..attacks import DICE, Attack, Injection, NewUsers, ProfileAttack, SimilarUsers, random_like
 from ..graphs import Graph, Interactions, read_graph
-from ..hypergradient import Approximate, Hypergradient, Implicit, Unrolled
 from ..perturbation import Perturbation
-from ..presets import strongest_attack, strongest_task
-from ..ranking_presets import ranking_attack
-from ..tasks import Degrade, NodeClassification, Promote, Recommendation, Task
+from ..presets import strongest_task
+from ..tasks import (
+    Bystanders,
+    Degrade,
+    Demote,
+    NodeClassification,
+    Objective,
+    Promote,
+    Recommendation,
+    Task,
+)
 from ..tasks.fake_users import with_fake_users
+from ..tasks.named_objectives import OBJECTIVES as THESIS_OBJECTIVES
 from ..training import INTERACTIONS, NODES, Training
-from .settings import AttackSettings
+from .attacks import Made
+from .options import CLASSES, Option
+from .settings import AttackSettings, own_options, task_options
 
 TO_CONVERGENCE = 1000  # steps
+TRAINING = tuple(field.name for field in fields(Training))
 LIST_LENGTH = 10
 """The usual ``k`` of ``"ranking"``."""
-_HYPERGRADIENTS: dict[str, type[Hypergradient]] = {
-    "meta-approx": Approximate,
-    "meta-implicit": Implicit,
-}
-_OF_NODES = ("attack_loss", "labels", "mix", "features")
-_OF_INTERACTIONS = (
-    *("loss", "edge_type", "max_profile_share", "off_limits", "promote", "profile_length", "k"),
+OBJECTIVES = {"degrade": Degrade, "bystanders": Bystanders, "demote": Demote, "promote": Promote}
+"""Objectives of rankings by name."""
+_OF_NODES = ("attack_loss", "labels", "mix")
+_OF_INTERACTIONS = ("loss", "heldout_fraction")
+_FIELDS_OF_NODES = ("features",)
+_FIELDS_OF_INTERACTIONS = (
+    *("edge_type", "max_profile_share", "off_limits", "promote", "profile_length", "k"),
 )
 
 
@@ -54,26 +53,43 @@ def build_task(data: Data | HeteroData | Graph, settings: AttackSettings) -> Tas
     graph = read_graph(data, settings.edge_type)
     interactions = isinstance(graph, Interactions)
     settings = settings.resolved(interactions)
-    for name in _OF_NODES if interactions else _OF_INTERACTIONS:
-        if getattr(settings, name) is not None:
-            kinds = ("nodes", "interactions") if interactions else ("interactions", "nodes")
-            raise ValueError(f"{name} is for graphs of {kinds[0]}, found one of {kinds[1]}.")
-    if settings.attack == "ranking" and not interactions:
-        raise ValueError("attack='ranking' is for graphs of interactions, found one of nodes.")
-    if settings.attack == "strongest" and interactions:
-        raise ValueError("attack='strongest' is for graphs of nodes, found one of interactions.")
-    options = _given(objective=settings.objective, candidates=settings.candidates)
-    if isinstance(graph, Interactions) and settings.attack == "ranking":
-        return _ranking_task(graph, settings, options)
-    if isinstance(graph, Interactions):
-        options |= _given(loss=settings.loss)
-        return Recommendation(graph, settings.surrogate or "cf", **options)
-    options |= _given(attack_loss=settings.attack_loss, labels=settings.labels, mix=settings.mix)
-    options |= {"feature_candidates": "all"} if settings.features else {}
+    _refuse_other_kind(settings, interactions)
+    options = {
+        name: settings.options[name]
+        for name in task_options(interactions)
+        if name in settings.options
+    }
     options |= _given(surrogate=settings.surrogate)
+    if isinstance(graph, Interactions):
+        if "objective" in options:
+            known = {**dict(zip(THESIS_OBJECTIVES, THESIS_OBJECTIVES, strict=True)), **OBJECTIVES}
+            kinds = (str, Objective)
+            options["objective"] = named("objective", options["objective"], known, kinds)
+        if settings.attack == "ranking":
+            return _ranking_task(graph, settings, options)
+        return Recommendation(graph, **{"surrogate": "cf", **options})
+    options |= {"feature_candidates": "all"} if settings.features else {}
     if settings.attack == "strongest":
         return strongest_task(graph, **options)
     return NodeClassification(graph, **options)
+
+
+def _refuse_other_kind(settings: AttackSettings, interactions: bool) -> None:
+    """Raise a ValueError for a setting that is for the other kind of graph."""
+    kinds = ("nodes", "interactions") if interactions else ("interactions", "nodes")
+    fields = _FIELDS_OF_NODES if interactions else _FIELDS_OF_INTERACTIONS
+    given = [name for name in fields if getattr(settings, name) is not None]
+    given += [
+        name
+        for name in (_OF_NODES if interactions else _OF_INTERACTIONS)
+        if name in settings.options
+    ]
+    if given:
+        raise ValueError(f"{given[0]} is for graphs of {kinds[0]}, found one of {kinds[1]}.")
+    if settings.attack == ("strongest" if interactions else "ranking"):
+        raise ValueError(
+            f"attack={settings.attack!r} is for graphs of {kinds[0]}, found one of {kinds[1]}."
+        )
 
 
 def _ranking_task(
@@ -81,7 +97,7 @@ def _ranking_task(
 ) -> Recommendation:
     k = min(settings.k or LIST_LENGTH, graph.num_items)
     goal = Degrade(k=k) if settings.promote is None else Promote(settings.promote, k)
-    task = Recommendation(graph, settings.surrogate or "ease", **{"objective": goal, **options})
+    task = Recommendation(graph, **{"surrogate": "ease", "objective": goal, **options})
     if not task.is_closed_form:
         raise ValueError(
             f"attack='ranking' needs a surrogate in closed form, found surrogate="
@@ -101,6 +117,8 @@ def build_attack(data: Data | HeteroData | Graph, settings: AttackSettings) -> A
     settings = settings.resolved(interactions)
     training = build_training(interactions, settings)
     attack = _attack(settings, training, interactions)
+    if isinstance(attack, Injection):
+        return attack
     if settings.features and not attack.flips_features:
         raise ValueError(
             f"features: {settings.attack!r} flips only edges; use 'meta', 'meta-approx', "
@@ -111,29 +129,26 @@ def build_attack(data: Data | HeteroData | Graph, settings: AttackSettings) -> A
     if settings.new_users is not None:
         return NewUsers(settings.new_users, attack, profile_length=settings.profile_length)
     if settings.similar_users is not None:
-        method: Any = settings.method
-        return SimilarUsers(settings.similar_users, method, attack=attack, training=training)
+        options = {k: settings.options[k] for k in ("method", "fraction") if k in settings.options}
+        return SimilarUsers(settings.similar_users, **options, attack=attack, training=training)
     return attack
 
 
 def build_training(interactions: bool, settings: AttackSettings) -> Training:
     """How the surrogate is trained."""
-    optimizer: Any = settings.optimizer or ("adam" if interactions else "sgd")
-    descent = choice("optimizer", optimizer, ["sgd", "adam"]) == "sgd"
-    if interactions and descent and settings.lr is None:
+    given = {name: settings.options[name] for name in TRAINING if name in settings.options}
+    usual = INTERACTIONS if interactions else NODES
+    descent = choice("optimizer", given.get("optimizer", usual.optimizer), ["sgd", "adam"]) == "sgd"
+    if interactions and descent and "lr" not in given:
         raise ValueError(
             "optimizer='sgd' on interactions needs lr: the loss is a mean over all pairs, so that "
             "the learning rate has to be large (hundreds)."
         )
-    usual = INTERACTIONS if interactions else NODES
     if not interactions and not descent:
         usual = replace(usual, lr=0.01, momentum=0.0)
     if settings.attack == "meta-implicit":
         usual = replace(usual, steps=TO_CONVERGENCE)
-    names = "steps", "lr", "momentum", "weight_decay"
-    given = {name: getattr(usual, name) for name in names}
-    given |= _given(**{name: getattr(settings, name) for name in names})
-    return Training(optimizer=optimizer, **given)
+    return replace(usual, **given)
 
 
 def random_beside(
@@ -159,42 +174,36 @@ def random_beside(
     return flips(task, len(perturbation), seed)
 
 
-def _attack(settings: AttackSettings, training: Training, interactions: bool) -> Attack:
-    constraints = settings.chosen_constraints(interactions)
-    name, removals = settings.attack or "", settings.may_remove(interactions)
-    positive_int("flips_per_step", settings.flips_per_step)
+def _attack(settings: AttackSettings, training: Training, interactions: bool) -> Attack | Injection:
     if settings.profile_length is not None:
         return ProfileAttack(settings.profile_length)
-    if name == "ranking":
-        steps = _given(steps=settings.epochs)
-        return ranking_attack(constraints=constraints, allow_removals=removals, **steps)
-    if name == "strongest":
-        rounds = _given(rounds=settings.epochs)
-        return strongest_attack(constraints, allow_removals=removals, **rounds)
-    if name == "dice":
-        return DICE(constraints, removal_share=0.5 if removals else 0.0)
-    if name == "random":
-        return RandomAttack(constraints, removals)
-    if name == "degree":
-        return DegreeAttack(constraints, allow_removals=removals)
-    if name in ("pgd", "min-max"):
-        blocks = _given(steps=settings.epochs, block_size=settings.block_size)
-        retrain = name == "min-max"
-        return PGDAttack(
-            training, retrain=retrain, constraints=constraints, allow_removals=removals, **blocks
-        )
-    if name in ("prbcd", "grbcd"):
-        blocks = _given(epochs=settings.epochs, block_size=settings.block_size)
-        kind = PRBCD if name == "prbcd" else GRBCD
-        return kind(training, constraints=constraints, allow_removals=removals, **blocks)
-    return MetaAttack(
-        training,
-        settings.flips_per_step,
-        constraints,
-        removals,
-        redraw=settings.redraw,
-        hypergradient=_HYPERGRADIENTS.get(name, Unrolled)(),
-    )
+    made = Made.of(settings.attack or "")
+    removals = settings.may_remove(interactions)
+    derived = {
+        "training": training,
+        "constraints": settings.chosen_constraints(interactions),
+        "allow_removals": removals,
+    }
+    if made.make is DICE and not removals:
+        derived["removal_share"] = 0.0
+    taken = inspect.signature(made.make).parameters
+    options = {name: value for name, value in derived.items() if name in taken}
+    for name, option in own_options(made.make).items():
+        if name in settings.options:
+            options[option.parameter] = value_of(option, settings.options[name])
+    try:
+        return made.make(**{**options, **made.options})
+    except TypeError as error:
+        raise TypeError(f"attack={settings.attack!r}: {error}") from error
+
+
+def value_of(option: Option, value: Any) -> Any:
+    """``value`` of an option as its parameter takes it."""
+    if option.kind is tuple:
+        return tuple(value)
+    if option.kind in CLASSES and isinstance(value, str):
+        return named(option.name, value, CLASSES[option.kind], option.kind)
+    return value
 
 
 def _given(**options: Any) -> dict[str, Any]:

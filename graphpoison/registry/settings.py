@@ -1,106 +1,96 @@
-"""An attack and its problem as names and numbers."""
+"""An attack and its task as names and values."""
 
+import inspect
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
-from .._checks import choice, in_range, positive_int
-from .._names import ATTACKS as NAMED_ATTACKS
+from .._checks import in_range, nearest, positive_int
 from .._settings import known_fields
+from ..attacks import SimilarUsers
 from ..constraints import Constraint, NodeBudget, OffLimits
-from ..models import RECOMMENDERS
+from ..models import recommender
 from ..parsing import parse_constraint
+from ..tasks import NodeClassification, Recommendation
+from ..tasks.named_objectives import OBJECTIVES
+from ..training import Training
+from .attacks import MAKERS, Made, Maker
+from .options import Option, options_of
 
-ATTACKS = NAMED_ATTACKS
-"""Names of attacks, with descriptions."""
 PROFILE_SHARE = 0.25
 """The usual ``max_profile_share`` of ``"ranking"``."""
-_TRAINING = ("steps", "lr", "momentum", "optimizer", "weight_decay")
-_IN_STEPS = ("objective", "candidates", "loss", *_TRAINING, "flips_per_step", "redraw")
-"""Settings of surrogates that are trained in steps: if one is given, ``"meta"`` is the default."""
-_ADDING = ("random", "degree")  # attacks that only add by default
-_OPTIONS = {
-    **dict.fromkeys(("flips_per_step", "redraw"), ("meta", "meta-approx", "meta-implicit")),
-    "epochs": ("ranking", "strongest", "pgd", "min-max", "prbcd", "grbcd"),
-    "block_size": ("pgd", "min-max", "prbcd", "grbcd"),
-    **dict.fromkeys(("profile_length", "k"), ("ranking",)),
+RENAMED = {
+    "steps": "epochs",
+    "lr": "attack_lr",
+    "momentum": "attack_momentum",
+    "allow_additions": "additions",
 }
-"""Settings that only some attacks use, and these attacks."""
+"""Parameter of an attack -> its option: ``steps``, ``lr`` and ``momentum`` are of the training."""
+_DERIVED = ("training", "constraints", "allow_removals", "max_profile_share", "off_limits")
+"""Parameters of attacks that follow from the fields of :class:`AttackSettings`."""
+_NOT_OF_TASKS = ("surrogate", "edge_type", "seed", "feature_candidates")
+_IN_STEPS = ("loss", "candidates", "heldout_fraction")  # of surrogates trained in steps
+_ADDING = ("random", "degree")  # attacks that only add by default
 
 
 @dataclass(frozen=True)
 class AttackSettings:
-    """An attack and its problem by name; None is the default for the kind of graph.
+    """An attack and its task by name; None is the default for the kind of graph.
 
     Args:
-        attack: one of :data:`.ATTACKS`. By default ``"strongest"`` for nodes and ``"ranking"`` for
-            interactions, or ``"meta"`` if a setting is given that these do not use.
-        surrogate, objective, candidates: as the tasks take them.
-        attack_loss, labels, mix: of nodes, as :class:`.NodeClassification` takes them.
+        attack: one of :data:`.ATTACKS`, or the import path of an attack; arguments may follow, as
+            in ``"meta(flips_per_step=5)"``. By default ``"strongest"`` for nodes and ``"ranking"``
+            for interactions, or ``"meta"`` if an option is given that these do not take.
+        options: values of options of the attack, the task and the training, by name: see
+            :func:`known_options`. By default the surrogate is trained for 100 steps of gradient
+            descent, learning rate 0.1 and momentum 0.9, for nodes, as in Metattack; for 50 steps of
+            Adam, learning rate 0.05, for interactions.
+        surrogate: name or import path of a model, as the tasks take it.
         features: whether binary features of nodes may be flipped too.
-        loss: of interactions, as :class:`.Recommendation` takes it.
-        edge_type: of interactions, where the graph has several.
-        steps, lr, momentum, optimizer, weight_decay: of training the surrogate. By default 100
-            steps of gradient descent, learning rate 0.1 and momentum 0.9, for nodes, as in
-            Metattack; 50 steps of Adam, learning rate 0.05, for interactions.
-        flips_per_step, redraw: of ``"meta"``, ``"meta-approx"`` and ``"meta-implicit"``.
-        epochs: gradient steps of ``"pgd"``, ``"min-max"``, ``"prbcd"``, ``"grbcd"`` and
-            ``"ranking"``; rounds of ``"strongest"``.
-        block_size: of ``"pgd"``, ``"min-max"``, ``"prbcd"`` and ``"grbcd"``.
-        constraints: names among :data:`.CONSTRAINTS`, ``"node-budget=3"`` or ``"node-budget=50%"``;
-            ``("none",)`` for no constraint. By default ``"no-singletons"`` for nodes, and
-            ``"degree-distribution"`` too for ``"strongest"``.
+        edge_type: edge type of the interactions, if the graph has several.
+        constraints: names or import paths of constraints, ``"node-budget=3"`` or
+            ``"node-budget=50%"``; ``("none",)`` for no constraint. By default ``"no-singletons"``
+            for nodes, and also ``"degree-distribution"`` for ``"strongest"``.
         removals: whether edges may be removed. The default is True for graphs of nodes, except with
             ``"random"`` and ``"degree"``; for interactions only with ``"ranking"``.
         max_profile_share: the share of each user's clean interactions that may be flipped, inf for
             no limit. By default 0.25 for ``"ranking"`` without fake users, else no limit.
-        off_limits: numbers of users who are in no flip.
-        promote: numbers of items that ``"ranking"`` promotes with ``new_users`` fake users.
+        off_limits: indices of users who are in no flip.
+        promote: indices of items that ``"ranking"`` promotes with ``new_users`` fake users.
         profile_length: number of interactions of each fake user of ``"ranking"``.
         k: length of the recommended lists of ``"ranking"``; 10 by default.
         new_users, similar_users: number of fake users; only one of the two.
-        method: of ``similar_users``: ``"sample"`` or ``"kmeans"``.
 
     Raises:
-        ValueError: an unknown attack, constraint or method; both kinds of fake users; settings of
-            fake users and of real users' profiles together.
+        TypeError, ValueError: an unknown attack, option or constraint; both kinds of fake users;
+            settings of fake users and of real users' profiles together.
     """
 
     attack: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
     surrogate: str | None = None
-    objective: str | None = None
-    candidates: str | None = None
-    attack_loss: str | None = None
-    labels: str | None = None
-    mix: float | None = None
     features: bool | None = None
-    loss: str | None = None
     edge_type: tuple[str, str, str] | None = None
-    steps: int | None = None
-    lr: float | None = None
-    momentum: float | None = None
-    optimizer: str | None = None
-    weight_decay: float | None = None
-    flips_per_step: int = 1
-    redraw: bool = True
-    epochs: int | None = None
-    block_size: int | None = None
     constraints: tuple[str, ...] = ()
     removals: bool | None = None
-    new_users: int | None = None
-    similar_users: int | None = None
-    method: str = "sample"
     max_profile_share: float | None = None
     off_limits: tuple[int, ...] | None = None
     promote: tuple[int, ...] | None = None
     profile_length: int | None = None
     k: int | None = None
+    new_users: int | None = None
+    similar_users: int | None = None
 
     def __post_init__(self) -> None:
+        known = known_options()
         if self.attack is not None:
-            choice("attack", self.attack, ATTACKS)
-        choice("method", self.method, ["sample", "kmeans"])
+            known = {**known, **own_options(Made.of(self.attack).make)}
+        for name in self.options:
+            if name not in known:
+                raise ValueError(f"unknown option {name!r}.{nearest(name, known)}")
         if self.max_profile_share is not None:
             in_range("max_profile_share", self.max_profile_share, 0.0, math.inf)
         if self.k is not None:
@@ -108,21 +98,24 @@ class AttackSettings:
         self.chosen_constraints(interactions=False)
         if self.new_users is not None and self.similar_users is not None:
             raise ValueError("new_users and similar_users exclude each other: give one of them.")
-        fake = self.new_users is not None or self.similar_users is not None
-        if fake and not (self.max_profile_share is None and self.off_limits is None):
+        of_real_users = self.max_profile_share is not None or self.off_limits is not None
+        if self._has_fake_users and of_real_users:
             raise ValueError(
                 "max_profile_share and off_limits limit flips of real users, and an attack with "
                 "fake users makes none of these flips: leave them out."
             )
         self._check_promotion()
 
+    @property
+    def _has_fake_users(self) -> bool:
+        return self.new_users is not None or self.similar_users is not None
+
     def _check_promotion(self) -> None:
         """Raise unless promoted items, fake users and profile length are given together."""
-        fake = self.new_users is not None or self.similar_users is not None
         if self.promote is None:
             if self.profile_length is not None:
                 raise ValueError("profile_length needs promote: the items that fake users promote.")
-            if fake and self.attack == "ranking":
+            if self._has_fake_users and self.attack == "ranking":
                 raise ValueError(
                     "attack='ranking' adds fake users to promote items: give promote, or "
                     "leave the fake users out."
@@ -136,26 +129,38 @@ class AttackSettings:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "AttackSettings":
-        """Settings from a record: ``dataclasses.asdict``, written to JSON and read again."""
+        """Settings from a mapping, such as ``dataclasses.asdict`` written to JSON and read again.
+        Options may stand beside the fields; names that this version does not know are left out."""
         known = known_fields(cls, record)
         lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
-        return cls(**{**known, **lists})
+        given = {**record, **record.get("options", {})}
+        options = {name: given[name] for name in known_options() if given.get(name) is not None}
+        return cls(**{**known, **lists, "options": options})
+
+    @property
+    def imports(self) -> bool:
+        """Whether a name is an import path, whose module would be imported."""
+        texts = (self.attack, self.surrogate, *self.constraints, *self.options.values())
+        names = [re.split("[(=]", text)[0] for text in texts if isinstance(text, str)]
+        return any("." in name for name in names)
 
     def resolved(self, interactions: bool) -> "AttackSettings":
         """The settings with an attack; if it is None, with the default for the kind of graph."""
         if self.attack is not None:
             return self
-        if self.promote is not None:
-            return replace(self, attack="ranking")
-        given = [name for name in _IN_STEPS if getattr(self, name) != getattr(type(self), name)]
-        if not interactions:
-            other = self.objective == "train" or {*given} - {"objective", "candidates"}
-            return replace(self, attack="meta" if other or self.features else "strongest")
-        model = RECOMMENDERS.get(self.surrogate or "ease")
-        fake = self.new_users is not None or self.similar_users is not None
-        closed = model is None or model().is_closed_form
-        ranked = interactions and closed and not given and not fake
-        return replace(self, attack="ranking" if ranked else "meta")
+        usual = "ranking" if interactions else "strongest"
+        of_meta = set(options_for("meta", interactions)) - set(options_for(usual, interactions))
+        fits = of_meta.isdisjoint(self.options)
+        objective = self.options.get("objective")
+        if interactions:
+            closed = recommender(self.surrogate or "ease").is_closed_form
+            fake = self._has_fake_users and self.promote is None
+            fits = (fits and closed and not fake and objective not in OBJECTIVES) or (
+                self.promote is not None
+            )
+        else:
+            fits = fits and objective != "train" and not self.features
+        return replace(self, attack=usual if fits else "meta")
 
     @property
     def share_of_profiles(self) -> float | None:
@@ -164,13 +169,16 @@ class AttackSettings:
             return PROFILE_SHARE
         return None if self.max_profile_share == math.inf else self.max_profile_share
 
-    def without_effect(self) -> list[str]:
+    def without_effect(self, interactions: bool) -> list[str]:
         """The names of settings that were given but that this attack does not use."""
-        other = [name for name, attacks in _OPTIONS.items() if self.attack not in attacks]
-        other += ["method"] if self.similar_users is None else []
-        other += _TRAINING if self.attack in ("ranking", "strongest") else []
-        other += ["epochs", "constraints", "removals"] if self.promote is not None else []
-        return [name for name in other if getattr(self, name) != getattr(type(self), name)]
+        taken = set(options_for(self.attack or "", interactions))
+        taken |= set(options_of(SimilarUsers)) if self.similar_users is not None else set()
+        other = [name for name in self.options if name not in taken]
+        if self.promote is not None:
+            other += [name for name in self.options if name not in other]
+            other += ["constraints"] if self.constraints else []
+            other += ["removals"] if self.removals is not None else []
+        return other + (["k"] if self.k is not None and self.attack != "ranking" else [])
 
     def chosen_constraints(self, interactions: bool) -> tuple[Constraint, ...]:
         """The constraints as objects, limits on users first."""
@@ -190,3 +198,40 @@ class AttackSettings:
         if self.removals is not None:
             return self.removals
         return self.attack == "ranking" or (not interactions and self.attack not in _ADDING)
+
+
+def own_options(make: Maker) -> dict[str, Option]:
+    """The options of an attack by name."""
+    found = {}
+    for parameter, option in options_of(make).items():
+        if parameter not in _DERIVED:
+            name = RENAMED.get(parameter, parameter)
+            found[name] = replace(option, name=name)
+    return found
+
+
+def task_options(interactions: bool) -> dict[str, Option]:
+    """The options of a task by name."""
+    found = options_of(Recommendation if interactions else NodeClassification)
+    return {name: option for name, option in found.items() if name not in _NOT_OF_TASKS}
+
+
+def options_for(attack: str, interactions: bool) -> dict[str, Option]:
+    """The options that an attack and its task take, on a graph of this kind."""
+    made = Made.of(attack)
+    found = {**task_options(interactions), **own_options(made.make)}
+    if made.name == "ranking":
+        found = {name: option for name, option in found.items() if name not in _IN_STEPS}
+    if "training" in inspect.signature(made.make).parameters:
+        found |= options_of(Training)
+    return found
+
+
+@cache
+def known_options() -> dict[str, Option]:
+    """All options of the attacks by name, of both tasks, of training and of similar users."""
+    found = {**task_options(False), **task_options(True), **options_of(Training)}
+    for make, _ in MAKERS.values():
+        found |= own_options(make)
+    similar = options_of(SimilarUsers)
+    return {**found, **{name: similar[name] for name in ("method", "fraction")}}

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from .._checks import choice
-from .._names import RELEVANCE_METRICS
-from ..metrics import confidence_halfwidth, drop, kind_of
+from ..metrics import RELEVANCE_METRICS, confidence_halfwidth, drop, kind_of
 from ..perturbation import Perturbation
 
 KEYS = ["attack", "victim", "flips", "metric", "split", "users"]

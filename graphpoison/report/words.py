@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .._names import LIST_METRICS, RANKING_METRICS, TARGET_METRICS
 from .._text import counted
-from ..metrics import drop, kind_of
+from ..metrics import LIST_METRICS, RANKING_METRICS, TARGET_METRICS, drop, kind_of
 from .summary import complete, excesses, means, named, of_all_users
 
 FEW = 5  # with fewer seeds, an interval that includes 0 is inconclusive

@@ -10,14 +10,15 @@ that they spend the budget on.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softmax
 
-from .._checks import choice, in_range, refuse_class
+from .._checks import in_range, refuse_class
+from .._named import named
 
 AttackLoss = Callable[[Tensor, Tensor], Tensor]
 """``loss(logits [n, C], labels [n])`` -> Tensor [n], differentiable in the logits."""
@@ -144,36 +145,21 @@ ATTACK_LOSSES: dict[str, AttackLoss] = {
 
 
 def attack_loss_of(loss: str | AttackLoss) -> AttackLoss:
-    """Returns the loss named ``"tanh-margin"`` or ``"tanh-margin=0.5"``, say, or ``loss`` itself.
+    """Returns ``loss`` itself, or the loss that a text names: ``"tanh-margin"``,
+    ``"tanh-margin=0.5"`` or an import path.
 
     Raises:
         TypeError: ``loss`` is neither a name nor an object that can be called.
-        ValueError: the name is unknown, or the loss has no setting to give a number to.
+        ValueError: the name is unknown, or the loss does not take the argument.
     """
-    if isinstance(loss, str):
-        name, given, number = loss.partition("=")
-        found = ATTACK_LOSSES[choice("attack_loss", name, ATTACK_LOSSES)]
-        return _with_number(found, loss, number) if given else found
-    refuse_class("attack_loss", loss)
-    if not callable(loss):
+    found = named("attack_loss", loss, ATTACK_LOSSES) if isinstance(loss, str) else loss
+    refuse_class("attack_loss", found)
+    if not callable(found):
         raise TypeError(
             f"attack_loss must be a name in {list(ATTACK_LOSSES)}, a loss such as TanhMargin(0.5) "
-            f"or a function f(logits, labels) -> loss of each node, found {loss!r}."
+            f"or a function f(logits, labels) -> loss of each node, found {found!r}."
         )
-    return loss
-
-
-def _with_number(loss: AttackLoss, name: str, number: str) -> AttackLoss:
-    """``loss`` with its only setting replaced by ``number``, as in ``"tanh-margin=0.5"``."""
-    settings = [field.name for field in fields(loss)]  # type: ignore[arg-type]
-    try:
-        (setting,), value = settings, float(number)
-    except ValueError as error:
-        raise ValueError(
-            f"attack_loss={name!r} must be the name of a loss, with a number only if the loss "
-            "has a setting, such as 'tanh-margin=0.5'."
-        ) from error
-    return replace(loss, **{setting: value})  # type: ignore[type-var]
+    return found
 
 
 def mean_attack_loss(loss: AttackLoss, logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,16 +1,17 @@
 """Victims from names, from settings, from module factories, and from attacks."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from typing import Any
 
 from torch import nn
 
-from .._checks import choice, refuse_class
+from .._checks import refuse_class
+from .._named import named
 from ..attacks import Attack, Injection, SurrogateAttack
 from ..graphs import NodeGraph
 from ..graphs.reading import Graph
-from ..models import RECOMMENDERS, recommender
+from ..models import RECOMMENDERS, Recommender, recommender
 from ..tasks import NodeClassification, Recommendation, Task
 from .base import Victim
 from .defences.gnnguard import GNNGuard, guarded
@@ -106,9 +107,13 @@ def node_victim(victim: str | Victim | ModuleFactory) -> Victim:
         ValueError: the name is unknown.
     """
     if isinstance(victim, str):
-        name = victim.removesuffix(LAST)
-        found = NODE_VICTIMS[choice("victims", name, NODE_VICTIMS)]
-        return found if name == victim else replace(found, name=victim, select="last")
+        text = victim.removesuffix(LAST)
+        found = _with_name(named("victims", text, NODE_VICTIMS), text)
+        if text == victim:
+            return node_victim(found)
+        if not isinstance(found, ModuleVictim):
+            raise ValueError(f"victims={victim!r}: {LAST} is for the victims {[*NODE_VICTIMS]}.")
+        return replace(found, name=victim, select="last")
     if isinstance(victim, nn.Module):
         raise TypeError(
             f"victims has a module {type(victim).__name__}; give a factory "
@@ -125,13 +130,21 @@ def recommender_victim(victim: Any) -> Victim:
     """A victim from its name (in :data:`RECOMMENDER_VICTIMS`, or of a model: ``"cf"``, ``"neumf"``,
     ...), from settings such as ``CF(dim=8)``, or from a module."""
     if isinstance(victim, str):
-        choice("victim", victim, [*RECOMMENDERS, *RECOMMENDER_VICTIMS])
-        if victim in RECOMMENDER_VICTIMS:
-            return RECOMMENDER_VICTIMS[victim]
+        known = {**RECOMMENDERS, **RECOMMENDER_VICTIMS}
+        found = _with_name(named("victim", victim, known), victim)
+        is_model = isinstance(found, Recommender)
+        return RecommenderVictim(found, victim) if is_model else recommender_victim(found)
     if _fits(victim):
         return _checked(victim, ModuleVictim | SurrogateVictim, "interactions")
     model = recommender(victim, "victim")
-    return RecommenderVictim(model, victim if isinstance(victim, str) else repr(model))
+    return RecommenderVictim(model, repr(model))
+
+
+def _with_name(found: Any, text: str) -> Any:
+    """``found``; a victim that ``text`` gives arguments has the text as name."""
+    if "(" in text and isinstance(found, Victim) and is_dataclass(found):
+        return replace(found, name=text)
+    return found
 
 
 def _fits(victim: Any) -> bool:

@@ -1,0 +1,156 @@
+"""Options of a command that follow from the parameters of attacks, tasks and training."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import typer
+
+from ..registry.attacks import MAKERS
+from ..registry.options import CLASSES, Option, options_of
+from ..registry.settings import known_options, own_options
+from ..tasks.attack_losses import ATTACK_LOSSES
+from ..training import INTERACTIONS, NODES, Training
+from .completion import among
+
+PROBLEM, TRAINING, FAKE = "Attack", "Training of the surrogate", "Fake users"
+BY_DEFAULT = "Default: {} for nodes, {} for interactions."
+SHORT = {
+    "objective": "train, self or both for nodes; train, self or heldout, or an objective of "
+    "rankings such as 'degrade(k=20)', for interactions. "
+    "Default: self for nodes, train for interactions.",
+    "candidates": "Which pairs may be flipped: all, or for interactions sampled (interactions and "
+    "sampled negatives). Default: all for nodes, sampled for interactions.",
+    "loss": "Training loss of recommenders: log, bpr (pairs of items) or softmax (several items). "
+    "Default: log.",
+    "attack_loss": f"Loss of unlabelled nodes: {', '.join(ATTACK_LOSSES)}, or an import path; with "
+    "arguments as in tanh-margin=0.5. Default: tanh-margin=0.5 for strongest, else cross-entropy.",
+}
+"""Descriptions for the command line, where the description of the parameter is about Python."""
+
+
+def with_options(
+    function: Callable[..., None], options: Iterable[Option], before: str
+) -> Callable[..., None]:
+    """``function`` as a command that also has ``options``, in front of the parameter ``before``;
+    their values are in ``ctx.params``."""
+    signature = inspect.signature(function, eval_str=True)
+
+    @functools.wraps(function)
+    def command(**values: Any) -> None:
+        function(**{name: values[name] for name in signature.parameters})
+
+    added = [
+        inspect.Parameter(
+            option.name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=None,
+            annotation=_annotation(option),
+        )
+        for option in options
+    ]
+    parameters = list(signature.parameters.values())
+    place = list(signature.parameters).index(before)
+    parameters[place:place] = added
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return command
+
+
+def options_of_attacks() -> list[Option]:
+    """All options of attacks, tasks, training and similar users."""
+    return list(known_options().values())
+
+
+def given(options: Iterable[Option], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of ``options`` that were given, as their parameters take them."""
+    found = {}
+    for option in options:
+        value = values.get(option.name)
+        if value is not None:
+            found[option.name] = _numbers(option.name, value) if option.kind is tuple else value
+    return found
+
+
+def _annotation(option: Option) -> Any:
+    names = [f"--{option.name.replace('_', '-')}"]
+    kind: Any = option.kind
+    metavar: str | None = None
+    details: dict[str, Any] = {}
+    if kind is bool:
+        names = [f"{names[0]}/--no-{names[0][2:]}"]
+    elif kind in (int, float):
+        metavar = "N" if kind is int else "X"
+    else:
+        words = get_args(kind) if get_origin(kind) is Literal else CLASSES.get(kind, ())
+        metavar = "NAME" if words else "TEXT"
+        details = {"autocompletion": among(words)} if words else {}
+        kind = str
+    details["metavar"] = metavar
+    return Annotated[
+        kind | None,
+        typer.Option(*names, rich_help_panel=_panel(option.name), help=_help(option), **details),
+    ]
+
+
+@functools.cache
+def _owners() -> dict[str, dict[str, Any]]:
+    """Option -> the attacks that have it, with their defaults."""
+    found: dict[str, dict[str, Any]] = {}
+    for attack, (make, _) in MAKERS.items():
+        for name, option in own_options(make).items():
+            found.setdefault(name, {})[attack] = option.default
+    return found
+
+
+def _panel(name: str) -> str:
+    if name in _owners():
+        return PROBLEM
+    if name in options_of(Training):
+        return TRAINING
+    return FAKE if name in ("method", "fraction") else PROBLEM
+
+
+def _help(option: Option) -> str:
+    if option.name in SHORT:
+        return SHORT[option.name]
+    text = option.text[:1].upper() + option.text[1:]
+    text = text if text.endswith(".") else f"{text}."
+    owners = _owners().get(option.name)
+    if owners is None:
+        if option.name in options_of(Training):
+            usual = [getattr(each, option.name) for each in (NODES, INTERACTIONS)]
+            one = f"Default: {_word(usual[0])}."
+            return f"{text} {one if usual[0] == usual[1] else BY_DEFAULT.format(*usual)}"
+        return f"{text} Default: {_word(option.default)}."
+    defaults: dict[str, list[str]] = {}
+    for attack, default in owners.items():
+        defaults.setdefault(_word(default), []).append(attack)
+    if option.kind in CLASSES:
+        return (
+            f"{text} For {_listed(owners)}: {', '.join(CLASSES[option.kind])}, or an import path."
+        )
+    if len(defaults) == 1:
+        return f"{text} For {_listed(owners)}. Default: {next(iter(defaults))}."
+    several = ", ".join(f"{word} ({_listed(names)})" for word, names in defaults.items())
+    return f"{text} Default: {several}."
+
+
+def _listed(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _word(default: Any) -> str:
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return "none" if default is None else str(default)
+
+
+def _numbers(name: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(
+            int(part) if part.strip().isdigit() else float(part) for part in text.split(",")
+        )
+    except ValueError as error:
+        raise ValueError(f"{name}={text!r} must be numbers between commas, as in 16,8.") from error
