@@ -39,8 +39,11 @@ class Call:
         try:
             call = ast.parse(f"f({inside or ''})", mode="eval").body
             assert isinstance(call, ast.Call)
-            options = {each.arg: ast.literal_eval(each.value) for each in call.keywords}
-            return cls(name, tuple(map(ast.literal_eval, call.args)), options)  # type: ignore[arg-type]
+            pairs = [(each.arg, ast.literal_eval(each.value)) for each in call.keywords]
+            options = {key: value for key, value in pairs if key is not None}
+            if len(options) < len(pairs):
+                raise ValueError("arguments cannot be unpacked")
+            return cls(name, tuple(map(ast.literal_eval, call.args)), options)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise _wrong_form(argument, text) from error
 
