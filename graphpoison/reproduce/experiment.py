@@ -114,7 +114,7 @@ class Experiment(ABC):
         """Name of a model -> the victim and the seeds of its initialisations."""
 
     def turns(self, attack: str, budgets: Sequence[int]) -> list[list[int]]:
-        """The numbers of flips, one list for each perturbation whose prefixes they are."""
+        """The numbers of flips in lists; the prefixes of one list belong to one perturbation."""
         return [list(budgets)]
 
 

@@ -58,7 +58,7 @@ def _since_joining(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _summary(runs: pd.DataFrame, drops: bool, scale: float) -> pd.DataFrame:
-    """Mean and half-width over seeds of the drop, or of the level."""
+    """Mean over seeds of the drop or of the level, and the half-width of its interval."""
     rows = []
     keys = [key for key in KEYS if key != "row"]
     for key, group in runs.groupby(keys, sort=False):

@@ -111,7 +111,7 @@ class AttackRun(_Run):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The keys of the runs that come before."""
+        """The keys of the runs that must be finished before this run."""
         return ()
 
     @property
@@ -162,7 +162,7 @@ class EvaluationRun(_Run):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The keys of the runs that come before."""
+        """The keys of the runs that must be finished before this run."""
         return (self.made_by.key,)
 
     @property
