@@ -58,7 +58,7 @@ class _SpMM(torch.autograd.Function):
         grad_weight = grad_dense = None
         if ctx.needs_input_grad[0]:
             if ctx.tape is not None and not torch.is_grad_enabled():
-                # A tensor with its graph, which refers to the tape, would be a memory leak.
+                # The graph refers to the tape: a tensor with its graph would leak memory.
                 ctx.tape.record(left.detach(), right.detach())
             grad_weight = sddmm(ctx.pattern, left, right)
         if ctx.needs_input_grad[1]:

@@ -114,7 +114,7 @@ def largest(
     admissible: Admissible | None,
     ranks: Ranks = ALONE,
 ) -> tuple[Tensor, Tensor]:
-    """The arguments and the result of :meth:`FactoredGradient.topk`.
+    """Computes :meth:`FactoredGradient.topk`, with the same arguments and result.
 
     If ``upper``, a row is searched only at the columns after it in the order of the search.
     """

@@ -20,7 +20,7 @@ from .pattern import Pattern
 from .products import product, transpose_values
 
 BLOCK = 262_144
-"""Entries in a block, up to the length of a row: tensors of this size stay in the cache."""
+"""Entries in a block, approximately: no row is cut. Tensors of this size fit into the cache."""
 
 MOST_PARTS = 16
 ENTRIES_OF_COLUMN = 20
@@ -179,8 +179,8 @@ class Shares:
 def num_parts(pattern: Pattern) -> int:
     """The number of parts of a pattern, a power of two.
 
-    On a CPU it depends only on the numbers of entries and columns. A GPU adds up in no fixed order,
-    so there it is the number of ranks, rounded up.
+    On a CPU it depends only on the numbers of entries and columns. A GPU adds up in no fixed order;
+    there, the number of parts is the number of ranks, rounded up.
     """
     if pattern.row.is_cuda:
         return _power_above(pattern.ranks.size)

@@ -1,4 +1,4 @@
-r"""Bayesian personalised ranking (Rendle et al. 2009), with edge weights for the observations.
+r"""Bayesian personalised ranking (Rendle et al. 2009), with weights instead of observations.
 
 .. math::
     L = \frac{\sum_{(u, i, j) \in S} w_{ui} (1 - w_{uj}) \log(1 + e^{s_{uj} - s_{ui}})}

@@ -26,7 +26,7 @@ SLOTS = {"cpu": 16_384, "cuda": 2**20}
 
 
 class PairOutputs(NamedTuple):
-    """Tensors [m] that a pass writes to, one number for each pair; nothing is written to None.
+    """Tensors [m] that a pass writes to, one number for each pair; None is not written.
 
     Args:
         residual: the derivative of the loss w.r.t. the score.
@@ -147,7 +147,7 @@ class _Run:
     def _on_scores(
         self, part: Part, scores: tuple[Tensor, ...], on_labels: Tensor
     ) -> tuple[Tensor, ...]:
-        """Cotangents of the scores: the residual or, if dual, its derivative and itself."""
+        """Cotangents of the scores: the residual, preceded by its derivative if dual."""
         probability = scores[0].sigmoid_()
         residual = (probability - part.labels).mul_(part.share)
         if not self.dual:

@@ -19,7 +19,7 @@ class Criterion(ABC):
     """A mean loss over training pairs.
 
     Attributes:
-        ranks: whether the loss compares the items of a user; it ignores an offset of all scores.
+        ranks: whether the loss compares the items of a user, and ignores an offset of all scores.
     """
 
     ranks: ClassVar[bool]

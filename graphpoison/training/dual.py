@@ -37,7 +37,7 @@ def stack_tangent(value: Tensor, tangent: Tensor | None) -> Tensor:
 
 
 def split_tangent(columns: Tensor, dual: bool) -> tuple[Tensor, Tensor | None]:
-    """``value`` and ``tangent`` of ``[value | tangent]``; None for the latter unless ``dual``."""
+    """``value`` and ``tangent`` of ``[value | tangent]``; ``columns`` and None unless ``dual``."""
     if not dual:
         return columns, None
     half = columns.size(-1) // 2

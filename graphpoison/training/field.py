@@ -123,7 +123,7 @@ def as_leaves(tensors: Params) -> Params:
 
 
 def accumulate(total: Cotangents, part: Cotangents) -> Cotangents:
-    """The sums of both, tensor by tensor; overwrites ``total`` and keeps no tensor of ``part``."""
+    """``total + part``, tensor by tensor; overwrites ``total`` and keeps no tensor of ``part``."""
     return tuple(
         a if b is None else b.clone() if a is None else a.add_(b)
         for a, b in zip(total, part, strict=True)

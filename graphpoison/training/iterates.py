@@ -114,7 +114,7 @@ class Spooled(Kept):
 
 
 def place(size: int, on_cpu: bool = True, room: float = inf) -> Place:
-    """Where iterates of ``size`` bytes in total are kept; a file may take ``room`` bytes."""
+    """Where iterates of ``size`` bytes in total are kept; a file takes at most ``room`` bytes."""
     if size <= KEPT_BYTES:
         return "memory"
     return "file" if on_cpu and size <= min(SPOOLED_BYTES, room) else "checkpoints"

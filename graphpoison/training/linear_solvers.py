@@ -15,8 +15,8 @@ def conjugate_gradient(
     """An approximate solution [P] by conjugate gradients (Hestenes and Stiefel 1952).
 
     It stops after ``iterations`` products, when the norm of the residual is at most ``tolerance``
-    times the norm of ``right``, or when a direction shows that the matrix is not positive definite.
-    The matrix may be singular if ``right`` is in its range.
+    times the norm of ``right``, or at a direction of non-positive curvature, if the matrix is not
+    positive definite. The matrix may be singular if ``right`` is in its range.
     """
     solution, residual = torch.zeros_like(right), right
     direction, square = residual, residual.dot(residual)

@@ -1,10 +1,10 @@
 r"""The loss of training pairs in closed form, block by block, with the pairs divided among ranks.
 
-A block of rows has the gradient w.r.t. the table rows of its own users, and sums over its pairs for
-all other parameters (a table of items, kernels). :class:`PairLoss` concatenates the rows and adds
-up the sums, over the blocks of this rank and over all ranks. The order of the additions does not
-depend on the number of ranks (:mod:`~graphpoison.sparse.shares`). :class:`BlockLoss` does not use
-the ranks.
+A block of rows yields the gradient w.r.t. the table rows of its own users, and sums over its pairs
+for all other parameters (a table of items, kernels). :class:`PairLoss` concatenates the rows and
+adds up the sums, over the blocks of this rank and over all ranks. The order of the additions does
+not depend on the number of ranks (:mod:`~graphpoison.sparse.shares`). :class:`BlockLoss` does not
+use the ranks.
 """
 
 from abc import ABC, abstractmethod

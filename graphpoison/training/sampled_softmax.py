@@ -1,4 +1,4 @@
-r"""Softmax over sampled items, with edge weights for the observations.
+r"""Softmax over sampled items, with edge weights instead of observations.
 
 .. math::
     L = \frac{1}{\sum_e w_e} \sum_e w_e \log \Bigl( 1 + \sum_{f \in S(e)} (1 - w_f) e^{s_f - s_e}
