@@ -1,9 +1,8 @@
-"""The thesis's Algorithm 1 as it stands, one flip for each exact meta-gradient, to 10,000 flips:
-``python benchmarks/algorithm_1.py``.
+"""Algorithm 1 of the thesis with one flip for each exact meta-gradient, to 10,000 flips.
 
-MovieLens-100K, GMF with hidden layers of 16 and 8, as in Table 4.2 of the thesis, beside the attack
-with 200 flips for each meta-gradient and random flips. Hours; killed, the command goes on where it
-was.
+``python benchmarks/algorithm_1.py`` attacks GMF with hidden layers of 16 and 8 on MovieLens-100K,
+as in Table 4.2 of the thesis. The attack is compared with 200 flips for each meta-gradient and with
+random flips. The command takes hours; the same command resumes a killed run.
 """
 
 import argparse

@@ -1,7 +1,8 @@
-"""Does Meta-Approx pay? One exact meta-gradient beside one approximate one.
+"""Time and memory of one exact and of one approximate meta-gradient (Meta-Approx).
 
-``python benchmarks/approximate.py``: each side of each case has a process of its own, both sides
-take turns; seconds are medians, megabytes the peak above the process before its first gradient.
+``python benchmarks/approximate.py`` measures each side of each case in a separate process; the two
+sides take turns. Seconds are medians. Megabytes are the peak above the memory of the process before
+its first gradient.
 """
 
 import argparse
@@ -85,7 +86,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="turns of each side")
     parser.add_argument("--repeat", type=int, default=3, help="gradients in each turn")
-    parser.add_argument("--case", choices=list(CASES), help="one case alone, with --side")
+    parser.add_argument("--case", choices=list(CASES), help="only this case, with --side")
     parser.add_argument("--side", choices=list(SIDES))
     torch.set_num_threads(min(2, torch.get_num_threads()))
     return parser.parse_args()

@@ -1,7 +1,8 @@
-"""What the library is measured against: the plain forms of the same meta-gradients, in autograd.
+"""Baselines of the benchmarks: the same meta-gradients by plain autograd.
 
-Each unrolls all of training into one computation graph and differentiates through it, as published
-implementations do: Metattack with dense N x N matrices, recommenders by gathering embeddings.
+Each baseline unrolls all of training into one computation graph and differentiates through the
+graph, as published implementations do: Metattack with dense N x N matrices, recommenders by
+gathering embeddings.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ Params = tuple[Tensor, ...]
 def unrolled(
     loss: Callable[[Params], Tensor], params: Params, steps: int, lr: float, momentum: float = 0.0
 ) -> Params:
-    """``params`` after ``steps`` of gradient descent, differentiable in what ``loss`` uses."""
+    """``params`` after ``steps`` of gradient descent, differentiable w.r.t. tensors in ``loss``."""
     params = tuple(param.detach().clone().requires_grad_() for param in params)
     velocity = [torch.zeros_like(param) for param in params]
     for _ in range(steps):
@@ -41,7 +42,8 @@ def dense_metattack(
 ) -> tuple[float, Tensor]:
     """Attack loss and gradient [N, N] of Meta-Self (Zügner and Günnemann 2019), all dense.
 
-    ``adjacency`` [N, N] is the leaf; ``[i, j] + [j, i]`` of the gradient is that of a pair.
+    ``adjacency`` [N, N] is the leaf. The gradient w.r.t. the weight of a pair is the sum of the
+    entries ``[i, j]`` and ``[j, i]``.
     """
     leaf = adjacency.detach().clone().requires_grad_()
     looped = leaf + torch.eye(leaf.size(0), dtype=leaf.dtype)
@@ -64,7 +66,7 @@ def dense_metattack(
 
 
 def best_dense_flip(adjacency: Tensor, gradient: Tensor) -> tuple[int, int]:
-    """The pair with the largest score among the upper triangle, as dense implementations search."""
+    """The pair with the largest score in the upper triangle, as in dense implementations."""
     score = torch.triu((gradient + gradient.t()) * (1 - 2 * adjacency), diagonal=1)
     place = int(score.argmax())
     return place // score.size(1), place % score.size(1)
@@ -105,7 +107,7 @@ def gmf_scores(params: Params, pairs: Tensor) -> Tensor:
 
 
 def neumf_scores(params: Params, pairs: Tensor) -> Tensor:
-    """GMF and, with embeddings of its own, a tower over concatenated embeddings, added up."""
+    """The sum of GMF and a tower over concatenated embeddings; both have separate embeddings."""
     gmf_users, gmf_items, output, users, items, *head = params
     product = gmf_users[pairs[0]] * gmf_items[pairs[1]]
     hidden = torch.cat([users[pairs[0]], items[pairs[1]]], dim=1)

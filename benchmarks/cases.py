@@ -1,7 +1,7 @@
-"""One case of the benchmark in a process of its own: ``python benchmarks/cases.py CASE SIDE``.
+"""One case of the benchmark in a separate process: ``python benchmarks/cases.py CASE SIDE``.
 
-Prints one line of JSON: seconds of each repetition, peak memory above the process with its
-libraries imported, and what was computed, for the other side to be compared with.
+Prints one line of JSON: seconds of each repetition, and peak memory above the memory of the process
+with its libraries imported. ``--result`` saves the gradient, to compare both sides.
 """
 
 import argparse
@@ -31,15 +31,16 @@ from graphpoison._memory import peak_bytes
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured.
+    """A case of the benchmark.
 
     Args:
-        title: a line of the table.
+        title: the name of the case in the table.
         ours: makes the library's side.
-        baseline: makes the other side, None where it does not fit or takes hours.
-        flops: of the library's algorithm, once, counting only what it cannot avoid.
-        moved: bytes that its kernels read and write at the least: indices and values of sparse
-            matrices, dense matrices once; gathered rows count as cached.
+        baseline: makes the baseline; None if it does not fit in memory or takes hours.
+        flops: floating-point operations of one run of the library's algorithm; only the unavoidable
+            ones are counted.
+        moved: lower bound of the bytes that the kernels read and write: indices and values of
+            sparse matrices, and each dense matrix once; gathered rows count as cached.
         size: "small", "full" or "large".
     """
 

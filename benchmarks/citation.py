@@ -1,4 +1,4 @@
-"""Node classifiers under the strongest attack, and under graphs that others poisoned.
+"""Node classifiers under the strongest attack, and on poisoned graphs that others published.
 
     python benchmarks/citation.py strongest --data cora-deeprobust --splits 15 16 17 18 19 --out out
     python benchmarks/citation.py published --data cora-deeprobust --out out
@@ -7,8 +7,8 @@
 
 Needs the data sets of ``graphpoison.datasets.load``; ``published`` also needs Pro-GNN's folder
 ``meta`` (``*_meta_adj_0.05.npz``) as ``prognn`` below ``GRAPHPOISON_DATA``. Each study appends to
-``OUT/<study>.csv``, one row for each victim, seed and epoch kept; a row that is there is not
-computed again, and flips are kept in ``OUT/flips``. ``citation_page.py`` prints the tables.
+``OUT/<study>.csv``, one row for each victim, seed and epoch kept. Rows that the file already has
+are not computed again. Flips are saved in ``OUT/flips``. ``citation_page.py`` prints the tables.
 """
 
 import argparse
@@ -48,7 +48,7 @@ Flips = gp.Perturbation | None
 
 
 class Study:
-    """A table of results that grows row by row, and the flips behind it."""
+    """A table of results, appended row by row, and the flips of the attacks."""
 
     def __init__(self, folder: Path, name: str, args: argparse.Namespace) -> None:
         self.path, self.flips, self.args = folder / f"{name}.csv", folder / "flips", args
@@ -63,7 +63,7 @@ class Study:
     def attacked(
         self, name: str, make: Callable[[], gp.Perturbation]
     ) -> tuple[gp.Perturbation, float]:
-        """The flips of that name, made or read, and how long the attack took."""
+        """The flips of that name, made or read from a file, and the seconds of the attack."""
         path = self.flips / f"{name}.npz"
         if not path.exists():
             make().save(path)
@@ -90,8 +90,8 @@ class Study:
 
 
 def attacks_of(graph: gp.NodeGraph, share: float, seed: int) -> Iterator[tuple[str, Callable]]:
-    """The strongest attack, the same through SGC with one propagation, Metattack as published, DICE
-    with the true labels, and random flips."""
+    """The strongest attack, the same attack through SGC with one propagation, Metattack as
+    published, DICE with the true labels, and random flips."""
     budget = gp.Budget.fraction(share)
     paper = gp.NodeClassification(graph)
     one_hop = gp.NodeClassification(graph, gp.SGC(1), attack_loss=gp.TanhMargin(0.5))
@@ -114,7 +114,7 @@ def strongest(study: Study, data: str, split: int) -> None:
 
 
 def published(study: Study, data: str, split: int) -> None:
-    """Pro-GNN's graphs on the split of seed 15, which is theirs but for Citeseer."""
+    """Pro-GNN's poisoned graphs. The split of seed 15 is Pro-GNN's, except on Citeseer."""
     graph = gp.read_graph(gp.datasets.load(data, seed=split))
     study.score((data, split, 0.0, "clean"), graph, None)
     folder = Path(os.environ["GRAPHPOISON_DATA"]) / "prognn"
@@ -124,7 +124,7 @@ def published(study: Study, data: str, split: int) -> None:
 
 
 def adaptive(study: Study, data: str, split: int) -> None:
-    """Each defence as the surrogate of the attack on itself."""
+    """Attacks on each defence, with the defence itself as the surrogate."""
     graph = gp.read_graph(gp.datasets.load(data, seed=split))
     wanted, share = study.args.victims, study.args.shares[0]
     through_sgc, _ = study.attacked(

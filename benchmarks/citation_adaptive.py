@@ -1,10 +1,11 @@
 """Attacks whose surrogate is the victim's own defence.
 
-SGC is attacked by the strongest attack as it is, and GCN-Jaccard by the same attack with additions
-between similar nodes alone, which are the additions that the defence keeps. All other defences are
-modules, trained by Adam in evaluation mode (no dropout, no samples); Soft-Median-GCN is attacked by
-the approximate meta-gradient. The candidates are the edges and the pairs that SGC's meta-gradient
-ranks first: 4,000 on the clean graph, and 4,000 on the graph that the strongest attack leaves.
+SGC is attacked by the strongest attack without changes. GCN-Jaccard is attacked by the same attack
+with additions between similar nodes only, because the defence keeps these additions. All other
+defences are modules, trained by Adam in evaluation mode (no dropout, no sampling); Soft-Median-GCN
+is attacked by the approximate meta-gradient. For these modules, the candidates are the edges and
+the pairs that SGC's meta-gradient ranks first: 4,000 on the clean graph, and 4,000 on the graph
+that the strongest attack has poisoned.
 """
 
 from dataclasses import dataclass, replace
@@ -37,7 +38,7 @@ FLIPS_PER_STEP = 4
 
 @dataclass(frozen=True, eq=False)
 class SimilarAdditions(gp.Constraint):
-    """Edges may be added between nodes that have a word in common."""
+    """Edges may only be added between nodes that have a word in common."""
 
     common: Tensor
 
@@ -91,7 +92,7 @@ def guard(cosines: Tensor, edges: Tensor, weight: Tensor, count: int) -> Tensor:
 
 
 class WeightedRGCN(RGCN):
-    """RGCN that keeps nothing of a forward pass."""
+    """RGCN that does not store hidden values of a forward pass."""
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         logits = super().forward(x, edge_index, edge_weight)
@@ -100,7 +101,7 @@ class WeightedRGCN(RGCN):
 
 
 class WeightedGRAND(GRAND):
-    """GRAND without samples, by sums that are differentiable twice."""
+    """GRAND without sampling, with sums that are differentiable twice."""
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         edges, weight = gcn_norm(edge_index, edge_weight, x.size(0), dtype=x.dtype)
@@ -141,7 +142,7 @@ MODULES = {
 def adaptive_attack(
     graph: gp.NodeGraph, victim: str, share: float, strongest: gp.Perturbation
 ) -> gp.Perturbation:
-    """Flips of ``share`` of the edges, made for ``victim``; ``strongest`` are made through SGC."""
+    """Flips of ``share`` of the edges, made for ``victim``; ``strongest`` are flips for SGC."""
     if victim == "sgc":
         return strongest
     if victim == "gcn-jaccard":

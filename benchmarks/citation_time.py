@@ -2,8 +2,8 @@
 
     python benchmarks/citation_time.py --data cora-deeprobust --share 0.05
 
-All attacks run one after the other in one process, under the same constraints. The dense baseline
-makes ``--dense`` flips, which are scaled up to the budget.
+All attacks run one after another in one process, under the same constraints. The dense baseline
+makes ``--dense`` flips, and its time is scaled up to the budget.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def greedy(stops: tuple[int, ...] = (), **options: int) -> gp.MetaAttack:
 
 
 def seconds(attack: gp.Attack, task: gp.NodeClassification, flips: int) -> float:
-    attack(task, 2)  # what is computed once
+    attack(task, 2)  # warm-up: some values are computed only once
     start = time.perf_counter()
     found = attack(task, flips)
     assert len(found) == flips

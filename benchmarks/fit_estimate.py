@@ -1,10 +1,10 @@
 """Measure attacks on random graphs, and fit ``graphpoison estimate`` to them.
 
-Every point is a whole attack in a process of its own, on one thread. Finished points are kept in
-``--points``, so that an interrupted run goes on. The coefficients go into the package, or to
-``--out``. ``--check`` measures twelve other points, which the fit has not seen, and prints measured
-and estimated values. Both want a machine on which nothing else runs: the last column is wall-clock
-time over processor time.
+Every point is a whole attack in a separate process, on one thread. Finished points are saved in
+``--points``, so that the same command resumes an interrupted run. The coefficients are written into
+the package, or to ``--out``. ``--check`` measures twelve other points, which are not part of the
+fit, and prints measured and estimated values. Use a machine on which nothing else runs: the last
+column, wall-clock time over processor time, is then 1.
 """
 
 import argparse
@@ -41,7 +41,8 @@ from graphpoison.training import iterates
 
 PACKAGES = ("graphpoison", "torch", "torch-geometric", "numpy")
 TRIES, QUIET = 3, 1.1
-"""A point is measured again where the clock ran more than this times the processor."""
+"""A point is measured up to TRIES times, until wall-clock time is at most QUIET times processor
+time."""
 KINDS = {kind.__name__: kind for kind in (RecommenderWorkload, RankingWorkload, NodeWorkload)}
 
 
@@ -51,8 +52,8 @@ class Point:
 
     Args:
         workload: the attack.
-        checkpoints: whether iterates are kept as checkpoints though they would fit a file, which
-            large graphs do by themselves.
+        checkpoints: whether iterates are kept as checkpoints although they would fit into a file.
+            On large graphs, iterates are always kept as checkpoints.
     """
 
     workload: Workload
@@ -72,7 +73,7 @@ class Point:
 
     @contextmanager
     def limits(self) -> Iterator[None]:
-        """Where iterates go, in this block."""
+        """Set where iterates are kept, in this block."""
         before = iterates.KEPT_BYTES, iterates.SPOOLED_BYTES
         if self.checkpoints:
             iterates.KEPT_BYTES = iterates.SPOOLED_BYTES = 0
@@ -209,7 +210,7 @@ def main() -> None:
 
 
 def kept(store: Store, point: Point, device: str) -> dict[str, Any]:
-    """The measured values of a point, from the store where they are there."""
+    """The measured values of a point, read from the store if it has them."""
     key = f"{device} {point.key}"
     found = store.get(key)
     if found is None:
@@ -222,12 +223,12 @@ def kept(store: Store, point: Point, device: str) -> dict[str, Any]:
 
 
 def waited(found: dict[str, Any]) -> float:
-    """Time by the clock over processor time: 1 where nothing else runs."""
+    """Wall-clock time over processor time: 1 if nothing else runs."""
     return float(found["seconds"] / found["processor"])
 
 
 def measured_apart(point: Point, device: str) -> dict[str, Any]:
-    """The measured values of a point, in a process of its own."""
+    """The values of a point, measured in a separate process."""
     command = [sys.executable, __file__, "--device", device, "--point", point.key]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -236,10 +237,10 @@ def measured_apart(point: Point, device: str) -> dict[str, Any]:
 
 
 def measure(point: Point, device: str) -> dict[str, float]:
-    """Seconds of the attack by the clock and of the processor, and bytes at the peak."""
+    """Wall-clock seconds and processor seconds of the attack, and bytes at the peak."""
     torch.set_num_threads(1)
     place, tiny = torch.device(device), smallest(point.workload)
-    run(tiny, random_graph(tiny).to(device))  # loads what is imported late
+    run(tiny, random_graph(tiny).to(device))  # loads modules that are imported late
     before = peak_bytes(place) or 0
     data = random_graph(point.workload).to(device)
     used = time.process_time()
@@ -251,7 +252,7 @@ def measure(point: Point, device: str) -> dict[str, float]:
 
 
 def fitted(points: list[Point], measured: list[dict[str, Any]], device: str) -> Coefficients:
-    """Coefficients of the measured points."""
+    """Coefficients that are fitted to the measured points."""
     seconds, arrays = [], []
     for point, found in zip(points, measured, strict=True):
         with point.limits():
@@ -270,7 +271,7 @@ def fitted(points: list[Point], measured: list[dict[str, Any]], device: str) -> 
 
 
 def processor() -> str:
-    """The name of the processor, as Linux has it."""
+    """The name of the processor, as reported by Linux."""
     known = Path("/proc/cpuinfo")
     names = re.findall(r"^model name\s*: (.+)$", known.read_text(), re.M) if known.exists() else []
     return names[0] if names else platform.processor()
@@ -279,7 +280,7 @@ def processor() -> str:
 def compared(
     points: list[Point], measured: list[dict[str, Any]], known: Coefficients, device: str
 ) -> list[dict[str, Any]]:
-    """Measured and estimated values, a line each."""
+    """Measured and estimated values, one line for each point."""
     lines = []
     for point, found in zip(points, measured, strict=True):
         with point.limits():
@@ -302,7 +303,7 @@ def compared(
 
 
 def markdown(rows: Iterable[Iterable[Any]]) -> str:
-    """A table of a page."""
+    """A table in markdown."""
     return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
 
 

@@ -1,7 +1,7 @@
 """The table of ``run.py`` on a GPU, in 8 minutes at most: ``python benchmarks/gpu.py``.
 
-Cases run in the order below until the time is up, each first without its baseline. The page is
-written anew after every case.
+Cases run in the order :data:`ORDER` until the time is up; in each case, the library runs before the
+baseline. The page is written again after every case.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def row(case: Case, name: str, device: str, end: float) -> str:
 
 
 def side(name: str, which: str, device: str, end: float, repeat: int = 1) -> dict | None:
-    """Seconds and bytes of one side, None if it does not end in time or in memory."""
+    """Seconds and bytes of one side; None if the time or the memory does not suffice."""
     command = [sys.executable, str(HERE / "cases.py"), name, which, "--repeat", str(repeat)]
     command += ["--device", device]
     left = end - time.monotonic()
@@ -84,8 +84,8 @@ def page(device: str, lines: list[str]) -> str:
     )
     intro = (
         f"{name}, torch {torch.__version__}, commit {commit.stdout.strip() or 'unknown'}; the best "
-        "of three runs, of one for a baseline; `-` where there is no baseline, or where a side did "
-        "not fit time or memory."
+        "of three runs of the library, and one run of a baseline; `-` if there is no baseline, or "
+        "if time or memory did not suffice."
     )
     return "\n".join(["# On a GPU", "", intro, "", HEADER, *lines, ""])
 

@@ -1,9 +1,9 @@
-"""100 million interactions of a file, two processes: ``python benchmarks/hundred_million.py``.
+"""100 million interactions in a file, two processes: ``python benchmarks/hundred_million.py``.
 
-Writes a CSV of synthetic interactions, unless it is there, and starts ``--ranks`` processes. Each
-reads the file and takes part in one exact meta-gradient of CF (D = 32, T = 50, as many negatives as
-interactions), and prints a line of JSON: seconds of reading, of making the task, of the gradient,
-and its peak memory. ``--interactions 1000000`` is a trial of a minute.
+Writes a CSV file of synthetic interactions unless the file exists, and starts ``--ranks``
+processes. Each process reads the file, takes part in one exact meta-gradient of CF (D = 32, T = 50,
+as many negatives as interactions), and prints a line of JSON: seconds for reading, for making the
+task and for the gradient, and its peak memory. ``--interactions 1000000`` is a trial of a minute.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from graphpoison.datasets.source import Reading, open_graph
 
 CHUNK = 5_000_000
 SHARE = 200
-"""A user has so many interactions on average, and an item a thousand times the users' share."""
+"""Average number of interactions of a user; the average of an item is 1,000, five times as many."""
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--interactions", type=int, default=100_000_000)
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--measure", action="store_true", help="be one of the processes")
+    parser.add_argument("--measure", action="store_true", help="run as one of the processes")
     args = parser.parse_args()
     path = args.out / f"interactions-{args.interactions}.csv"
     if args.measure:
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def write(path: Path, count: int) -> None:
-    """Popular items and active users are drawn more often; repeated pairs are left in."""
+    """Popular items and active users are drawn more often; repeated pairs are not removed."""
     rng, part = np.random.default_rng(0), path.with_suffix(".part")
     users, items = max(1, count // SHARE), max(1, count // (5 * SHARE))
     with part.open("w") as file:

@@ -12,7 +12,8 @@ import graphpoison as gp
 from graphpoison._random import generator
 
 Once = Callable[[], Callable[[], Tensor]]
-"""One meta-gradient and the search for its best flip; returns how to get it at some pairs."""
+"""Computes one meta-gradient and searches its best flips; returns a function that gives the
+gradient at some pairs."""
 
 GCN = gp.Training(steps=100, lr=0.1, momentum=0.9)
 
@@ -63,7 +64,7 @@ def dense_node_attack(surrogate: str, device: torch.device) -> Once:
 
 
 def probe_pairs(num_nodes: int, device: torch.device) -> Tensor:
-    """Some 20,000 pairs, the same on both sides, at which gradients are compared."""
+    """About 20,000 pairs, at which the gradients of both sides are compared."""
     draw = torch.randint(num_nodes, (2, 20_000), generator=generator(1))
     draw = draw[:, draw[0] != draw[1]]
     return torch.stack([draw.min(dim=0).values, draw.max(dim=0).values]).to(device)
@@ -72,7 +73,7 @@ def probe_pairs(num_nodes: int, device: torch.device) -> Tensor:
 def link_task(
     model: str, device: torch.device, name: str = "movielens-100k", dim: int = 32
 ) -> tuple[gp.Task, float]:
-    """A task, and a learning rate that its training stands."""
+    """A task, and a learning rate for which its training is stable."""
     surrogate, lr, loss = {
         "cf": (gp.CF(dim), 1000.0, "log"),
         "cf-bpr": (gp.CF(dim), 100.0, "bpr"),
@@ -141,7 +142,7 @@ def random_citation(
 def random_interactions(
     users: int, items: int, positives: int, negatives: int, device: torch.device
 ) -> gp.Task:
-    """A CF task of 32 dimensions on uniformly drawn pairs, each of which is drawn once."""
+    """A CF task of 32 dimensions on uniformly drawn, distinct pairs."""
     count, draw = positives + negatives, generator(0)
     codes = torch.empty(0, dtype=torch.long)
     while codes.numel() < count:

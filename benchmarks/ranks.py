@@ -2,8 +2,8 @@
 
 Every process has one thread. A measurement is one exact meta-gradient with the search for its best
 100 flips; all numbers of ranks take turns. Writes ranks.csv and prints its rows: the median of the
-seconds, the efficiency (seconds of one process over ranks times seconds) and whether the flips are
-those of one process, to the last bit of their scores.
+seconds, the efficiency (seconds of one process over ranks times seconds), and whether the flips and
+the last bits of their scores are the same as with one process.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--rounds", type=int, default=3, help="turns of each number of ranks")
     parser.add_argument("--repeat", type=int, default=1, help="measurements in each turn")
-    parser.add_argument("--only", help="the cases whose names hold this")
+    parser.add_argument("--only", help="only cases whose names contain this")
     parser.add_argument("--measure", metavar="CASE", help="measure one case, in this process")
     args = parser.parse_args()
     if args.measure:
@@ -109,7 +109,7 @@ def turn(case: str, size: int, repeat: int) -> dict[str, object]:
 
 
 def measure(case: str, repeat: int) -> None:
-    """Print seconds, flips as a digest, and peak memory of this process, if it is the first."""
+    """Print seconds, a digest of the flips and peak memory, if this process is the first."""
     torch.set_num_threads(1)
     task, training = CASES[case]()
     shared = "TORCHELASTIC_RUN_ID" in os.environ
@@ -117,7 +117,7 @@ def measure(case: str, repeat: int) -> None:
         dist.init_process_group("gloo")
         task = task.over(gp.Ranks.of_group())
     start, seconds = task.init(generator(0)), []
-    for _ in range(repeat + 1):  # the first with the costs of a first call
+    for _ in range(repeat + 1):  # the first is a warm-up and is not counted
         began = time.perf_counter()
         flips = gp.Unrolled().at(task, training, task.state, start).topk(100)
         seconds.append(time.perf_counter() - began)

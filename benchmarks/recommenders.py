@@ -1,11 +1,11 @@
-"""Attacks on the recommenders that people run, beside all heuristics at equal budget.
+"""Attacks on recommenders in common use, beside all heuristics at equal budget.
 
     python benchmarks/recommenders.py bystanders --data movielens-100k --splits 0 1 2 --out out/
 
 measures one study and writes ``<study>-<data>.csv``: one row for each split, attack, victim, metric
-and group of users. Splits that the file holds already are not measured again. Splits are 80/20 for
-each user. The attack's settings are the defaults of the library, chosen on another split of
-MovieLens-100K alone.
+and group of users. Splits that the file already holds are not measured again. The interactions of
+each user are split 80/20. The attack's settings are the defaults of the library, which were chosen
+only on another split of MovieLens-100K.
 """
 
 import argparse
@@ -34,11 +34,12 @@ class Study:
 
     Args:
         cap: the largest share of a profile that may change.
-        off_limits: whether a random half of the users may not be touched.
+        off_limits: whether the interactions of a random half of the users must not be flipped.
         removals: whether interactions may be removed.
-        group: whether a random quarter of the users is to be harmed, and not all.
-        budget: the number of flips, a share of the interactions.
-        heldout: whether the attack aims at hidden interactions, and starts from no flips.
+        group: whether the attack is on a random quarter of the users, not on all users.
+        budget: the number of flips, as a share of the interactions.
+        heldout: whether the objective is on hidden interactions and the search starts without
+            flips.
     """
 
     cap: float | None = CAP
@@ -64,7 +65,7 @@ OTHERS = ("promotion", "promotion-1%", "demotion", "filters")
 
 
 def part_of(num_users: int, split: int, parts: int = 2) -> torch.Tensor:
-    """A random half of the users, or another part."""
+    """A random part of the users: one half, or one over ``parts``."""
     draw = torch.Generator().manual_seed(HALF_SEED + split)
     return torch.randperm(num_users, generator=draw)[: num_users // parts].sort().values
 
@@ -95,7 +96,7 @@ def attacks_of(study: Study, data: Any, split: int) -> tuple[dict[str, Any], dic
 
 
 def without(users: torch.Tensor, num_users: int) -> torch.Tensor:
-    """The other users."""
+    """All users except ``users``."""
     every = torch.arange(num_users)
     return every[~torch.isin(every, users)]
 
@@ -123,7 +124,7 @@ def measure(study: str, name: str, split: int, victims: list[str]) -> pd.DataFra
 
 
 def strongest(table: pd.DataFrame, users: str) -> list[str]:
-    """The heuristics that hurt most on each victim, for the victims that take long to train."""
+    """The most harmful heuristic for each victim, for tests on victims that are slow to train."""
     chosen = table[(table["metric"] == METRICS[0]) & (table["users"] == users)]
     mean = chosen[chosen["attack"] != "ours"].groupby(["victim", "attack"])["relative"].mean()
     return list(dict.fromkeys(attack for _, attack in mean.groupby("victim").idxmax()))
@@ -157,15 +158,15 @@ def promotion(name: str, split: int, share: float, victims: list[str], sets: int
 def target_hits(
     graph: Any, found: dict[str, Any], victims: list[str], items: list[int], seconds: float
 ) -> pd.DataFrame:
-    """How many users find ``items`` in their lists, and the seconds of our attack."""
+    """The share of users who find ``items`` in their lists, and the seconds of our attack."""
     metrics = ["t-hr@50", "t-hr@10"]
     table = gp.evaluate(graph, found, victims, range(1), metrics=metrics, targets=items).table
     return table.assign(seconds=table["attack"].map({"ours": seconds}))
 
 
 def demotion(name: str, split: int, victims: list[str], sets: int) -> pd.DataFrame:
-    """Five of the fifty most popular items, demoted by flips of real users, beside removals of
-    interactions with these items at random."""
+    """Five of the fifty most popular items, demoted by flips of real users, beside random removals
+    of interactions with these items."""
     data = gp.datasets.load(name, split="per-user", seed=split)
     graph = gp.read_graph(data)
     popularity = torch.bincount(graph.edge_index[1], minlength=graph.num_items)
@@ -189,8 +190,8 @@ def demotion(name: str, split: int, victims: list[str], sets: int) -> pd.DataFra
 
 
 def filters(name: str, split: int) -> pd.DataFrame:
-    """How well detectors tell touched or fake users from others (AUROC), for the attack and the
-    rules beside it."""
+    """How well detectors distinguish touched or fake users from other users (AUROC), for our attack
+    and for heuristics."""
     data = gp.datasets.load(name, split="per-user", seed=split)
     graph = gp.read_graph(data)
     tables = []

@@ -1,4 +1,4 @@
-"""Tables of docs/results/recommenders.md from the files that recommenders.py has written.
+"""Tables of docs/results/recommenders.md from the files of recommenders.py.
 
 python benchmarks/recommenders_page.py out/
 """
@@ -30,7 +30,7 @@ SHARES = {
 
 
 def cell(values: pd.Series) -> str:
-    """Mean in percent, and half the 95% interval over splits where there are several."""
+    """Mean in percent, and half the 95% interval over splits if there are several."""
     mean, half = 100 * values.mean(), 100 * confidence_halfwidth(values.to_numpy())
     return f"{-mean:+.1f}" + ("" if half != half else f" ± {half:.1f}")
 

@@ -1,7 +1,7 @@
-"""Ratios of the library to plain autograd, each measured in one run: ``python benchmarks/run.py``.
+"""The library beside plain autograd, both measured in one run: ``python benchmarks/run.py``.
 
-Every side of every case has a process of its own. Both sides of a case take turns, so that a
-machine that slows down slows down both; times are medians over all turns.
+Each side of each case runs in a separate process. Both sides of a case take turns, so that both are
+affected if the machine slows down. Times are medians over all turns.
 """
 
 import argparse
@@ -26,7 +26,7 @@ SIZES = {"small": ("small",), "full": ("small", "full"), "large": ("small", "ful
 
 @dataclass(frozen=True)
 class Speed:
-    """What this machine reaches, the yardstick of the lower bounds."""
+    """The peak speed of this machine, from which the lower bounds are computed."""
 
     gflops: float
     gigabytes: float
@@ -103,7 +103,7 @@ def matmul_gflops(device: str) -> float:
 
 
 def copy_gigabytes(device: str) -> float:
-    """Bytes read and written by a copy that does not fit a cache."""
+    """Gigabytes per second that a copy larger than the cache reads and writes."""
     source = torch.rand(2**26, device=device)
     target = torch.empty_like(source)
     return 2 * source.nbytes / fastest(lambda: target.copy_(source)) / 1e9
@@ -123,10 +123,10 @@ def parse() -> argparse.Namespace:
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--size", default="small", choices=SIZES)
-    parser.add_argument("--only", nargs="+", choices=CASES, help="these cases alone")
+    parser.add_argument("--only", nargs="+", choices=CASES, help="only these cases")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each side")
-    parser.add_argument("--repeat", type=int, default=5, help="of the library, in each turn")
-    parser.add_argument("--baseline-repeat", type=int, default=2, help="in each turn")
+    parser.add_argument("--repeat", type=int, default=5, help="runs of the library in each turn")
+    parser.add_argument("--baseline-repeat", type=int, default=2, help="its runs in each turn")
     parser.add_argument("--ours-only", action="store_true", help="leave the baselines out")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")

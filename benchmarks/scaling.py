@@ -1,7 +1,7 @@
 """Time and memory against steps, edges and nodes: ``python benchmarks/scaling.py``.
 
-Every point has a process of its own, and all points take turns, so that a machine that slows down
-slows down all of them. Writes scaling.csv and scaling.png, and prints the exponents of the
+Each point runs in a separate process. All points take turns, so that all are affected if the
+machine slows down. Writes scaling.csv and scaling.png, and prints the exponents: the slopes of the
 least-squares lines through the logarithms.
 """
 
@@ -51,8 +51,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("out"))
     parser.add_argument("--rounds", type=int, default=3, help="turns of each point")
-    parser.add_argument("--repeat", type=int, default=1, help="in each turn")
-    parser.add_argument("--only", help="the series whose names hold this")
+    parser.add_argument("--repeat", type=int, default=1, help="measurements in each turn")
+    parser.add_argument("--only", help="only series whose names contain this")
     parser.add_argument("--point", nargs=2, metavar=("SERIES", "SIZE"), help="measure one point")
     args = parser.parse_args()
     torch.set_num_threads(2)

@@ -1,7 +1,7 @@
-"""A study of 200 small runs on a Ray cluster of two nodes on this machine, of which one is killed.
+"""A study of 200 small runs on a local Ray cluster of two nodes, one of which is killed.
 
-Needs ``pip install ray``. Checks that all rows are there, that none is there twice, and that the
-results are the ones of a sweep without Ray.
+Needs ``pip install ray``. Checks that the table has each row exactly once and, with ``--compare``,
+that a sweep without Ray has the same results.
 
     OMP_NUM_THREADS=1 python benchmarks/sweep_ray.py --out /tmp/sweep-ray
 """
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder, which is emptied")
     parser.add_argument("--seeds", type=int, default=40, help="a fifth of the number of runs")
-    parser.add_argument("--compare", action="store_true", help="with a sweep without Ray")
+    parser.add_argument("--compare", action="store_true", help="compare with a sweep without Ray")
     args = parser.parse_args()
     shutil.rmtree(args.out, ignore_errors=True)
     rows, runs = args.out / "study" / "_rows", 5 * args.seeds

@@ -1,10 +1,10 @@
 """A whole attack on a large random graph: ``python benchmarks/whole_attack.py netflix``.
 
-The graph of ``netflix`` has the size of the thesis's set: 8,138 users, 1,503 items, 1.66 million
-interactions, 1.5 million negatives, of which 5% are flipped; the thesis stopped at 2,000 flips. The
-graph of ``pubmed`` has the size of Pubmed: 19,717 nodes, 44,324 edges, 500 features and 3 classes.
-The attack flips 5% of its edges, one for each exact gradient of all 194 million pairs. Killed, the
-command goes on where it was; the minutes it prints are those of all sessions.
+The graph of ``netflix`` has the size of the thesis's data set: 8,138 users, 1,503 items, 1.66
+million interactions and 1.5 million negatives. The attack flips 5% of the negatives; the thesis
+stopped at 2,000 flips. The graph of ``pubmed`` has the size of Pubmed: 19,717 nodes, 44,324 edges,
+500 features and 3 classes. The attack flips 5% of its edges, one for each exact gradient of all 194
+million pairs. The same command resumes a killed run and prints the minutes of all sessions.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def main() -> None:
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("attack", choices=list(ATTACKS))
-    parser.add_argument("--flips", type=int, help="fewer than the whole attack")
+    parser.add_argument("--flips", type=int, help="number of flips, if not the whole attack")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=Path("out"))

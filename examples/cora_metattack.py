@@ -61,7 +61,7 @@ def parse() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--dataset", default="cora", choices=[*CITATION, "synthetic-citation"])
-    add("--root", help="folder with the raw files, searched before the other places")
+    add("--root", help="folder with the raw files, searched first")
     add("--seed", type=int, default=15, help="seed of the split (and of a synthetic graph)")
     add("--attacks", nargs="+", default=["strongest", "metattack", "random"], choices=ATTACKS)
     add("--budget", type=float, default=0.05, help="share of the edges")

@@ -78,7 +78,7 @@ def parse() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--dataset", default="movielens-100k", choices=["movielens-100k", "synthetic-interactions"])
-    add("--root", help="folder with the raw files, searched before the other places")
+    add("--root", help="folder with the raw files, searched first")
     add("--seed", type=int, default=0, help="seed of negatives and split")
     add("--model", default="cf", choices=["cf", "gmf"], help="surrogate and victim")
     add("--dim", type=int, default=8, help="embedding dimensions")
@@ -97,7 +97,7 @@ def parse() -> argparse.Namespace:
         "--redraw",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="fresh surrogate parameters at every step, as in the thesis",
+        help="newly drawn surrogate parameters at every step, as in the thesis",
     )
     add("--attack-seed", type=int, default=0, help="seed of the surrogate and of random flips")
     add("--points", type=int, default=4, help="how many budgets the figures show")

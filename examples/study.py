@@ -1,7 +1,7 @@
-"""A study: two attacks beside random flips, compared by paired tests; what is done is kept.
+"""A study: two attacks, compared with random flips by paired tests.
 
-Prints the comparison, and writes it with the table of all runs and a picture to ``--out``. Called
-again after an interruption, it goes on.
+Prints the comparison, and writes the comparison, the table of all runs and a picture to ``--out``.
+The same command resumes an interrupted study.
 
     python examples/study.py
     python examples/study.py --jobs 2 --seeds 10
@@ -48,12 +48,12 @@ def parse() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--dataset", default="synthetic-interactions", choices=gp.datasets.names())
-    add("--root", help="folder with the raw files, searched before the other places")
+    add("--root", help="folder with the raw files, searched first")
     add("--victims", nargs="+", default=["ease", "item-knn"], help="recommenders, by name")
     add("--budget", type=float, default=0.02, help="share of the interactions that is flipped")
-    add("--share", type=float, default=0.25, help="of each user's interactions, at most")
+    add("--share", type=float, default=0.25, help="largest share of each user's interactions")
     add("--steps", type=int, default=20, help="gradient steps of the attack on rankings")
-    add("--seeds", type=int, default=5, help="number of attacks of each kind, and of victims")
+    add("--seeds", type=int, default=5, help="number of seeds of attacks and victims")
     add("--test", default="t", choices=["t", "wilcoxon"], help="paired test")
     add("--jobs", type=int, default=1, help="runs at a time, -1 for all processors")
     add("--out", type=Path, default=Path("out/study"), help="folder of the study")

@@ -1,4 +1,4 @@
-"""Processes that share the work of one attack: who they are, and what they send one another."""
+"""Processes (ranks) that share the work of one attack, and their communication."""
 
 import pickle
 from collections.abc import Callable, Sequence
@@ -13,27 +13,27 @@ T = TypeVar("T")
 
 
 class RankError(RuntimeError):
-    """Another process of the same attack has ended, or disagrees."""
+    """Another process of the same attack has ended, or disagrees with this process."""
 
 
 def _gone() -> BaseException:
     return RankError(
-        "another process of this attack has ended or cannot be reached; the reason is in its own "
-        "output."
+        "another process of this attack has ended or cannot be reached; read the output of that "
+        "process for the reason."
     )
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process, one of ``size`` that share the work of one attack; by default the only one.
+    """This process, one of ``size`` that share the work of one attack; by default the only process.
 
-    All processes call the same methods in the same order. One process sends nothing.
+    All processes must call the same methods in the same order. A single process sends nothing.
 
     Args:
         rank: the number of this process, from 0 on.
-        size: how many processes there are.
+        size: number of processes.
         group: their process group of ``torch.distributed``; None for the default one.
-        gone: the error to raise once another process cannot be reached.
+        gone: returns the error to raise if another process cannot be reached.
     """
 
     rank: int = 0
@@ -66,7 +66,7 @@ class Ranks:
         return self.rank == 0
 
     def gather(self, own: "Tensor", counts: Sequence[int]) -> "Tensor":
-        """``own`` [counts[rank], ...] of every rank, one after the other: [sum(counts), ...].
+        """Concatenates ``own`` [counts[rank], ...] of all ranks, in order: [sum(counts), ...].
 
         Raises:
             RankError: another process cannot be reached.
@@ -93,7 +93,7 @@ class Ranks:
         return whole
 
     def share(self, work: Callable[[], T]) -> T:
-        """The result of ``work`` on the first rank, on every rank; an error of it likewise."""
+        """Runs ``work`` on the first rank; every rank returns its result, or raises its error."""
         if self.size == 1:
             return work()
         if not self.first:
@@ -110,7 +110,7 @@ class Ranks:
         return result
 
     def in_turn(self, work: Callable[[], T]) -> T:
-        """``work``, which may leave files for all, on the first rank, and then on the others."""
+        """Runs ``work`` on the first rank, and then on the others, which may read its files."""
         if not self.first:
             self.share(lambda: None)
             return work()
@@ -119,7 +119,7 @@ class Ranks:
         return result
 
     def any(self, own: bool, device: "torch.device") -> bool:
-        """Whether ``own`` is true on some rank."""
+        """Whether ``own`` is true on at least one rank."""
         import torch
 
         number = torch.tensor([int(own)], device=device)
@@ -139,13 +139,13 @@ class Ranks:
         others = [str(rank) for rank, each in enumerate(numbers) if each != numbers[0]]
         if others:
             raise RankError(
-                f"the processes of this attack disagree: {what} of rank 0 are not those of rank "
-                f"{', '.join(others)}. All need the same input, arguments, versions, number of "
-                "threads and kind of processor."
+                f"the processes of this attack disagree: {what} differ between rank 0 and rank "
+                f"{', '.join(others)}. All processes need the same input, arguments, versions, "
+                "number of threads and kind of processor."
             )
 
     def _in_world(self, rank: int) -> int:
-        """The number of ``rank`` among all processes, of which the group may be a part."""
+        """The number of ``rank`` among all processes; the group may have only some of them."""
         from torch import distributed as dist
 
         return rank if self.group is None else dist.get_global_rank(self.group, rank)
@@ -162,13 +162,13 @@ class Ranks:
 
 
 ALONE = Ranks()
-"""One process."""
+"""The ranks of a single process."""
 
 
 def _pickled(result: Any, error: Exception | None) -> bytes:
     try:
         content = pickle.dumps((result, error))
-        pickle.loads(content)  # an exception may be written, and not be read
+        pickle.loads(content)  # some exceptions can be pickled but not unpickled
         return content
     except Exception:
         return pickle.dumps((None, RankError(f"rank 0: {error}")))

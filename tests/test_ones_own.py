@@ -240,7 +240,7 @@ class Tables(PairwiseRecommender):
 
 @pytest.mark.parametrize(
     ("widths", "message"),
-    [((4, 4, 1), "does not score from 3 parameters"), ((4, 5), "equally wide, found 4 and 5")],
+    [((4, 4, 1), "cannot score from 3 parameters"), ((4, 5), "equally wide, found 4 and 5")],
 )
 def test_tables_that_do_not_fit_are_refused(widths: tuple[int, ...], message: str) -> None:
     attack = gp.MetaAttack(gp.Training(steps=2, lr=0.1), allow_removals=False)

@@ -260,14 +260,14 @@ def test_coefficients_are_kept_by_device(tmp_path: Path) -> None:
     assert Coefficients.load("cpu", path) == UNIT
     assert Coefficients.load("cuda", path).threads == 0
     path.write_text('{"cpu": 1}')
-    with pytest.raises(ValueError, match="holds none"):
+    with pytest.raises(ValueError, match="holds no coefficients"):
         Coefficients.load("cpu", path)
 
 
 def test_what_was_not_measured_is_named() -> None:
     with pytest.raises(ValueError, match="'tpu' is not known"):
         Coefficients.load("tpu")
-    with pytest.raises(ValueError, match=r"none for \['pairs searched', .*\]; .*fit_estimate"):
+    with pytest.raises(ValueError, match=r"lack \['pairs searched', .*\]; .*fit_estimate"):
         estimate_by_size(CF, coefficients=replace(UNIT, seconds={}))
 
 

@@ -202,7 +202,7 @@ def test_a_damaged_row_is_refused(tmp_path: Path) -> None:
         ({"tasks": {}}, ValueError, "tasks must name one task or more"),
         ({"tasks": citation_graph()}, TypeError, "tasks must be a task"),
         ({"attacks": {"a": gp.RandomAttack}}, TypeError, "attacks must be a attack|an attack"),
-        ({"budgets": 5}, TypeError, "budgets must be several"),
+        ({"budgets": 5}, TypeError, "budgets must be a list"),
         ({"budgets": []}, ValueError, "one or more, all different"),
         ({"budgets": [3, 3]}, ValueError, "one or more, all different"),
         ({"seeds": 3}, TypeError, "seeds must be several numbers"),
@@ -361,7 +361,7 @@ def test_a_run_that_kills_its_process_thrice_has_failed(tmp_path: Path) -> None:
     for _ in range(running.MOST_DEATHS):
         out.begin(run.key, "this")
     assert running._settle(run, out, "this", None)
-    assert "was killed 3 times, perhaps out of memory" in out.row(run.key)["error"]
+    assert "was killed 3 times, perhaps for lack of memory" in out.row(run.key)["error"]
     out.forget(run.key)
     assert running._settle(run, out, "another", None)
     assert out.row(run.key)["status"] == "done"

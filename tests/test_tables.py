@@ -122,8 +122,8 @@ def test_ids_that_only_look_like_numbers_stay_apart(tmp_path: Path) -> None:
         ("rating,user\n1,2\n", {}, "user='user' and item='user' are one column"),
         ("user,item,who\n1,2,3\n", {"user": "who"}, "has a column 'user' besides"),
         ("user,item\n1,2\n,3\n", {}, "1 missing ids in 2 rows, first in row 2"),
-        ("user,item\n1,2,3\n1,2,3\n", {}, "is no table with ','"),
-        ("user,item\n1,2\n1,2,3\n", {}, "is no table with ','"),
+        ("user,item\n1,2,3\n1,2,3\n", {}, "is not a table with ','"),
+        ("user,item\n1,2\n1,2,3\n", {}, "is not a table with ','"),
         ("", {}, "is empty"),
     ],
 )

@@ -1,8 +1,8 @@
-"""A command in several processes that torchrun has started: one of them speaks, and all end alike.
+"""A command in several processes started by torchrun: one process prints, all exit with one code.
 
-The process group is made and destroyed here. A process that ends early says why in the store of
-torchrun, and leaves the group, so that the others do not wait for it. They read the reason there
-and end with the same exit code; the first of them prints the message.
+The process group is made and destroyed here. A process that ends early writes the reason to the
+store of torchrun and leaves the group, so that the other processes do not wait for it. The other
+processes read the reason and end with the same exit code; the first process prints the message.
 """
 
 import json
@@ -18,7 +18,7 @@ from .._ranks import ALONE, RankError, Ranks
 from .._signals import ENDING, Terminated
 
 PATIENCE = 10.0
-"""Seconds to wait for what another process has to say, and for all to have read it."""
+"""Seconds to wait for the message of another process, and until all processes have read it."""
 INTERRUPTS = range(128, 160)
 """Exit codes of processes that a signal has ended."""
 _ENDING, _LEFT = "graphpoison/ending", "graphpoison/left"
@@ -29,9 +29,9 @@ class Ending:
     """Why a process ends.
 
     Args:
-        rank: which.
-        code: its exit code.
-        text: its message.
+        rank: the rank of the process.
+        code: the exit code of the process.
+        text: the message of the process.
     """
 
     rank: int
@@ -41,19 +41,20 @@ class Ending:
 
 @dataclass(frozen=True, eq=False)
 class Processes:
-    """The processes of one command; by default this one alone.
+    """The processes of one command; by default only this process.
 
     Args:
-        ranks: who they are.
-        store: where they leave notes.
+        ranks: the rank of this process and the number of processes.
+        store: the store of torchrun, through which processes exchange messages; None for one
+            process.
     """
 
     ranks: Ranks = ALONE
     store: Any = None
 
     def end(self, code: int, text: str) -> tuple[int, str]:
-        """Say that this process ends with ``code`` and ``text``, and leave the group. Returns the
-        code and the text with which all end: of the process that said so first."""
+        """Record that this process ends with ``code`` and ``text``, and leave the group. Returns
+        the code and the text for all processes: the ones that the first process recorded."""
         if self.store is None:
             return code, text
         note = json.dumps([self.ranks.rank, code, text])
@@ -64,8 +65,9 @@ class Processes:
         return first.code, first.text
 
     def leave(self) -> None:
-        """Wait until every process has had its say: torchrun ends all as soon as one has ended.
-        From here on this process ends by itself, with its own exit code."""
+        """Wait until every process has called this method, because torchrun ends all processes as
+        soon as one has ended. Signals are ignored from here on: this process ends by itself, with
+        its own exit code."""
         if self.store is None:
             return
         for number in ENDING:
@@ -74,7 +76,8 @@ class Processes:
         _until(lambda: self.store.add(_LEFT, 0) >= self.ranks.size)
 
     def gone(self) -> BaseException:
-        """The error to raise where another process cannot be reached: its own, if it said so."""
+        """The error to raise if another process cannot be reached: the error which that process
+        has recorded, if any."""
         with suppress(KeyboardInterrupt):  # torchrun ends the others when one has died
             _until(lambda: self.store.check([_ENDING]))
         if not self.store.check([_ENDING]):
@@ -110,7 +113,7 @@ def processes() -> Iterator[Processes]:
 
 @contextmanager
 def one_voice() -> Iterator[None]:
-    """In this block, processes but the first print nothing."""
+    """In this block, only the first process prints."""
     with ExitStack() as silent:
         if started_by_torchrun() and os.environ["RANK"] != "0":
             nowhere = silent.enter_context(open(os.devnull, "w"))
@@ -120,15 +123,15 @@ def one_voice() -> Iterator[None]:
 
 
 def started_by_torchrun() -> bool:
-    """Whether torchrun has started this process, and more than one."""
+    """Whether torchrun has started this process as one of several."""
     return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ["WORLD_SIZE"]) > 1
 
 
 def device_of(device: str, ranks: Ranks) -> str:
-    """The device of this process: each process has a GPU of its own.
+    """The device of this process: each process uses a different GPU.
 
     Raises:
-        ValueError: there are fewer GPUs than processes, or all are told to use the same.
+        ValueError: there are fewer GPUs than processes, or ``device`` is one GPU for all processes.
     """
     if ranks.size == 1 or not device.startswith("cuda"):
         return device
@@ -146,7 +149,7 @@ def device_of(device: str, ranks: Ranks) -> str:
 
 
 def _until(done: Any) -> None:
-    """Wait until ``done()``, for no more than :data:`PATIENCE` seconds."""
+    """Wait until ``done()`` is true, for at most :data:`PATIENCE` seconds."""
     end = time.monotonic() + PATIENCE
     while not done() and time.monotonic() < end:
         time.sleep(0.02)

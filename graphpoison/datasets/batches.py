@@ -1,6 +1,6 @@
 """Columns of tables larger than memory, read by pyarrow in batches of rows.
 
-Memory holds one batch, four bytes for each id of a row, and each distinct id once, as text.
+Memory holds one batch, four bytes for each id in a row, and the text of each distinct id once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ class Ids:
     """A column of ids.
 
     Args:
-        distinct: the ids as text, in the order of their first appearance, with their numbers.
+        distinct: id as text -> its number, in the order of first appearance.
         parts: int32 [rows], the number of the id in each row of each batch.
     """
 
@@ -33,7 +33,7 @@ class Ids:
     parts: list[npt.NDArray[np.int32]] = field(default_factory=list)
 
     def add(self, column: Any) -> None:
-        """Add a batch, an array of pyarrow."""
+        """Adds a batch, a pyarrow array."""
         from pyarrow import compute, string
 
         encoded = compute.fill_null(compute.cast(column, string()), "").dictionary_encode()
@@ -51,12 +51,12 @@ class Ids:
 
 @dataclass
 class Others:
-    """A column that is not an id: numbers if all of its values are numbers."""
+    """A column that does not hold ids; it holds numbers if all of its values are numbers."""
 
     parts: list["pd.Series[Any]"] = field(default_factory=list)
 
     def add(self, column: Any) -> None:
-        """Add a batch, an array of pyarrow."""
+        """Adds a batch, a pyarrow array."""
         self.parts.append(numbers_of(column.to_pandas()))
 
     @property
@@ -64,7 +64,7 @@ class Others:
         """The rows of all batches.
 
         Raises:
-            ValueError: some batches have only numbers, and others have text.
+            ValueError: some batches hold only numbers, but others hold text.
         """
         kinds = {pd.api.types.is_numeric_dtype(part) for part in self.parts if len(part)}
         if len(kinds) > 1:
@@ -81,8 +81,8 @@ def read_columns(
     ids: Sequence[int],
     others: Sequence[int],
 ) -> tuple[list[Numbered], list["pd.Series[Any]"]]:
-    """The columns of ids (the number of the id in each row, and the distinct ids), and the other
-    columns, as numbers if all of their values are numbers.
+    """Returns the columns of ids (the number of the id in each row, and the distinct ids), and the
+    other columns (as numbers, if all of their values are numbers).
 
     Args:
         path: the file.
@@ -92,7 +92,7 @@ def read_columns(
         ids, others: positions of the columns.
 
     Raises:
-        ValueError: the file cannot be read (``pyarrow.ArrowInvalid`` is one).
+        ValueError: the file cannot be read (``pyarrow.ArrowInvalid`` is a subclass).
     """
     numbered, rest = [Ids() for _ in ids], [Others() for _ in others]
     for batch in _batches(path, separator, header, width):

@@ -18,12 +18,12 @@ SEPARATORS = ("\t", "::", ";", ",", "|", " ")
 
 
 def suffix(path: Path) -> str:
-    """The file's suffix in lower case, before ``.gz``."""
+    """The file's suffix in lower case, without a final ``.gz``."""
     return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
 
 
 def open_text(path: Path) -> IO[str]:
-    """The file open for reading, in UTF-8, without a byte order mark; gzipped if so named."""
+    """Opens the file to read it as UTF-8, without a byte order mark; decompresses ``.gz`` files."""
     refuse_special(path)
     if path.suffix == ".gz":
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
@@ -32,7 +32,7 @@ def open_text(path: Path) -> IO[str]:
 
 @contextmanager
 def decoded(path: Path) -> Iterator[None]:
-    """Errors of decoding ``path`` in this block become a ValueError that names the file."""
+    """Turns errors of decoding ``path`` in this block into a ValueError that names the file."""
     try:
         yield
     except UnicodeDecodeError as error:
@@ -41,7 +41,7 @@ def decoded(path: Path) -> Iterator[None]:
             "save it in UTF-8."
         ) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is no gzip file, or it is damaged: {error}.") from error
+        raise ValueError(f"{path} is not a gzip file, or it is damaged: {error}.") from error
 
 
 def first_line(path: Path) -> str:
@@ -54,7 +54,7 @@ def first_line(path: Path) -> str:
         line = file.readline(LONGEST_LINE)
     if len(line) == LONGEST_LINE:
         raise ValueError(
-            f"{path} is no table: its first line has {LONGEST_LINE:,} characters or more."
+            f"{path} is not a table: its first line has {LONGEST_LINE:,} characters or more."
         )
     if not line.strip():
         raise ValueError(f"{path} is empty or starts with an empty line; give a table.")
@@ -69,8 +69,13 @@ def separator_of(path: Path, first: str) -> str:
 
 
 def read_table(path: Path, separator: str, header: bool, rows: int | None = None) -> pd.DataFrame:
-    """The table, or its first ``rows`` rows, with every field as a string. Columns of ``.inter``
-    lose the type in their name."""
+    """Returns the table, or its first ``rows`` rows, with every field as a string.
+
+    The type in the column names of ``.inter`` files is removed.
+
+    Raises:
+        ValueError: the file cannot be read as a table with this separator.
+    """
     try:
         with open_text(path) as file, warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas would drop fields
@@ -86,8 +91,8 @@ def read_table(path: Path, separator: str, header: bool, rows: int | None = None
             ).fillna("")  # fields that a short line lacks, if the separator has several characters
     except (ValueError, pd.errors.ParserWarning) as error:
         raise ValueError(
-            f"{path} is no table with {separator!r} between the fields: {error} Give separator=, "
-            "or lists=True if each line is a user followed by the user's items."
+            f"{path} is not a table with {separator!r} between the fields: {error} Give "
+            "separator=, or lists=True if each line is a user followed by the user's items."
         ) from error
     if suffix(path) == ".inter":
         frame.columns = pd.Index([str(name).partition(":")[0] for name in frame.columns])

@@ -1,4 +1,4 @@
-"""Time and memory of an attack from the sizes of a graph that one does not hold yet."""
+"""Estimates of time and memory of an attack from the sizes of the graph, without the graph."""
 
 from .measuring import calibrate
 from .model import Cluster, Coefficients, estimate_by_size

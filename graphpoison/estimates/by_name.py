@@ -18,11 +18,11 @@ KINDS: dict[str, type[Workload]] = {
 
 
 def workload_of(surrogate: str, sizes: Mapping[str, Any]) -> Workload:
-    """The workload of a ``surrogate`` by name, with ``sizes`` and settings by name.
+    """The workload of the named ``surrogate``; ``sizes`` has its sizes and settings by name.
 
     Raises:
-        TypeError, ValueError: an unknown surrogate; a size that is missing, or that this surrogate
-            does not have; as the workload raises.
+        TypeError, ValueError: the surrogate is unknown; a size is missing, or does not belong to
+            this surrogate; the workload refuses a value.
     """
     if surrogate == "bpr":
         raise ValueError("surrogate='bpr' is a loss; use surrogate='cf' with loss='bpr'.")

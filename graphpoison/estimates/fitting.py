@@ -28,7 +28,13 @@ def fit(points: Sequence[tuple[Mapping[str, float], float]]) -> dict[str, float]
 
 
 def total(counts: Counts, gradients: int = 1) -> dict[str, float]:
-    """Counts of an attack on one rank; arrays are there once, whatever ``gradients`` are."""
+    """Counts of an attack on one rank.
+
+    Args:
+        counts: operations or bytes by kind.
+        gradients: number of gradients of the attack; 1 for bytes, because all gradients use the
+            same arrays.
+    """
     repeated = {**counts.shared, **counts.whole}
     return {**counts.once, **{name: gradients * count for name, count in repeated.items()}}
 

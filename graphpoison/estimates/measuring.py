@@ -1,4 +1,4 @@
-"""Workloads made real: random graphs of their sizes, attacked once with a clock beside."""
+"""Measures workloads: random graphs of the given sizes are attacked, and the attack is timed."""
 
 import math
 import time
@@ -23,11 +23,11 @@ from .recommenders import RankingWorkload, RecommenderWorkload
 from .workload import Workload
 
 FLIPS_PER_STEP = 5
-"""Flips of one gradient of a recommender."""
+"""Flips per gradient in attacks on recommenders."""
 PROFILE_SHARE = 0.25
 LR = {"adam": 0.05, "sgd": 1.0}
 CALIBRATION_SECONDS = (0.5, 1.0, 2.0, 4.0)
-"""Points of a calibration, by the time that they took on the measured machine."""
+"""Estimated time of each attack of a calibration on the measured machine."""
 
 
 def random_graph(workload: Workload, seed: int = 0) -> Data | HeteroData:
@@ -100,21 +100,21 @@ def _attack(workload: Workload, data: Data | HeteroData) -> tuple[Task[Any], Att
 def calibrate(
     workload: Workload, device: str = "cpu", coefficients: Coefficients | None = None
 ) -> float:
-    """The time of this machine, with its threads, over the time of the measured one.
+    """The ratio of the time on this machine, with its threads, to the time on the measured machine.
 
-    Four attacks of the kind of ``workload``, on smaller random graphs, take some 8 seconds on a
-    machine as fast as the measured one; the first warms the libraries up.
+    Runs four attacks of the same kind as ``workload`` on smaller random graphs, for about 8 seconds
+    on a machine as fast as the measured one. The first attack is a warm-up and is not counted.
 
     Args:
-        workload: the attack that is planned.
+        workload: the planned attack.
         device: ``"cpu"`` or ``"cuda"``.
-        coefficients: by default the ones that are installed for the device.
+        coefficients: by default the installed coefficients of the device.
 
     Returns:
-        The geometric mean of measured over estimated seconds.
+        The geometric mean of the ratios of measured to estimated seconds.
 
     Raises:
-        ValueError: no coefficients for the device.
+        ValueError: there are no coefficients for the device.
     """
     known = Coefficients.load(device) if coefficients is None else coefficients
     ratios = []
@@ -127,7 +127,7 @@ def calibrate(
 
 
 def shrunk(workload: Workload, seconds: float, device: str, known: Coefficients) -> Workload:
-    """``workload`` with one gradient, on a graph so small that it takes about ``seconds``."""
+    """``workload`` with one gradient, on a graph small enough to take about ``seconds``."""
     share = 1.0
     while True:
         small = _smaller(workload, share)

@@ -3,8 +3,8 @@ r"""The cost of a workload from fitted coefficients.
 .. math::
     \text{seconds} = \sum_k a_k \, n_k, \qquad \text{bytes} = \sum_k b_k \, m_k
 
-where n are operations and m arrays of a workload by kind, and all coefficients are non-negative.
-``benchmarks/fit_estimate.py`` measures them.
+where n are the operations and m the arrays of a workload by kind. All coefficients are
+non-negative; ``benchmarks/fit_estimate.py`` measures them.
 """
 
 import json
@@ -36,11 +36,12 @@ class Cluster:
 
     Args:
         ranks: number of ranks R.
-        efficiency: the speed of the divided part over R times the speed of one rank, in (0, 1].
+        efficiency: the speed of R ranks in the divided part of the work, over R times the speed of
+            one rank; in (0, 1].
         gigabits: bandwidth of a rank's network, in Gbit/s.
 
     Raises:
-        TypeError, ValueError: a setting out of range.
+        TypeError, ValueError: a setting is out of range.
     """
 
     ranks: int = 1
@@ -53,20 +54,20 @@ class Cluster:
         in_range("gigabits", self.gigabits, 0.0, 1e6, open_low=True)
 
     def seconds_of(self, sent: float) -> float:
-        """Time in which a rank sends ``sent`` bytes, and receives as many."""
+        """Seconds in which a rank sends ``sent`` bytes and receives the same number of bytes."""
         return sent / (self.gigabits * GIGABIT)
 
 
 @dataclass(frozen=True)
 class Coefficients:
-    """Coefficients of one device, and how they were measured.
+    """Coefficients of one device, and the circumstances of their measurement.
 
     Args:
-        seconds: of one operation, by kind.
-        bytes: at the peak for each byte of an array, by kind.
-        process_bytes: of the process with its libraries imported.
-        processor, threads: where they were measured.
-        versions: of the libraries.
+        seconds: seconds of one operation, by kind.
+        bytes: bytes at the peak for each byte of an array, by kind.
+        process_bytes: bytes of the process after importing the libraries.
+        processor, threads: the processor and the number of threads of the measurement.
+        versions: versions of the libraries.
         points: number of measured points.
     """
 
@@ -85,7 +86,7 @@ class Coefficients:
         """The coefficients of ``device`` in the file ``path``, or in the installed one.
 
         Raises:
-            ValueError: there are none for the device, or the file holds no coefficients.
+            ValueError: there are no coefficients for the device, or the file holds none at all.
             OSError: the file cannot be read.
         """
         choice("device", device, DEVICES)
@@ -93,13 +94,14 @@ class Coefficients:
         if found is None:
             where = "this installation has" if path is None else f"{os.fspath(path)} has"
             raise ValueError(
-                f"device={device!r}: {where} no measured coefficients of it; {MEASURE}, and their "
-                "file is given as coefficients."
+                f"device={device!r}: {where} no measured coefficients for this device; {MEASURE}; "
+                "give their file as coefficients."
             )
         return found
 
     def save(self, device: str, path: str | os.PathLike[str]) -> None:
-        """Write to the file ``path``, beside the coefficients of other devices in it."""
+        """Write the coefficients of ``device`` to the file ``path``, and keep the coefficients of
+        other devices in this file."""
         choice("device", device, DEVICES)
         known = _read(path) if Path(path).exists() else {}
         content = {name: asdict(each) for name, each in {**known, device: self}.items()}
@@ -115,38 +117,38 @@ def estimate_by_size(
     scale: float = 1.0,
     coefficients: Coefficients | None = None,
 ) -> Estimate:
-    """Time and memory of an attack that is known by its sizes alone.
+    """Estimate time and memory of an attack from the sizes of the graph.
 
-    No data are needed, and nothing is computed but a sum of measured coefficients. For a graph that
-    one holds, :func:`~graphpoison.estimate` measures on the graph itself and is the closer one.
+    No data are needed: the estimate is a sum of measured coefficients times counts. If you have the
+    graph, use :func:`~graphpoison.estimate`: it measures on the graph and is more accurate.
 
     Args:
         workload: :class:`RecommenderWorkload`, :class:`RankingWorkload` or :class:`NodeWorkload`.
         cluster: processes that share the pairs; one process by default.
         device: ``"cpu"`` or ``"cuda"``.
-        scale: the time of this machine over the time of the measured one, as :func:`calibrate`
-            returns it.
-        coefficients: by default the ones that are installed for the device.
+        scale: the ratio of the time on this machine to the time on the measured machine, as
+            returned by :func:`calibrate`.
+        coefficients: by default the installed coefficients of the device.
 
     Returns:
-        ``proposals`` is the number of gradients, ``bytes`` the memory of each rank.
+        The estimate; ``proposals`` is the number of gradients, ``bytes`` the memory of each rank.
 
     Raises:
-        TypeError: ``workload`` is none.
-        ValueError: several ranks for a workload that ranks cannot divide; no coefficients for the
-            device, or none for an operation of the workload.
+        TypeError: ``workload`` is not a workload.
+        ValueError: ``cluster`` has several ranks and the workload cannot be divided; there are no
+            coefficients for the device, or none for an operation of the workload.
     """
     if not isinstance(workload, Workload):
         raise TypeError(
             f"workload must be a RecommenderWorkload, RankingWorkload or NodeWorkload, found "
-            f"{workload!r}; with a task in hand use gp.estimate(attack, task, budget)."
+            f"{workload!r}; if you have a task, use gp.estimate(attack, task, budget)."
         )
     in_range("scale", scale, 0.0, 1e6, open_low=True)
     cluster = Cluster() if cluster is None else cluster
     if cluster.ranks > 1 and not workload.divisible:
         raise ValueError(
             f"ranks={cluster.ranks} divide the pairs of recommenders that are trained in steps; "
-            f"{type(workload).__name__} runs on one."
+            f"{type(workload).__name__} runs on one rank."
         )
     known = Coefficients.load(device) if coefficients is None else coefficients
     on_cpu = device == "cpu"
@@ -169,7 +171,7 @@ def estimate_by_size(
 def _total(coefficients: Mapping[str, float], counts: Mapping[str, float]) -> float:
     missing = [name for name in counts if name not in coefficients]
     if missing:
-        raise ValueError(f"coefficients have none for {missing}; {MEASURE}.")
+        raise ValueError(f"coefficients lack {missing}; {MEASURE}.")
     return sum(coefficients[name] * count for name, count in counts.items())
 
 
@@ -185,4 +187,6 @@ def _read(path: str | os.PathLike[str] | None) -> dict[str, Coefficients]:
             for device, entry in found.items()
         }
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"coefficients={str(file)!r} holds none: {error}; {MEASURE}.") from error
+        raise ValueError(
+            f"coefficients={str(file)!r} holds no coefficients: {error}; {MEASURE}."
+        ) from error

@@ -13,7 +13,7 @@ HIDDEN = 16
 
 @dataclass(frozen=True)
 class NodeWorkload(Workload):
-    """A meta-attack on a linear node classifier, all pairs of nodes considered.
+    """A meta-attack on a linear node classifier, with all pairs of nodes as candidates.
 
     Args:
         nodes: number of nodes.
@@ -25,11 +25,11 @@ class NodeWorkload(Workload):
         hops: propagations of ``"sgc"``; ``"linear-gcn"`` has 2.
         density: the share of non-zeros among the features.
         steps: training steps T, of gradient descent with momentum.
-        gradients: flips over flips per step, rounded up.
+        gradients: number of gradients: flips over flips per step, rounded up.
 
     Raises:
-        TypeError, ValueError: a size out of range, an unknown name, or more edges or labels than
-            there can be.
+        TypeError, ValueError: a size is out of range, the surrogate is unknown, a setting belongs
+            to the other surrogate, or there are more edges or labels than the nodes allow.
     """
 
     nodes: int

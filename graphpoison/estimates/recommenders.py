@@ -11,7 +11,7 @@ from ..training.iterates import Place, place, stride_of
 from .workload import FLOAT, Counts, Workload, check_sizes
 
 COPIES = {"sgd": 1, "adam": 4}
-"""Tables in an iterate: parameters alone; with Adam two moments and the gradient too."""
+"""Tables in an iterate: the parameters; with Adam also two moments and the gradient."""
 HOPS = 2
 
 
@@ -21,7 +21,8 @@ class RecommenderWorkload(Workload):
 
     Args:
         users, items: numbers of nodes.
-        pairs: interactions; training has as many negatives again, and these are the candidates.
+        pairs: number of interactions. Training adds the same number of negatives, and the negatives
+            are the candidates.
         surrogate: ``"cf"``, ``"gmf"`` or ``"lightgcn"``.
         loss: ``"log"``, or ``"bpr"`` with ``"cf"``.
         dim: embedding width D.
@@ -29,11 +30,11 @@ class RecommenderWorkload(Workload):
         hops: propagations K of ``"lightgcn"``.
         steps: training steps T.
         optimizer: ``"adam"``, or ``"sgd"`` without momentum.
-        gradients: flips over flips per step, rounded up.
+        gradients: number of gradients: flips over flips per step, rounded up.
 
     Raises:
-        TypeError, ValueError: a size out of range, an unknown name, more interactions than half of
-            all pairs, or a setting of another surrogate.
+        TypeError, ValueError: a size is out of range, a name is unknown, the interactions are more
+            than half of all pairs, or a setting belongs to another surrogate.
     """
 
     users: int
@@ -92,7 +93,8 @@ class RecommenderWorkload(Workload):
         return FLOAT * self.table_size * COPIES[self.optimizer]
 
     def place(self, on_cpu: bool = True) -> Place:
-        """Where the iterates of training are kept."""
+        """Where the iterates of training are kept: ``"memory"``, ``"file"`` or
+        ``"checkpoints"``."""
         return place(self.steps * self.iterate_bytes, on_cpu)
 
     def operations(self, on_cpu: bool = True) -> Counts:
@@ -141,8 +143,9 @@ class RecommenderWorkload(Workload):
         return ceil(self._parts / ranks) / self._parts
 
     def exchanged_bytes(self, ranks: int) -> float:
-        """In each step and its adjoint, the gradient of the own users' rows and the sums of all
-        items; LightGCN's propagations, row by row; at the end the gradient of the labels."""
+        """Bytes that each of ``ranks`` sends to the others in one gradient: in each step and its
+        adjoint the gradient of its users' rows and its sums over items, for LightGCN also the rows
+        of the propagations, and at the end the gradient of the labels."""
         others = (ranks - 1) / ranks
         numbers = 2 * self.steps * self.dim * (others * self.users + (ranks - 1) * self.items)
         if self._kind == "lightgcn":
@@ -161,7 +164,7 @@ class RecommenderWorkload(Workload):
 
     @property
     def _width(self) -> int:
-        """Multiplications of one pair, up to a factor."""
+        """Number of multiplications for one pair, up to a constant factor."""
         if self._kind == "gmf":
             return sum(a * b for a, b in pairwise((self.dim, *self.layers, 1)))
         return self.dim * self.hops if self._kind == "lightgcn" else self.dim
@@ -173,12 +176,12 @@ class RankingWorkload(Workload):
 
     Args:
         users, items: numbers of nodes.
-        pairs: interactions; every pair is a candidate.
+        pairs: number of interactions; every pair of a user and an item is a candidate.
         steps: Frank-Wolfe steps of each half.
-        halves: 2, or 1 for additions alone.
+        halves: 2, or 1 for additions only.
 
     Raises:
-        TypeError, ValueError: a size out of range, or more interactions than pairs.
+        TypeError, ValueError: a size is out of range, or there are more interactions than pairs.
     """
 
     users: int
@@ -198,7 +201,7 @@ class RankingWorkload(Workload):
         return self.steps * self.halves
 
     def with_flips(self, flips: int, flips_per_step: int = 1) -> "RankingWorkload":
-        return self  # the whole budget is in each gradient
+        return self  # the number of gradients does not depend on the budget
 
     @property
     def num_edges(self) -> int:
@@ -227,7 +230,7 @@ class RankingWorkload(Workload):
 
 
 def _check_interactions(users: int, items: int, pairs: int, share: int = 1) -> None:
-    """Raise a ValueError if ``share`` times ``pairs`` are more than the pairs there are."""
+    """Raise a ValueError if ``share`` times ``pairs`` is more than ``users`` times ``items``."""
     if share * pairs > users * items:
         also = " and as many negatives" if share == 2 else ""
         raise ValueError(

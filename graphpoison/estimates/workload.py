@@ -1,4 +1,4 @@
-"""Operations and arrays of an attack that is known by its sizes alone."""
+"""Operations and arrays of an attack, computed from the sizes of the graph."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -10,11 +10,12 @@ from .._checks import positive_int
 FLOAT = 4
 """Bytes of a number: surrogates are trained in float32."""
 LARGEST = 10**12
-"""No size is larger."""
+"""The largest size that is accepted."""
 
 
 def check_sizes(workload: object, *names: str) -> None:
-    """Raise a TypeError or ValueError for a size that is no positive integer."""
+    """Raise a TypeError or ValueError if a size is not a positive integer up to
+    :data:`LARGEST`."""
     for name in names:
         positive_int(name, getattr(workload, name), maximum=LARGEST)
 
@@ -24,9 +25,9 @@ class Counts:
     """Operations, or bytes, by kind.
 
     Args:
-        once: before the first gradient.
-        shared: of one gradient, in the part of the work that ranks divide among themselves.
-        whole: of one gradient, in the part that every rank does.
+        once: counts before the first gradient.
+        shared: counts of one gradient, for the part of the work that is divided among ranks.
+        whole: counts of one gradient, for the part of the work that every rank does.
     """
 
     once: Mapping[str, float] = field(default_factory=dict)
@@ -36,7 +37,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Workload(ABC):
-    """An attack by its sizes.
+    """An attack, described by sizes.
 
     Attributes:
         divisible: whether ranks can divide its pairs.
@@ -47,16 +48,16 @@ class Workload(ABC):
     @property
     @abstractmethod
     def num_edges(self) -> int:
-        """Interactions or edges of the clean graph, of which a budget may be a share."""
+        """Number of interactions or edges of the clean graph; a budget may be a share of it."""
 
     @property
     @abstractmethod
     def num_gradients(self) -> int:
-        """How many gradients the attack computes one after the other."""
+        """Number of gradients that the attack computes, one after another."""
 
     @abstractmethod
     def with_flips(self, flips: int, flips_per_step: int = 1) -> "Workload":
-        """The attack with as many gradients as a budget of ``flips`` takes."""
+        """The workload with the number of gradients that a budget of ``flips`` needs."""
 
     @abstractmethod
     def operations(self, on_cpu: bool = True) -> Counts:
@@ -64,10 +65,10 @@ class Workload(ABC):
 
     @abstractmethod
     def bytes(self, on_cpu: bool = True) -> Counts:
-        """Bytes of the arrays by kind; the fit says how many of each kind are alive at the peak."""
+        """Bytes of the arrays by kind; the fit gives the number of copies at the peak."""
 
     def share(self, ranks: int) -> float:
-        """The largest share of the shared work that one of ``ranks`` has."""
+        """The largest share of the divided work that one of ``ranks`` ranks has."""
         return 1.0 / ranks
 
     def exchanged_bytes(self, ranks: int) -> float:

@@ -1,4 +1,4 @@
-"""The columns of metrics in a table with a row for each run, and back to a row for each metric."""
+"""Converts tables between one row for each run and one row for each metric of a run."""
 
 import math
 import re
@@ -19,15 +19,15 @@ KEPT = ["task", "attack", "victim", "budget", "flips", "seed", "attack_seed"]
 
 
 def wide(runs: pd.DataFrame) -> dict[str, float]:
-    """The measured values of one run by the names of their columns.
+    """Column -> value, for the measured values of one run.
 
     A column is ``METRIC_SPLIT_SIDE`` for all users, or ``METRIC_SPLIT_USERS_SIDE`` for a group of
-    users, where SIDE is ``clean``, ``poisoned``, ``drop`` (positive where the attacker gained),
-    ``ci95`` (half the 95% interval of the drop over users) or ``users`` (their number):
-    ``"accuracy_test_drop"``, ``"ndcg@10_unseen_touched_drop"``.
+    users, where SIDE is ``clean``, ``poisoned``, ``drop`` (positive if the attacker gained),
+    ``ci95`` (half the 95% interval of the drop over users) or ``users`` (the number of users). Two
+    examples are ``"accuracy_test_drop"`` and ``"ndcg@10_unseen_touched_drop"``.
 
     Args:
-        runs: of a report with one attack, victim, seed and number of flips.
+        runs: ``report.runs`` of one attack, victim, seed and number of flips.
     """
     found: dict[str, float] = {}
     for row in complete(runs).to_dict("records"):
@@ -42,14 +42,14 @@ def wide(runs: pd.DataFrame) -> dict[str, float]:
 
 
 def runs_of(results: pd.DataFrame) -> pd.DataFrame:
-    """The evaluations of a study's table, a row for each metric, split and group of users, as
-    ``report.runs`` has them: ``gp.Report(runs_of(frame))`` shows them.
+    """The evaluations of a study in the form of ``report.runs``: one row for each metric, split and
+    group of users. ``gp.Report(runs_of(frame))`` is a report on these evaluations.
 
     Args:
         results: the table of :func:`graphpoison.sweep`; failed runs and attacks are left out.
 
     Raises:
-        ValueError: the table has no metric.
+        ValueError: no column of the table is a metric.
     """
     matches = {name: found for name in results if (found := COLUMN.fullmatch(str(name)))}
     if not matches:

@@ -1,4 +1,4 @@
-"""Attacks compared with each other over seeds or splits, by paired tests."""
+"""Comparison of attacks over seeds or splits by paired tests."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,11 +31,12 @@ class Comparison:
     """The result of :func:`compare`.
 
     Args:
-        table: one row for each study, task, victim, budget and two attacks, with the columns
+        table: one row for each study, task, victim, budget and pair of attacks, with the columns
             ``study``, ``task``, ``victim``, ``budget``, ``metric``, ``split``, ``users``,
-            ``attack``, ``against``, ``drop`` and ``drop_against`` (means of both), ``difference``
-            (of the drops: above 0 the attack hurts more), ``low`` and ``high`` (its 95% interval),
-            ``p``, ``p_holm`` (corrected for all tests of the study) and ``pairs`` (their number).
+            ``attack``, ``against``, ``drop`` and ``drop_against`` (the mean drops by both attacks),
+            ``difference`` (of the drops; positive if ``attack`` does more damage), ``low`` and
+            ``high`` (95% interval of the difference), ``p``, ``p_holm`` (``p`` corrected for all
+            tests of the study) and ``pairs`` (number of paired drops).
         test: ``"t"`` or ``"wilcoxon"``.
     """
 
@@ -53,18 +54,19 @@ class Comparison:
         after Holm's correction. Needs ``\usepackage{booktabs}``.
 
         Args:
-            path: write the table there.
+            path: file to which the table is written; None writes no file.
             digits: decimal places.
-            caption, label: with either, the table floats.
+            caption, label: caption and label; with either, the table floats.
         """
         return latex.comparison_to_latex(self.table, path, digits, caption, label)
 
     def plot(self, path: File | None = None) -> "Figure":
-        """The differences with their 95% intervals, a line for each; grey where ``p_holm`` is 0.05
-        or more.
+        """Draw the differences with their 95% intervals, one line for each row of the table; a line
+        is grey if ``p_holm`` is 0.05 or more.
 
         Args:
-            path: write the picture there (PNG, SVG or PDF by the suffix).
+            path: file to which the picture is written (PNG, SVG or PDF, by the suffix); None writes
+                no file.
         """
         from .comparison_page import draw_differences
         from .matplotlib_figures import save
@@ -72,7 +74,8 @@ class Comparison:
         return save(draw_differences(self.table), path)
 
     def to_html(self, path: File) -> None:
-        """Write one page with the table and the picture of each study; it fetches nothing."""
+        """Write one HTML page with the table and the picture of each study. The page loads no other
+        files."""
         from .comparison_page import write_comparison
 
         write_comparison(self, path)
@@ -89,25 +92,25 @@ def compare(
 ) -> Comparison:
     """Compare attacks by the drops that they cause, paired by seed or split.
 
-    A pair is the drop by two attacks on the same victim with the same seed. Replicates that are
-    equal in all figures, as of a deterministic attack on a deterministic victim, count as one.
+    A pair consists of the drops by two attacks on the same victim with the same seed. Replicates
+    with all values equal, e.g. of a deterministic attack on a deterministic victim, count as one.
 
     Args:
         results: the table of :func:`graphpoison.sweep` or its folder, or ``report.runs``; or
             several studies by name.
-        against: the attack that all others are compared with, e.g. ``"random"``; by default every
-            two attacks are compared.
-        metric: one that was measured, by default the most telling one.
-        split: one that was measured.
+        against: the attack with which all other attacks are compared, e.g. ``"random"``; by default
+            all pairs of attacks are compared.
+        metric: a measured metric; by default the most informative one.
+        split: a measured split; by default the most informative one of the metric.
         users: the group of users.
         test: ``"t"`` or ``"wilcoxon"``, see :func:`graphpoison.report.paired.paired`. Fewer than
             six pairs cannot reach p < 0.05 by ``"wilcoxon"``.
-        over: the columns that tell replicates apart, e.g. ``("task", "seed")`` where tasks are
-            splits of the same data.
+        over: the columns that identify a replicate, e.g. ``("task", "seed")`` if tasks are splits
+            of the same data.
 
     Raises:
-        TypeError, ValueError: ``results`` have no runs, or no such attack, metric, split, users or
-            column; two runs of one attack have the same replicate.
+        TypeError, ValueError: ``results`` have no runs, or lack the attack, metric, split, group of
+            users or column; two runs of one attack are the same replicate.
         OSError: the folder cannot be read.
     """
     choice("test", test, TESTS)
@@ -121,8 +124,8 @@ def compare(
         rows = pd.DataFrame(_rows(chosen, against, list(over), test))
         if rows.empty:
             raise ValueError(
-                f"results hold no two attacks with the same {', '.join(over)}, so that there is "
-                "nothing to compare."
+                f"results hold no two attacks with the same {', '.join(over)}: there is nothing to "
+                "compare."
             )
         parts.append(rows.assign(study=name, p_holm=holm(rows["p"].to_numpy())))
     table = pd.concat(parts, ignore_index=True)
@@ -158,7 +161,7 @@ def _chosen(runs: pd.DataFrame, metric: str | None, split: str | None, users: st
     chosen = runs[(runs["metric"] == metric) & (runs["split"] == split)]
     choice("users", users, chosen["users"].unique())
     chosen = chosen[chosen["users"] == users]
-    # on the clean graph there is nothing to compare, unless fake users have joined
+    # without flips there is nothing to compare, unless fake users were added
     chosen = chosen[(chosen["flips"] > 0) | (chosen["clean"] != chosen["poisoned"])]
     return chosen.assign(drop=drop(metric, chosen["clean"], chosen["poisoned"]))
 
@@ -196,11 +199,11 @@ def _rows(
 
 
 def _replicates(group: pd.DataFrame, attack: str | None, over: list[str]) -> pd.DataFrame:
-    """Drops and both values of an attack, by replicate."""
+    """Drop, clean value and poisoned value of an attack, by replicate."""
     found = group[group["attack"] == attack].set_index(over)[["drop", "clean", "poisoned"]]
     if found.index.has_duplicates:
         raise ValueError(
             f"over={over} does not tell the runs of attack {attack!r} apart: name more columns, "
-            "or choose rows."
+            "or select rows of results."
         )
     return found

@@ -1,4 +1,4 @@
-"""A comparison of attacks as a picture, and as one page."""
+"""A comparison of attacks as a picture, and as one HTML page."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ _PLACES = ["study", "task", "victim", "budget"]
 
 
 def draw_differences(table: pd.DataFrame) -> Figure:
-    """A line for each row: the difference and its 95% interval."""
+    """Draw one line for each row of ``table``: the difference and its 95% interval."""
     figure = Figure(figsize=(7.0, 1.0 + 0.3 * len(table)), layout="constrained")
     axes = figure.subplots()
     axes.axvline(0.0, color=PALE, lw=0.8)
@@ -83,7 +83,7 @@ def _row(row: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _lines(table: pd.DataFrame) -> list[str]:
-    """The attacks that each row compares, and the columns that differ between rows."""
+    """Label of each row: the two attacks, and the values of columns that differ between rows."""
     places = [name for name in _PLACES if table[name].nunique() > 1]
     return [
         f"{row['attack']} against {row['against']}"

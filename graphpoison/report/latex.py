@@ -36,7 +36,7 @@ def to_latex(
         The LaTeX text.
 
     Raises:
-        ValueError: ``frame`` is none of these.
+        ValueError: ``frame`` is neither a report's table nor a transfer matrix.
     """
     positive_int("digits", digits, minimum=0)
     constant: dict[str, str] = {}
@@ -129,7 +129,7 @@ def _probability(value: float) -> str:
 
 
 def _commented(text: str, constant: dict[str, str]) -> str:
-    """``text`` below a comment on the columns that say the same everywhere."""
+    """``text`` below a comment with the columns that have only one value."""
     said = {name: value for name, value in constant.items() if (name, value) != ("users", ALL)}
     words = " ".join("; ".join(f"{key}: {value}" for key, value in said.items() if value).split())
     return f"% {words}\n{text}" if words else text

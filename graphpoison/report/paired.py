@@ -16,10 +16,10 @@ class Paired(NamedTuple):
     """The result of a paired test.
 
     Args:
-        difference: the mean of the paired differences; by Wilcoxon the median of their pairwise
-            means (Hodges and Lehmann 1963).
-        low, high: its 95% interval; NaN where the pairs are too few for one.
-        p: two-sided; NaN for one pair.
+        difference: the mean of the paired differences; with ``"wilcoxon"`` the median of the
+            pairwise means of these differences (Hodges and Lehmann 1963).
+        low, high: 95% interval of the difference; NaN if there are too few pairs.
+        p: two-sided p value; NaN for one pair.
     """
 
     difference: float
@@ -29,11 +29,11 @@ class Paired(NamedTuple):
 
 
 def paired(differences: np.ndarray, test: Test) -> Paired:
-    """The test of ``differences`` [n] of n pairs against 0.
+    """Test the ``differences`` [n] of n pairs against 0.
 
     ``"t"`` is Student's t test of paired samples. ``"wilcoxon"`` is the signed-rank test (Wilcoxon
-    1945) as :func:`scipy.stats.wilcoxon` has it; its interval (Hollander and Wolfe 1999, section
-    3.3) holds the shifts that the test does not reject, and exists from 6 pairs on.
+    1945) of :func:`scipy.stats.wilcoxon`. Its interval (Hollander and Wolfe 1999, section 3.3)
+    contains the shifts that the test does not reject; it needs at least 6 pairs.
     """
     return _student(differences) if test == "t" else _signed_rank(differences)
 
@@ -44,7 +44,7 @@ def _student(differences: np.ndarray) -> Paired:
     mean = float(differences.mean())
     if len(differences) < 2:
         return Paired(mean, math.nan, math.nan, math.nan)
-    if np.allclose(differences, mean, rtol=1e-9, atol=1e-12):  # t is infinite, or 0 by 0
+    if np.allclose(differences, mean, rtol=1e-9, atol=1e-12):  # t would be infinite or 0 / 0
         return Paired(mean, mean, mean, 1.0 if abs(mean) < 1e-12 else 0.0)
     half = confidence_halfwidth(differences, LEVEL)
     return Paired(mean, mean - half, mean + half, float(stats.ttest_1samp(differences, 0.0).pvalue))
@@ -66,9 +66,9 @@ def _signed_rank(differences: np.ndarray) -> Paired:
 
 
 def _ranks_cut(pairs: int) -> int:
-    """How many values of the signed-rank statistic lie in the lower tail of 2.5%, so that the
-    interval goes from that one of the sorted pairwise means to its mirror image."""
-    chance = np.ones(1)  # of each sum of the ranks with a plus
+    """The number c of values of the signed-rank statistic in the lower tail of 2.5%. The interval
+    goes from the c-th smallest to the c-th largest pairwise mean."""
+    chance = np.ones(1)  # probability of each sum of positive ranks
     for rank in range(1, pairs + 1):
         apart = np.zeros(rank)
         chance = 0.5 * (np.append(chance, apart) + np.append(apart, chance))
@@ -77,7 +77,7 @@ def _ranks_cut(pairs: int) -> int:
 
 def holm(p: np.ndarray) -> np.ndarray:
     r"""``p`` [m] corrected for m tests (Holm 1979): the i-th smallest becomes
-    :math:`\max_{j \le i} \min(1, (m - j + 1) \, p_{(j)})`; NaN are no tests."""
+    :math:`\max_{j \le i} \min(1, (m - j + 1) \, p_{(j)})`. NaN values are not counted as tests."""
     found = np.full(p.shape, math.nan)
     tested = (~np.isnan(p)).nonzero()[0]
     order = tested[np.argsort(p[tested], kind="stable")]

@@ -1,8 +1,8 @@
-"""The thesis's tables and figures, measured again: ``graphpoison reproduce 4.7``.
+"""Measures the tables and figures of the thesis again: ``graphpoison reproduce 4.7``.
 
-:mod:`.thesis` has its figures, :mod:`.settings` the experiment behind each table. :mod:`.runner`
-runs an experiment, and goes on after an interruption; :mod:`.tables`, :mod:`.figures` and
-:mod:`.pages` show the results.
+:mod:`.thesis` has the printed values, and :mod:`.settings` has the experiment behind each table.
+:mod:`.runner` runs an experiment and resumes an interrupted one. :mod:`.tables`, :mod:`.figures`
+and :mod:`.pages` show the results.
 """
 
 from .experiment import DataSet, Experiment, NodeExperiment, RecommenderExperiment, Trained, Users

@@ -1,4 +1,4 @@
-"""Attacks on node classifiers of citation graphs: the Metattack family and its rivals."""
+"""Attacks on node classifiers of citation graphs: Metattack, its variants and other attacks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,22 +15,22 @@ from ..tasks import NodeClassification
 from ..training import Training
 from .experiment import QUICK_STEPS, Experiment, digits, percents
 
-EARLY_STEPS = 10  # of a surrogate that does not fit the labelled nodes to the end
-APPROXIMATE_STEP = 5  # flips from each gradient of A-Meta, which takes several times as long
+EARLY_STEPS = 10  # training steps of a surrogate that is stopped early
+APPROXIMATE_STEP = 5  # times flips_per_step for A-Meta, whose gradients take several times as long
 
 Maker = Callable[["CitationExperiment"], Attack]
-"""An attack under an experiment's constraints."""
+"""Makes an attack with the settings and constraints of an experiment."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A line of the tables: an attack and its task.
+    """An attack and its task: one row of the tables.
 
     Args:
         attack: makes the attack.
-        task: more arguments of :class:`graphpoison.NodeClassification`.
-        whole: whether its first flips are no attack of a smaller budget, so that each budget needs
-            an attack of its own.
+        task: further arguments of :class:`graphpoison.NodeClassification`.
+        whole: whether a prefix of the perturbation is not an attack with a smaller budget. Each
+            budget then needs a separate attack.
     """
 
     attack: Maker
@@ -40,15 +40,16 @@ class Method:
 
 @dataclass(frozen=True, kw_only=True)
 class CitationExperiment(Experiment):
-    """Victims retrained after several attacks under the same constraints.
+    """Several attacks under the same constraints, and victims retrained after each attack.
 
     Args:
-        training: of the surrogate.
+        training: training of the surrogate.
         constraints: conditions that hold after every flip.
         models: names of victims.
-        starts: how many initialisations of each victim a seed stands for.
-        steps: gradients of the attacks that are not made of one flip after the other, each one's
-            own number if None. No part of the experiment's name, but of each attack's.
+        starts: number of initialisations of each victim for one seed.
+        steps: number of gradients of the attacks that do not make one flip after another; None
+            keeps the default of each attack. :meth:`attack_label` depends on this number,
+            :attr:`label` does not.
     """
 
     training: Training
@@ -61,7 +62,7 @@ class CitationExperiment(Experiment):
         return replace(self, flips_per_step=400, starts=2, steps=QUICK_STEPS)
 
     def unit(self, attack: str) -> str:
-        return self.attack_label(attack)  # METHODS are no part of the experiment's name
+        return self.attack_label(attack)  # the experiment's label does not depend on METHODS
 
     def attack_label(self, attack: str) -> str:
         runner = self.runner(attack)
@@ -151,6 +152,6 @@ METHODS = {
     "prbcd": Method(_randomised(PRBCD), MARGIN, whole=True),
     "grbcd": Method(_randomised(GRBCD), MARGIN, whole=True),
 }
-"""The attacks by name. ``meta-train-early`` stops training after 10 steps; ``meta-self-once`` draws
-the surrogate's parameters once and not for every flip; the last four follow the margin, with which
-PRBCD and GRBCD were published."""
+"""The attacks by name. ``meta-train-early`` trains the surrogate for 10 steps. ``meta-self-once``
+draws the surrogate's initial parameters once, not for every flip. The last four maximise the tanh
+margin, the loss with which PRBCD and GRBCD were published."""

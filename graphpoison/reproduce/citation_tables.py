@@ -1,4 +1,4 @@
-"""Tables of attacks on node classifiers: settings, the literature's figures, and our results."""
+"""Tables of attacks on node classifiers: settings, published accuracies and our results."""
 
 from dataclasses import dataclass
 
@@ -45,7 +45,7 @@ Published = tuple[tuple[str, float, float, str], ...]
 
 @dataclass(frozen=True)
 class CitationTable:
-    """An experiment and the figures that others report for it.
+    """An experiment and the published accuracies for the same attacks.
 
     Args:
         caption: the subject of the table.
@@ -82,7 +82,7 @@ def _experiment(
 def _several(
     dataset: str, title: str, attacks: tuple[str, ...], published: Published
 ) -> CitationTable:
-    """Seeds that are attacks of their own, with one victim each, so that intervals cover both."""
+    """One attack and one victim per seed, so that intervals cover the variation of both."""
     experiment = _experiment(f"{dataset}-seeds", dataset, attacks, starts=1)
     caption = f"Several attacks of a kind on {title}, one victim each"
     return CitationTable(caption, experiment, published)
@@ -139,15 +139,16 @@ CITATION_TABLES = {
 
 
 def levels(runs: pd.DataFrame) -> pd.DataFrame:
-    """The victims' accuracy, and its drop by the attack.
+    """The accuracy of the victims, and the drop that the attack causes.
 
     Args:
         runs: the result of :func:`graphpoison.reproduce.run`.
 
     Returns:
-        Columns ``attack``, ``model``, ``share`` (of the edges, in percent), ``accuracy`` and
-        ``accuracy_ci95``, ``drop`` and ``drop_ci95`` (clean less poisoned of the same start),
-        ``runs``: means over all attacks' and victims' seeds, and half their 95% t intervals.
+        Columns ``attack``, ``model``, ``share`` (of the edges, in percent), ``accuracy``,
+        ``accuracy_ci95``, ``drop`` (clean minus poisoned accuracy, from the same initialisation),
+        ``drop_ci95`` and ``runs`` (number of runs). Values are means over the seeds of attacks
+        and victims; the columns ``*_ci95`` are half the 95% t intervals.
     """
     runs = runs.rename(columns={"model": "victim"})
     found = means(runs).merge(spreads(runs), on=KEYS)
@@ -178,7 +179,7 @@ def citation_section(table: CitationTable, frame: pd.DataFrame, name: str, comma
 
 
 def _grid(frame: pd.DataFrame, rows: str, columns: str) -> str:
-    """Accuracies with a line for each value of ``rows`` and a column for each of ``columns``."""
+    """Accuracies: one row for each value of ``rows``, one column for each value of ``columns``."""
     clean = frame.assign(cell=[f"{a:.4f} ± {h:.4f}" for a, h in _pairs(frame, "accuracy")])
     if columns == "attack":
         untouched = frame["accuracy"] + frame["drop"]
@@ -195,7 +196,7 @@ def _pairs(frame: pd.DataFrame, what: str) -> np.ndarray:
 
 
 def _beside(table: CitationTable, frame: pd.DataFrame) -> str:
-    """Ours and the figures of the literature, one line each."""
+    """Our accuracies beside the published ones, one row for each published accuracy."""
     ours = frame.set_index(["attack", "share"])["accuracy"]
     lines = []
     for attack, share, level, source in table.published:

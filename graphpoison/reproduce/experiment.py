@@ -20,22 +20,22 @@ from ..tasks import NodeClassification, Recommendation, Task
 from ..training import Training
 from ..victims import RecommenderVictim, Victim
 
-QUICK_STEPS = 5  # meta-gradients of an attack with --quick
-SURROGATE_SEEDS = 1_000_000  # keeps an evaluated surrogate's initialisation apart from a target's
+QUICK_STEPS = 5  # number of meta-gradients of an attack with --quick
+SURROGATE_SEEDS = 1_000_000  # added to a seed: surrogate and target are initialised differently
 Kind = Literal["new", "sample", "kmeans"]
 Runner = Callable[..., Perturbation]
-"""An attack, or one around an attack: called as :meth:`graphpoison.Attack.__call__`."""
+"""An attack, or an injection of fake users; called like :meth:`graphpoison.Attack.__call__`."""
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """The name and the options to call :func:`graphpoison.datasets.load` with."""
+    """The name and the options of a data set for :func:`graphpoison.datasets.load`."""
 
     name: str
     options: tuple[tuple[str, Any], ...] = ()
 
     def load(self, root: str | Path | None = None) -> Data | HeteroData:
-        """The data, with the same negatives and split whatever the seed of a run."""
+        """The data; negatives and split do not depend on the seed of a run."""
         return load(self.name, root=root, **dict(self.options))
 
 
@@ -49,7 +49,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Users:
-    """Fake users who join before the flips, all of which are theirs (thesis, 3.11 and 3.12)."""
+    """Fake users, added before the flips; only their pairs are flipped (thesis, 3.11, 3.12)."""
 
     count: int
     kind: Kind
@@ -60,7 +60,7 @@ class Experiment(ABC):
     """Attacks on one data set, and models retrained at several numbers of perturbations.
 
     Args:
-        name: the beginning of its folder's name.
+        name: the beginning of :attr:`label`.
         dataset: the data set under attack.
         budgets: numbers of perturbations, or shares of the edges in percent.
         flips_per_step: flips made from one meta-gradient.
@@ -82,24 +82,24 @@ class Experiment(ABC):
 
     @property
     def has_fake_users(self) -> bool:
-        """Whether users join before the flips."""
+        """Whether fake users are added before the flips."""
         return False
 
     @abstractmethod
     def quick(self) -> Self:
-        """The same experiment at the least expense."""
+        """A cheaper version of the experiment, with fewer meta-gradients."""
 
     @abstractmethod
     def attack_label(self, attack: str) -> str:
-        """A name that experiments share where they make the same flips."""
+        """A label of the flips; experiments that make the same flips have the same label."""
 
     def unit(self, attack: str) -> str:
-        """The name of the runs of ``attack`` among the runs of this experiment."""
+        """The name of ``attack`` in the keys of the runs of this experiment."""
         return attack
 
     @abstractmethod
     def flips(self, data: Any) -> dict[int, float]:
-        """Numbers of flips, each with the budget that it stands for."""
+        """Number of flips -> the budget of :attr:`budgets`."""
 
     @abstractmethod
     def task(self, data: Any, attack: str) -> Task[Any]:
@@ -114,21 +114,21 @@ class Experiment(ABC):
         """Name of a model -> the victim and the seeds of its initialisations."""
 
     def turns(self, attack: str, budgets: Sequence[int]) -> list[list[int]]:
-        """The numbers of flips that are the first flips of one and the same attack."""
+        """The numbers of flips in lists; the prefixes of one list belong to one perturbation."""
         return [list(budgets)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecommenderExperiment(Experiment):
-    """Tables 4.2 to 4.18.
+    """Attacks on recommenders (Tables 4.2 to 4.18).
 
     Args:
         surrogate: the model that the attacker trains.
         target: the model under attack.
-        users: fake users that join, if any.
-        dropout: of both models' embeddings in training.
+        users: fake users, if any.
+        dropout: dropout rate of both models' embeddings in training.
         same_start: whether the target has the initial parameters that the attacker's surrogate has
-            at every step (thesis, section 3.8); if not, both models have fresh ones.
+            at every step (thesis, section 3.8); if not, both models have newly drawn parameters.
         shown: which models are evaluated.
     """
 
@@ -156,7 +156,7 @@ class RecommenderExperiment(Experiment):
             target=self.surrogate,
             shown=(),
             perturbed=(),
-        )  # settings that do not affect the flips are all the same
+        )  # settings that do not affect the flips are set to the same values
         return f"{attack}-{digits(shared)}"
 
     def flips(self, data: HeteroData) -> dict[int, float]:
@@ -180,7 +180,7 @@ class RecommenderExperiment(Experiment):
         return RecommenderVictim(self._model(trained), name, trained.training)
 
     def _model(self, trained: Trained) -> Recommender:
-        model: Any = trained.model  # of a class with that field
+        model: Any = trained.model  # its class has the field dropout
         found: Recommender = replace(model, dropout=self.dropout) if self.dropout else model
         return found
 
@@ -239,7 +239,7 @@ class NodeExperiment(Experiment):
 
 
 def percents(data: Data, shares: Sequence[float]) -> dict[int, float]:
-    """Numbers of flips, each with the share of the edges, in percent, that it stands for."""
+    """Number of flips -> the share of the edges in percent."""
     return {part_of(Fraction(str(share)) / 100, data.num_edges // 2): share for share in shares}
 
 

@@ -1,4 +1,4 @@
-"""The thesis's figures: accuracy and AUROC against perturbations, and users seen by t-SNE."""
+"""The thesis's figures: accuracy and AUROC against perturbations, and t-SNE of user embeddings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,18 +18,19 @@ from ..tasks import Recommendation
 from .experiment import DataSet, Trained
 
 Panel = dict[str, str]
-"""The keys of a frame of figures that all lines of a panel share."""
+"""Column -> the value that all curves of a panel have in this column."""
 
 
 def draw_curves(frame: pd.DataFrame, panels: Sequence[Panel], path: Path) -> Figure:
-    """Ours as lines with 95% intervals shaded, the thesis's figures dashed, a panel for each of
-    ``panels`` (Figures 4.1 to 4.8).
+    """Draw one panel for each of ``panels`` (Figures 4.1 to 4.8).
+
+    Our values are solid curves with shaded 95% intervals, the thesis's values are dashed curves.
 
     Args:
         frame: the result of :func:`graphpoison.reproduce.compare`.
-        panels: the values to choose from ``frame``; all chosen rows are drawn, a line for each
-            attack, model and way of counting perturbed pairs.
-        path: the PNG to write.
+        panels: column values that select the rows of ``frame``. A panel has one curve for each
+            attack, model and treatment of perturbed pairs among these rows.
+        path: the PNG file to write.
     """
     figure = Figure(figsize=(0.8 + 4.6 * len(panels), 3.8), layout="constrained")
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
@@ -66,11 +67,11 @@ def draw_users(
     perplexities: Sequence[float] = (5.0, 30.0, 100.0),
     seed: int = 0,
 ) -> Figure:
-    """User embeddings of a trained recommender in two dimensions, with K-means' cluster means
-    among them (Figure 4.9).
+    """Draw the user embeddings of a trained recommender and the cluster means of K-means in two
+    dimensions (Figure 4.9).
 
-    Users and means go through t-SNE together (van der Maaten and Hinton 2008), once for each
-    perplexity; clusters are found in the embedding space.
+    K-means runs in the embedding space. t-SNE (van der Maaten and Hinton 2008) maps users and
+    cluster means together, once for each perplexity.
     """
     task = Recommendation(dataset.load(root), trained.model)
     start = task.init(generator(seed))

@@ -1,4 +1,4 @@
-"""From the name of a table or figure to files: the one function that the command line calls."""
+"""Measures a table or figure by its name and writes the files; called by the command line."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -57,8 +57,8 @@ class Outcome:
 
     Args:
         files: the files written.
-        section: markdown.
-        frame: the figures; None where there is only a picture.
+        section: the section of a page, in markdown.
+        frame: the values of the table; None for a picture.
     """
 
     files: tuple[Path, ...]
@@ -72,7 +72,8 @@ def thesis_names() -> list[str]:
 
 
 def names() -> list[str]:
-    """The names that :func:`reproduce` accepts: the thesis's, and the tables of citation graphs."""
+    """The names that :func:`reproduce` accepts: :func:`thesis_names` and the tables of citation
+    graphs."""
     return [*thesis_names(), *CITATION_TABLES]
 
 
@@ -84,22 +85,24 @@ def reproduce(
     root: str | Path | None = None,
     progress: bool = False,
 ) -> Outcome:
-    """Measure a table or a figure of the thesis, or attacks on a citation graph; runs that ``out``
-    holds already are not repeated.
+    """Measure a table or a figure of the thesis, or attacks on a citation graph.
+
+    Runs that ``out`` already holds are not repeated.
 
     Args:
         name: one of :func:`names`, e.g. ``"4.7"`` or ``"figure-4.6"``.
         out: folder for perturbations, runs, ``table-*.csv``, ``table-*.md`` and ``figure-*.png``.
-        seeds: number of seeds; 3, or 2 with ``quick``, if left out. In the tables of citation
-            graphs, number of attacks of each kind; 1 if left out.
-        quick: at most five gradients for each attack at the same numbers of perturbations, but for
-            Table 4.1 one for every ten flips; in the folder ``quick`` of ``out``.
+        seeds: number of seeds; by default 3, or 2 with ``quick``. For the tables of citation
+            graphs, number of attacks of each kind; by default 1.
+        quick: use at most five gradients for each attack, with the same numbers of perturbations;
+            for Table 4.1, use one gradient for every ten flips. Files are written to the folder
+            ``quick`` in ``out``.
         root: folder of data sets, see :func:`graphpoison.datasets.load`.
         progress: show progress bars.
 
     Raises:
-        ValueError: there is no such table or figure.
-        FileNotFoundError: the data are nowhere to be found.
+        ValueError: ``name`` is not a known table or figure, or ``seeds`` is less than 1.
+        FileNotFoundError: the files of the data set were not found.
     """
     choice("name", name, names())
     default = 1 if name in CITATION_TABLES else QUICK_SEEDS if quick else FULL_SEEDS
@@ -144,7 +147,7 @@ def _measured(
 
 
 def _curves(found: Sequence[Measured]) -> pd.DataFrame:
-    """Figures of several tables, without perturbed pairs and, where measured, with these pairs."""
+    """Values of several tables, without perturbed pairs and, if measured, also with them."""
     parts = []
     for table, runs in found:
         parts.append(compare(table, runs).assign(pairs="without perturbed pairs"))

@@ -1,4 +1,4 @@
-"""Markdown: a section for each table and figure, and a page that is filled with them."""
+"""Sections in markdown for tables and figures, and pages that are filled with these sections."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ SIDES = ["source", "meta-attack", "baseline", "ratio"]
 
 
 def section(table: Table, frame: pd.DataFrame, command: str) -> str:
-    """The section on a table: command, results beside the thesis's, differences and settings.
+    """The section on a table: command, our values beside the thesis's, differences and settings.
 
     Args:
         table: the table.
@@ -53,7 +53,7 @@ def sizes_section(frame: pd.DataFrame) -> str:
 
 
 def row_names(number: str) -> dict[int, str]:
-    """Names of the lines of a table of drops, e.g. ``"9: GMF to CF, layers_differ Yes"``."""
+    """Row -> its name, for a table of drops, e.g. ``"9: GMF to CF, layers_differ Yes"``."""
     published = TABLES[number]
     if not published.drops:
         return {}
@@ -65,7 +65,7 @@ def row_names(number: str) -> dict[int, str]:
 
 
 def _agreement(frame: pd.DataFrame) -> str:
-    """How many of the thesis's figures lie within our intervals, and the largest differences."""
+    """How many of the thesis's values lie within our intervals; mean and extreme differences."""
     both = frame.dropna(subset=["ours", "thesis"])
     if both.empty:
         return "The thesis has no figure to compare with."
@@ -83,7 +83,7 @@ def _agreement(frame: pd.DataFrame) -> str:
 
 
 def _ratios(frame: pd.DataFrame, names: Mapping[int, str]) -> str:
-    """The target's unseen drop by meta-attack beside the drop by random flips, in words."""
+    """In words: the target's drop on unseen pairs, by the meta-attack and by random flips."""
     lines = ["Drop of the target on unseen pairs, meta-attack against baseline:", ""]
     for row, line in ratios(frame).groupby("row", sort=False):
         said = [
@@ -99,14 +99,16 @@ def fill(page: Path, sections: Mapping[str, str]) -> None:
     """Put each section between ``<!-- name -->`` and ``<!-- end name -->`` of a page.
 
     Raises:
-        ValueError: the page has no such place.
+        ValueError: the page lacks these two markers.
     """
     text = page.read_text(encoding="utf-8")
     for name, content in sections.items():
         before, start, rest = text.partition(f"<!-- {name} -->\n")
         _, end, after = rest.partition(f"<!-- end {name} -->")
         if not end:
-            raise ValueError(f"{page} has no place for {name}: add <!-- {name} --> and its end.")
+            raise ValueError(
+                f"{page} has no place for {name}: add <!-- {name} --> and <!-- end {name} -->."
+            )
         text = before + start + content + end + after
     with atomic_write(page) as file:
         file.write(text.encode())

@@ -1,4 +1,4 @@
-"""A table as the thesis printed it, and its figures one by one."""
+"""A table as printed in the thesis, and its values one per row."""
 
 from dataclasses import dataclass
 from io import StringIO
@@ -6,10 +6,10 @@ from io import StringIO
 import pandas as pd
 
 KEYS = ["row", "flips", "attack", "model", "split", "metric"]
-"""The columns that tell one figure of a table from another."""
+"""The columns that identify a value of a table."""
 
 Column = tuple[str, str, str, str]
-"""Attack, model, split and metric of a column of figures."""
+"""Attack, model, split and metric of a column of values."""
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,13 @@ class Published:
 
     Args:
         caption: the table's caption in the thesis.
-        columns: attack, model, split and metric of each column of figures.
-        text: lines of numbers, the first of them the number of perturbations (in Table 4.1 a share
-            of the edges in percent) or "drop".
-        scale: factor from a fraction to the units of the table, for any metric but log loss.
-        drops: whether figures are drops rather than levels.
-        notes: with drops, the names of the columns that tell the lines apart, after the figures.
+        columns: attack, model, split and metric of each column of values.
+        text: lines of numbers. The first entry of a line is the number of perturbations (in Table
+            4.1 a share of the edges in percent) or "drop".
+        scale: factor from a fraction to the units of the table; log loss is not scaled.
+        drops: whether values are drops, not levels.
+        notes: names of the columns after the values; in a table of drops, these columns
+            distinguish the lines.
     """
 
     caption: str
@@ -41,10 +42,10 @@ class Published:
 
     @property
     def figures(self) -> pd.DataFrame:
-        """The figures, one a row: columns :data:`KEYS` and ``thesis``.
+        """The values, one per row, with columns :data:`KEYS` and ``thesis``.
 
-        ``row`` counts the lines from 1 where they are drops of different experiments, and is 0
-        elsewhere. The lines "drop" are left out.
+        In a table of drops, ``row`` is the number of the line, from 1; in other tables, ``row`` is
+        0. Lines whose first entry is "drop" are left out.
         """
         lines = self.lines
         lines = lines[lines["flips"].astype(str) != "drop"].reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""Running an experiment: one unit for each attack and seed, each saved and never run twice."""
+"""Runs an experiment: one unit for each attack and seed; a unit is saved and never run twice."""
 
 import functools
 import logging
@@ -24,21 +24,24 @@ def run(
     root: str | Path | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
-    """Every attack with every seed, and its effect on the models.
+    """Run every attack with every seed, and measure its effect on the models.
 
-    A seed sets the attack, the surrogate's initialisation and the target's; negatives and split
-    stay the same. ``out/flips`` holds the perturbations, where an interrupted attack goes on;
-    ``out/runs.sqlite`` the figures of each attack and seed, which are read back where they are
-    there, beside the run's conditions: settings, seeds, versions, device, time. Runs are known by
-    all settings, so that runs of other settings are never mixed in.
+    The seed determines the attack and the initialisations of surrogate and target; negatives and
+    split do not depend on the seed.
+
+    ``out/flips`` holds the perturbations; an interrupted attack continues from its file.
+    ``out/runs.sqlite`` holds the measured values of each attack and seed, together with settings,
+    seeds, versions, device and time. Values that are already there are read, not measured again.
+    The key of a run depends on all settings, so runs with different settings are never mixed.
 
     Returns:
-        One row for each of :data:`RUN_KEYS`, with columns ``clean`` and ``poisoned``; ``flips`` are
-        budgets as in the experiment, ``perturbed`` says whether perturbed pairs were kept.
+        One row for each combination of :data:`RUN_KEYS`, with columns ``clean`` and ``poisoned``.
+        ``flips`` is a budget of the experiment; ``perturbed`` says whether the metrics include
+        perturbed pairs.
 
     Raises:
-        ValueError: there is no such data set or attack.
-        FileNotFoundError: the data are nowhere to be found.
+        ValueError: the data set or the attack is unknown.
+        FileNotFoundError: the files of the data set were not found.
     """
     load, store = functools.cache(lambda: experiment.dataset.load(root)), Store(out / "runs.sqlite")
     found = [
@@ -71,7 +74,7 @@ def _unit(
 def _measure(
     experiment: Experiment, out: Path, attack: str, seed: int, data: Any, progress: bool
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The figures of a unit, and the conditions of each of its evaluations."""
+    """The measured values of a unit, and the metadata of each of its evaluations."""
     task, runner = experiment.task(data, attack), experiment.runner(attack)
     budgets = experiment.flips(data)
     turns = experiment.turns(attack, list(budgets))

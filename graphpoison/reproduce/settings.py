@@ -1,13 +1,13 @@
 """The experiment behind every table: the settings that the thesis states, and our own.
 
-The thesis names the architectures, the data sets, the numbers of perturbations and, for node
+The thesis states the architectures, the data sets, the numbers of perturbations and, for node
 classification, T = 100. T, learning rate, optimiser, embedding sizes and initialisation of the
-recommenders are ours, found on MovieLens as ``docs/results/search.md`` tells, with other seeds and
-another split than are used here.
+recommenders are ours. They were found on MovieLens with other seeds and another split than here,
+see ``docs/results/search.md``.
 
-Unseen pairs are 20%, because every unseen accuracy of Table 4.11 is a multiple of 1/40,381. In
-Tables 4.2 to 4.6 every pair is a training pair, because their percentages are of all sampled
-negatives.
+The share of unseen pairs is 20%, because every unseen accuracy of Table 4.11 is a multiple of
+1/40,381. In Tables 4.2 to 4.6 every pair is a training pair, because the percentages of these
+tables are of all sampled negatives.
 """
 
 from dataclasses import dataclass, replace
@@ -31,9 +31,9 @@ class Table:
 
     Args:
         number: the table's number in the thesis.
-        experiments: one for each line where lines are different experiments; else one, and more at
-            numbers of perturbations beyond the thesis's.
-        twins: pairs of a column's attack and the attack whose experiment the column compares with.
+        experiments: one for each line if lines are different experiments; otherwise one, and
+            further ones with numbers of perturbations that the thesis does not report.
+        twins: pairs of the attack of a column and the attack whose results stand beside the column.
     """
 
     number: str
@@ -41,8 +41,8 @@ class Table:
     twins: tuple[tuple[str, str], ...] = ()
 
 
-FIRST_SEED = 100  # of attacks and models; the search for settings had 0 to 4
-DRAW = ("seed", 1)  # of negatives and split; the search for settings had 0
+FIRST_SEED = 100  # seed of attacks and models; the search for settings used 0 to 4
+DRAW = ("seed", 1)  # seed of negatives and split; the search for settings used 0
 EVERY_PAIR = ("test_fraction", 0.0)
 MOVIELENS = DataSet("movielens-100k", (DRAW,))
 MOVIELENS_WHOLE = DataSet("movielens-100k", (DRAW, EVERY_PAIR))
@@ -59,7 +59,7 @@ NETFLIX_SIZED = DataSet(
         ("num_negatives", 1_500_000),
     ),
 )
-"""A data set of the size that Table 4.19 gives for Netflix, in place of the Netflix data."""
+"""A synthetic data set of the size that Table 4.19 gives for Netflix."""
 
 DROPOUT = 0.2
 TO_10K = (0, 2_000, 4_000, 6_000, 8_000, 10_000)
@@ -67,7 +67,7 @@ BOTH = ("baseline", "meta-attack")
 
 
 def cf(dim: int) -> Trained:
-    """Matrix factorisation from standard normal embeddings, as torch draws them by default."""
+    """Matrix factorisation with standard normal initial embeddings, the default of torch."""
     return Trained(CF(dim, scale=1.0), Training(steps=45, lr=0.05, optimizer="adam"))
 
 
@@ -104,9 +104,9 @@ def _levels(
 def _pair(
     name: str, surrogate: Trained, target: Trained, budgets: tuple[int, ...] = (0, 10_000)
 ) -> Experiment:
-    """Tables 4.7 to 4.14: a surrogate and a target that starts elsewhere.
+    """Tables 4.7 to 4.14: a surrogate, and a target with other initial parameters.
 
-    More flips for each meta-gradient of GMF made a stronger attack than fewer.
+    With GMF as the surrogate, more flips per meta-gradient made a stronger attack.
     """
     return RecommenderExperiment(
         name=name,
@@ -127,7 +127,7 @@ def _fake(
     budget: int = 10_000,
     dropout: float = 0.0,
 ) -> Experiment:
-    """A line of Tables 4.15 to 4.18: fake users join, and flips are theirs alone."""
+    """A line of Tables 4.15 to 4.18: fake users are added, and only their pairs are flipped."""
     return RecommenderExperiment(
         name=f"{kind}-users",
         dataset=MOVIELENS,
@@ -168,7 +168,7 @@ PAIRS = (
     _pair("neumf-to-neumf", NEUMF, NEUMF),
     _pair("cf-to-neumf", CF_DESCENT, NEUMF),
 )
-"""The lines of Tables 4.13 and 4.14, whose embedding sizes the thesis does not tell."""
+"""The lines of Tables 4.13 and 4.14. The thesis does not state the embedding sizes."""
 
 NEW_USERS = (
     _fake(50, "new", CF_DESCENT, CF_DESCENT, 5_000, DROPOUT),
@@ -193,7 +193,8 @@ SIMILAR_USERS = (
     _fake(943, "sample", GMF_SURROGATE, CF_DESCENT),
     _fake(943, "kmeans", CF_DESCENT, CF_DESCENT),
 )
-"""The lines of Tables 4.17 and 4.18; the sixth, which repeats the third's, has another model."""
+"""The lines of Tables 4.17 and 4.18. In the thesis, the sixth line has the same notes as the third;
+here it has another model."""
 
 MOVIELENS_42 = _levels("movielens", MOVIELENS_WHOLE, TO_10K, 200)
 MOVIELENS_46 = replace(

@@ -17,14 +17,15 @@ THESIS = {
     "netflix": (8_138, 1_503, 1_660_495, 1_500_000),
     "anime": (2_000, 1_197, 207_662, 200_000),
 }
-"""As printed; :data:`COUNTS` of each."""
+"""The printed :data:`COUNTS` of each data set."""
 
 
 def sizes(root: str | Path | None = None) -> pd.DataFrame:
-    """Users, items, interactions and sampled negatives of the four data sets, and the thesis's.
+    """Numbers of users, items, interactions and sampled negatives of the four data sets, ours and
+    the thesis's.
 
     Returns:
-        Columns ``dataset``, ``count``, ``ours`` (NaN where the files are not there), ``thesis`` and
+        Columns ``dataset``, ``count``, ``ours`` (NaN if the files were not found), ``thesis`` and
         ``difference``.
     """
     rows = []

@@ -1,4 +1,4 @@
-"""Ours beside the thesis's: frames of figures with their differences, as CSV and markdown."""
+"""Our values beside the thesis's, with their differences, as data frames and in markdown."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ SHOWN = ["ours", "ci95", "thesis"]
 
 
 def compare(table: Table, runs: Sequence[pd.DataFrame], perturbed: bool = False) -> pd.DataFrame:
-    """The figures of a table, ours and the thesis's, in the thesis's units.
+    """The values of a table, ours and the thesis's, in the thesis's units.
 
     Args:
         table: the table.
@@ -24,9 +24,9 @@ def compare(table: Table, runs: Sequence[pd.DataFrame], perturbed: bool = False)
         perturbed: whether perturbed pairs are kept in the metrics.
 
     Returns:
-        Columns :data:`COLUMNS`: the mean over seeds, half the width of its 95% t interval (NaN for
-        one seed), the thesis's figure (NaN where it has none), ours minus the thesis's, and the
-        number of seeds.
+        Columns :data:`COLUMNS`: ``ours`` is the mean over seeds, ``ci95`` half the width of its 95%
+        t interval (NaN for one seed), ``thesis`` the printed value (NaN if there is none),
+        ``difference`` is ours minus the thesis's, and ``seeds`` is the number of seeds.
     """
     published = TABLES[table.number]
     wanted = {column[3] for column in published.columns}
@@ -48,9 +48,9 @@ def compare(table: Table, runs: Sequence[pd.DataFrame], perturbed: bool = False)
 
 
 def _since_joining(runs: pd.DataFrame) -> pd.DataFrame:
-    """``runs`` with a ``clean`` that is the graph which fake users have joined without a flip.
+    """``runs`` in which ``clean`` is measured on the graph with fake users but without flips.
 
-    As in Algorithm 5 the fake users are there from the start: a drop is the cost of the flips.
+    As in Algorithm 5, fake users are part of the graph from the start: a drop is due to the flips.
     """
     keys = ["attack", "seed", "model", "split", "metric"]
     start = runs[runs["flips"] == 0].set_index(keys)["poisoned"].rename("clean")
@@ -58,7 +58,7 @@ def _since_joining(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _summary(runs: pd.DataFrame, drops: bool, scale: float) -> pd.DataFrame:
-    """Mean and half-width over seeds of the drop, or of the level."""
+    """Mean over seeds of the drop or of the level, and the half-width of its interval."""
     rows = []
     keys = [key for key in KEYS if key != "row"]
     for key, group in runs.groupby(keys, sort=False):
@@ -83,14 +83,15 @@ def _ordered(frame: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
 
 
 def ratios(frame: pd.DataFrame) -> pd.DataFrame:
-    """The target's drops on unseen pairs by the meta-attack and by random flips.
+    """The target's drops on unseen pairs, by the meta-attack and by random flips.
 
     Args:
         frame: the result of :func:`compare` for one of Tables 4.7 to 4.18.
 
     Returns:
-        One line per row, metric and ``source`` ("ours" or "thesis"), at the most perturbations:
-        the drops ``meta-attack`` and ``baseline``, and ``ratio``, the former over the latter.
+        One line per ``row``, ``metric`` and ``source`` ("ours" or "thesis"), at the largest number
+        of perturbations: the drops ``meta-attack`` and ``baseline``, and ``ratio``, the drop by the
+        meta-attack divided by the baseline's.
     """
     chosen = frame[(frame["model"] == "target") & (frame["split"] == "unseen")]
     lines = []
@@ -106,11 +107,11 @@ def ratios(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown(frame: pd.DataFrame, names: Mapping[int, str]) -> str:
-    """The figures of :func:`compare` as tables in markdown, one for each metric.
+    """The values of :func:`compare` as tables in markdown, one table for each metric.
 
-    A line for each row and number of perturbations, a column for each attack, model and split; in
-    each cell ours, half its interval and, in brackets, the thesis's figure. ``names`` maps
-    rows to their names.
+    A table has one line for each row and number of perturbations, and one column for each attack,
+    model and split. A cell shows our value, half its interval and, in brackets, the thesis's value.
+    ``names`` maps rows to their names.
     """
     parts = []
     for metric, figures in frame.groupby("metric", sort=False):
@@ -127,7 +128,7 @@ def markdown(frame: pd.DataFrame, names: Mapping[int, str]) -> str:
 
 
 def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Cells as a table in markdown."""
+    """A table in markdown with the header ``head`` and the rows ``lines``."""
     return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *lines])
 
 

@@ -1,6 +1,6 @@
-"""The printed figures of the thesis, Tables 4.1 to 4.18, transcribed digit by digit.
+"""The values printed in the thesis, Tables 4.1 to 4.18, transcribed digit by digit.
 
-Accuracy is in percent and AUROC a fraction, but for Table 4.1, where accuracy is a fraction. The
+Accuracy is in percent, except in Table 4.1, where accuracy is a fraction. AUROC is a fraction. The
 drops of Tables 4.13 to 4.18, and the lines "drop" of Tables 4.7 to 4.12, are percentage points.
 Table 4.19 is in :mod:`graphpoison.datasets`.
 """

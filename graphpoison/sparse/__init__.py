@@ -1,4 +1,4 @@
-"""Sparse matrices, the two primitives on them, and gradients of all pairs as low-rank factors."""
+"""Sparse matrices, their products spmm and sddmm, and low-rank gradients of all pairs."""
 
 from .factored import FactoredGradient, Matrix
 from .low_rank import FactorSum, PairTape, SparseFactor

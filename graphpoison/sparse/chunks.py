@@ -1,11 +1,11 @@
-"""A pattern cut into chunks: a limited number of entries of one row, each with a slot of its own.
+"""The entries of a pattern in chunks; the slots of a chunk hold entries of a single row.
 
-The vector of a row's node is then multiplied with a chunk of columns as one small matrix product,
-many products at once (``torch.bmm``); the vector is not gathered for every entry. Slots that a row
-does not fill point at some entry of the row and are to be given the weight 0.
+The vector of a row's node is multiplied by a chunk of columns as one small matrix product, many
+products at once (``torch.bmm``), and is not gathered for every entry. A slot without an entry of
+its own points to another entry of the row; its weight must be set to 0.
 
-A row is cut as its number of units is written in binary, so that most entries are in wide chunks:
-170 entries are 6 units of 32, a chunk of 128 slots and one of 64.
+The binary form of a row's number of units determines the row's chunks, so most entries are in wide
+chunks: 170 entries are 6 units of 32, that is a chunk of 128 slots and a chunk of 64 slots.
 """
 
 from collections.abc import Iterator
@@ -20,27 +20,27 @@ from .pattern import Pattern
 
 UNITS = (32, 16, 8)
 MOST_EMPTY = 0.12
-"""The widest units are taken that leave no more than this share of the slots empty."""
+"""The widest unit is used that leaves at most this share of the slots empty."""
 
 WIDEST = 256
 
 
 @dataclass(frozen=True, eq=False)
 class Chunks:
-    """Some C chunks of K slots.
+    """C chunks of K slots each.
 
     Args:
-        rows: which rows of the pattern they belong to.
+        rows: the rows of the pattern that the chunks belong to.
         shape: ``(C, K)``.
         owner: IntTensor [C], the row of each chunk, counted from ``rows.start``.
         entry: LongTensor [C K], the entry in each slot.
-        column: IntTensor [C K], its column.
+        column: IntTensor [C K], the column of this entry.
         filled: LongTensor [m], the slots that hold an entry of their own.
-        held: LongTensor [m], these entries.
-        by_owner: pointers [rows + 1] and places of the chunks of each row.
-        targets: LongTensor [I'], the columns that occur, or None for all of the pattern's.
-        by_column: pointers [I' + 1] and places of the slots of each column, filled ones alone.
-        backend: how sums are taken.
+        held: LongTensor [m], the entries in the filled slots.
+        by_owner: pointers [rows + 1] and indices of the chunks of each row.
+        targets: LongTensor [I'], the columns that occur, or None for all columns of the pattern.
+        by_column: pointers [I' + 1] and indices of the filled slots of each column.
+        backend: the backend that computes sums.
     """
 
     rows: slice
@@ -73,7 +73,7 @@ class Chunks:
 
 
 def chunked(pattern: Pattern, size: int) -> list[Chunks]:
-    """All entries of ``pattern``, in parts of about ``size`` slots; the pattern remembers them."""
+    """All entries of ``pattern``, in parts of about ``size`` slots; kept in ``pattern.memo``."""
     key = ("chunks", size)
     if key not in pattern.memo:
         pattern.memo[key] = list(_parts(pattern, size))
@@ -91,7 +91,7 @@ def _parts(pattern: Pattern, size: int) -> Iterator[Chunks]:
         number = torch.div(left * unit, width, rounding_mode="floor")
         owner = torch.repeat_interleave(number)
         rank = torch.arange(owner.numel(), device=owner.device)
-        rank -= (number.cumsum(0) - number)[owner]  # of a chunk among those of its row
+        rank -= (number.cumsum(0) - number)[owner]  # of a chunk within its row
         first = start[owner] + rank * width
         last = torch.minimum(first + width, stop[owner])
         for part in torch.arange(owner.numel(), device=owner.device).split(max(1, size // width)):

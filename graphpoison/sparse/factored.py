@@ -1,7 +1,7 @@
 r"""The gradient w.r.t. all pairs as a product of skinny factors.
 
-A message-passing layer's gradient w.r.t. every pair of nodes has low rank. From the factors
-:func:`.search.largest` finds the exact best pairs out of all N^2 in O(N x rank) memory.
+A message-passing layer's gradient w.r.t. every pair of nodes has low rank. From the factors,
+:func:`.search.largest` finds the exact best of all N^2 pairs in O(N x rank) memory.
 """
 
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from .._ranks import ALONE, Ranks
 from .search import Admissible, largest
 
 TILE_ENTRIES = 2**20
-FEW = 64  # single pairs cost at least so many times what entries of a tile do
+FEW = 64  # a single pair costs at least this number of times as much as an entry of a tile
 
 
 class ResidualTerm(Protocol):
-    """A matrix that is known at single entries, and added to a tile."""
+    """A matrix that can be evaluated at single entries, and added to a tile."""
 
     def at(self, pairs: Tensor) -> Tensor:
         """Values [K] at ``pairs`` [2, K]."""
@@ -37,7 +37,7 @@ class ResidualTerm(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """An addend that is stored entry by entry, ``values`` [R, C]."""
+    """A residual term that stores all its ``values`` [R, C]."""
 
     values: Tensor
 
@@ -57,14 +57,14 @@ class Matrix:
 
 @dataclass(frozen=True, eq=False)
 class FactoredGradient:
-    """``gradient[i, j] = left[i] . right[j]``, plus what a factor of mostly zeros adds.
+    """``gradient[i, j] = left[i] . right[j]``, plus an optional residual term.
 
     Args:
         left: Tensor [R, K].
         right: Tensor [C, K].
-        upper: the matrix is symmetric, and only pairs with i < j exist (homogeneous graphs, each
-            pair once).
-        residual_term: what is added to the product of the factors.
+        upper: whether the matrix is symmetric and only pairs with i < j exist (homogeneous graphs,
+            each pair once).
+        residual_term: a matrix that is added to the product of the factors, or None.
     """
 
     left: Tensor
@@ -74,7 +74,7 @@ class FactoredGradient:
 
     @classmethod
     def of_matrix(cls, values: Tensor) -> "FactoredGradient":
-        """``values`` [R, C] as they are, where there are no factors."""
+        """The matrix ``values`` [R, C], without factors."""
         return cls(values[:, :0], values[:0].t(), upper=False, residual_term=Matrix(values))
 
     @classmethod
@@ -96,7 +96,7 @@ class FactoredGradient:
 
     @property
     def is_finite(self) -> bool:
-        """Whether the factors are finite."""
+        """Whether the factors, and the bounds of the residual term, are finite."""
         parts = [self.left, self.right]
         if self.residual_term is not None:
             parts += self.residual_term.bounds()
@@ -110,7 +110,7 @@ class FactoredGradient:
         return not bool((self.left.any(dim=0) & self.right.any(dim=0)).any())
 
     def at(self, pairs: Tensor) -> Tensor:
-        """Values [K] at ``pairs`` [2, K], one by one or, of many, picked from tiles."""
+        """Values [K] at ``pairs`` [2, K], one by one or, for many pairs, read from tiles."""
         rows, cols = self.shape
         entries = rows * cols // (2 if self.upper else 1)
         if FEW * pairs.size(1) > entries:
@@ -118,7 +118,7 @@ class FactoredGradient:
         return self.one_by_one(pairs)
 
     def one_by_one(self, pairs: Tensor) -> Tensor:
-        """Values [K] at ``pairs`` [2, K], each with the same bits whatever the others are."""
+        """Values [K] at ``pairs`` [2, K]; the bits of a value do not depend on the other pairs."""
         blocks = pairs.split(16_384, dim=1)
         values = torch.cat(
             [(self.left[source] * self.right[target]).sum(dim=1) for source, target in blocks]
@@ -126,7 +126,7 @@ class FactoredGradient:
         return values if self.residual_term is None else values + self.residual_term.at(pairs)
 
     def _picked(self, pairs: Tensor) -> Tensor:
-        """The same, from every tile that holds one of ``pairs``."""
+        """The values at ``pairs``, read from every tile that contains one of the pairs."""
         source, order = pairs[0].sort()
         target = pairs[1][order]
         edges = self._tile_rows()
@@ -143,7 +143,7 @@ class FactoredGradient:
         return values
 
     def dense(self) -> Tensor:
-        """All values: [N (N - 1) / 2] in the order (0, 1), (0, 2), ... or [R * C] row by row."""
+        """All values: [N (N - 1) / 2] in the order (0, 1), (0, 2), ... if upper, else [R * C]."""
         product = self.block(*self._lines())
         if not self.upper:
             return product.flatten()
@@ -166,7 +166,7 @@ class FactoredGradient:
             ranks: the processes that share the search; all have the same gradient.
 
         Returns:
-            values [k'] decreasing and pairs [2, k'], with k' <= k where fewer are left.
+            values [k'] decreasing and pairs [2, k'], with k' <= k if fewer are left.
         """
         return largest(self, k, excluded, admissible, ranks)
 
@@ -181,6 +181,6 @@ class FactoredGradient:
         return rows, cols
 
     def block(self, rows: Tensor, cols: Tensor) -> Tensor:
-        """Values at ``rows`` x ``cols``, in memory of their own."""
+        """Values at ``rows`` x ``cols``, as a new tensor."""
         block = self.left[rows] @ self.right[cols].t()
         return block if self.residual_term is None else self.residual_term.add_to(block, rows, cols)

@@ -1,4 +1,4 @@
-r"""Sparse times dense, and dense times dense at sparse places: the same two kernels, several ways.
+r"""Backends of spmm (sparse times dense) and sddmm (dense times dense at sparse positions).
 
 =================  ======================================  =====================================
 backend            spmm                                    sddmm
@@ -10,9 +10,9 @@ backend            spmm                                    sddmm
 ``gather``         gathered rows, ``index_add``            gathered rows, in blocks
 =================  ======================================  =====================================
 
-``auto`` takes ``csr`` on CUDA. On a CPU it takes ``bag`` for spmm and ``csr`` for sddmm, or
-``gather`` for that where torch was built without MKL (Arm, macOS). ``benchmarks/kernels.py``
-measures them all.
+``auto`` uses ``csr`` on CUDA. On a CPU it uses ``bag`` for spmm and ``csr`` for sddmm; if torch was
+built without MKL (Arm, macOS), it uses ``gather`` for sddmm. ``benchmarks/kernels.py`` measures all
+backends.
 """
 
 from collections.abc import Callable
@@ -32,10 +32,10 @@ Multiply = Callable[[Tensor, Tensor, Tensor, int, Tensor], Tensor]
 
 
 def check_backend(backend: str) -> str:
-    """``backend`` if there is one of that name and it is installed.
+    """Returns ``backend`` if it is a known name and its package is installed.
 
     Raises:
-        ValueError: an unknown name; or a package that is not installed.
+        ValueError: the name is unknown, or the package of the backend is not installed.
     """
     choice("backend", backend, BACKENDS)
     if backend in ("torch-sparse", "torch-scatter"):
@@ -43,7 +43,7 @@ def check_backend(backend: str) -> str:
             __import__(backend.replace("-", "_"))
         except ImportError as error:
             raise ValueError(
-                f"backend={backend!r} needs the package {backend}, which does not import here "
+                f"backend={backend!r} needs the package {backend}, which cannot be imported "
                 f'({error}); install it with pip install --no-build-isolation "graphpoison[sparse]"'
                 " or leave backend at 'auto'."
             ) from error
@@ -71,9 +71,9 @@ def sample_into(
     right: Tensor,
     add: bool,
 ) -> None:
-    """Write to ``values`` [E], or add to it, the dot products of ``left[row]``, ``right[indices]``.
+    """Write the dot products of ``left[row]`` and ``right[indices]`` to ``values`` [E].
 
-    Rows are sorted, and in ``pointers`` too.
+    If ``add``, they are added to ``values``. ``row`` is sorted, and ``pointers`` are its CSR form.
     """
     if not row.numel():
         return
@@ -161,10 +161,10 @@ _MULTIPLY: dict[str, Multiply] = {
 def _sampled_addmm(
     values: Tensor, pointers: Tensor, indices: Tensor, left: Tensor, right: Tensor, add: bool
 ) -> None:
-    """``torch.sparse.sampled_addmm`` in place, which spares it copies of the indices.
+    """``torch.sparse.sampled_addmm`` in place, which avoids copies of the indices.
 
-    Its CPU kernel works in vectors of 8: at other widths it is up to ten times slower, so that
-    columns of zeros pay.
+    Its CPU kernel works on vectors of 8 numbers and is up to ten times slower at other widths, so
+    columns of zeros are added.
     """
     if left.device.type == "cpu" and left.size(1) % 8:
         extra = (0, -left.size(1) % 8)

@@ -1,15 +1,15 @@
-r"""The same sum of products with fewer, or sparser, factors.
+r"""Sums of products of factors, rewritten with fewer or sparser factors.
 
-A gradient w.r.t. all pairs arrives as :math:`\sum_k L_k R_k^\top` with one term for each step of
-training and layer. Training sees few labelled nodes, so many factors are zero outside those nodes
-and their neighbours. Two reductions, both exact and both symmetric in the two sides:
+A gradient w.r.t. all pairs is a sum :math:`\sum_k L_k R_k^\top` with one term for each step of
+training and layer. Few nodes are labelled, so many factors are zero outside the labelled nodes and
+their neighbours. Two reductions are exact, and symmetric in the two sides:
 
 - a factor that is mostly zeros is kept as a sparse matrix;
-- terms whose one side lives on few rows R are added up into a single N x R matrix, once they are
-  wider than that together: :math:`\sum_k L_k R_k^\top = E_R (\sum_k L_{k,R} R_k^\top)`.
+- terms with one side that is nonzero only on few rows R are added up into a single N x R matrix, if
+  together they are wider than R: :math:`\sum_k L_k R_k^\top = E_R (\sum_k L_{k,R} R_k^\top)`.
 
-A third is exact to rounding: terms of successive iterates hardly differ, and
-:meth:`FactorSum.record` keeps no more columns than their sum has singular values that count.
+A third reduction is exact up to rounding: terms of successive iterates hardly differ, and
+:meth:`FactorSum.record` keeps only as many columns as their sum has singular values above rounding.
 """
 
 from collections import defaultdict
@@ -23,7 +23,7 @@ SPARSE_BELOW = 0.05
 """The share of non-zeros under which a factor is multiplied as a sparse matrix."""
 
 RECORDED_COLUMNS = 256
-"""Columns that are recorded before their rank is looked at."""
+"""Columns that are recorded before they are reduced to their rank."""
 
 Factors = tuple[Tensor, Tensor]
 
@@ -34,8 +34,8 @@ class SparseFactor:
 
     Args:
         wide: Tensor [N, K].
-        row, col: LongTensor [nnz], where ``thin`` is not zero.
-        values: Tensor [nnz], what it is there.
+        row, col: LongTensor [nnz], positions of the nonzero entries of ``thin``.
+        values: Tensor [nnz], the values of these entries.
     """
 
     wide: Tensor
@@ -51,9 +51,9 @@ class SparseFactor:
 
 
 class FactorSum(list[Factors]):
-    """Left [N, K] and right [M, K] factors, of which the sum of products ``left @ right.T`` counts.
+    """Left [N, K] and right [M, K] factors that represent the sum of products ``left @ right.T``.
 
-    Whatever is appended stays as it is; :meth:`record` bounds the number of columns.
+    ``append`` stores a term unchanged; :meth:`record` also bounds the number of columns.
     """
 
     def __init__(self) -> None:
@@ -71,10 +71,10 @@ class FactorSum(list[Factors]):
 class PairTape(FactorSum):
     """Left and right factors whose sum of products is the gradient w.r.t. *every* matrix entry.
 
-    For ``Y = A H`` with cotangent ``G`` the gradient w.r.t. the dense ``A`` is ``G H^T``, also
-    where ``A`` has no entry. :func:`~graphpoison.sparse.spmm` records ``(G, H)`` whenever a
-    backward pass that builds no further graph goes through it towards the weights (the outer,
-    meta-level pass); ``sparse_terms`` holds terms with one sparse factor.
+    For ``Y = A H`` with cotangent ``G``, the gradient w.r.t. the dense ``A`` is ``G H^T``, also
+    where ``A`` has no entry. :func:`~graphpoison.sparse.spmm` records ``(G, H)`` in each backward
+    pass to its weights that builds no further autograd graph (the outer pass of a meta-gradient).
+    ``sparse_terms`` holds terms with one sparse factor.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class PairTape(FactorSum):
 
 
 def low_rank(factors: Sequence[Factors]) -> Factors:
-    """One pair of factors with the same sum of products, to the precision of their type."""
+    """One pair of factors with the same sum of products, up to the precision of their type."""
     whole = _concatenated(factors)
     (left, left_corner), (right, right_corner) = map(torch.linalg.qr, whole)
     corner = left_corner @ right_corner.t()
@@ -97,7 +97,7 @@ def low_rank(factors: Sequence[Factors]) -> Factors:
 def reduce_factors(factors: Sequence[Factors]) -> tuple[list[SparseFactor], list[Factors]]:
     """Sparse products and dense pairs (left [N, K], right [N, K]) with the same sum.
 
-    ``left @ right.T`` counts the same as ``right @ left.T``: meant for symmetric gradients.
+    For symmetric gradients, where ``left @ right.T`` and ``right @ left.T`` are equivalent.
     """
     thin: list[SparseFactor] = []
     dense: list[Factors] = []
@@ -122,7 +122,7 @@ def reduce_factors(factors: Sequence[Factors]) -> tuple[list[SparseFactor], list
 
 
 def _narrower_last(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, int]:
-    """Both sides, the one that is zero on more rows last, and how many rows it lives on."""
+    """Both sides, the side with fewer nonzero rows last, and the number of these rows."""
     count, other = int(_support(left).sum()), int(_support(right).sum())
     return (right, left, count) if count < other else (left, right, other)
 

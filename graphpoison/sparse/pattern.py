@@ -1,4 +1,4 @@
-"""Where the entries of a sparse matrix are."""
+"""The positions of the entries of a sparse matrix."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +13,7 @@ from .csr import compress
 
 @dataclass(frozen=True, eq=False)
 class Pattern:
-    """Where the entries of a sparse matrix are: sorted by row, then column, each once.
+    """The positions of the entries of a sparse matrix: sorted by row, then column, each once.
 
     Args:
         row, col: LongTensor [E], strictly increasing in (row, col).
@@ -54,11 +54,11 @@ class Pattern:
 
     @cached_property
     def csr(self) -> tuple[Tensor, Tensor]:
-        """Row pointers [R + 1] and columns [E], 32-bit where that suffices (what MKL wants)."""
+        """Row pointers [R + 1] and columns [E], 32-bit if that suffices, as MKL expects."""
         return compress(self.row, self.col, self.shape[0])
 
     def entries_of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Row pointers [K + 1] of ``rows`` [K], one after the other, and the entries of each."""
+        """Pointers [K + 1] and entries of the given ``rows`` [K], one row after the other."""
         pointers = self.csr[0].long()
         low = pointers[rows]
         count = pointers[rows + 1] - low
@@ -69,14 +69,14 @@ class Pattern:
 
     @cached_property
     def transposed(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Pointers and indices of the transpose, and where its entries stand in this matrix."""
+        """Pointers and indices of the transpose, and where its entries are in this pattern."""
         order = torch.argsort(self.col, stable=True)
         pointers, indices = compress(self.col[order], self.row[order], self.shape[1])
         return pointers, indices, order
 
 
 def positions(index: Tensor, size: int) -> Tensor:
-    """LongTensor [size]: where each number below ``size`` stands in ``index`` [K], or -1."""
+    """LongTensor [size]: the position of each number below ``size`` in ``index`` [K], or -1."""
     place = index.new_full((size,), -1)
     place[index] = torch.arange(index.numel(), device=index.device)
     return place

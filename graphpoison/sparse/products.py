@@ -5,8 +5,9 @@ r"""Two primitives on a fixed sparsity pattern, closed under differentiation.
     \qquad
     \text{sddmm}(P, Q)_e = \langle P_r, Q_c \rangle \;\text{ for } e = (r, c)
 
-Each is the other's derivative, so second-order quantities (the Hessian-vector products of a
-meta-gradient) never leave the pair, and never materialise an ``[E, D]`` tensor.
+The derivatives of each are products of the same two kinds. Second-order quantities (the
+Hessian-vector products of a meta-gradient) therefore need only these two products, and never form
+an ``[E, D]`` tensor.
 """
 
 import torch
@@ -27,7 +28,8 @@ def spmm(
 ) -> Tensor:
     """``A @ dense`` (or ``A.T @ dense``) for the matrix with ``weight`` [E] on ``pattern``.
 
-    Differentiable in ``weight`` and ``dense`` to any order; ``tape`` records all-pairs factors.
+    Differentiable in ``weight`` and ``dense`` to any order; ``tape`` records the factors of
+    the gradient w.r.t. all pairs.
     """
     result: Tensor = _SpMM.apply(weight, dense, pattern, transposed, tape)
     return result
@@ -56,7 +58,7 @@ class _SpMM(torch.autograd.Function):
         grad_weight = grad_dense = None
         if ctx.needs_input_grad[0]:
             if ctx.tape is not None and not torch.is_grad_enabled():
-                # A tensor with its graph would hold the tape, which the graph holds: a leak.
+                # The graph refers to the tape: a tensor with its graph would leak memory.
                 ctx.tape.record(left.detach(), right.detach())
             grad_weight = sddmm(ctx.pattern, left, right)
         if ctx.needs_input_grad[1]:
@@ -93,7 +95,7 @@ class Sampler:
     """:func:`sddmm` outside autograd into one buffer, for a pattern that is used many times.
 
     Args:
-        pattern: where to sample.
+        pattern: the positions of the dot products.
         values: Tensor [E], the buffer.
     """
 
@@ -102,7 +104,10 @@ class Sampler:
         self.values = values
 
     def __call__(self, left: Tensor, right: Tensor, add: bool = False) -> Tensor:
-        """The dot products [E], added to those before if ``add``; overwritten by the next call."""
+        """Writes the dot products [E] to the buffer, or adds them to it if ``add``.
+
+        Returns the buffer, which the next call overwrites.
+        """
         pointers, indices = self.pattern.csr
         sample_into(
             self.values, self.pattern.backend, pointers, self.pattern.row, indices, left, right, add

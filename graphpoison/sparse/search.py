@@ -1,4 +1,4 @@
-r"""The largest entries of a factored matrix, with bounds that leave most entries unseen.
+r"""The largest entries of a factored matrix; with bounds, most entries are never evaluated.
 
 For factors :math:`L` [R, K], :math:`R` [C, K] and any invertible :math:`M`,
 
@@ -6,17 +6,17 @@ For factors :math:`L` [R, K], :math:`R` [C, K] and any invertible :math:`M`,
     |l_i \cdot r_j| = |(l_i M) \cdot (r_j M^{-\top})| \le a_i b_j, \qquad
     a_i = \|l_i M\|, \; b_j = \|r_j M^{-\top}\|
 
-by Cauchy and Schwarz. The bound is tight if :math:`M` balances the factors: both Gram matrices
-become the same diagonal matrix, which holds the singular values of :math:`L R^\top` (as in
-balanced truncation, Moore 1981). Entries of the residual term have bounds :math:`c_i + d_j` of
-their own. Rows are visited in the order of their largest bound, each with the columns whose bound
-reaches the k-th best value so far, and the search ends where no row can hold a better value. The
-result is exact.
+by the Cauchy-Schwarz inequality. The bound is tight if :math:`M` balances the factors: both Gram
+matrices become the same diagonal matrix, which holds the singular values of :math:`L R^\top` (as in
+balanced truncation, Moore 1981). An entry of the residual term is at most :math:`c_i + d_j`. Rows
+are visited in descending order of their largest bound. In each row, only columns whose bound
+reaches the k-th best value so far are evaluated. The search ends when no remaining row can contain
+a better value. The result is exact.
 
-Several ranks take turns at groups of rows, and exchange the best values after their first tile and
-in the end. The last bits of a value depend on the tile that it was computed in. So values close to
-the k-th are kept too, and the kept ones are computed once more, one by one: no result depends on
-the number of ranks.
+Several ranks take groups of rows in turn. They exchange their best values after the first tile and
+at the end. The last bits of a value depend on the tile in which the value was computed. Values
+close to the k-th are therefore kept too, and all kept values are computed again at the end, one by
+one, so that the result does not depend on the number of ranks.
 """
 
 from collections.abc import Callable
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 Admissible = Callable[[Tensor, Tensor], Tensor]
 """``admissible(source, target)`` -> BoolTensor of their broadcast shape."""
 
-FIRST_ROWS, MOST_ROWS = 96, 384  # of a tile, which doubles where few columns are left
-FEW = 16  # the columns left are few, if they are less than one in so many
+FIRST_ROWS, MOST_ROWS = 96, 384  # rows of a tile, doubled while few columns are left
+FEW = 16  # few columns are left: fewer than one in 16
 ENTRIES = 2**18  # of a tile
-KEPT = 64  # more pairs than wanted that are compared in the end, one by one
-ASKED = 64  # more pairs than wanted that a constraint is asked for at first
+KEPT = 64  # pairs that are kept beyond the k best, and computed one by one at the end
+ASKED = 64  # pairs beyond the k best that a constraint checks at first
 RIDGE = 1e-12
 ROUNDING = 1e-5  # bounds are raised by this share
 
@@ -114,9 +114,9 @@ def largest(
     admissible: Admissible | None,
     ranks: Ranks = ALONE,
 ) -> tuple[Tensor, Tensor]:
-    """The arguments and the result of :meth:`FactoredGradient.topk`.
+    """Computes :meth:`FactoredGradient.topk`, with the same arguments and result.
 
-    Where ``upper`` is set, a row meets the columns that come after it in the order of the search.
+    If ``upper``, a row is searched only at the columns after it in the order of the search.
     """
     best = Best(k, gradient, excluded, admissible)
     if not k or 0 in gradient.shape:
@@ -127,7 +127,7 @@ def largest(
     if not upper:
         cols = (bounds.b * bounds.a.max() + bounds.d).argsort(descending=True, stable=True)
     b, d = bounds.b[cols], bounds.d[cols]
-    place = torch.arange(rows.numel(), device=rows.device)  # of the rows of this rank
+    place = torch.arange(rows.numel(), device=rows.device)  # positions of this rank's rows
     place = place[torch.div(place, FIRST_ROWS, rounding_mode="floor") % ranks.size == ranks.rank]
     rows = rows[place]
     a, c, potential = (bound[rows] for bound in (bounds.a, bounds.c, potential))
@@ -164,8 +164,10 @@ def largest(
 
 
 class Best:
-    """The ``k`` largest values so far, and the codes of their pairs; of equal ones the first. Some
-    that follow are kept too."""
+    """The ``k`` largest values so far, and the codes of their pairs.
+
+    Of equal values, the first pair wins. Some values after the k-th are kept too.
+    """
 
     def __init__(
         self, k: int, gradient: "FactoredGradient", excluded: Tensor, admissible: Admissible | None
@@ -178,14 +180,14 @@ class Best:
 
     @property
     def enough(self) -> float:
-        """The value that a better pair has at least, in whatever tile it is computed."""
+        """The smallest value of a pair that can still be among the best, in any tile."""
         if self.values.numel() < self.k:
             return self.lowest
         last = float(self.values[self.k - 1])
         return last - ROUNDING * abs(last) if isfinite(last) else last
 
     def exchange(self, ranks: Ranks) -> None:
-        """Take in the best of all ranks."""
+        """Merges the best values of all ranks."""
         if ranks.size == 1:
             return
         count = torch.tensor([self.codes.numel()], device=self.codes.device)
@@ -201,10 +203,10 @@ class Best:
         return self.values[: self.k], torch.stack([codes // self.columns, codes % self.columns])
 
     def take(self, rows: Tensor, cols: Tensor, values: Tensor) -> None:
-        """See a tile with ``values`` [rows, cols], which are overwritten.
+        """Merges the ``values`` [rows, cols] of a tile; overwrites ``values``.
 
-        Constraints are asked for the largest values first, and for more only if too few of these
-        are admissible: a test of degrees refuses some dozens of pairs before it allows one.
+        Constraints check the pairs of the largest values first, and more pairs only if too few of
+        them are admissible: a degree test rejects some dozens of pairs before it accepts one.
         """
         count = self.k + ASKED
         while True:
@@ -241,13 +243,13 @@ class Best:
 
 
 def _exceeded(values: Tensor, count: int) -> float:
-    """The ``count``-th largest of ``values``."""
+    """The ``count``-th largest of ``values``, or -inf if they are fewer."""
     flat = values.flatten()
     return float(flat.topk(count).values[-1]) if count <= flat.numel() else -torch.inf
 
 
 def _member(codes: Tensor, increasing: Tensor) -> Tensor:
-    """Which ``codes`` [K] are among ``increasing`` ones."""
+    """BoolTensor [K]: which of ``codes`` [K] occur in ``increasing``, a sorted tensor."""
     if not increasing.numel():
         return torch.zeros_like(codes, dtype=torch.bool)
     place = torch.searchsorted(increasing, codes).clamp_(max=increasing.numel() - 1)

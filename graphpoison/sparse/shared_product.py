@@ -1,4 +1,7 @@
-"""``A @ dense`` with rows of A for each rank. One rank adds up a row, so that no sum changes."""
+"""``A @ dense``, with the rows of A divided among ranks.
+
+Each row is summed by a single rank, so the result does not depend on the number of ranks.
+"""
 
 from itertools import pairwise
 
@@ -13,7 +16,7 @@ class SharedProduct:
     """Products with one matrix, outside autograd.
 
     Args:
-        pattern: where A has its entries.
+        pattern: the positions of the entries of A.
         values: Tensor [E], the entries.
     """
 

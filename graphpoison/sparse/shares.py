@@ -1,8 +1,8 @@
-"""The rows of a pattern in parts, the parts of each rank, and sums over rows that no rank changes.
+"""The rows of a pattern in parts, the parts of each rank, and sums over parts in a fixed order.
 
-A sum over rows is taken within each part first, and the sums of parts are added up as the leaves of
-a binary tree. Parts depend on the pattern alone, so that the sum has the same bits for any number
-of ranks. The price is a sum for each part in the place of one; :func:`num_parts` keeps it small.
+A sum over rows is computed within each part first. The sums of the parts are then added up as the
+leaves of a binary tree. The parts depend only on the pattern, so the sum has the same bits for any
+number of ranks. The cost is one sum for each part instead of one sum; :func:`num_parts` limits it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,25 +20,25 @@ from .pattern import Pattern
 from .products import product, transpose_values
 
 BLOCK = 262_144
-"""Entries in a block, give or take a row: arrays with a number for each stay in the cache."""
+"""Entries in a block, approximately: no row is cut. Tensors of this size fit into the cache."""
 
 MOST_PARTS = 16
 ENTRIES_OF_COLUMN = 20
-"""A part has at least so many entries for each column, unless it is larger than a block."""
+"""Fewest entries of a part for each column, unless the part would be larger than a block."""
 
 Node = tuple[int, int, list[Tensor]]
-"""Height above the leaves, number from the left, and sums."""
+"""A node of the tree: its height above the leaves, its number from the left, and its sums."""
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some rows of a pattern: one part or several, or some of the rows of one part.
+    """Consecutive rows of a pattern: one or several parts, or some rows of one part.
 
     Args:
-        rows, entries: which rows and entries of the whole they are.
-        pattern: those rows alone, counted from 0.
-        first: the number of its first part.
-        cuts: the rows at which its parts begin and end, counted from 0.
+        rows, entries: the rows and entries of the whole pattern that the block holds.
+        pattern: the pattern of only these rows, counted from 0.
+        first: the number of the first part.
+        cuts: the rows at which the parts begin and end, counted from 0.
     """
 
     rows: slice
@@ -71,8 +71,11 @@ class Block:
         return product(self.pattern, values, right), sums
 
     def split(self, values: Tensor) -> Sequence[Tensor]:
-        """``values`` [m] of each part, for functions such as exp: the last numbers of a vector get
-        another last bit than in the middle of a longer one."""
+        """``values`` [m], split into parts.
+
+        Functions such as exp are applied to each part: they may round the last numbers of a vector
+        differently from the same numbers in the middle of a longer vector.
+        """
         parts: Sequence[Tensor] = values.split(self._sizes)
         return parts
 
@@ -83,7 +86,7 @@ class Block:
 
     @property
     def _transposed(self) -> tuple[Tensor, Tensor, Tensor]:
-        """As of a pattern, for the parts one below the other."""
+        """``Pattern.transposed`` of each part, one transpose below the other."""
         if self.num_parts == 1:
             return self.pattern.transposed
         key = ("transposed", self.cuts)
@@ -100,13 +103,13 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class Shares:
-    """Consecutive rows in P parts, and consecutive parts for each rank.
+    """P parts of consecutive rows, and consecutive parts for each rank.
 
     Args:
-        rows: the rows at which parts begin and end [P + 1], with P a power of two; a part may be
-            without rows.
-        entries: the entries of a pattern at which they do [P + 1].
-        ranks: who shares them.
+        rows: the rows at which parts begin and end [P + 1]. P is a power of two; a part may be
+            empty.
+        entries: the entries of the pattern at which parts begin and end [P + 1].
+        ranks: the processes that share the parts.
     """
 
     rows: tuple[int, ...]
@@ -115,7 +118,7 @@ class Shares:
 
     @classmethod
     def of(cls, pattern: Pattern) -> "Shares":
-        """Parts of about equally many entries; the pattern remembers them."""
+        """Parts with about the same number of entries; kept in ``pattern.memo``."""
         if "shares" not in pattern.memo:
             count, pointers = num_parts(pattern), pattern.csr[0].long()
             wanted = torch.arange(1, count, device=pointers.device) * pattern.num_entries // count
@@ -128,7 +131,7 @@ class Shares:
 
     @classmethod
     def of_rows(cls, pattern: Pattern) -> "Shares":
-        """Parts of about equally many rows, each of which has an entry in every column."""
+        """Parts with about the same number of rows, each row with an entry in every column."""
         rows = pattern.shape[0]
         few = max(1, rows // ENTRIES_OF_COLUMN)
         count = min(MOST_PARTS, 1 << (few.bit_length() - 1))
@@ -151,12 +154,15 @@ class Shares:
         return slice(self.entries[parts.start], self.entries[parts.stop])
 
     def nodes_of(self, rank: int) -> list[tuple[int, int]]:
-        """Height and number of the sums that ``rank`` has of its own parts."""
+        """Heights and numbers of the nodes to which ``rank`` folds its own parts."""
         return [node[:2] for node in fold((0, number, []) for number in self.parts_of(rank))]
 
     def blocks(self, pattern: Pattern, single: bool = False) -> list[Block]:
-        """The rows of this rank, in blocks: all parts in one block if they have few entries and
-        ``single`` parts are not asked for, and else each part in blocks of its own."""
+        """The rows of this rank, in blocks.
+
+        All parts are one block if they have at most ``BLOCK`` entries and ``single`` is false.
+        Otherwise each part has blocks of its own.
+        """
         parts = self.parts_of(self.ranks.rank)
         ends = [self.rows[number] for number in (*parts, parts.stop)]
         if not parts:
@@ -173,8 +179,8 @@ class Shares:
 def num_parts(pattern: Pattern) -> int:
     """The number of parts of a pattern, a power of two.
 
-    On a CPU it depends on nothing but the number of entries and columns. A GPU adds up in any
-    order, and has a part for each rank.
+    On a CPU it depends only on the numbers of entries and columns. A GPU adds up in no fixed order;
+    there, the number of parts is the number of ranks, rounded up.
     """
     if pattern.row.is_cuda:
         return _power_above(pattern.ranks.size)
@@ -188,13 +194,15 @@ def parts_on_cpu(entries: int, columns: int) -> int:
 
 
 def _power_above(count: int) -> int:
-    """The smallest power of two that is no less than ``count``."""
+    """The smallest power of two that is at least ``count``."""
     return 1 << max(0, count - 1).bit_length()
 
 
 def fold(nodes: Iterable[Node]) -> list[Node]:
-    """What is left once neighbours in the tree are added up, in the order of ``nodes``; the tensors
-    of nodes are overwritten. All leaves leave their sum alone."""
+    """The nodes that remain after neighbours in the tree are added up, in the order of ``nodes``.
+
+    All leaves together leave one node, their sum. The tensors of ``nodes`` are overwritten.
+    """
     found: list[Node] = []
     for height, number, values in nodes:
         while number % 2 and found and found[-1][:2] == (height, number - 1):
@@ -206,7 +214,7 @@ def fold(nodes: Iterable[Node]) -> list[Node]:
 
 
 def blocks(pattern: Pattern, single: bool = False) -> list[Block]:
-    """:meth:`Shares.blocks` of the pairs of ``pattern``, which remembers them."""
+    """:meth:`Shares.blocks` of the entries of ``pattern``; kept in ``pattern.memo``."""
     key = ("blocks", single)
     if key not in pattern.memo:
         pattern.memo[key] = Shares.of(pattern).blocks(pattern, single)

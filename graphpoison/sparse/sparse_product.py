@@ -1,8 +1,8 @@
-"""Products of two skinny factors of which one is mostly zeros.
+"""Products of two skinny factors, one of which is mostly zeros.
 
-Training sees few labelled nodes, so that half of the factors of a graph convolution's gradient are
-indicators of those nodes, or of their neighbours. Multiplied as sparse matrices they cost next to
-nothing, where a dense product over all N^2 pairs would take most of a meta-step.
+Few nodes are labelled, so half of the factors of a graph convolution's gradient are indicators of
+the labelled nodes or of their neighbours. As sparse matrices, these factors cost almost nothing to
+multiply; a dense product over all N^2 pairs would take most of the time of a meta-step.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from .kernels import multiply
 from .low_rank import SparseFactor
 from .pattern import Pattern
 
-FEW = 8  # of fewer columns than one in so many, others are left out before the product
+FEW = 8  # if fewer than one in 8 columns is needed, they are selected before the product
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class SparseTerm:
 
     @property
     def is_zero(self) -> bool:
-        """Whether all values are 0, if no two terms cancel."""
+        """Whether all terms of the dot products, and so all values, are 0."""
         return not bool(self.row_bounds.any())
 
 
@@ -53,7 +53,7 @@ class SparseProduct(SparseTerm):
 
     @classmethod
     def of(cls, parts: Sequence[SparseFactor], scale: Tensor) -> "SparseProduct":
-        """From factors of which every row is multiplied by ``scale`` [N]."""
+        """From factors; row i of each factor is multiplied by ``scale[i]``, with ``scale`` [N]."""
         widths = [part.wide.size(1) for part in parts]
         wide = scale.new_empty(sum(widths), scale.numel())
         for rows, part in zip(wide.split(widths), parts, strict=True):
@@ -79,7 +79,7 @@ class SparseProduct(SparseTerm):
 
 @dataclass(frozen=True, eq=False)
 class SparseRows(SparseTerm):
-    """``P[i, j] = thin[i] . wide[j]``, rows and columns being of different kinds."""
+    """``P[i, j] = thin[i] . wide[j]``, for rows and columns of different kinds."""
 
     @classmethod
     def of(cls, parts: Sequence[SparseFactor], num_rows: int) -> "SparseRows":

@@ -1,7 +1,7 @@
 """Studies of many runs: attacks, tasks, victims, seeds and budgets, and one table of all runs.
 
-:mod:`.study` turns settings into runs, :mod:`.runs` has one run, :mod:`.folder` a study's files,
-:mod:`.running` the work, :mod:`.table` the rows.
+:mod:`.study` turns settings into runs, and :mod:`.runs` defines one run. :mod:`.folder` has the
+files of a study, :mod:`.running` does the runs, and :mod:`.table` writes the table.
 """
 
 from .running import sweep

@@ -1,8 +1,8 @@
-"""The folder of a study: rows, flips and claims, as files that several machines may share.
+"""The folder of a study: rows, flips and claims, as files that several machines can share.
 
-``_rows/KEY.json`` is the row of a finished run, ``_flips/KEY.npz`` the flips of an attack, and
-``_rows/KEY.claim`` says that a process is at work on a run. Readers of parquet leave folders alone
-whose names start with an underscore.
+``_rows/KEY.json`` is the row of a finished run, ``_flips/KEY.npz`` has the flips of an attack, and
+``_rows/KEY.claim`` marks a run that a process is working on. Parquet readers ignore folders whose
+names start with an underscore.
 """
 
 import json
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from filelock import SoftFileLease
 
 LEASE_SECONDS = 60.0
-"""A claim that its process has not renewed for so long is taken over."""
+"""Another process takes over a claim that has not been renewed for this time."""
 Row = dict[str, Any]
 
 
@@ -29,13 +29,13 @@ class Folder:
     """The files of one or more studies.
 
     Args:
-        path: of the folder, which need not be there yet.
+        path: path of the folder, which need not exist.
     """
 
     path: Path
 
     def made(self) -> "Folder":
-        """The folder, with its parts."""
+        """Create the folder and its subfolders, and return this object."""
         for part in ("_rows", "_flips"):
             (self.path / part).mkdir(parents=True, exist_ok=True)
         return self
@@ -45,11 +45,11 @@ class Folder:
         return self.path / "_flips" / f"{key}.npz"
 
     def has(self, key: str) -> bool:
-        """Whether a run has its row."""
+        """Whether the row of a run has been written."""
         return self._file(key, "json").exists()
 
     def keys(self) -> set[str]:
-        """The runs that have their rows."""
+        """The keys of the runs whose rows have been written."""
         return {
             name.removesuffix(".json")
             for name in os.listdir(self.path / "_rows")
@@ -61,20 +61,20 @@ class Folder:
 
         Raises:
             ValueError: the file is damaged.
-            OSError: it is not there, or cannot be read.
+            OSError: the file is missing or cannot be read.
         """
         path = self._file(key, "json")
         known, _, text = path.read_text(encoding="utf-8", errors="replace").partition("\n")
         if known != digest(text):
-            raise ValueError(f"{path} is damaged: remove it, and its run is done again.")
+            raise ValueError(f"{path} is damaged: remove it to repeat its run.")
         row: Row = json.loads(text)
         return row
 
     def rows(self, known: Mapping[str, Row] | None = None) -> dict[str, Row]:
-        """All rows by the keys of their runs; ``known`` ones are not read again."""
+        """All rows by the keys of their runs; rows in ``known`` are not read again."""
         known, found = known or {}, {}
         for key in sorted(self.keys()):
-            with suppress(FileNotFoundError):  # another process tries a failed run again
+            with suppress(FileNotFoundError):  # another process repeats a failed run
                 found[key] = known[key] if key in known else self.row(key)
         return found
 
@@ -85,28 +85,29 @@ class Folder:
             file.write(f"{digest(text)}\n{text}".encode())
 
     def forget(self, key: str) -> None:
-        """Remove the row of a run, which is done again then."""
+        """Remove the row of a run, so that the run is repeated."""
         self._file(key, "json").unlink(missing_ok=True)
 
     def claim(self, key: str) -> "SoftFileLease":
-        """The claim to a run: a file that its process renews, and that others take over when the
-        process is dead, or has not renewed it for :data:`LEASE_SECONDS`."""
+        """The claim to a run: a file that the process of the run renews. Another process takes over
+        the claim if that process is dead, or has not renewed the claim for
+        :data:`LEASE_SECONDS`."""
         from filelock import SoftFileLease
 
-        # beside the rows: a file made there shows a client of NFS the rows made by others
+        # in the folder of rows: making a file there lets an NFS client see the rows of others
         return SoftFileLease(self._file(key, "claim"), timeout=0, lease_duration=LEASE_SECONDS)
 
     def begin(self, key: str, call: str) -> None:
-        """Note that a run begins, on behalf of the call of ``sweep`` named ``call``."""
+        """Record that the call ``call`` of ``sweep`` starts a run."""
         with open(self._file(key, "begun"), "a", encoding="utf-8") as file:
             file.write(f"{call}\n")
 
     def end(self, key: str) -> None:
-        """Note that a run has come to an end, and has killed nobody."""
+        """Record that a run has ended without killing its process."""
         self._file(key, "begun").unlink(missing_ok=True)
 
     def deaths(self, key: str, call: str) -> int:
-        """How often a run has begun on behalf of ``call`` without coming to an end."""
+        """How often ``call`` has started a run that did not end."""
         try:
             text = self._file(key, "begun").read_text(encoding="utf-8")
         except FileNotFoundError:

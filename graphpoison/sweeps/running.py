@@ -1,4 +1,4 @@
-"""Work on a study: workers that take one run after the other, by joblib."""
+"""Does the runs of a study: joblib workers take one run after another."""
 
 import logging
 import os
@@ -29,12 +29,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
-"""How long a worker waits that finds no run to take."""
+"""Time for which a worker waits if no run is free."""
 SAVE_EVERY_SECONDS = 30.0
 MOST_DEATHS = 3
-"""So often a run may take its worker with it, before it counts as failed."""
+"""A run that has killed its worker this often counts as failed."""
 ALONE = "alone"
-"""The claim of the one run that has killed workers before, and is tried for the last time."""
+"""The key of a claim for last tries: runs that have killed workers have their last try one by
+one."""
 
 
 def sweep(
@@ -46,18 +47,18 @@ def sweep(
 ) -> pd.DataFrame:
     """Do all runs of a study, and write one row for each to ``out/runs.parquet``.
 
-    Runs that ``out`` already holds are not done again. The same call continues after an
-    interruption, and a study with more seeds, more victims or smaller budgets adds to the folder.
-    Several calls, on one machine or on several that share the folder, work on one study together. A
-    run that fails is a row with its error. Ctrl-C, SIGTERM, a killed worker and a lost machine lose
-    the runs in flight; an attack in flight continues from its last saved flips.
+    Runs that ``out`` already holds are not repeated. The same call resumes an interrupted study,
+    and a study with more seeds, more victims or smaller budgets adds rows to the folder. Several
+    calls can do the runs of one study together, on one machine or on several that share the folder.
+    A failed run gets a row with its error. Ctrl-C, SIGTERM, a killed worker and a lost machine lose
+    only unfinished runs; an unfinished attack continues from its last saved flips.
 
     Args:
         study: one study, or several whose runs share the folder.
-        out: the folder; made if it is not there.
-        jobs: the number of runs at a time, as ``joblib.Parallel`` takes it; -1 for all processors.
-            By default 1, or what a ``joblib.parallel_backend`` around the call says.
-        retry: try the runs again that have failed.
+        out: the folder; created if it does not exist.
+        jobs: the number of runs at a time, as in ``joblib.Parallel``; -1 for all processors. By
+            default 1, or the number of a ``joblib.parallel_backend`` around the call.
+        retry: repeat failed runs.
         progress: show a progress bar over all runs.
 
     Returns:
@@ -65,15 +66,16 @@ def sweep(
         :data:`graphpoison.sweeps.table.COLUMNS` and :func:`graphpoison.report.runs_of`.
 
     Raises:
-        TypeError, ValueError: ``study`` is no study; two attacks or victims of one name, here or in
-            the folder, have other settings; a file of the folder is damaged.
+        TypeError, ValueError: ``study`` is not a :class:`Study`; two attacks or victims with the
+            same name, in ``study`` or in the folder, have different settings; a file of the folder
+            is damaged.
         OSError: the folder cannot be written.
     """
     runs = planned(_studies(study))
     if jobs is not None and jobs != -1:
         positive_int("jobs", jobs)
     flag("retry", retry)
-    folder = Folder(Path(out).absolute()).made()  # workers may be elsewhere
+    folder = Folder(Path(out).absolute()).made()  # workers may have other working directories
     known = folder.rows()
     refuse_other_settings({row["part"]: row["shared"] for row in known.values()}, runs)
     if retry:
@@ -90,18 +92,18 @@ def sweep(
 def _studies(study: Study | Iterable[Study]) -> list[Study]:
     studies = [study] if isinstance(study, Study) else study
     if not isinstance(studies, Iterable) or isinstance(studies, str):
-        raise TypeError(f"study must be a Study or several, found {study!r}.")
+        raise TypeError(f"study must be a Study or several Studies, found {study!r}.")
     studies = list(studies)
     for each in studies:
         if not isinstance(each, Study):
-            raise TypeError(f"study must be a Study or several, found {each!r} among them.")
+            raise TypeError(f"study must be a Study or several Studies, found {each!r} in it.")
     if not studies:
         raise ValueError("study must be one Study or more, found none.")
     return studies
 
 
 def _complete(runs: Sequence[Run], folder: Folder, jobs: int | None) -> None:
-    """Have workers do the runs that have no row; start them again where some are lost."""
+    """Have workers do the runs that have no row; start new workers if some are lost."""
     from joblib import Parallel, delayed, effective_n_jobs  # takes long to import
 
     call, breaks = uuid.uuid4().hex, 0
@@ -112,16 +114,17 @@ def _complete(runs: Sequence[Run], folder: Folder, jobs: int | None) -> None:
             Parallel(jobs, pre_dispatch="all", batch_size=1, max_nbytes=None)(
                 delayed(_work)(part, folder, call, os.getpid()) for part in parts
             )
-        except Exception as error:  # failures of runs are rows: this is one of the back end
+        except Exception as error:  # a failed run is a row, so this is an error of the back end
             rows = sum(folder.has(run.key) for run in left)
             breaks = 0 if rows else breaks + 1
             if breaks > MOST_DEATHS:
                 raise
-            logger.warning("a worker was lost, its runs begin again: %s", _said(error))
+            logger.warning("a worker was lost; its runs are started again: %s", _said(error))
 
 
 def _work(runs: Sequence[Run], folder: Folder, call: str, parent: int) -> None:
-    """Do runs that nobody else does, until all have rows; for the process ``parent``."""
+    """Do runs that no other worker does, until all have rows. ``parent`` is the id of the process
+    that called ``sweep``."""
     left = {run.key: run for run in sorted(runs, key=lambda run: run.kind)}  # attacks first
     trained = TrainedOnce()
     claims: dict[str, SoftFileLease] = {}
@@ -134,7 +137,7 @@ def _work(runs: Sequence[Run], folder: Folder, call: str, parent: int) -> None:
                         del left[key]
                         claims.pop(key, None)
                     elif all(folder.has(before) for before in run.needs):
-                        # one object a claim: it notices that a holder has ceased to renew it
+                        # one object per claim: it detects a holder that does not renew the claim
                         claim = claims[key] = claims.get(key) or folder.claim(key)
                         if _acquired(claim):
                             try:
@@ -146,7 +149,7 @@ def _work(runs: Sequence[Run], folder: Folder, call: str, parent: int) -> None:
     except KeyboardInterrupt:
         if os.getpid() == parent:
             raise
-        raise RuntimeError("a worker was interrupted") from None  # the study goes on without it
+        raise RuntimeError("a worker was interrupted") from None  # the other workers continue
 
 
 def _acquired(claim: "SoftFileLease") -> bool:
@@ -160,12 +163,13 @@ def _acquired(claim: "SoftFileLease") -> bool:
 
 
 def _settle(run: Run, folder: Folder, call: str, trained: TrainedOnce) -> bool:
-    """Write the row of a run that is claimed; False if it has to wait for its turn alone."""
+    """Write the row of a claimed run. Returns False if the run has to wait for the claim
+    :data:`ALONE`."""
     deaths = folder.deaths(run.key, call)
     if folder.has(run.key):
         return True
     if deaths >= MOST_DEATHS:
-        said = f"the process that ran it was killed {deaths} times, perhaps out of memory"
+        said = f"the process of this run was killed {deaths} times, perhaps for lack of memory"
         folder.write(run.key, {**_head(run), **_told("failed", f"RuntimeError: {said}")})
         return True
     alone = folder.claim(ALONE)
@@ -174,14 +178,14 @@ def _settle(run: Run, folder: Folder, call: str, trained: TrainedOnce) -> bool:
     try:
         folder.begin(run.key, call)
         folder.write(run.key, _row(run, folder, trained))
-    finally:  # a process that is killed does not come here
+    finally:  # not reached if the process is killed
         folder.end(run.key)
         alone.release()
     return True
 
 
 def _row(run: Run, folder: Folder, trained: TrainedOnce) -> Row:
-    """The row of a run that is done now."""
+    """Do a run and return its row."""
     ticks, measured, told = time.monotonic(), {}, _told("done", None)
     head = _head(run)
     reset_peak(run.device)
@@ -202,7 +206,7 @@ def _row(run: Run, folder: Folder, trained: TrainedOnce) -> Row:
 
 
 def _head(run: Run) -> Row:
-    """The columns of a run that are known before it starts."""
+    """The columns of a run that are known before the run starts."""
     return {
         "run": run.key,
         "kind": run.kind,
@@ -231,7 +235,7 @@ def _said(error: Exception) -> str:
 def _watched(
     runs: Sequence[Run], folder: Folder, known: dict[str, Row], progress: bool
 ) -> Iterator[None]:
-    """Show progress, and write the table, now and then and at the end."""
+    """Show progress; write the table every :data:`SAVE_EVERY_SECONDS` and at the end."""
     keys, stop = {run.key for run in runs}, threading.Event()
     initial = len(keys & folder.keys())
     bar = tqdm(total=len(keys), initial=initial, disable=not progress, unit="run")
@@ -242,7 +246,7 @@ def _watched(
             bar.n = len(keys & folder.keys())
             bar.refresh()
             if time.monotonic() - saved >= SAVE_EVERY_SECONDS:
-                with suppress(OSError, ValueError):  # the last call, below, raises them
+                with suppress(OSError, ValueError):  # the call at the end raises them
                     write_table(folder, known)
                 saved = time.monotonic()
 
@@ -255,5 +259,5 @@ def _watched(
         thread.join()
         bar.n = len(keys & folder.keys())
         bar.close()
-        known.clear()  # another process may have tried failed runs again
+        known.clear()  # another process may have repeated failed runs
         write_table(folder, known)

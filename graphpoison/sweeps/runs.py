@@ -1,4 +1,4 @@
-"""One run of a study: an attack, or the evaluation of its first flips on a victim."""
+"""One run of a study: an attack, or the evaluation of a prefix of its flips on a victim."""
 
 import copy
 import json
@@ -29,14 +29,20 @@ ENVIRONMENT = ("device", "threads", "dtype", "versions")
 
 
 class TrainedOnce:
-    """The model that a victim has learnt on a clean graph, kept while the next runs need it."""
+    """Keeps the model that a victim has learnt on a clean graph, for the next runs that need it."""
 
     def __init__(self) -> None:
         self._key: tuple[Any, ...] = ()
         self._model: Any = None
 
     def victim(self, victim: Victim, settings: str, clean: str) -> Victim:
-        """``victim`` of the digest ``settings``, trained once on graphs of the digest ``clean``."""
+        """A copy of ``victim`` that is trained only once on the clean graph.
+
+        Args:
+            victim: the victim.
+            settings: the digest of the victim's settings.
+            clean: the digest of the clean graph.
+        """
         found = copy.copy(victim)  # of the same class, with the same attributes
         try:
             object.__setattr__(found, "fit", partial(self._fit, victim, settings, clean))
@@ -58,10 +64,10 @@ class _Run:
     """A run of either kind.
 
     Args:
-        settings: everything that decides the result, as plain values.
-        task_name, attack_name: as the study names them.
-        seed: of the victim; of an attack its own.
-        budget: as the study has it, e.g. ``"5%"``; empty for an attack that serves all budgets.
+        settings: all settings that determine the result, as plain values.
+        task_name, attack_name: the names in the study.
+        seed: the seed of the victim or, in a run of an attack, of the attack.
+        budget: the budget in the study, e.g. ``"5%"``; empty for an attack that serves all budgets.
     """
 
     settings: Columns
@@ -75,7 +81,7 @@ class _Run:
 
     @cached_property
     def key(self) -> str:
-        """Hexadecimal digits that tell runs of other settings or names apart."""
+        """Hexadecimal digits that identify the names and settings of the run."""
         names = [self.kind, self.task_name, self.attack_name, self.victim_name, self.budget]
         return digest(json.dumps([*names, self.settings], sort_keys=True), digits=20)
 
@@ -85,7 +91,7 @@ class AttackRun(_Run):
     """``attack`` on ``task``, with a budget of ``flips`` flips.
 
     Args:
-        whole: whether the first flips are no attack with a smaller budget.
+        whole: whether a prefix of the flips is not an attack with a smaller budget.
     """
 
     task: Task[Any]
@@ -105,12 +111,12 @@ class AttackRun(_Run):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The keys of the runs that come before."""
+        """The keys of the runs that must be finished before this run."""
         return ()
 
     @property
     def part(self) -> str:
-        """The attack by name: a folder holds one of that name."""
+        """A description of the attack; in a folder, it stands for one attack only."""
         end = f" to {self.flips} flips" if self.whole else ""
         return f"attack {self.attack_name!r} on {self.task_name!r}{end}"
 
@@ -120,7 +126,7 @@ class AttackRun(_Run):
         return {name: value for name, value in self.settings.items() if name != "attack_seed"}
 
     def measure(self, folder: Folder, trained: TrainedOnce) -> Columns:
-        """Make the flips, or go on from the ones that the folder holds."""
+        """Make the flips, or continue from the flips in the folder."""
         _wait_for(folder.flips(self.key))
         made = self.attack(self.task, self.flips, self.seed, checkpoint=folder.flips(self.key))
         return {**_made(made, len(made)), **_environment(made.provenance)}
@@ -131,7 +137,7 @@ class EvaluationRun(_Run):
     """``victim`` trained on the clean graph, and after the first ``flips`` flips of ``made_by``.
 
     Args:
-        options: more arguments of :func:`graphpoison.evaluate`.
+        options: further arguments of :func:`graphpoison.evaluate`.
     """
 
     made_by: AttackRun
@@ -156,12 +162,12 @@ class EvaluationRun(_Run):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The keys of the runs that come before."""
+        """The keys of the runs that must be finished before this run."""
         return (self.made_by.key,)
 
     @property
     def part(self) -> str:
-        """The victim by name: a folder holds one of that name."""
+        """A description of the victim; in a folder, it stands for one victim only."""
         return f"victim {self.victim.name!r} on {self.task_name!r}"
 
     @property
@@ -171,7 +177,7 @@ class EvaluationRun(_Run):
         return {name: value for name, value in self.settings.items() if name not in apart}
 
     def measure(self, folder: Folder, trained: TrainedOnce) -> Columns:
-        """Train the victim on both graphs.
+        """Train the victim on the clean and on the poisoned graph, and evaluate both models.
 
         Raises:
             RuntimeError: the attack has failed.
@@ -195,8 +201,8 @@ Run = AttackRun | EvaluationRun
 
 
 def _wait_for(flips: Path) -> None:
-    """Wait while another process holds the lock of ``flips``, at most :data:`LOCK_SECONDS`: a file
-    server keeps the locks of a lost machine for a while longer than its claims are kept."""
+    """Wait while another process holds the lock of ``flips``, for at most :data:`LOCK_SECONDS`. A
+    file server keeps the locks of a lost machine longer than the machine's claims are valid."""
     end = time.monotonic() + LOCK_SECONDS
     while time.monotonic() < end:
         with suppress(ValueError), locked(flips):

@@ -28,26 +28,27 @@ from .runs import AttackRun, EvaluationRun, Run
 class Study:
     """Every attack on every task, evaluated on every victim with every seed and budget.
 
-    A seed makes an attack of its own and trains victims of its own, so that intervals over seeds
-    cover both.
+    Each seed makes a separate attack and trains separate victims, so that intervals over seeds
+    cover the variation of both.
 
     Args:
         tasks: a :class:`Task`, or several by name.
-        attacks: an attack, or several by name, e.g. to stand beside ``gp.random_like(attack)``
-            and :class:`graphpoison.HeuristicAttack`.
+        attacks: an attack, or several by name. ``gp.random_like(attack)`` and
+            :class:`graphpoison.HeuristicAttack` serve as baselines.
         budgets: numbers of flips, shares of the clean edges as floats, or :class:`Budget`; 0 is the
-            clean graph. One attack with the largest of them serves all: its first flips are
-            evaluated. Where the first flips are no attack with that budget (``SwapSearch``), each
-            budget has its own attack.
-        victims: as :func:`graphpoison.evaluate` takes them.
-        seeds: of attacks and victims.
-        attack_seed: the seed of all attacks, so that one attack of each kind serves all victims;
-            by default the seed of the victim. A victim without randomness is then trained with the
-            first seed alone.
-        metrics, targets, include_perturbed: as :func:`graphpoison.evaluate` takes them.
+            clean graph. One attack with the largest budget serves all budgets: prefixes of its
+            flips are evaluated. If a prefix is not an attack with the smaller budget
+            (``SwapSearch``), each budget has a separate attack.
+        victims: as in :func:`graphpoison.evaluate`.
+        seeds: seeds of attacks and victims.
+        attack_seed: one seed for all attacks, so that one attack of each kind serves all victims;
+            by default the seed of the victim. With ``attack_seed``, a deterministic victim is
+            trained with the first of ``seeds`` only.
+        metrics, targets, include_perturbed: as in :func:`graphpoison.evaluate`.
 
     Raises:
-        TypeError, ValueError: a task, attack, budget or seed is none, or there are none of a kind.
+        TypeError, ValueError: a task, attack, budget, seed or metric is not valid, or an argument
+            has no element.
     """
 
     tasks: Any
@@ -82,12 +83,12 @@ class Study:
 
 
 def planned(studies: Iterable[Study]) -> list[Run]:
-    """The runs of all studies, each once: attacks first, then evaluations, the ones that share a
-    clean victim one after the other.
+    """The runs of all studies, without duplicates: attacks first, then evaluations. Evaluations
+    that share a clean victim follow one another.
 
     Raises:
-        ValueError: two attacks of one name on a task of one name, or two such victims, have other
-            settings.
+        ValueError: two attacks, or two victims, with the same name on tasks with the same name have
+            different settings.
     """
     studies = list(studies)
     largest: dict[tuple[str, str], int] = {}
@@ -112,15 +113,19 @@ def planned(studies: Iterable[Study]) -> list[Run]:
 
 
 def refuse_other_settings(known: Mapping[str, Any], runs: Iterable[Run]) -> None:
-    """Raise a ValueError if an attack or a victim has other settings than the one ``known`` by its
-    name, or than another of ``runs``."""
+    """Raise a ValueError if two attacks or two victims with the same name have different settings.
+
+    Args:
+        known: description of an attack or victim -> its settings in earlier runs.
+        runs: the runs to compare with ``known`` and with each other.
+    """
     there = dict(known)
     for run in runs:
         different = differences(there.setdefault(run.part, run.shared), run.shared)
         if different:
             raise ValueError(
-                f"{run.part} has other settings than earlier runs of that name, and a table would "
-                f"mix them: {'; '.join(different)}. Give it another name, or name another folder."
+                f"{run.part} has other settings than earlier runs with this name, and the table "
+                f"would mix both: {'; '.join(different)}. Use another name or another folder."
             )
 
 
@@ -158,7 +163,7 @@ def _of_task(
 
     for victim, (name, attack), budget in product(victims, study.attacks.items(), study.budgets):
         flips, label = _flips(budget, task), _label(budget)
-        # a victim without randomness tells nothing new of the same attack with another seed
+        # with the same attack, a deterministic victim has the same result for every seed
         same = study.attack_seed is not None and getattr(victim, "deterministic", False)
         for seed in study.seeds[:1] if same else study.seeds:
             drawn = seed if study.attack_seed is None else study.attack_seed
@@ -180,7 +185,7 @@ def _of_task(
 
 
 def _whole(attack: Attack | Injection) -> bool:
-    """Whether the first flips of ``attack`` are no attack with a smaller budget."""
+    """Whether a prefix of the flips of ``attack`` is not an attack with a smaller budget."""
     return repr(attack).startswith(WHOLE)
 
 
@@ -189,14 +194,14 @@ def _flips(budget: Budget, task: Task[Any]) -> int:
 
 
 def _label(budget: Budget) -> str:
-    """``"40"`` or ``"5%"``, as the table has it."""
+    """The budget as text for the table, e.g. ``"40"`` or ``"5%"``."""
     if budget.share is None:
         return str(budget.flips)
     return f"{100 * budget.share:.10g}%" + (" of candidates" if budget.of == "candidates" else "")
 
 
 def _named(argument: str, usual: str, value: Any, kind: Any) -> dict[str, Any]:
-    """``value`` by name; one of ``kind`` alone has the name ``usual``."""
+    """Name -> value; a single value of ``kind`` gets the name ``usual``."""
     named = dict(value) if isinstance(value, Mapping) else {usual: value}
     if not named:
         raise ValueError(f"{argument} must name one {usual} or more, found none.")
@@ -210,7 +215,7 @@ def _named(argument: str, usual: str, value: Any, kind: Any) -> dict[str, Any]:
 
 
 def _metrics(values: Any) -> tuple[str, ...] | None:
-    """Names of metrics; None for what :func:`.evaluate` takes."""
+    """Names of metrics; None for the defaults of :func:`.evaluate`."""
     if values is None:
         return None
     names = (values,) if isinstance(values, str) or not isinstance(values, Iterable) else values
@@ -224,7 +229,7 @@ def _metrics(values: Any) -> tuple[str, ...] | None:
 
 def _budgets(values: Any) -> tuple[Budget, ...]:
     if isinstance(values, str | Budget) or not isinstance(values, Iterable):
-        raise TypeError(f"budgets must be several, such as [0, 40] or [0.05], found {values!r}.")
+        raise TypeError(f"budgets must be a list, such as [0, 40] or [0.05], found {values!r}.")
     found = [
         Budget.fraction(value) if isinstance(value, float) else budget_of(value) for value in values
     ]

@@ -34,12 +34,12 @@ COLUMNS = {
 """The first columns and their types; metrics, versions and settings follow."""
 LAST = ("versions", "settings")
 INNER = ("part", "shared")
-"""Columns that only the folder needs, and that the table leaves out."""
+"""Columns of the folder's rows that the table leaves out."""
 
 
 def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
-    """A table of ``rows``; settings have the names that ``pandas.json_normalize`` gives them, such
-    as ``"settings.attack.flips_per_step"``."""
+    """A table of ``rows``. The columns of settings are named as by ``pandas.json_normalize``, e.g.
+    ``"settings.attack.flips_per_step"``."""
     flat = [_flat({name: row[name] for name in row if name not in INNER}) for row in rows]
     names = list(dict.fromkeys([*COLUMNS, *(name for row in flat for name in row)]))
     names.sort(key=lambda name: name.startswith(LAST))
@@ -50,11 +50,11 @@ def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
 
 
 def write_table(folder: Folder, known: dict[str, Row]) -> None:
-    """Write all rows of the folder to :data:`TABLE`, the first run first; rows that were read are
-    put into ``known``.
+    """Write all rows of the folder to :data:`TABLE`, in the order in which the runs started; rows
+    that were read are added to ``known``.
 
-    Another process may write the file at the same time: the file is written again until it has all
-    rows that are there, so that the last of the processes leaves all rows.
+    Another process may write the file at the same time. The file is therefore written again until
+    it has all rows of the folder, so that the last process leaves a complete table.
     """
     while True:
         known |= (rows := folder.rows(known))
@@ -69,7 +69,7 @@ def _began(row: Row) -> tuple[str, str]:
 
 
 def _flat(row: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """``row`` without mappings in it: ``{"a": {"b": 1}}`` as ``{"a.b": 1}``."""
+    """``row`` with nested mappings flattened: ``{"a": {"b": 1}}`` becomes ``{"a.b": 1}``."""
     found: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, Mapping):
@@ -81,7 +81,7 @@ def _flat(row: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 
 def _column(values: list[Any]) -> list[Any]:
-    """``values``, as text where they are of several kinds, which a column of parquet cannot be."""
+    """``values``, as text if they have several types; a parquet column has only one type."""
     kinds = {type(value) for value in values if value is not None}
     if len(kinds) < 2 or kinds <= {int, float}:
         return values

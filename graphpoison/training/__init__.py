@@ -1,8 +1,8 @@
 """Training, and how it is differentiated with respect to the graph.
 
-:class:`Training` says how a model is trained. :class:`TrainingField` is the gradient that training
-follows, with its adjoint; any loss has one by autograd (:class:`AutogradField`). The other fields
-are closed forms, each of one kind of model:
+:class:`Training` holds the settings of training. :class:`TrainingField` is the gradient of the
+training loss, with its adjoint. :class:`AutogradField` computes both by autograd, for any loss. The
+other fields are closed forms, each for one kind of model:
 
 - dot products of listed pairs: :mod:`.sparse_pair_loss`; of all pairs: :mod:`.all_pairs_loss`;
 - pairs scored by a feed-forward network: :mod:`.mlp_pair_loss`;

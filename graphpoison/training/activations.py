@@ -1,4 +1,4 @@
-"""Activations with what a second derivative needs, in terms of their values."""
+"""Activations, with first and second derivatives computed from the activation's value."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 
 
 class Activation(ABC):
-    """An activation ``z = phi(x)``; derivatives are functions of z."""
+    """An activation ``z = phi(x)``; its derivatives are written as functions of z."""
 
     @abstractmethod
     def __call__(self, x: Tensor) -> Tensor:
-        """z, differentiable."""
+        """Returns z, differentiable by autograd."""
 
     @abstractmethod
     def value_(self, x: Tensor) -> Tensor:
-        """z, in place of x."""
+        """Overwrites ``x`` with z and returns it."""
 
     @abstractmethod
     def backward_(self, cotangent: Tensor, z: Tensor) -> Tensor:
-        """``phi'(x)`` times a cotangent (or a tangent) of the same shape, in place of that."""
+        """Multiplies a cotangent (or a tangent) of the shape of ``z`` by ``phi'(x)``, in place."""
 
     @abstractmethod
     def second_order(self, z: Tensor, tangent: Tensor) -> Tensor | None:
-        """``phi''(x) x'``, given the tangent ``z' = phi'(x) x'``; None where it is 0 everywhere."""
+        """Returns ``phi''(x) x'`` for the tangent ``z' = phi'(x) x'``; None if ``phi''`` is 0."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,9 @@ ACTIVATIONS: dict[str, Activation] = {"relu": ReLU(), "tanh": Tanh(), "sigmoid":
 
 
 def activation(name: str) -> Activation:
-    """The activation of that name.
+    """Returns the activation called ``name``.
 
     Raises:
-        ValueError: there is none.
+        ValueError: no activation has this name.
     """
     return ACTIVATIONS[choice("activation", name, ACTIVATIONS)]

@@ -1,13 +1,14 @@
-r"""The log loss of dot products over *every* user-item pair, to second order, in tiles.
+r"""The log loss of dot products over *every* user-item pair: gradient and adjoint, in tiles.
 
-Pairs that are not listed have label 0. With U users and I items, scores S = A B^T and
-:math:`G = (\sigma(S) - W) / (U I)`, gradients and their derivatives are as in
-:mod:`~graphpoison.training.sparse_pair_loss`, with dense tiles of G in the place of sparse blocks.
-The cotangent of the label of *any* pair, :math:`-\dot s / (U I)`, has low rank in each step:
+Pairs that are not listed have label 0. With U users and I items, the scores are S = A B^T and the
+derivative of the loss w.r.t. S is :math:`G = (\sigma(S) - W) / (U I)`. The gradients and their
+adjoints have the formulas of :mod:`~graphpoison.training.sparse_pair_loss`, computed on dense tiles
+of G instead of sparse blocks. The cotangent of the label of *any* pair is
+:math:`-\dot s / (U I)`. The U x I matrix of these cotangents has low rank in each step:
 
 .. math:: -(\dot A B^\top + A \dot B^\top) / (U I)
 
-so that :class:`AllPairsLoss` collects the factors, and no U x I matrix is ever held.
+:class:`AllPairsLoss` collects the factors, so no U x I matrix is stored.
 """
 
 from collections.abc import Iterator
@@ -26,14 +27,14 @@ TILE_ENTRIES = 2**18
 
 
 class AllPairsLoss(PairLoss):
-    """All pairs of a bipartite graph, of which a few are listed with their labels.
+    """The log loss of all pairs of a bipartite graph, a few of which are listed with labels.
 
-    The derivative w.r.t. the labels, which are ``labels`` whatever :meth:`loss` is given, is
-    collected.
+    The targets that :meth:`loss` is given are ignored: the labels are always ``labels``. The
+    gradient w.r.t. the labels of all pairs is collected in ``factors``.
 
     Args:
         pattern: the listed pairs.
-        labels: Tensor [M].
+        labels: Tensor [M], the labels of the listed pairs.
 
     Attributes:
         factors: left [U, K] and right [I, K] factors of the labels' cotangent, collected so far.
@@ -79,12 +80,12 @@ class AllPairsPoint(PairPoint):
 
 
 class AllPairsOfRows(BlockLoss):
-    """All pairs of the users of a block.
+    """The log loss of all pairs of the users in one block.
 
     Args:
         pattern: the listed pairs of these users.
-        labels: Tensor [m].
-        count: the number of pairs of all users.
+        labels: Tensor [m], the labels of the listed pairs.
+        count: the number of pairs of all users, U I.
     """
 
     def __init__(self, pattern: Pattern, labels: Tensor, count: int) -> None:
@@ -94,7 +95,7 @@ class AllPairsOfRows(BlockLoss):
         return _RowsPoint(self, *score_params)
 
     def tiles(self, left: Tensor, right: Tensor) -> Iterator[tuple[slice, Tensor, slice]]:
-        """Rows, their scores [rows, I], and which entries are listed in them."""
+        """Yields a slice of rows, their scores [rows, I] and the slice of their listed entries."""
         height = max(1, TILE_ENTRIES // max(1, self.pattern.shape[1]))
         starts = range(0, self.pattern.shape[0], height)
         pointers = self.pattern.csr[0]
@@ -104,7 +105,7 @@ class AllPairsOfRows(BlockLoss):
             yield slice(start, stop), left[start:stop] @ right.t(), entries
 
     def places(self, rows: slice, entries: slice) -> tuple[Tensor, Tensor]:
-        """Where a tile holds the listed ``entries``."""
+        """Rows and columns of the listed ``entries`` within a tile."""
         return self.pattern.row[entries] - rows.start, self.pattern.col[entries]
 
 

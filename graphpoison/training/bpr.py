@@ -1,13 +1,13 @@
-r"""Bayesian personalised ranking (Rendle et al. 2009) with weights in the place of observations.
+r"""Bayesian personalised ranking (Rendle et al. 2009), with weights instead of observations.
 
 .. math::
     L = \frac{\sum_{(u, i, j) \in S} w_{ui} (1 - w_{uj}) \log(1 + e^{s_{uj} - s_{ui}})}
              {\sum_{(u, i, j) \in S} w_{ui} (1 - w_{uj})}
 
 For weights 0 and 1 this is the paper's criterion, :math:`-\log \sigma(s_{ui} - s_{uj})`, averaged
-over the triples of S in which u interacted with i and not with j. S is drawn once, whatever the
-weights are, so that a flip takes a pair from one side of its triples to the other. Ranking leaves
-a model's output bias undetermined: it is left out of training.
+over the triples of S in which u interacted with i and not with j. S is drawn once and does not
+depend on the weights. A flip therefore exchanges the roles of positive and negative in the triples
+of the flipped pair. The loss does not depend on a model's output bias, so the bias is not trained.
 """
 
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ from .._random import generator
 from ..sparse import Pattern
 
 PARTNERS = 4
-"""How many other pairs of its user each training pair is compared with."""
+"""Number of other pairs of the same user that each training pair is compared with."""
 
 
 @dataclass(frozen=True, eq=False)
 class Triples:
-    """Couples of training pairs of one user.
+    """Triples (u, i, j): two training pairs (u, i) and (u, j) of the same user.
 
     Args:
-        first, second: LongTensors [T], where (u, i) and (u, j) stand among the training pairs.
-        repeats: each of ``first`` stands there so many times in a row.
+        first, second: LongTensors [T], positions of (u, i) and (u, j) among the training pairs.
+        repeats: each entry of ``first`` occurs this number of times in a row.
     """
 
     first: Tensor
@@ -38,9 +38,9 @@ class Triples:
 
     @classmethod
     def of(cls, pattern: Pattern, seed: int) -> "Triples":
-        """``PARTNERS`` other pairs of its user for each pair that has any, with repetition.
+        """Draws ``PARTNERS`` other pairs of the same user for each pair, with replacement.
 
-        They are drawn when first asked for, and kept with ``pattern``.
+        Pairs of users with a single pair have no triples. The result is kept in ``pattern.memo``.
         """
         key = ("bpr", seed)
         if key not in pattern.memo:
@@ -49,10 +49,10 @@ class Triples:
         return found
 
     def weights(self, labels: Tensor) -> Tensor:
-        """The share [T] of each triple in the loss, for ``labels`` [M].
+        """The normalised weight [T] of each triple, from the edge weights ``labels`` [M].
 
         Raises:
-            ValueError: no user has an interaction and a negative to rank.
+            ValueError: no user has both an interaction and a negative.
         """
         active = labels[self.first] * (1.0 - labels[self.second])
         total = active.sum()
@@ -60,17 +60,17 @@ class Triples:
         return active / total
 
     def within(self, entries: slice) -> "Triples":
-        """The triples of the training pairs ``entries``, which are all pairs of their users,
-        numbered from the first of them."""
+        """The triples of the training pairs ``entries``, with positions counted from
+        ``entries.start``; ``entries`` must hold all pairs of their users."""
         (part,), start = self.targets(entries), entries.start
         return Triples(self.first[part] - start, self.second[part] - start, self.repeats)
 
     def targets(self, entries: slice) -> tuple[slice]:
-        """Where :meth:`weights` has the triples of the training pairs ``entries``."""
+        """The slice of :meth:`weights` that belongs to the training pairs ``entries``."""
         return (consecutive(self.first, entries),)
 
     def differences(self, scores: Tensor) -> Tensor:
-        """``s_j - s_i`` [T] for ``scores`` [M], in memory of its own."""
+        """``s_j - s_i`` [T] for ``scores`` [M], as a new tensor."""
         found = scores.index_select(0, self.second)
         if self.repeats == 1:
             return found.sub_(scores.index_select(0, self.first))
@@ -83,24 +83,24 @@ class Triples:
         return weights @ softplus(scores[self.second] - scores[self.first], threshold=40.0)
 
     def active(self, weights: Tensor) -> "ActiveTriples":
-        """The loss with these ``weights`` [T], to second order."""
+        """First and second derivatives of the loss with these ``weights`` [T]."""
         return ActiveTriples(self, weights)
 
 
 class ActiveTriples:
-    r"""The loss :math:`\sum_t a_t \log(1 + e^{d_t})` with :math:`d_t = s_j - s_i`, to second order.
+    r"""Derivatives of the loss :math:`\sum_t a_t \log(1 + e^{d_t})`, with :math:`d_t = s_j - s_i`.
 
     .. math::
         g = \sum_t a_t \sigma(d_t) (e_j - e_i), \qquad
         h = \sum_t a_t \sigma'(d_t) \dot d_t (e_j - e_i)
 
-    are the gradient w.r.t. the scores and its derivative in a direction :math:`\dot s`;
-    :math:`\sigma(d_t) \dot d_t` is the cotangent of :math:`a_t`. Triples of weight 0 have a
-    cotangent, and no part in g and h.
+    are the gradient w.r.t. the scores and its derivative in a direction :math:`\dot s`. The
+    cotangent of :math:`a_t` is :math:`\sigma(d_t) \dot d_t`. A triple of weight 0 contributes
+    nothing to g and h, but its weight has a cotangent.
 
     Args:
-        triples: T couples of training pairs.
-        weights: Tensor [T].
+        triples: T triples.
+        weights: Tensor [T], the weights a.
     """
 
     def __init__(self, triples: Triples, weights: Tensor) -> None:
@@ -129,7 +129,7 @@ class ActiveTriples:
 
 
 def refuse_nothing_to_rank(loss: str, weight: Tensor) -> None:
-    """Raise a ValueError if ``weight``, of all comparisons together, is 0."""
+    """Raise a ValueError if ``weight``, the total weight of all comparisons, is 0."""
     if not float(weight.detach()) > 0.0:
         raise ValueError(
             f"loss={loss!r} needs users with both interactions and negatives among the training "
@@ -138,21 +138,23 @@ def refuse_nothing_to_rank(loss: str, weight: Tensor) -> None:
 
 
 def scattered(others: Tensor, gains: Tensor, own: Tensor, losses: Tensor, like: Tensor) -> Tensor:
-    """Sums [M] of ``gains`` at the places ``others`` less ``losses`` at the places ``own``."""
+    """Sums [M] of ``gains`` at positions ``others``, minus sums of ``losses`` at ``own``."""
     total = torch.zeros_like(like).index_add_(0, others, gains)
     return total.index_add_(0, own, losses, alpha=-1.0)
 
 
 def consecutive(increasing: Tensor, numbers: slice) -> slice:
-    """Where ``increasing`` numbers lie in the range ``numbers``."""
+    """The slice of ``increasing`` whose values lie in the range ``numbers``."""
     ends = torch.tensor([numbers.start, numbers.stop], device=increasing.device)
     return slice(*torch.searchsorted(increasing.contiguous(), ends).tolist())
 
 
 def draw_others(pattern: Pattern, seed: int, count: int) -> tuple[Tensor, Tensor]:
-    """Each pair of a user with several, ``count`` times in a row, and as many others of the user.
+    """Draws ``count`` other pairs of the same user for each pair, with replacement.
 
-    LongTensors [T], where the pairs stand among the entries of ``pattern``.
+    Returns two LongTensors [T] of positions among the entries of ``pattern``: each pair, repeated
+    ``count`` times in a row, and the pairs drawn for it. Pairs of users with a single pair are
+    left out.
     """
     pointers = pattern.csr[0].long().cpu()
     start, size = pointers[:-1], pointers.diff()

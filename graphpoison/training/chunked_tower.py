@@ -1,7 +1,7 @@
-"""The tower of :mod:`~graphpoison.training.mlp_pair_loss` in torch, a part of the pairs at a time.
+"""The tower of :mod:`~graphpoison.training.mlp_pair_loss` in torch, part by part.
 
-The layers of a tower are wider than a pair. The layers of one part stay in the cache, and memory
-holds no more than these, whatever the number of pairs.
+Only the layers of one part are in memory, whatever the number of pairs. On a CPU they fit into the
+cache.
 """
 
 from collections.abc import Sequence
@@ -22,16 +22,16 @@ from .prepared import Params
 from .workspace import Workspace
 
 SLOTS = {"cpu": 16_384, "cuda": 2**20}
-"""Slots in a part: a CPU's cache holds their layers, and a GPU is busy with them."""
+"""Slots in a part: few enough for a CPU's cache to hold their layers, enough to occupy a GPU."""
 
 
 class PairOutputs(NamedTuple):
-    """Where a pass writes a number for each pair, Tensors [M]; None is not written.
+    """Tensors [m] that a pass writes to, one number for each pair; None is not written.
 
     Args:
-        residual: the cotangent of the score.
-        curvature: its derivative along a direction.
-        on_labels: the cotangent of the label, along a direction.
+        residual: the derivative of the loss w.r.t. the score.
+        curvature: the derivative of the residual along a direction.
+        on_labels: the cotangent of the label, for a pass along a direction.
     """
 
     residual: Tensor | None
@@ -41,12 +41,12 @@ class PairOutputs(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Some pairs, in slots.
+    """Some pairs of a block, in slots.
 
     Args:
-        chunks: which.
+        chunks: the chunks that hold the pairs.
         labels: Tensor [slots].
-        share: Tensor [slots], one over the number of all pairs, 0 where a slot is empty.
+        share: Tensor [slots], 1 / (number of all pairs), and 0 in empty slots.
     """
 
     chunks: Chunks
@@ -55,16 +55,16 @@ class Part:
 
 
 class ChunkedTower:
-    """The pairs of a block, some chunks of them at a time.
+    """The tower on the pairs of a block, a number of chunks at a time.
 
     Args:
-        block: the m pairs, of one part.
+        block: a block of m pairs that has a single part.
         labels: Tensor [m].
-        scoring: how.
-        count: the number of pairs that the loss is the mean of.
+        scoring: the terms of a score.
+        count: the number of pairs of all blocks, over which the loss is averaged.
 
     Attributes:
-        gradient_along: whether a pass along a direction computes all gradients too.
+        gradient_along: whether a pass along a direction also computes all gradients.
     """
 
     def __init__(self, block: Block, labels: Tensor, scoring: PairScores, count: int) -> None:
@@ -75,7 +75,7 @@ class ChunkedTower:
         self.workspace = Workspace()
 
     def scores(self, dots: Sequence[Tensor], params: Params) -> Tensor:
-        """Logits [M], given the dot products [M], if any, and the other score parameters."""
+        """Logits [m], from the dot products [m], if any, and the other score parameters."""
         found, run = torch.empty_like(self.labels), _Run(self, dots, params, None)
         for part in self.split:
             _, outputs = run.forward(part.chunks)
@@ -89,14 +89,17 @@ class ChunkedTower:
         direction: Params | None,
         outputs: PairOutputs,
     ) -> list[GradAndTangent]:
-        """Gradients of ``params``, and their derivatives along a ``direction`` if there is one; but
-        for the table of users, sums [parts, ...] over the pairs of each part.
+        """Gradients w.r.t. ``params`` and, given a ``direction``, their derivatives along it.
+
+        The table of users has one gradient for the whole block; any other parameter has a sum over
+        the pairs of each part, [parts, ...].
 
         Args:
-            dots: terms [M] of the scores and, with a direction, their tangents; or nothing.
+            dots: the dot products [m] in the scores and, given a direction, their tangents; empty
+                if scores have no dot product.
             params: the tables, the first layer and the tower, as in :class:`PairScores`.
-            direction: the same shapes.
-            outputs: to be written; without a direction the residual alone.
+            direction: tangents of ``params``, of the same shapes, or None.
+            outputs: the tensors to write to; without a direction only the residual is written.
         """
         run = _Run(self, dots, params, direction)
         for part in self.split:
@@ -132,7 +135,7 @@ class _Run:
         return layers, outputs
 
     def both_ways(self, part: Part, outputs: PairOutputs) -> None:
-        """Take in the gradients of a part."""
+        """Run a part forwards and backwards, and add its gradients to the sums."""
         chunks = part.chunks
         layers, scores = self.forward(chunks)
         on_scores = self._on_scores(part, scores, outputs.on_labels)
@@ -144,7 +147,7 @@ class _Run:
     def _on_scores(
         self, part: Part, scores: tuple[Tensor, ...], on_labels: Tensor
     ) -> tuple[Tensor, ...]:
-        """Cotangents of the scores: the residual, or its derivative and the residual."""
+        """Cotangents of the scores: the residual, preceded by its derivative if dual."""
         probability = scores[0].sigmoid_()
         residual = (probability - part.labels).mul_(part.share)
         if not self.dual:

@@ -1,8 +1,8 @@
 """The tower of :mod:`~graphpoison.training.mlp_pair_loss` in one compiled loop, ``tower.cpp``.
 
-The loop is built when the package is installed and a C++ compiler is found. It keeps the layers of
-64 pairs in the first cache and sums in registers, where torch writes each of them to memory; a
-thread takes a range of rows. Without the loop, and on a GPU, the pairs are scored by torch.
+The loop is compiled when the package is installed, if a C++ compiler is found. It keeps the layers
+of 64 pairs in the first-level cache and sums in registers; torch writes every intermediate result
+to memory. Each thread computes a range of rows. Without the loop, and on a GPU, torch scores pairs.
 """
 
 import ctypes
@@ -31,9 +31,9 @@ VECTOR_BYTES = 64
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The loop with the widest vectors that this processor has.
+    """The loop compiled for the widest vectors that this processor has.
 
-    None where there is no loop, where it does not load, or where it was built from other sources.
+    None if there is no loop, if it does not load, or if it was built from other sources.
     """
     vectors = torch.backends.cpu.get_cpu_capability().lower()
     kinds = [vectors, "avx2", "default"] if vectors == "avx512" else [vectors, "default"]
@@ -49,7 +49,7 @@ def _loaded(path: Path) -> ctypes.CDLL | None:
     try:
         found = ctypes.CDLL(str(path))
         sizes = found.tower_sizes
-    except (OSError, AttributeError) as error:  # of another machine, or of an older source
+    except (OSError, AttributeError) as error:  # built for another machine, or from an older source
         logger.info("%s is not used: %s", path.name, error)
         return None
     sizes.restype = ctypes.c_int64
@@ -59,7 +59,10 @@ def _loaded(path: Path) -> ctypes.CDLL | None:
 
 
 def compiled(labels: Tensor) -> bool:
-    """Whether there is a compiled loop for pairs with these ``labels``, as fast as torch is."""
+    """Whether the loop is used for pairs with these ``labels``.
+
+    A loop that was built without threads is used only if torch has a single thread.
+    """
     if labels.device.type != "cpu" or labels.dtype not in _STRUCTURES:
         return False
     loop = library()
@@ -102,16 +105,16 @@ _STRUCTURES = {
 
 
 class CompiledTower:
-    """The pairs of a block, in ranges of rows: its parts or, if threads are more, pieces of them.
+    """The tower on the pairs of a block, in ranges of rows: its parts, or pieces of parts.
 
-    The same methods as :class:`~graphpoison.training.chunked_tower.ChunkedTower`, with equal
-    results; a pass along a direction computes all gradients too.
+    It has the methods of :class:`~graphpoison.training.chunked_tower.ChunkedTower`, with equal
+    results; a pass along a direction also computes all gradients.
 
     Args:
-        block: the m pairs.
+        block: a block of m pairs; with more threads than parts, each part is cut into pieces.
         labels: Tensor [m], float32 or float64 on the CPU.
-        scoring: how.
-        count: the number of pairs that the loss is the mean of.
+        scoring: the terms of a score.
+        count: the number of pairs of all blocks, over which the loss is averaged.
     """
 
     gradient_along = True
@@ -119,7 +122,7 @@ class CompiledTower:
     def __init__(self, block: Block, labels: Tensor, scoring: PairScores, count: int) -> None:
         self.labels, self.scoring, self.count = labels.contiguous(), scoring, count
         self.shape, self.num_parts = block.pattern.shape, block.num_parts
-        self.fewest = 6 if scoring.tower == "product" else 4  # parameters, with one hidden layer
+        self.fewest = 6 if scoring.tower == "product" else 4  # parameters of one hidden layer
         pointers, columns = block.pattern.csr
         self.pointers, self.columns = pointers.long(), columns.int()
         self.pieces, self.cuts = -(-torch.get_num_threads() // block.num_parts), [0]
@@ -130,7 +133,7 @@ class CompiledTower:
             self.cuts += [*inner.tolist(), stop]
 
     def scores(self, dots: Sequence[Tensor], params: Params) -> Tensor:
-        """Logits [M], given the dot products [M], if any, and the other score parameters."""
+        """Logits [m], from the dot products [m], if any, and the other score parameters."""
         found = torch.empty_like(self.labels)
         self._run(SCORES, dots, params, None, (found, None, None))
         return found
@@ -142,8 +145,8 @@ class CompiledTower:
         direction: Params | None,
         outputs: PairOutputs,
     ) -> list[GradAndTangent]:
-        """Gradients of ``params``, and their derivatives along a ``direction`` if there is one; but
-        for the table of users, sums [parts, ...] over the pairs of each part."""
+        """Gradients w.r.t. ``params`` and, given a ``direction``, their derivatives along it; as
+        in ``ChunkedTower.parts``."""
         mode = GRADIENT if direction is None else DUAL
         jobs = self._run(mode, dots, params, direction, outputs)
         found = []
@@ -155,7 +158,7 @@ class CompiledTower:
         return found
 
     def _sums(self, number: int, of_jobs: list[list[Tensor]], like: Tensor) -> Tensor:
-        """The sums of each part from those of its jobs; the table of users is one for all jobs."""
+        """The sums of each part, from the sums of its jobs; all jobs share the table of users."""
         if number == 0:
             return of_jobs[0][0][..., : like.size(-1)].contiguous()
         found = [tensors[number] for tensors in of_jobs]
@@ -178,7 +181,7 @@ class CompiledTower:
         for _ in self.cuts[1:]:
             jobs.append(_Job(self, mode, point, dots, outputs, jobs[0] if jobs else None))
         structure, threads = _STRUCTURES[self.labels.dtype], torch.get_num_threads()
-        for at in range(0, len(jobs), threads):  # the loop takes a thread for each job
+        for at in range(0, len(jobs), threads):  # one thread for each job
             some, cuts = jobs[at : at + threads], self.cuts[at : at + threads + 1]
             problems = (structure * len(some))(*(job.problem for job in some))
             if loop(problems, (ctypes.c_int64 * len(cuts))(*cuts), len(some)):
@@ -186,8 +189,8 @@ class CompiledTower:
         return jobs
 
     def _refuse_shapes(self, params: Params) -> None:
-        """Raise a ValueError unless parameters fit the pairs and one another: the loop would read
-        beyond their memory."""
+        """Raise a ValueError unless the shapes and types of ``params`` fit; the loop does not check
+        them, and would read beyond their memory."""
         dim = params[0].size(-1)
         expected: list[tuple[int, ...]] = [(rows, dim) for rows in self.shape]
         widths = [dim, *(kernel.size(-1) for kernel in params[2::2])]
@@ -197,7 +200,7 @@ class CompiledTower:
         if found != expected or widths[-1] != 1 or len(params) < self.fewest:
             raise ValueError(
                 f"the score parameters of a tower have the shapes {found}, but these pairs and "
-                f"layers need {expected}, with one unit in the end."
+                f"layers need {expected}, with one unit in the last layer."
             )
         kinds = {(param.dtype, param.device) for param in params}
         if kinds != {(self.labels.dtype, self.labels.device)}:
@@ -208,7 +211,7 @@ class CompiledTower:
 
 
 class _Point:
-    """Parameters and, if any, a direction, padded to whole vectors, and transposed kernels."""
+    """Parameters and an optional direction, padded to whole vectors, with transposed kernels."""
 
     def __init__(self, params: Params, direction: Params | None) -> None:
         self.values = list(map(_padded, params))
@@ -219,9 +222,9 @@ class _Point:
 
 
 class _Job:
-    """The addresses that the loop reads from and adds to, for one thread.
+    """The tensors that one thread of the loop reads from and adds to.
 
-    Rows of users belong to one thread each, so that all threads share the gradients of their table.
+    Each row of the table of users belongs to one thread, so all threads add to the same gradient.
     """
 
     def __init__(
@@ -260,7 +263,7 @@ class _Job:
         )
 
     def _affine(self, point: _Point, n: int) -> _Affine:
-        """The affine map of parameters n, a kernel, and n + 1, a bias."""
+        """The affine map whose kernel is parameter n, and whose bias is parameter n + 1."""
         inputs, outputs = point.shapes[n]
         transposed = point.transposed[n]
         assert transposed is not None
@@ -275,7 +278,7 @@ class _Job:
 
 
 def _transposed_kernels(params: Params) -> list[Tensor | None]:
-    """The kernels, transposed and padded, in the places of the parameters."""
+    """For each parameter its padded transpose if it is a kernel, else None."""
     kernels = [n >= 2 and param.dim() == 2 for n, param in enumerate(params)]
     return [_padded(p.t()) if is_one else None for p, is_one in zip(params, kernels, strict=True)]
 
@@ -289,7 +292,7 @@ def _address(tensor: Tensor | None) -> int | None:
 
 
 def _padded(matrix: Tensor) -> Tensor:
-    """A copy with rows of whole vectors, so that each row is aligned as torch aligns a tensor."""
+    """A copy with rows padded to whole vectors, so that every row is aligned like a tensor."""
     width, lanes = matrix.size(-1), VECTOR_BYTES // matrix.element_size()
     found = matrix.new_zeros(*matrix.shape[:-1], -(-width // lanes) * lanes)
     found[..., :width] = matrix

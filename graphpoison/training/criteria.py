@@ -19,21 +19,21 @@ class Criterion(ABC):
     """A mean loss over training pairs.
 
     Attributes:
-        ranks: whether the loss compares the items of a user, so that no score has an offset.
+        ranks: whether the loss compares the items of a user, and ignores an offset of all scores.
     """
 
     ranks: ClassVar[bool]
 
     @abstractmethod
     def targets(self, pattern: Pattern, labels: Tensor) -> Tensor:
-        """The part of the loss that depends on the edge weights ``labels`` [M] alone."""
+        """The tensor in the loss that depends only on the edge weights ``labels`` [M]."""
 
     @abstractmethod
     def __call__(self, pattern: Pattern, scores: Tensor, targets: Tensor) -> Tensor:
         """The loss of ``scores`` [M], a scalar, differentiable to any order."""
 
     def drawn(self, pattern: Pattern) -> tuple[Tensor, ...]:
-        """The random draws of the loss: part of the fingerprint of a run."""
+        """The random draws of the loss, which are part of the fingerprint of a run."""
         return ()
 
 
@@ -52,8 +52,12 @@ class LogLoss(Criterion):
 
 @dataclass(frozen=True)
 class Ranking(Criterion):
-    """A loss that compares pairs of one user: ``"bpr"``, see :mod:`.bpr`, or ``"softmax"``, see
-    :mod:`.sampled_softmax`; ``seed`` draws which."""
+    """A loss that compares pairs of the same user.
+
+    Args:
+        name: ``"bpr"``, see :mod:`.bpr`, or ``"softmax"``, see :mod:`.sampled_softmax`.
+        seed: the seed for the draw of the compared pairs.
+    """
 
     name: str
     seed: int
@@ -80,10 +84,10 @@ Loss = Literal["log", "bpr", "softmax"]
 
 
 def criterion(name: str, seed: int) -> Criterion:
-    """The criterion of that name; ``seed`` draws the pairs that a ranking loss compares.
+    """Returns the criterion called ``name``; a ranking loss draws its pairs from ``seed``.
 
     Raises:
-        ValueError: there is none.
+        ValueError: no criterion has this name.
     """
     return LogLoss() if choice("loss", name, CRITERIA) == "log" else Ranking(name, seed)
 

@@ -1,6 +1,6 @@
-r"""The mean softmax cross-entropy of L rows, to second order.
+r"""The gradient of the mean softmax cross-entropy of L rows, and its adjoint.
 
-With probabilities p and one-hot labels T the gradient w.r.t. the logits is the residual
+With probabilities p and one-hot labels T, the gradient w.r.t. the logits is the residual
 :math:`(p - T) / L`.
 """
 
@@ -21,5 +21,5 @@ def residual_vjp(probability: Tensor, on_residual: Tensor, classes: int = 1) -> 
 
 
 def one_hot(labels: Tensor, num_classes: int, dtype: torch.dtype) -> Tensor:
-    """``labels`` [L] as T [L, C]."""
+    """The one-hot matrix T [L, C] of ``labels`` [L]."""
     return torch.nn.functional.one_hot(labels, num_classes).to(dtype)

@@ -1,7 +1,7 @@
-"""Where a run stopped being finite: looked for only once its end is known not to be.
+"""Errors that name the step at which training or a meta-gradient diverged.
 
-Looking at every step would make a GPU wait at every step. So the end alone is checked, and a run
-that turns out to have diverged is made again, step by step, to name the step.
+A check of every step would make a GPU wait at every step. So only the result of a run is checked.
+If it is not finite, the run is repeated, with a check of every step, to find the step.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,11 +14,11 @@ from .iterates import Iterate
 from .optimizers import global_norm
 from .prepared import Params
 
-ADVICE = "use a smaller lr, clip the gradient's norm, fewer steps or momentum closer to 0."
+ADVICE = "use a smaller lr, clip the gradient's norm, use fewer steps or momentum closer to 0."
 
 
 def finite(*groups: Cotangents) -> bool:
-    """Whether all entries of all tensors are."""
+    """Whether all entries of all tensors are finite."""
     tensors = [tensor for group in groups for tensor in group if tensor is not None]
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
 
@@ -29,7 +29,7 @@ def training_diverged(
     start: Iterate,
     count: int,
 ) -> FloatingPointError:
-    """The error that names the first of ``count`` steps from ``start`` to leave the finite.
+    """The error that names the first of ``count`` steps with a result that is not finite.
 
     Args:
         step: maps an iterate to the next.
@@ -47,7 +47,7 @@ def training_diverged(
                 f"earlier {earlier:.3g}); {ADVICE}"
             )
         before, current = current, after
-    return FloatingPointError(f"training diverged, at a step that cannot be repeated; {ADVICE}")
+    return FloatingPointError(f"training diverged, but did not when it was repeated; {ADVICE}")
 
 
 def adjoint_diverged(
@@ -56,18 +56,19 @@ def adjoint_diverged(
     count: int,
     ranks: Ranks = ALONE,
 ) -> FloatingPointError:
-    """The error that names the first step, walking backwards, with a cotangent that is not finite.
+    """The error that names the first step of the reverse pass with a non-finite cotangent.
 
     Args:
         loss: the attack loss after training.
-        walk: number of a step, cotangents of its coordinates and of what depends on the weights.
+        walk: for each step of the reverse pass its number, the cotangents of its coordinates, and
+            the cotangents of the tensors that depend on the edge weights.
         count: number of steps.
-        ranks: the processes that walk, each with cotangents of its own.
+        ranks: the processes that share the reverse pass; each has its own part of the cotangents.
     """
     for number, on_coordinates, on_tensors in walk:
         if ranks.any(not finite(on_coordinates, on_tensors), on_coordinates[0].device):
             return FloatingPointError(
-                f"the meta-gradient diverged on its way back through step {number} of {count} "
+                f"the meta-gradient diverged in the reverse pass, at step {number} of {count} "
                 f"(attack loss {loss:.3g}, training itself stayed finite); {ADVICE}"
             )
     return FloatingPointError(f"the meta-gradient is not finite (attack loss {loss:.3g}); {ADVICE}")

@@ -1,16 +1,16 @@
 r"""Dropout on embeddings, as a field that changes from step to step.
 
-Step t follows the loss of masked tables, :math:`L_t(\theta) = L(m_t \odot \theta)`, so that
+Step t follows the gradient of the loss of masked tables, :math:`L_t(\theta) = L(m_t \odot \theta)`:
 
 .. math::
     F_t(\theta) = m_t \odot F(m_t \odot \theta), \qquad
     (\partial F_t / \partial \theta)^\top v =
     m_t \odot (\partial F / \partial \theta)^\top (m_t \odot v)
 
-with entries of :math:`m_t` that are 0 with probability p and 1 / (1 - p) otherwise (Srivastava et
-al. 2014, inverted). Any closed form of F serves as it is, and the meta-gradient of a run with its
-masks is exact. Masks are functions of where training starts and of the step: a step that is
-computed again has the masks it had, and fresh parameters bring fresh masks.
+An entry of :math:`m_t` is 0 with probability p and 1 / (1 - p) otherwise (inverted dropout,
+Srivastava et al. 2014). Any closed form of F is used unchanged, and the meta-gradient is exact for
+the drawn masks. The masks depend only on the initial parameters and the step. A step that is
+computed again therefore has the same masks, and other initial parameters have other masks.
 """
 
 import zlib
@@ -28,7 +28,7 @@ class MaskedField(TrainingField):
 
     Args:
         whole: the field without masks, whose coordinates are the parameters.
-        masks: what some of the parameters are multiplied by, by their number.
+        masks: number of a parameter -> the tensor that it is multiplied by.
     """
 
     def __init__(self, whole: TrainingField, masks: dict[int, Tensor]) -> None:
@@ -53,12 +53,12 @@ class MaskedField(TrainingField):
 
 
 class DropoutField(MaskedField):
-    """Fresh masks at every step; the masks of step 0 until :meth:`at_step` names another step.
+    """New masks at every step; without :meth:`at_step`, the masks of step 0 apply.
 
     Args:
         whole: the field without masks, whose coordinates are the parameters.
         start: the parameters that training starts from.
-        tables: which of them are masked.
+        tables: the numbers of the masked parameters.
         rate: the probability p, less than 1.
     """
 
@@ -73,7 +73,7 @@ class DropoutField(MaskedField):
         return MaskedField(self.whole, self.draw(step))
 
     def draw(self, step: int) -> dict[int, Tensor]:
-        """The masks of one step, on the CPU first."""
+        """The masks of ``step``, drawn on the CPU."""
         draw = generator(self.seed, step)
         masks = {}
         for number in self.tables:

@@ -1,16 +1,16 @@
 r"""A network and its derivative in one direction, as one network of twice the width.
 
-Values and tangents stand side by side, :math:`[z \,|\, \dot z]`, and an affine map that has a
-direction of its own is again an affine map:
+Values and tangents are concatenated, :math:`[z \,|\, \dot z]`. An affine map, together with a
+direction of its parameters, is an affine map of the concatenation:
 
 .. math::
     [z \,|\, \dot z] \begin{pmatrix} W & \dot W \\ 0 & W \end{pmatrix} + [b \,|\, \dot b]
     = [z W + b \,|\, \dot z W + z \dot W + \dot b]
 
-The ordinary backward pass of that network, started with :math:`[\dot\delta \,|\, \delta]`, gives
-the derivative of the gradient (Pearlmutter 1994, the R-operator) and the gradient itself: at the
-places of the formula the cotangent of the big kernel has :math:`z^\top \dot\delta`,
-:math:`z^\top \delta` and, below, :math:`\dot z^\top \delta`.
+The ordinary backward pass of this network, started with :math:`[\dot\delta \,|\, \delta]`, yields
+the derivative of the gradient (Pearlmutter 1994, the R-operator) and the gradient itself. The
+cotangent of the block kernel is :math:`z^\top \dot\delta` at the upper W, :math:`z^\top \delta` at
+:math:`\dot W`, and :math:`\dot z^\top \delta` at the lower W.
 """
 
 from typing import NamedTuple
@@ -20,13 +20,13 @@ from torch import Tensor
 
 
 class GradAndTangent(NamedTuple):
-    """The gradient w.r.t. some tensor, and its derivative in the direction if there is one."""
+    """The gradient w.r.t. a tensor and, given a direction, the derivative of the gradient."""
 
     gradient: Tensor
     derivative: Tensor | None
 
     def stacked(self) -> "GradAndTangent":
-        """The same [1, ...]."""
+        """The same, with a first dimension of size 1."""
         tangent = None if self.derivative is None else self.derivative.unsqueeze(0)
         return GradAndTangent(self.gradient.unsqueeze(0), tangent)
 
@@ -37,7 +37,7 @@ def stack_tangent(value: Tensor, tangent: Tensor | None) -> Tensor:
 
 
 def split_tangent(columns: Tensor, dual: bool) -> tuple[Tensor, Tensor | None]:
-    """``[value | tangent]`` split in two."""
+    """``value`` and ``tangent`` of ``[value | tangent]``; ``columns`` and None unless ``dual``."""
     if not dual:
         return columns, None
     half = columns.size(-1) // 2
@@ -51,7 +51,7 @@ def split_cotangent(cotangent: Tensor, dual: bool) -> GradAndTangent:
 
 
 def block_kernel(kernel: Tensor, tangent: Tensor | None) -> Tensor:
-    """[..., 2 A, 2 B] for ``kernel`` [..., A, B]; ``kernel`` itself without a tangent."""
+    """The block kernel [..., 2 A, 2 B] of ``kernel`` [..., A, B]; ``kernel`` without a tangent."""
     if tangent is None:
         return kernel
     lower = torch.cat([torch.zeros_like(kernel), kernel], dim=-1)
@@ -59,7 +59,7 @@ def block_kernel(kernel: Tensor, tangent: Tensor | None) -> Tensor:
 
 
 def kernel_cotangent(cotangent: Tensor, dual: bool) -> GradAndTangent:
-    """Gradient and derivative of the kernel [..., A, B], from the cotangent of a big kernel."""
+    """Gradient and derivative of the kernel [..., A, B], from the cotangent of a block kernel."""
     if not dual:
         return GradAndTangent(cotangent, None)
     rows, cols = cotangent.size(-2) // 2, cotangent.size(-1) // 2

@@ -1,8 +1,8 @@
 r"""Training as a vector field over coordinates of the parameters.
 
-An optimiser follows the field and a hypergradient walks it backwards; neither knows where the field
-comes from. Any loss gives one by autograd; a model may offer the same field in closed form, or in
-fewer coordinates.
+An optimiser follows the field; a hypergradient computes the adjoint of each step, from the last to
+the first. Both use only the interface :class:`TrainingField`. The field of any loss can be computed
+by autograd; a model may provide the same field in closed form, or in fewer coordinates.
 """
 
 from abc import ABC, abstractmethod
@@ -20,19 +20,20 @@ Cotangents = tuple[Tensor | None, ...]
 class TrainingField(ABC):
     r"""The gradient :math:`F(c) = \nabla \text{train\_loss}` in coordinates c, and its adjoint.
 
-    Coordinates are the parameters themselves, unless a field has fewer. ``tensors`` are the inputs
-    of the field that depend on the edge weights. The adjoint gives their cotangents, in this
-    order; :meth:`tensors_vjp` turns them into cotangents of the task's ``Prepared.tensors``.
+    Coordinates are the parameters themselves, unless a field works with fewer numbers. ``tensors``
+    are the inputs of the field that depend on the edge weights. The adjoint returns the cotangents
+    of ``tensors``, in the same order; :meth:`tensors_vjp` turns these cotangents into cotangents of
+    the task's ``Prepared.tensors``.
     """
 
     tensors: Params
 
     def at_step(self, step: int) -> "TrainingField":
-        """The field that step 0, 1, ... of training follows; mostly the same for all of them."""
+        """The field at ``step`` 0, 1, ... of training; by default the same field at every step."""
         return self
 
     def coordinates(self, params: Params) -> Params:
-        """Where training starts."""
+        """The coordinates of the initial parameters ``params``."""
         return params
 
     def gradient(self, coordinates: Params) -> Params:
@@ -57,7 +58,7 @@ class TrainingField(ABC):
 
 
 class Linearisation(ABC):
-    """A field at one point, to first order; what value and adjoint share is computed once."""
+    """A field at one point, with its adjoint. Intermediate results of both are computed once."""
 
     @property
     @abstractmethod
@@ -69,7 +70,7 @@ class Linearisation(ABC):
         """Cotangents of the coordinates and of ``tensors``, from ``cotangents`` of the field."""
 
     def gradient_and_vjp(self, cotangents: Params) -> tuple[Params, Params, Cotangents]:
-        """The field, and what :meth:`vjp` returns."""
+        """The field, followed by the results of :meth:`vjp`."""
         return self.gradient, *self.vjp(cotangents)
 
 
@@ -99,9 +100,9 @@ class AutogradPoint(Linearisation):
     """A field that autograd can differentiate once more.
 
     Args:
-        field: the field, as a function of the other two.
+        field: the field, with the autograd graph of ``leaves`` and ``tensors``.
         leaves: the coordinates.
-        tensors: what depends on the edge weights.
+        tensors: the inputs of the field that depend on the edge weights.
     """
 
     def __init__(self, field: Params, leaves: Params, tensors: Params) -> None:
@@ -122,7 +123,7 @@ def as_leaves(tensors: Params) -> Params:
 
 
 def accumulate(total: Cotangents, part: Cotangents) -> Cotangents:
-    """The sum, entry by entry; writes to ``total`` and keeps nothing of ``part``."""
+    """``total + part``, tensor by tensor; overwrites ``total`` and keeps no tensor of ``part``."""
     return tuple(
         a if b is None else b.clone() if a is None else a.add_(b)
         for a, b in zip(total, part, strict=True)
@@ -130,7 +131,7 @@ def accumulate(total: Cotangents, part: Cotangents) -> Cotangents:
 
 
 def vjp(outputs: Params, inputs: Params, cotangents: Params) -> Params:
-    """Vector-Jacobian products, with zeros for inputs that do not take part."""
+    """Vector-Jacobian products; zeros for inputs that ``outputs`` do not depend on."""
     active = [pair for pair in zip(outputs, cotangents, strict=True) if pair[0].requires_grad]
     found = torch.autograd.grad(
         [pair[0] for pair in active], inputs, [pair[1] for pair in active], allow_unused=True

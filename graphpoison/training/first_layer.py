@@ -1,13 +1,14 @@
-r"""The inputs of a tower, from tables of users and items, a chunk of pairs of one user at a time.
+r"""The inputs of a tower, from tables of users and items, in chunks of pairs of one user.
 
 .. math::
     \text{sum: } x_{ui} = A_u + B_i \qquad
     \text{product: } x_{ui} = W_1^\top (A_u \odot B_i) + b_1
     = (\mathrm{diag}(A_u) W_1)^\top B_i + b_1
 
-For products every user has a kernel of its own, which its chunks are multiplied with as small
-matrices: no product :math:`A_u \odot B_i` is formed, and no row of A gathered for each pair. With a
-direction everything is dual, see :mod:`~graphpoison.training.dual`.
+For products, every user has its own kernel :math:`\mathrm{diag}(A_u) W_1`. The user's chunks are
+multiplied by this kernel, as small matrices. The products :math:`A_u \odot B_i` are not formed, and
+rows of A are not gathered for each pair. Given a direction, all tensors are dual, see
+:mod:`~graphpoison.training.dual`.
 """
 
 from abc import ABC, abstractmethod
@@ -23,15 +24,15 @@ from .workspace import Workspace
 
 
 class FirstLayer(ABC):
-    """A first layer at given parameters and, if any, a direction; adds up their cotangents.
+    """A first layer at given parameters and an optional direction; sums their cotangents.
 
     Args:
         params: ``(A [U, D], B [I, D], ...)``.
-        direction: the same shapes, or None.
-        workspace: memory for what :meth:`forward` returns, valid until it is used again.
+        direction: tangents of ``params``, of the same shapes, or None.
+        workspace: memory for the result of :meth:`forward`, valid until the memory is reused.
 
     Attributes:
-        num_params: how many parameters there are.
+        num_params: number of parameters.
     """
 
     num_params: ClassVar[int]
@@ -45,12 +46,12 @@ class FirstLayer(ABC):
 
     @abstractmethod
     def backward(self, chunks: Chunks, on_inputs: Tensor) -> None:
-        """Take in cotangents of what :meth:`forward` gave for the same chunks."""
+        """Adds to the gradients, from cotangents of the result of :meth:`forward`."""
 
     @property
     @abstractmethod
     def parts(self) -> list[GradAndTangent]:
-        """Of the parameters, in their order; empty gradients where none were computed."""
+        """Gradients of the parameters, in order; a gradient that was not computed is empty."""
 
 
 class SumLayer(FirstLayer):
@@ -84,7 +85,7 @@ class SumLayer(FirstLayer):
 class ProductLayer(FirstLayer):
     """``W_1^T (A_u * B_i) + b_1``; parameters ``(A [U, D], B [I, D], W_1 [D, H], b_1 [H])``.
 
-    With a direction the gradient of B is not computed along, only its derivative.
+    Given a direction, the gradients of A, B and W_1 are not computed, only their derivatives.
     """
 
     num_params = 4
@@ -154,7 +155,7 @@ class ProductLayer(FirstLayer):
         return kernels
 
     def _add(self, chunks: Chunks, on_kernels: Tensor) -> None:
-        """Take in cotangents of :meth:`_kernels`."""
+        """Adds to the gradients, from cotangents of the result of :meth:`_kernels`."""
         gradient, derivative = kernel_cotangent(on_kernels, self.dual)
         direct = gradient if derivative is None else derivative
         (left, move), turn = self._users(chunks), self.moves[2]

@@ -1,14 +1,14 @@
 r"""Training a linear model with few labelled rows, in the Gram matrix of those rows.
 
-For logits :math:`Z = M W_1 W_2` with ``M`` [L, F], every gradient of :math:`W_1` lies in the row
-space of ``M``, so that an update which is linear in parameters and gradients (gradient descent,
-momentum, weight decay) keeps
+The logits are :math:`Z = M W_1 W_2` with ``M`` [L, F]. Every gradient w.r.t. :math:`W_1` lies in
+the row space of ``M``. An update that is linear in parameters and gradients (gradient descent,
+momentum, weight decay) therefore never leaves the form
 
 .. math::
     W_1 = a \, W_1^{(0)} + M^\top B, \qquad M W_1 = a \, M W_1^{(0)} + K B, \qquad K = M M^\top
 
-and moves the coordinates :math:`(a, B, W_2)` instead, where only the products ``K`` [L, L] and
-``M W1_0`` [L, H] are left of ``M``. This is exact; it pays where L is well below F.
+Training updates the coordinates :math:`(a, B, W_2)`, and ``M`` enters only through the products
+``K`` [L, L] and ``M W1_0`` [L, H]. The result is exact. Training is faster if L is well below F.
 """
 
 import torch
@@ -23,15 +23,15 @@ from .rows import LabelledRows
 class GramField(TrainingField):
     """The mean cross-entropy of ``softmax(M W1 W2)``, in Gram coordinates, in closed form.
 
-    Belongs to a ``Prepared`` whose last tensor is ``M``; the ones before it take no part. Every
-    step walked backwards adds to the cotangents of ``K`` and ``M W1_0`` in place, and
-    :meth:`tensors_vjp` takes these to ``M``.
+    ``M`` is the last tensor of the ``Prepared``; the tensors before ``M`` are not used. In the
+    reverse pass, each step adds to the cotangents of ``K`` and ``M W1_0`` in place;
+    :meth:`tensors_vjp` maps these cotangents to ``M``.
 
     Args:
         before: number of tensors before ``M``.
         rows: ``M`` [L, F].
         labels: LongTensor [L].
-        start: ``(W1_0 [F, H], W2_0 [H, C])``.
+        start: the initial parameters ``(W1_0 [F, H], W2_0 [H, C])``.
     """
 
     def __init__(self, before: int, rows: Tensor, labels: Tensor, start: Params) -> None:
@@ -64,7 +64,10 @@ class GramField(TrainingField):
         return torch.addmm(scale * self.origin, self.rows.t(), outer), second.t()
 
     def params_vjp(self, coordinates: Params, cotangents: Params) -> tuple[Params, Cotangents]:
-        """The cotangent of ``a`` stays zero: it could reach only the constant first ``a``."""
+        """Cotangents of the coordinates and of ``M``.
+
+        The cotangent of ``a`` is left at 0: it would only reach the initial ``a``, a constant.
+        """
         _, outer, _ = self.split(coordinates)
         on_first, on_second = cotangents
         unused = outer.new_zeros(1, outer.size(1))
@@ -115,8 +118,10 @@ class GramPoint(Linearisation):
 
 
 class LogisticGramField(LabelledRows):
-    """``W = M.T B`` in the coordinates B.T [C, L], as :class:`GramField`, for one kernel that is 0
-    at the start of training."""
+    """The counterpart of :class:`GramField` for a single kernel ``W = M.T B``.
+
+    The kernel is 0 at the start of training; the coordinates are ``B.T`` [C, L].
+    """
 
     def __init__(self, before: int, rows: Tensor, labels: Tensor, num_classes: int) -> None:
         super().__init__(before, rows, labels, num_classes)

@@ -1,4 +1,4 @@
-"""The iterates of a training run, to be walked backwards in bounded memory."""
+"""The iterates of a training run, for a reverse pass in bounded memory."""
 
 import shutil
 import tempfile
@@ -20,19 +20,25 @@ Place = Literal["memory", "file", "checkpoints"]
 """All iterates in memory, all in a temporary file, or every ``stride_of(count)``-th in memory."""
 
 KEPT_BYTES = 32 * 2**20
-"""All iterates are kept in memory as long as they take no more than this."""
+"""Iterates of at most this size in total are kept in memory."""
 
 SPOOLED_BYTES = 4 * 2**30
-"""Beyond it they go to a temporary file (in ``TMPDIR``), up to this size."""
+"""Larger iterates, up to this size in total, go to a temporary file (in ``TMPDIR``)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Iterates:
     """Iterates 0 to ``count`` of ``step``.
 
-    They are kept in memory where they are few; in a temporary file, on a CPU, where they are not;
-    and else every sqrt(count)-th is kept, and those between are computed again when
-    :meth:`backwards` comes to them, which takes one more training run (Griewank 1992, one level).
+    They are kept in memory if their total size is small, and on a CPU in a temporary file if it is
+    larger. Otherwise every sqrt(count)-th iterate is kept in memory, and :meth:`backwards` computes
+    the iterates in between again, which takes one more training run (Griewank 1992, one level).
+
+    Args:
+        step: maps an iterate to the next iterate.
+        count: number of steps.
+        kept: the iterates that are kept.
+        last: iterate ``count``.
     """
 
     step: Callable[[Iterate], Iterate]
@@ -42,7 +48,7 @@ class Iterates:
 
     @classmethod
     def run(cls, step: Callable[[Iterate], Iterate], start: Iterate, count: int) -> "Iterates":
-        """From ``start``, ``count`` steps on."""
+        """Runs ``count`` steps from ``start``."""
         kept = _keep(start, count)
         current = start
         for number in range(count):
@@ -52,7 +58,7 @@ class Iterates:
         return cls(step, count, kept, current)
 
     def backwards(self) -> Iterator[Iterate]:
-        """Iterates ``count - 1`` to 0."""
+        """Yields iterates ``count - 1`` to 0."""
         stride = self.kept.stride
         for segment in range(ceil(self.count / stride) - 1, -1, -1):
             stretch = [self.kept[segment]]
@@ -78,10 +84,11 @@ class Kept:
 
 
 class Spooled(Kept):
-    """Iterates in a temporary file, which the system writes behind and reads ahead.
+    """All iterates, in a temporary file; the operating system buffers writes and reads ahead.
 
     Args:
         like: an iterate, for shapes and types.
+        file: the temporary file.
     """
 
     def __init__(self, like: Iterate, file: IO[bytes]) -> None:
@@ -107,14 +114,14 @@ class Spooled(Kept):
 
 
 def place(size: int, on_cpu: bool = True, room: float = inf) -> Place:
-    """Where iterates of ``size`` bytes in all are kept; ``room`` is what a file may take."""
+    """Where iterates of ``size`` bytes in total are kept; a file takes at most ``room`` bytes."""
     if size <= KEPT_BYTES:
         return "memory"
     return "file" if on_cpu and size <= min(SPOOLED_BYTES, room) else "checkpoints"
 
 
 def stride_of(count: int) -> int:
-    """Every how many of ``count`` iterates are kept as checkpoints."""
+    """The number of steps between two checkpoints, for a run of ``count`` steps."""
     return ceil(sqrt(count))
 
 

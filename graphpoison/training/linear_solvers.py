@@ -1,4 +1,4 @@
-"""Linear systems with a symmetric matrix that is known by its products alone."""
+"""Solvers of linear systems with a symmetric matrix that is given by its products with vectors."""
 
 from collections.abc import Callable
 
@@ -14,9 +14,9 @@ def conjugate_gradient(
 ) -> Tensor:
     """An approximate solution [P] by conjugate gradients (Hestenes and Stiefel 1952).
 
-    It ends after ``iterations`` products, once the residual's norm is ``tolerance`` times the norm
-    of ``right``, or where the matrix turns out not to be positive definite. A singular matrix will
-    do if ``right`` is in its range.
+    It stops after ``iterations`` products, when the norm of the residual is at most ``tolerance``
+    times the norm of ``right``, or at a direction of non-positive curvature, if the matrix is not
+    positive definite. The matrix may be singular if ``right`` is in its range.
     """
     solution, residual = torch.zeros_like(right), right
     direction, square = residual, residual.dot(residual)
@@ -43,8 +43,8 @@ def neumann_series(
 
     .. math:: \eta \sum_{k} (I - \eta H)^k b
 
-    It converges if all eigenvalues of the matrix lie between 0 and :math:`2 / \eta`, and ends as
-    :func:`conjugate_gradient` does.
+    with :math:`\eta` = ``step``. The series converges if all eigenvalues of the matrix lie between
+    0 and :math:`2 / \eta`. It stops at the tolerance, or after ``iterations`` products.
     """
     solution, residual = torch.zeros_like(right), right
     enough = tolerance * right.norm()
@@ -57,7 +57,7 @@ def neumann_series(
 
 
 def relative_residual(multiply: Multiply, solution: Tensor, right: Tensor) -> float:
-    """The norm of the residual, as a share of the norm of ``right``; 0 where ``right`` is 0."""
+    """The norm of the residual, as a share of the norm of ``right``; 0 if ``right`` is 0."""
     scale = right.norm()
     if not scale > 0:
         return 0.0

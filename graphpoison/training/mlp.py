@@ -2,7 +2,7 @@ r"""A feed-forward tower, its gradient, and the derivative of that gradient, in 
 
 .. math:: z_1 = \phi(x), \qquad z_l = \phi(z_{l-1} W_l + b_l), \qquad s = z_L w + b
 
-With a direction of inputs and parameters every layer is dual, see
+Given a direction of inputs and parameters, every layer is dual, see
 :mod:`~graphpoison.training.dual`.
 """
 
@@ -24,17 +24,17 @@ from .prepared import Params
 from .workspace import Workspace
 
 Outputs = tuple[Tensor, ...]
-"""Scores [n] and, with a direction, their tangents [n]; or cotangents of the same."""
+"""Scores [n] and, given a direction, their tangents [n]; or the cotangents of these tensors."""
 
 
 class Tower:
-    """A tower at given parameters and, if any, a direction; adds up the cotangents of its head.
+    """A tower at given parameters and an optional direction; sums the cotangents of its head.
 
     Args:
-        activation: between the layers, and of the inputs.
+        activation: applied to the inputs and after each hidden layer.
         head: ``(W_2 [H_1, H_2], b_2 [H_2], ..., w [H_L, 1], b [1])``.
-        direction: the same shapes, or None.
-        workspace: memory for the layers, which are valid until it is used again.
+        direction: tangents of ``head``, of the same shapes, or None.
+        workspace: memory for the layers, which are valid until the memory is reused.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Tower:
         self.on_biases = [torch.zeros_like(bias) for bias in self.biases]
 
     def forward(self, inputs: Tensor) -> tuple[list[Tensor], Outputs]:
-        """The layers [n, H], or [n, 2 H], and the outputs; overwrites its argument."""
+        """The layers [n, H], or [n, 2 H], and the outputs; overwrites ``inputs``."""
         layers = [self._activate_(inputs)]
         for number, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=False)):
             affine = self.workspace(f"layer {number}", (len(inputs), kernel.size(1)), kernel)
@@ -63,7 +63,7 @@ class Tower:
         return layers, tuple(outputs)
 
     def backward(self, layers: list[Tensor], on_outputs: Outputs) -> Tensor:
-        """Cotangents of the inputs; overwrites the layers."""
+        """Cotangents of the inputs; adds to the gradients of the head. Overwrites ``layers``."""
         on_layer = self._on_last(layers[-1], on_outputs)
         for number in range(len(self.kernels) - 1, -1, -1):
             on_affine = self._deactivate_(on_layer, layers[number + 1])
@@ -75,7 +75,7 @@ class Tower:
 
     @property
     def head_gradients(self) -> list[GradAndTangent]:
-        """Of the head, in its order."""
+        """Gradients of the parameters of the head, in their order."""
         *kernels, weights = self.on_kernels
         found: list[GradAndTangent] = []
         for kernel, bias in zip((*kernels, weights.t()), self.on_biases, strict=True):

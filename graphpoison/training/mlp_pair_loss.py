@@ -1,8 +1,8 @@
-r"""The log loss of pairs scored by a tower, to second order, in one pass over the pairs.
+r"""The log loss of pairs scored by a tower: gradient and adjoint, in one pass over the pairs.
 
-The same as :mod:`~graphpoison.training.sparse_pair_loss` for scores of the form of
-:mod:`~graphpoison.training.pair_scores`. The tower is :mod:`~graphpoison.training.compiled_tower`
-where it has been built, else :mod:`~graphpoison.training.chunked_tower`.
+The counterpart of :mod:`~graphpoison.training.sparse_pair_loss` for the scores of
+:mod:`~graphpoison.training.pair_scores`. :mod:`~graphpoison.training.compiled_tower` computes the
+tower if it has been built; otherwise :mod:`~graphpoison.training.chunked_tower` does.
 """
 
 from torch import Tensor
@@ -20,12 +20,12 @@ from .prepared import Params
 
 
 class MLPPairLoss(BlockLoss):
-    """Pairs with labels, to be scored by a tower.
+    """The log loss of the pairs of a block, scored by a tower.
 
     Args:
-        block: which pairs, m of them; of one part, unless :meth:`takes_parts`.
+        block: the block of m pairs; it has a single part unless :meth:`takes_parts` is true.
         labels: Tensor [m].
-        scoring: how.
+        scoring: the terms of a score.
         count: M, the number of pairs of all blocks.
     """
 
@@ -75,7 +75,7 @@ def _derivatives(parts: list[GradAndTangent]) -> Params:
 
 
 class _Pass:
-    """All pairs once, forwards and backwards, at one point and, if any, along a direction."""
+    """One forward and backward pass over all pairs, at a point and along an optional direction."""
 
     def __init__(self, loss: MLPPairLoss, score_params: Params, direction: Params | None) -> None:
         self.loss = loss
@@ -89,7 +89,7 @@ class _Pass:
         return self.loss.tower.scores(self._dot_products(), self.rest)
 
     def parts(self) -> list[GradAndTangent]:
-        """Gradients of the score parameters; the labels' cotangent goes to the first buffer."""
+        """Gradients of the score parameters; writes the labels' cotangent to the first buffer."""
         dots, buffers = self._dot_products(), self.loss.buffers
         outputs = PairOutputs(None, None, buffers[0])
         if self.dot:

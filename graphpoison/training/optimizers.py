@@ -1,8 +1,8 @@
 r"""Inner optimisers as pure steps, each with the adjoint of its step.
 
 A step maps parameters, their gradient and the optimiser's state to the next parameters and state.
-The adjoint maps cotangents of the latter to cotangents of the former, so that a training run can be
-walked backwards from its stored iterates.
+The adjoint maps cotangents of the outputs of a step to cotangents of its inputs. A hypergradient
+applies the adjoints at the stored iterates, from the last step to the first.
 """
 
 from abc import ABC, abstractmethod
@@ -15,16 +15,16 @@ from torch import Tensor
 from .prepared import Params
 
 State = Params
-"""How many steps there have been, a scalar on the CPU, and then what the optimiser keeps."""
+"""The number of steps so far, a scalar on the CPU, followed by the optimiser's own tensors."""
 
 
 class InnerOptimizer(ABC):
-    """One update rule; a frozen setting, the state is passed along.
+    """One update rule. It holds only settings; the state is an argument of each step.
 
     Attributes:
         linear: whether a step is linear in parameters, gradient and state, and acts on every entry
             alike, so that it commutes with a linear change of coordinates.
-        needs_gradient: whether :meth:`adjoint` looks at the gradient.
+        needs_gradient: whether :meth:`adjoint` uses the gradient.
     """
 
     linear: ClassVar[bool]
@@ -44,12 +44,12 @@ class InnerOptimizer(ABC):
     ) -> tuple[Params, Params, State]:
         """Cotangents of the step's inputs: parameters, gradient and state.
 
-        The cotangent of the parameters leaves out that the gradient depends on them too; the
-        field's ``vjp`` adds that part.
+        The cotangent of the parameters excludes the dependence of the gradient on the parameters,
+        which the field's ``vjp`` adds.
 
         Args:
-            params, grads, state: what the step was given.
-            on_params, on_state: cotangents of what it returned.
+            params, grads, state: the inputs of the step.
+            on_params, on_state: cotangents of the outputs of the step.
         """
 
 
@@ -95,8 +95,8 @@ class Adam(InnerOptimizer):
     .. math::
         \theta' = \theta - \eta \, \frac{\hat m'}{\sqrt{\hat v' + \epsilon_r} + \epsilon}
 
-    Without :math:`\epsilon_r` the derivative of the root is infinite where a gradient has always
-    been 0 (a user without interactions), and the meta-gradient NaN.
+    Without :math:`\epsilon_r`, the derivative of the root is infinite where a gradient has always
+    been 0 (a user without interactions), and the meta-gradient is NaN.
     """
 
     lr: float
@@ -142,7 +142,7 @@ class Adam(InnerOptimizer):
     def _entrywise(
         self, count: int, grad: Tensor, m: Tensor, v: Tensor, on: Tensor, on_m: Tensor, on_v: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Cotangents of gradient and moments of one parameter: the chain rule, read backwards."""
+        """Cotangents of the gradient and the moments of one parameter, by the chain rule."""
         beta1, beta2 = self.betas
         correction1, correction2 = 1 - beta1**count, 1 - beta2**count
         mean = (beta1 * m).add_(grad, alpha=1 - beta1).div_(correction1)
@@ -158,11 +158,12 @@ class Adam(InnerOptimizer):
 
 @dataclass(frozen=True)
 class Clipped(InnerOptimizer):
-    r"""Another optimiser on gradients of norm c at most, taken over all parameters together.
+    r"""Another optimiser with clipped gradients: the norm over all parameters is at most c.
 
     .. math:: g' = \min(1, c / \lVert g \rVert) \, g
 
-    Where it clips, the adjoint is the projection off the gradient's direction, scaled alike:
+    If the gradient is clipped, the adjoint projects out the direction of the gradient and scales by
+    the same factor:
     :math:`\bar g = \frac{c}{\lVert g \rVert} (\bar g' - \hat g \langle \hat g, \bar g' \rangle)`
     with :math:`\hat g = g / \lVert g \rVert`.
     """
@@ -194,7 +195,7 @@ class Clipped(InnerOptimizer):
         return direct, _scaled(tuple(projected), scale), on_state
 
     def _scale(self, grads: Params) -> tuple[Tensor, Tensor]:
-        """By how much gradients are multiplied, and their norm, kept off 0."""
+        """The factor that gradients are multiplied by, and their norm, which is never 0."""
         norm = global_norm(grads).clamp(min=torch.finfo(grads[0].dtype).tiny)
         return (self.clip / norm).clamp(max=1.0), norm
 

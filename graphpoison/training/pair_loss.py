@@ -1,9 +1,10 @@
-r"""The loss of training pairs in closed form, block by block, with the pairs shared by ranks.
+r"""The loss of training pairs in closed form, block by block, with the pairs divided among ranks.
 
-A block of rows has the gradient of its users alone and a sum over its pairs for everything else: a
-table of items, kernels. :class:`PairLoss` puts the former together and adds up the latter, over the
-blocks of this rank and over all ranks, in an order that does not depend on how many there are
-(:mod:`~graphpoison.sparse.shares`). The losses of blocks know of no ranks.
+A block of rows yields the gradient w.r.t. the table rows of its own users, and sums over its pairs
+for all other parameters (a table of items, kernels). :class:`PairLoss` concatenates the rows and
+adds up the sums, over the blocks of this rank and over all ranks. The order of the additions does
+not depend on the number of ranks (:mod:`~graphpoison.sparse.shares`). :class:`BlockLoss` does not
+use the ranks.
 """
 
 from abc import ABC, abstractmethod
@@ -19,17 +20,19 @@ from .prepared import Params
 
 
 class BlockLoss(ABC):
-    """The share of one block in a mean loss of pairs.
+    """The contribution of one block to a mean loss of pairs.
 
-    Gradients w.r.t. tables of users are of the users of the block, [rows, D]. Gradients w.r.t.
-    other score parameters have a sum for each part of the block, [parts, ...].
+    The gradient w.r.t. a table of users covers only the users of the block, [rows, D]. The gradient
+    w.r.t. any other score parameter has one sum for each part of the block, [parts, ...].
     """
 
     @abstractmethod
     def linearise(self, *score_params: Tensor) -> Linearisation:
-        """The gradient w.r.t. ``score_params``, with tables of the users of the block alone, and
-        its adjoint, which has one tensor, the cotangent of the targets; valid until the next
-        call."""
+        """The gradient w.r.t. ``score_params`` and its adjoint; valid until the next call.
+
+        Tables of users in ``score_params`` have only the users of the block. The adjoint returns
+        one cotangent of tensors, the cotangent of the targets.
+        """
 
 
 class LogLossPoint(Linearisation):
@@ -37,19 +40,19 @@ class LogLossPoint(Linearisation):
 
     @abstractmethod
     def value(self) -> tuple[Tensor, Tensor | None]:
-        """The loss of each part, [parts], and the cotangent of the labels; None where that is not
-        a number for each listed pair."""
+        """The loss of each part, [parts], and the cotangent of the labels; None if that cotangent
+        is not one number for each listed pair."""
 
 
 class PairLoss:
-    """The mean loss of pairs, as a function of the tensors that they are scored from.
+    """The mean loss of pairs, as a function of the score parameters.
 
     Args:
         shares: the parts of each rank.
         blocks: the blocks of this rank, in order.
-        make: the loss of a block.
-        tables: which score parameters have a row for each user.
-        targets: which targets belong to some consecutive pairs: one slice or several.
+        make: returns the loss of a block.
+        tables: the numbers of the score parameters that have a row for each user.
+        targets: maps a slice of pairs to the slices (one or several) of their targets.
     """
 
     def __init__(
@@ -65,8 +68,8 @@ class PairLoss:
 
     def linearise(self, *score_params: Tensor) -> "PairPoint":
         """The gradient w.r.t. ``score_params`` at one point, with its adjoint; valid until the
-        next call. The adjoint has the cotangents of the targets of this rank: see
-        :meth:`targets_vjp`."""
+        next call. The adjoint returns the cotangents of the targets of this rank;
+        :meth:`targets_vjp` gathers the cotangents of all ranks."""
         return PairPoint(self, score_params)
 
     def loss(self, targets: Tensor, *score_params: Tensor) -> Tensor:
@@ -91,18 +94,23 @@ class PairLoss:
         return torch.cat(found)
 
     def record(self, on_loss: Tensor, score_params: Params) -> None:
-        """Take in the cotangent of :meth:`loss`, where that of the targets is no tensor."""
+        """Called when :meth:`loss` is differentiated; a subclass may collect cotangents here."""
 
     def rows(self, block: Block, params: Params) -> Params:
-        """``params``, or cotangents of them, with the users of ``block`` alone."""
+        """``params``, or their cotangents, with only the users of ``block`` in tables of users."""
         return tuple(
             param[block.rows] if number in self.tables else param
             for number, param in enumerate(params)
         )
 
     def joined(self, found: Iterable[tuple[Block, Params]], like: Params, times: int = 1) -> Params:
-        """Gradients w.r.t. the score parameters ``like``, ``times`` of each, from those of each
-        block of this rank."""
+        """Gradients over all blocks of all ranks.
+
+        Args:
+            found: the blocks of this rank, in order, each with its own gradients.
+            like: the score parameters.
+            times: the number of gradients in ``found`` for each score parameter.
+        """
         like, tables = like * times, [number in self.tables for number in range(len(like))] * times
         rows: list[list[Tensor]] = [[] for _ in like]
         nodes = fold(_leaves(found, tables, rows))
@@ -118,7 +126,7 @@ class PairLoss:
     def _exchanged(
         self, rows: list[list[Tensor]], nodes: Sequence[Node], like: Params, tables: list[bool]
     ) -> Iterator[Node]:
-        """The nodes of all ranks, in order; ``rows`` are replaced by all rows of the tables."""
+        """The nodes of all ranks, in order; overwrites ``rows`` with the rows of all ranks."""
         own = [part for parts in rows for part in parts]
         own += [value for _, _, values in nodes for value in values]
         ranks, flat = self.shares.ranks, [part.reshape(-1) for part in own]
@@ -136,7 +144,7 @@ class PairLoss:
                 yield height, place, [next(pieces).view(p.shape) for p in summed]
 
     def _sizes(self, rank: int, like: Params, tables: list[bool]) -> list[int]:
-        """The lengths of what ``rank`` sends: rows of each table, then the sums of each node."""
+        """Sizes of the tensors that ``rank`` sends: rows of each table, then sums of each node."""
         rows = self.shares.rows_of(rank)
         widths = [p.size(1) for p, is_table in zip(like, tables, strict=True) if is_table]
         sums = [p.numel() for p, is_table in zip(like, tables, strict=True) if not is_table]
@@ -233,7 +241,10 @@ class _Loss(torch.autograd.Function):
 def _leaves(
     found: Iterable[tuple[Block, Params]], tables: list[bool], rows: list[list[Tensor]]
 ) -> Iterator[Node]:
-    """The sums of each part; rows of tables go to ``rows``. Blocks of one part are added up."""
+    """The sums of each part, as leaves; appends rows of tables to ``rows``.
+
+    If a part has several blocks, their sums are added up.
+    """
     for number, group in groupby(found, key=lambda each: each[0].first):
         total: list[Tensor] = []
         for _, params in group:

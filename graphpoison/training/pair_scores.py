@@ -4,9 +4,9 @@ r"""How a recommender scores a pair (u, i), given tables of users and items.
     s_{ui} = [\langle L_u, R_i \rangle] + [\text{tower}(x_{ui})], \qquad
     x_{ui} = A_u \odot B_i \;\text{ or }\; \phi(A_u + B_i)
 
-Every model of the NCF family (He et al. 2017) is of this form. The first layer of an MLP on
-concatenated embeddings is :math:`\phi(W_p^\top p_u + W_q^\top q_i + b)`: a sum of two tables, so
-that its products are taken once for each user and item, not once for each pair.
+Every model of the NCF family (He et al. 2017) has this form. The first layer of an MLP on
+concatenated embeddings is :math:`\phi(W_p^\top p_u + W_q^\top q_i + b)`, a function of the sum of
+two tables. Its matrix products are computed once for each user and item, not once for each pair.
 """
 
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ from .prepared import Params
 
 @dataclass(frozen=True)
 class PairScores:
-    """Which terms there are; the score parameters are ``([L, R,] [A, B, W_1, b_1, ..., w, b])``.
+    """The terms of a score; the score parameters are ``([L, R,] [A, B, W_1, b_1, ..., w, b])``.
 
     Args:
-        dot: whether there is a dot product of ``L`` [U, D] and ``R`` [I, D].
-        tower: what goes into the tower: products of ``A`` [U, H] and ``B`` [I, H], or activated
-            sums of them; None where there is no tower.
+        dot: whether the score has a dot product of rows of ``L`` [U, D] and ``R`` [I, D].
+        tower: the input of the tower, either products or activated sums of rows of ``A`` [U, H]
+            and ``B`` [I, H]; None if the score has no tower.
         activation: ``"relu"``, ``"tanh"`` or ``"sigmoid"``.
     """
 
@@ -37,21 +37,21 @@ class PairScores:
 
     @property
     def user_tables(self) -> frozenset[int]:
-        """Which score parameters have a row for each user: ``L`` and ``A``."""
+        """The numbers of the score parameters that have a row for each user: ``L`` and ``A``."""
         found = [0] if self.dot else []
         return frozenset(found if self.tower is None else [*found, 2 * len(found)])
 
     def split(self, score_params: Params) -> tuple[Params, Params]:
-        """``(L, R)`` and the rest.
+        """``(L, R)``, or ``()`` without a dot product, and the other score parameters.
 
         Raises:
-            ValueError: the terms do not go with the number of parameters, or ``L`` and ``R`` differ
+            ValueError: the number of parameters does not fit the terms, or ``L`` and ``R`` differ
                 in width.
         """
         tables, rest = (score_params[:2], score_params[2:]) if self.dot else ((), score_params)
         if len(tables) not in (0, 2) or (self.tower is None and rest):
             raise ValueError(
-                f"{self!r} does not score from {len(score_params)} parameters; without a tower, "
+                f"{self!r} cannot score from {len(score_params)} parameters; without a tower, "
                 "score_params must be the tables of users and items."
             )
         if tables and tables[0].size(1) != tables[1].size(1):
@@ -62,7 +62,7 @@ class PairScores:
         return tables, rest
 
     def __call__(self, score_params: Params, pairs: Pattern) -> Tensor:
-        """Logits [K], by autograd: the definition, of which everything else is a faster form."""
+        """Logits [K], differentiable by autograd: the definition that closed forms speed up."""
         tables, rest = self.split(score_params)
         terms = [sddmm(pairs, *tables)] if self.dot else []
         if self.tower is not None:

@@ -1,4 +1,4 @@
-"""The training field of a model that scores single pairs, with the loss in closed form."""
+"""The training field of models that score each pair separately, with the loss in closed form."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ from .workspace import Workspace
 
 
 def log_loss(scoring: PairScores, pairs: Pattern, labels: Tensor) -> PairLoss:
-    """The log loss of ``pairs`` with ``labels`` [M], in the closed form that ``scoring`` has."""
+    """The log loss of ``pairs`` with ``labels`` [M], in the closed form for ``scoring``."""
     labels, count, workspace = labels.detach(), pairs.num_entries, Workspace()
 
     def make(block: Block) -> BlockLoss:
@@ -34,7 +34,7 @@ def log_loss(scoring: PairScores, pairs: Pattern, labels: Tensor) -> PairLoss:
 def closed_form_loss(
     criterion: Criterion, scoring: PairScores, pairs: Pattern, targets: Tensor
 ) -> PairLoss | None:
-    """The loss of the training ``pairs`` in closed form; None for rankings by a tower."""
+    """The loss of the training ``pairs`` in closed form; None for a ranking loss with a tower."""
     if isinstance(criterion, LogLoss):
         return log_loss(scoring, pairs, targets)
     if not isinstance(criterion, Ranking) or scoring.tower is not None:
@@ -64,9 +64,9 @@ class PairwiseField(TrainingField):
 
     Args:
         loss: the loss of the training pairs.
-        targets: the tensor that ``loss`` gives cotangents of.
-        score_params: maps parameters to the tensors that pairs are scored from, see
-            :class:`~graphpoison.training.pair_scores.PairScores`; None where they are the same.
+        targets: the tensor whose cotangents ``loss`` returns.
+        score_params: maps parameters to score parameters, see
+            :class:`~graphpoison.training.pair_scores.PairScores`; None if both are the same.
     """
 
     def __init__(
@@ -89,11 +89,11 @@ class PairwiseField(TrainingField):
 
 
 class _ScoreParamsPoint(Linearisation):
-    r"""The field at coordinates c, with score parameters that are a function S of c.
+    r"""The field at coordinates c, with score parameters S(c).
 
-    With g the field of the score parameters and J the derivative of S, it is :math:`J^\top g`. Its
-    derivative in a direction :math:`\dot c` needs the derivative of g in the direction
-    :math:`J \dot c` alone:
+    Let g be the gradient w.r.t. the score parameters and J the Jacobian of S. The field is
+    :math:`J^\top g`. Its derivative in a direction :math:`\dot c` needs only the derivative of g in
+    the direction :math:`J \dot c`:
 
     .. math::
         J^\top \, \nabla g \, (J \dot c) + \nabla_c \langle g, J \dot c \rangle

@@ -1,4 +1,4 @@
-"""The part of a meta-step that is computed from the edge weights before training starts."""
+"""Tensors that are computed from the edge weights once per meta-gradient, before training."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
@@ -29,7 +29,7 @@ class Prepared:
     tensors: Params
 
     def detached(self, requires_grad: bool) -> Self:
-        """The same with the tensors cut off from ``weight``."""
+        """The same, with tensors that are detached from ``weight``."""
         leaves = tuple(tensor.detach().requires_grad_(requires_grad) for tensor in self.tensors)
         return replace(self, tensors=leaves)
 
@@ -41,11 +41,11 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class NodeInputs:
-    """The part of a node-classification problem that an attack on the edges leaves alone.
+    """The inputs of node classification that an attack on edges does not change.
 
     Args:
-        features: node features, [N, F]; if they are attacked too, the features of one graph.
-        labelled: LongTensor [L], the nodes whose labels training sees.
+        features: node features, [N, F]; if attacked too, the features of the current graph.
+        labelled: LongTensor [L], the nodes whose labels are used in training.
         num_classes: number of classes.
     """
 
@@ -72,8 +72,8 @@ class PreparedPairs(Prepared):
     """Prepared by a recommender; the first tensor holds the targets of the training pairs.
 
     Args:
-        pattern: the listed training pairs, which are the training graph too.
-        all_pairs: the loss of all pairs, if all are training pairs.
+        pattern: the listed training pairs, which are also the edges of the training graph.
+        all_pairs: the loss of all pairs, if every pair is a training pair.
     """
 
     pattern: Pattern

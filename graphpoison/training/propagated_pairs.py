@@ -7,8 +7,8 @@ Scores come from :math:`Y = J X`, where X holds the tables of users and items an
     \hat A = \begin{pmatrix} 0 & \hat R \\ \hat R^\top & 0 \end{pmatrix}
 
 is symmetric. With g the gradient of the loss w.r.t. Y, the gradient w.r.t. X is :math:`J g(J X)`.
-For a cotangent V of it, let z be the derivative of g in the direction :math:`J V`; then the
-cotangent of X is :math:`J z`, and that of the propagation matrix, at its entries,
+Let V be a cotangent of this gradient, and z the derivative of g in the direction :math:`J V`. The
+cotangent of X is :math:`J z`. The cotangent of the propagation matrix, at its entries, is
 
 .. math::
     \frac{1}{K + 1} \sum_{h + l < K}
@@ -32,15 +32,15 @@ from .prepared import Params
 class PropagatedField(TrainingField):
     """The mean loss of pairs of averaged tables; coordinates are the parameters.
 
-    Tables of users and items are one Tensor [N, D]. Every step walked backwards adds to the
+    The tables of users and items are one Tensor [N, D]. In the reverse pass, each step adds to the
     cotangent of the entries in place.
 
     Args:
         loss: the loss of the training pairs.
-        targets: the tensor that ``loss`` gives cotangents of.
-        pattern: where R has its entries.
+        targets: the tensor whose cotangents ``loss`` returns.
+        pattern: the positions of the entries of R.
         entries: Tensor [M], the entries of R.
-        layers: K.
+        layers: K, the number of layers.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class PropagatedField(TrainingField):
         return self.loss.targets_vjp(cotangents[0]), on_entries / (self.layers + 1)
 
     def mean(self, powers: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """``J`` times the first of ``powers``, as users [U, D] and items [I, D]."""
+        """``J @ powers[0]``, the mean of ``powers``, as users [U, D] and items [I, D]."""
         total = powers[0] + powers[1]
         for power in powers[2:]:
             total += power
         return self.parts(total.div_(self.layers + 1))
 
     def parts(self, tables: Tensor) -> tuple[Tensor, Tensor]:
-        """Users [U, D] and items [I, D]."""
+        """The users [U, D] and the items [I, D] of ``tables``."""
         users = self.pattern.shape[0]
         return tables[:users], tables[users:]
 

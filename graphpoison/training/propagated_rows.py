@@ -1,30 +1,31 @@
 r"""The labelled rows of :math:`M = \hat A^k X`, and their derivative w.r.t. every pair of nodes.
 
 With ``E`` [N, L] the indicator of the labelled nodes, :math:`M = E^\top \hat A^k X`. A cotangent C
-[L, F] of ``M`` is one of the propagation matrix, wherever that has an entry and where it has none:
+[L, F] of ``M`` yields the cotangent of the propagation matrix at every pair of nodes, whether the
+matrix has an entry there or not:
 
 .. math::
     \sum_{h=0}^{k-1} (\hat A^h E) \, (\hat A^{k-1-h} X C^\top)^\top
 
-The left factors are sparse for small h, which makes the search of all pairs cheap. Where labels are
-not fewer than features, factors of ``C`` take the place of E and C: the cotangents of successive
-steps hardly differ, so that their sum has a low rank.
+The left factors are sparse for small h, which makes the search of all pairs cheap. If labels are
+not fewer than features, E and C are replaced by low-rank factors of ``C``: the cotangents of
+successive steps hardly differ, so their sum has a low rank.
 
-Training sees the features in ``M`` alone, whatever the coordinates it runs in. Hence the same C is
+In any coordinates, training uses the features only through ``M``. The same C therefore yields
 
 .. math::
     \frac{\partial \mathcal L}{\partial X} = (\hat A^k E) \, C
 
-of all entries of ``X``, be they 0 or 1. In Gram coordinates (:mod:`~graphpoison.training.gram`)
+for all entries of ``X``, whether 0 or 1. In Gram coordinates (:mod:`~graphpoison.training.gram`),
 
 .. math::
     C = (\bar K + \bar K^\top) M + \bar P \, W_1^{(0)\top} + B_T \bar W_1^\top,
 
-with :math:`\bar K, \bar P` the sums over all steps of the cotangents of :math:`M M^\top` and
-:math:`M W_1^{(0)}`, and the last term from :math:`W_1 = a W_1^{(0)} + M^\top B_T`, by which trained
-parameters enter the attack loss. That loss has a term of its own: for logits
-:math:`\hat A^k X W` with cotangent G it is :math:`(\hat A^k G) W^\top`, which the product with the
-features leaves on their tape.
+where :math:`\bar K, \bar P` are the sums over all steps of the cotangents of :math:`M M^\top` and
+:math:`M W_1^{(0)}`. The last term is due to :math:`W_1 = a W_1^{(0)} + M^\top B_T`, the trained
+parameters in the attack loss. The attack loss also depends on the features directly. For logits
+:math:`\hat A^k X W` with cotangent G, this direct term is :math:`(\hat A^k G) W^\top`; the product
+with the features records it on their tape.
 """
 
 import torch
@@ -47,8 +48,10 @@ def labelled_rows(inputs: NodeInputs, propagation: Propagation, hops: int) -> Te
 
 
 def rows_vjp(inputs: NodeInputs, propagation: Propagation, on_rows: Tensor, hops: int) -> Tensor:
-    """The cotangent of the propagation's entries from ``on_rows``, the cotangent of ``M``; the
-    cotangents of all pairs go to its tape."""
+    """The cotangents of the propagation's entries, from ``on_rows``, the cotangent of ``M``.
+
+    The factors of the cotangents of all pairs are recorded on the propagation's tape, if any.
+    """
     with torch.no_grad():
         left, right = _factors(inputs, on_rows)
         near = _powers(propagation, _spread(inputs, left), hops - 1)
@@ -61,7 +64,7 @@ def rows_vjp(inputs: NodeInputs, propagation: Propagation, on_rows: Tensor, hops
 def _factors(inputs: NodeInputs, on_rows: Tensor) -> tuple[Tensor, Tensor]:
     """``left`` [L, K] and ``right`` [F, K] with ``on_rows = left @ right.T``, K <= min(L, F).
 
-    Where labels are few, ``left`` is the identity: what is near a labelled node stays sparse.
+    If labels are fewer than features, ``left`` is the identity, and its propagation is sparse.
     """
     if _few_labels(inputs):
         return torch.eye(on_rows.size(0)).to(on_rows), on_rows.t()
@@ -72,7 +75,7 @@ def _factors(inputs: NodeInputs, on_rows: Tensor) -> tuple[Tensor, Tensor]:
 def _at_entries(
     inputs: NodeInputs, propagation: Propagation, near: list[Tensor], far: list[Tensor]
 ) -> Tensor:
-    """The cotangents of the entries; ``near`` [N, K] from 0 hops on, ``far`` [N, K] likewise."""
+    """The cotangents of the entries; ``near`` and ``far`` are Tensors [N, K] for 0, 1, ... hops."""
     pattern = propagation.pattern
     pairs = list(zip(near, reversed(far), strict=True))
     if not _few_labels(inputs):
@@ -89,7 +92,7 @@ def _at_entries(
 def _record(
     inputs: NodeInputs, propagation: Propagation, near: list[Tensor], far: list[Tensor]
 ) -> None:
-    """Leave the cotangents of all pairs on the tape."""
+    """Record the factors of the cotangents of all pairs on the tape."""
     assert propagation.tape is not None
     if not _few_labels(inputs):
         propagation.tape.extend(zip(near, reversed(far), strict=True))

@@ -1,9 +1,10 @@
-r"""A ranking loss of dot products, to second order.
+r"""A ranking loss of dot products: gradient and adjoint.
 
-With scores :math:`s_e = \langle A_u, B_i \rangle` of the M training pairs, a loss that compares
-these scores (:mod:`.bpr`, :mod:`.sampled_softmax`) has a gradient g w.r.t. them, and in a direction
-:math:`\dot s` the derivative h of that gradient. The sparse matrices G and H of g and h take these
-to A and B as in :mod:`~graphpoison.training.sparse_pair_loss`.
+The M training pairs have the scores :math:`s_e = \langle A_u, B_i \rangle`. Let g be the gradient
+w.r.t. the scores of a loss that compares them (:mod:`.bpr`, :mod:`.sampled_softmax`), and h the
+derivative of g in a direction :math:`\dot s`. The sparse matrices G and H of g and h give the
+gradients w.r.t. A and B, and their derivatives, as in
+:mod:`~graphpoison.training.sparse_pair_loss`.
 """
 
 from torch import Tensor
@@ -18,12 +19,12 @@ from .sampled_softmax import Slates
 
 
 class RankedPairLoss(BlockLoss):
-    """The training pairs of a block, compared with one another.
+    """The ranking loss of the training pairs of a block.
 
     Args:
-        block: which pairs.
-        compared: which of these are compared.
-        weights: Tensor, of ``compared.weights``.
+        block: the block of m pairs.
+        compared: the pairs of this block that are compared with one another.
+        weights: Tensor, the part of ``compared.weights`` that belongs to this block.
     """
 
     def __init__(self, block: Block, compared: Triples | Slates, weights: Tensor) -> None:
@@ -56,7 +57,7 @@ class RankedPairPoint(Linearisation):
         return on_params, back, on_weights
 
     def _derivatives(self, cotangents: Params) -> tuple[Tensor, Params, Cotangents]:
-        """g [m], and what :meth:`vjp` returns."""
+        """g [m], followed by the results of :meth:`vjp`."""
         block, (on_left, on_right) = self.loss.block, cotangents
         change = sddmm(block.pattern, on_left, self.right)
         change += sddmm(block.pattern, self.left, on_right)

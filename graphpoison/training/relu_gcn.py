@@ -1,19 +1,21 @@
 r"""Training a two-layer ReLU GCN in closed form, with the gradient w.r.t. every pair of nodes.
 
-With :math:`V = X W_1`, :math:`H = \hat A V`, :math:`Y = \mathrm{relu}(H) W_2` and logits
-:math:`Z = \hat A_L Y` of the labelled rows L alone, let :math:`G = (\mathrm{softmax}(Z) - T) / |L|`
-and :math:`R = \hat A_L^\top G`, which is zero except at neighbours of labelled nodes. The gradients
-are :math:`\mathrm{relu}(H)^\top R` for :math:`W_2` and :math:`X^\top \hat A^\top (R W_2^\top \circ
-[H > 0])` for :math:`W_1`. The cotangent of :math:`\hat A` is a sum over the steps of
+Let :math:`V = X W_1`, :math:`H = \hat A V`, :math:`Y = \mathrm{relu}(H) W_2`, and
+:math:`Z = \hat A_L Y` the logits of the labelled rows L only. Let
+:math:`G = (\mathrm{softmax}(Z) - T) / |L|` and :math:`R = \hat A_L^\top G`, which is zero except at
+neighbours of labelled nodes. The gradients are :math:`\mathrm{relu}(H)^\top R` for :math:`W_2` and
+:math:`X^\top \hat A^\top (R W_2^\top \circ [H > 0])` for :math:`W_1`. The cotangent of
+:math:`\hat A` is a sum over the steps of
 
 .. math::
     E_L \, (G \, r^\top + z \, Y^\top) \quad \text{and} \quad
     E_N \, (g \, c^\top + h \, W_1^\top) \, X^\top
 
-(c, r, z, g, h as in the code, N the neighbours of L), so that two matrices of sizes ``|L|`` x nodes
-and ``|N|`` x features hold it, however many steps there are. The second is also all that is needed
-for the gradient w.r.t. every entry of :math:`X`, which training meets as :math:`X W_1` and as the
-:math:`X^\top` of the gradient of :math:`W_1`:
+where N are the neighbours of L, and ``ReLUGCNPoint.vjp`` computes c as ``on_first``, r as
+``on_spread``, z as ``on_logits``, g as ``self.on_hidden`` and h as ``on_hidden``. Two matrices of
+sizes ``|L|`` x nodes and ``|N|`` x features hold this sum, for any number of steps. Training uses
+:math:`X` in :math:`X W_1` and in the gradient of :math:`W_1`. The gradient w.r.t. every entry of
+:math:`X` therefore needs only the second matrix:
 
 .. math::
     \hat A \, E_N \, (g \, c^\top + h \, W_1^\top)
@@ -34,8 +36,8 @@ from .prepared import NodeInputs, Params
 class ReLUGCNField(TrainingField):
     """The mean cross-entropy of the labelled rows; coordinates are ``(W1 [F, H], W2 [H, C])``.
 
-    Every step walked backwards adds to the two matrices of the module's formula in place, which
-    :meth:`tensors_vjp` then turns into the cotangent of the propagation matrix.
+    In the reverse pass, each step adds to the two matrices of the module's formula in place;
+    :meth:`tensors_vjp` turns them into the cotangent of the propagation matrix.
 
     Args:
         inputs: ``X`` [N, F] and the labelled nodes L, increasing.
@@ -63,7 +65,7 @@ class ReLUGCNField(TrainingField):
         return ReLUGCNPoint(self, *coordinates)
 
     def tensors_vjp(self, cotangents: Cotangents) -> Cotangents:
-        """The cotangent of the propagation's entries; cotangents of all pairs go to its tape."""
+        """The cotangent of the propagation's entries; records factors of all pairs on its tape."""
         top, near = self.on_top, self.on_near
         rows = near.new_zeros(self.features.x.size(0), near.size(1))
         rows[self.near] = near
@@ -87,12 +89,12 @@ class ReLUGCNField(TrainingField):
         return on_values, *[None for _ in self.features.values]
 
     def propagate(self, dense: Tensor) -> Tensor:
-        """``A_hat @ dense``, which is ``A_hat.T @ dense`` too."""
+        """``A_hat @ dense``, which equals ``A_hat.T @ dense``."""
         return product(self.pattern, self.values, dense)
 
 
 class ReLUGCNPoint(Linearisation):
-    """The field at ``(W1, W2)``; letters as in the module's formula."""
+    """The field at ``(W1, W2)``."""
 
     def __init__(self, training: ReLUGCNField, first: Tensor, second: Tensor) -> None:
         self.training, self.first, self.second = training, first, second

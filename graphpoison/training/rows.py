@@ -1,13 +1,14 @@
-r"""Training a linear model of many labelled rows.
+r"""Training a linear model with many labelled rows.
 
 For logits :math:`Z = M W` with ``M`` [L, F], :math:`W = W_1` or :math:`W_1 W_2`, and residual R of
-the mean cross-entropy, the gradient w.r.t. W is :math:`M^\top R`. A cotangent :math:`\bar V` of it
-is one of the residual, :math:`M \bar V`, and with that a cotangent :math:`\bar Z` of the logits:
+the mean cross-entropy, the gradient w.r.t. W is :math:`M^\top R`. Let :math:`\bar V` be a cotangent
+of this gradient. The cotangent of the residual is :math:`M \bar V`, from which the cotangent
+:math:`\bar Z` of the logits is computed. The other cotangents are
 
 .. math::
     \bar W = M^\top \bar Z, \qquad \bar M = R \bar V^\top + \bar Z W^\top
 
-Where labels are fewer than features, :mod:`~graphpoison.training.gram` takes less time.
+If labels are fewer than features, :mod:`~graphpoison.training.gram` takes less time.
 """
 
 import torch
@@ -21,11 +22,11 @@ from .prepared import Params
 class LabelledRows(TrainingField):
     """The mean cross-entropy of ``softmax(M W)``.
 
-    All arrays of L rows are transposed: a softmax over the first dimension is ten times as fast as
-    one over the last, where classes are few.
+    All tensors of L rows are stored transposed: with few classes, a softmax over the first
+    dimension is ten times as fast as a softmax over the last.
 
     Args:
-        before: number of tensors of the ``Prepared`` before ``M``, which is its last.
+        before: number of tensors of the ``Prepared`` before ``M``, its last tensor.
         rows: ``M`` [L, F].
         labels: LongTensor [L].
         num_classes: C.
@@ -39,10 +40,10 @@ class LabelledRows(TrainingField):
 
 
 class RowsField(LabelledRows):
-    """In closed form, of the parameters.
+    """The field in closed form; coordinates are the parameters.
 
-    Every step walked backwards adds to the cotangent of ``M`` in place, and :meth:`tensors_vjp`
-    returns it.
+    In the reverse pass, each step adds to the cotangent of ``M`` in place; :meth:`tensors_vjp`
+    returns this cotangent.
     """
 
     def __init__(self, before: int, rows: Tensor, labels: Tensor, num_classes: int) -> None:

@@ -35,21 +35,21 @@ class Run:
 
     @property
     def recorded_start(self) -> Iterate:
-        """The start of :meth:`recorded_step`."""
+        """The first iterate for :meth:`recorded_step`."""
         coordinates, state = self.start
         return coordinates, (*state, *map(torch.zeros_like, self._recorded(coordinates)))
 
     @torch.no_grad()
     def recorded_step(self, before: Iterate) -> Iterate:
         """The next iterate. Its state ends with the gradient of this step, if the adjoint of the
-        step looks at the gradient."""
+        step uses the gradient."""
         coordinates, state = before[0], self.state(before[1])
         gradient = self.gradient((coordinates, state))
         coordinates, state = self.inner.step(coordinates, gradient, state)
         return coordinates, (*state, *self._recorded(gradient))
 
     def state(self, recorded: Params) -> Params:
-        """The state of the optimiser in a recorded state; the gradient is the rest."""
+        """The optimiser's state, without the gradient that follows it in a recorded state."""
         return recorded[: len(self.start[1])]
 
     def _recorded(self, gradient: Params) -> Params:
@@ -57,7 +57,7 @@ class Run:
 
     @torch.no_grad()
     def gradient(self, before: Iterate) -> Params:
-        """The gradient that an update follows."""
+        """The gradient that the update of the iterate ``before`` uses."""
         coordinates, state = before
         return self.field.at_step(int(state[0])).gradient(coordinates)
 
@@ -65,7 +65,7 @@ class Run:
         """The parameters after all updates.
 
         Raises:
-            FloatingPointError: training is not finite; names the step.
+            FloatingPointError: training diverged; the message names the step.
         """
         current = self.start
         for _ in range(self.count):

@@ -1,15 +1,15 @@
-r"""Softmax over sampled items, with weights in the place of observations.
+r"""Softmax over sampled items, with edge weights instead of observations.
 
 .. math::
     L = \frac{1}{\sum_e w_e} \sum_e w_e \log \Bigl( 1 + \sum_{f \in S(e)} (1 - w_f) e^{s_f - s_e}
         \Bigr)
 
 over the training pairs e = (u, i), where S(e) holds K other training pairs of the same user. For
-weights 0 and 1 this is the cross-entropy of each interaction among itself and the negatives in
-S(e), all drawn alike, so that no correction for their frequency is needed (Bengio and Senécal
-2008; Wu et al. 2024, "On the Effectiveness of Sampled Softmax Loss for Item Recommendation"). S is
-drawn once, whatever the weights are: a flip takes a pair from one side to the other. As in
-:mod:`.bpr`, a model's output bias is left out of training.
+weights 0 and 1 this is the softmax cross-entropy of each interaction against the negatives in S(e).
+All pairs of a user are drawn with equal probability, so no correction for their frequency is needed
+(Bengio and Senécal 2008; Wu et al. 2024, "On the Effectiveness of Sampled Softmax Loss for Item
+Recommendation"). S is drawn once and does not depend on the weights: a flip exchanges the roles of
+positive and negative. As in :mod:`.bpr`, a model's output bias is not trained.
 """
 
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ from ..sparse import Pattern
 from .bpr import consecutive, draw_others, refuse_nothing_to_rank, scattered
 
 OTHERS = 8
-"""How many other pairs of its user each training pair is compared with, K."""
+"""K, the number of other pairs of the same user that each training pair is compared with."""
 
 
 @dataclass(frozen=True, eq=False)
 class Slates:
-    """Training pairs, each with K other pairs of its user.
+    """Training pairs, each with K other pairs of the same user.
 
     Args:
-        own: LongTensor [G], where the pairs stand among the training pairs.
-        others: LongTensor [G, K], where the others stand, with repetition.
+        own: LongTensor [G], positions of the pairs among the training pairs.
+        others: LongTensor [G, K], positions of the other pairs; a position may occur repeatedly.
     """
 
     own: Tensor
@@ -39,9 +39,9 @@ class Slates:
 
     @classmethod
     def of(cls, pattern: Pattern, seed: int) -> "Slates":
-        """``OTHERS`` other pairs of its user for each pair that has any.
+        """Draws ``OTHERS`` other pairs of the same user for each pair, with replacement.
 
-        They are drawn when first asked for, and kept with ``pattern``.
+        Pairs of users with a single pair have no slate. The result is kept in ``pattern.memo``.
         """
         key = ("softmax", seed)
         if key not in pattern.memo:
@@ -51,24 +51,24 @@ class Slates:
         return found
 
     def weights(self, labels: Tensor) -> Tensor:
-        """The shares ``a`` of the pairs in the loss, then ``c = 1 - w`` of the others; [G + G K].
+        """The normalised weights ``a`` of the pairs, then ``c = 1 - w`` of the others; [G + G K].
 
         Raises:
-            ValueError: no user has an interaction and a negative to rank.
+            ValueError: no user has both an interaction and a negative.
         """
         active, others = labels[self.own], 1.0 - labels[self.others]
         refuse_nothing_to_rank("softmax", (active.unsqueeze(1) * others).sum())
         return torch.cat([active / active.sum(), others.flatten()])
 
     def within(self, entries: slice) -> "Slates":
-        """The slates of the training pairs ``entries``, which are all pairs of their users,
-        numbered from the first of them."""
+        """The slates of the training pairs ``entries``, with positions counted from
+        ``entries.start``; ``entries`` must hold all pairs of their users."""
         part = consecutive(self.own, entries)
         return Slates(self.own[part] - entries.start, self.others[part] - entries.start)
 
     def targets(self, entries: slice) -> tuple[slice, slice]:
-        """Where :meth:`weights` has the shares, and the others, of the training pairs
-        ``entries``."""
+        """The slices of :meth:`weights` that belong to the training pairs ``entries``: the slice of
+        ``a`` and the slice of ``c``."""
         (count, width), part = self.others.shape, consecutive(self.own, entries)
         return part, slice(count + part.start * width, count + part.stop * width)
 
@@ -86,8 +86,9 @@ class Slates:
     def odds(self, scores: Tensor, others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """``e^(s_f - s_e - m)`` [G, K], ``e^-m`` [G] and m [G].
 
-        m is the largest gap, or 0, among ``others`` [G, K] of a weight above 0, so that their odds
-        are 1 at most. The odds of the rest, which only a weight of 0 meets, end at a bound.
+        m is the largest gap among the pairs whose weight in ``others`` [G, K] is above 0, and at
+        least 0; their odds are therefore at most 1. The odds of the other pairs, which are only
+        multiplied by a weight of 0, are clamped to stay finite.
         """
         gaps = self.gaps(scores)
         most = gaps.detach().masked_fill(others <= 0.0, 0.0).amax(dim=1).clamp_(min=0.0)
@@ -101,24 +102,25 @@ class Slates:
         return others - scores.index_select(0, self.own).unsqueeze(1)
 
     def taken(self, place: Tensor) -> "Slates":
-        """The slates at ``place``."""
+        """The slates with the numbers ``place``."""
         return Slates(self.own[place], self.others[place])
 
     def active(self, weights: Tensor) -> "ActiveSlates":
-        """The loss with these ``weights`` [G + G K], to second order."""
+        """First and second derivatives of the loss with these ``weights`` [G + G K]."""
         return ActiveSlates(self, weights)
 
 
 class ActiveSlates:
-    r"""The loss to second order.
+    r"""First and second derivatives of the loss.
 
-    With :math:`q_f = e^{s_f - s_e} / (1 + \sum_f c_f e^{s_f - s_e})`, :math:`p = c q`, a direction
-    :math:`\dot s`, the change :math:`\dot d_f = \dot s_f - \dot s_e` and its mean
-    :math:`\mu = \sum_f p_f \dot d_f`: the cotangent of the gap :math:`s_f - s_e` is
-    :math:`a p_f`, its derivative :math:`a p_f (\dot d_f - \mu)`, the cotangent of a is
-    :math:`\mu`, and that of :math:`c_f` is :math:`a q_f (\dot d_f - \mu)`.
+    Let :math:`q_f = e^{s_f - s_e} / (1 + \sum_f c_f e^{s_f - s_e})` and :math:`p = c q`. For a
+    direction :math:`\dot s`, let :math:`\dot d_f = \dot s_f - \dot s_e` be the change of the gap
+    :math:`s_f - s_e`, and :math:`\mu = \sum_f p_f \dot d_f` its mean. The cotangent of the gap is
+    :math:`a p_f`, and its derivative is :math:`a p_f (\dot d_f - \mu)`. The cotangent of a is
+    :math:`\mu`, and the cotangent of :math:`c_f` is :math:`a q_f (\dot d_f - \mu)`.
 
-    A pair of weight 0, as about half of the pairs are, only has a cotangent of its own weight.
+    About half of the pairs have weight 0; for these, only the cotangent of their own weight is
+    computed.
 
     Args:
         slates: G pairs with K others each.

@@ -11,8 +11,8 @@ from .optimizers import Adam, Clipped, GradientDescent, InnerOptimizer
 class Training:
     """``steps`` full-batch updates of a model.
 
-    The settings say nothing about how training is differentiated: that is for a
-    :class:`~graphpoison.Hypergradient`.
+    A :class:`~graphpoison.Hypergradient`, not these settings, determines how training is
+    differentiated.
 
     Args:
         steps: number of updates, T.
@@ -20,11 +20,11 @@ class Training:
         momentum: heavy-ball momentum of gradient descent.
         optimizer: ``"sgd"`` or ``"adam"``.
         weight_decay: L2 penalty, added to the gradient.
-        clip: the largest norm of the gradient, all parameters together and before weight decay, at
-            each step; longer gradients are shortened to it. None leaves them as they are.
+        clip: the largest norm of the gradient at each step, over all parameters and before weight
+            decay; larger gradients are scaled down to this norm. None: no clipping.
 
     Raises:
-        TypeError, ValueError: a setting out of range; momentum together with Adam.
+        TypeError, ValueError: a setting is invalid or out of range, or momentum is used with Adam.
     """
 
     steps: int = 100
@@ -54,12 +54,12 @@ class Training:
 
 
 def check_training(training: object) -> None:
-    """Raise a TypeError unless ``training`` is one."""
+    """Raise a TypeError unless ``training`` is a :class:`Training`."""
     if not isinstance(training, Training):
         raise TypeError(f"training must be a Training such as Training(), found {training!r}.")
 
 
 NODES = Training(steps=100, lr=0.1, momentum=0.9)
-"""Surrogates of Metattack (Zügner and Günnemann 2019)."""
+"""Settings of the surrogates of Metattack (Zügner and Günnemann 2019)."""
 INTERACTIONS = Training(steps=50, lr=0.05, optimizer="adam")
-"""Recommenders, surrogates and victims alike; the thesis leaves the settings open."""
+"""Settings of recommenders, both surrogates and victims; the thesis does not give settings."""

@@ -1,4 +1,4 @@
-r"""The log loss of dot products at the places of a sparse pattern, to second order.
+r"""The log loss of dot products at the entries of a sparse pattern: gradient and adjoint.
 
 With scores :math:`s_e = \langle A_u, B_i \rangle` of the M pairs e = (u, i), labels y and
 :math:`g_e = (\sigma(s_e) - y_e) / M`, the mean log loss has the gradients
@@ -6,13 +6,14 @@ With scores :math:`s_e = \langle A_u, B_i \rangle` of the M pairs e = (u, i), la
 .. math::
     \nabla_A = G B, \qquad \nabla_B = G^\top A
 
-where ``G`` is the sparse matrix of g. Its derivative in a direction :math:`(\dot A, \dot B)` needs
-nothing but the same two products: with :math:`\dot s = \langle \dot A_u, B_i \rangle + \langle A_u,
-\dot B_i \rangle` and :math:`h = \sigma'(s) \dot s / M`, it is :math:`(H B + G \dot B, H^\top A +
-G^\top \dot A)`, and :math:`-\dot s / M` for the labels.
+where ``G`` is the sparse matrix of g. The derivative of this gradient in a direction
+:math:`(\dot A, \dot B)` needs only the same two products. With :math:`\dot s = \langle \dot A_u,
+B_i \rangle + \langle A_u, \dot B_i \rangle` and :math:`h = \sigma'(s) \dot s / M`, it is
+:math:`(H B + G \dot B, H^\top A + G^\top \dot A)`. The cotangent of the labels is
+:math:`-\dot s / M`.
 
-Every step writes into the same buffers: mapping fresh memory of that size costs more than the
-arithmetic on it.
+Every step writes into the same buffers, because allocating new memory of that size takes longer
+than the arithmetic.
 """
 
 import torch
@@ -28,10 +29,10 @@ from .workspace import Workspace
 
 
 class SparsePairLoss(BlockLoss):
-    """The pairs of a block, with labels.
+    """The log loss of the pairs of a block.
 
     Args:
-        block: which pairs, m of them.
+        block: the block of m pairs.
         labels: Tensor [m].
         count: M, the number of pairs of all blocks.
         workspace: memory that the blocks share.
@@ -47,7 +48,7 @@ class SparsePairLoss(BlockLoss):
         return SparsePairPoint(self, *score_params)
 
     def buffer(self, name: str) -> Tensor:
-        """Memory [m] for a number for each pair."""
+        """The buffer [m] called ``name``, with one number for each pair."""
         return self.workspace(name, (1, self.labels.numel()), self.labels)[0]
 
 
@@ -103,7 +104,7 @@ class SparsePairPoint(LogLossPoint):
         self.known = True
 
     def _curvature(self, on_left: Tensor, on_right: Tensor) -> Tensor:
-        """-h; the labels' cotangent, ``-s' / M``, goes to ``change``."""
+        """Returns -h; writes the labels' cotangent, ``-s' / M``, to ``loss.change``."""
         loss, probability = self.loss, self.loss.probability.values
         loss.change(on_left, self.right)
         change = loss.change(self.left, on_right, add=True).div_(-loss.count)

@@ -1,8 +1,8 @@
-// Pairs scored by a tower, forwards and backwards, to second order, in one loop.
+// Scores of pairs by a tower, their gradients and the derivatives of gradients, in one loop.
 //
-// A row (user) at a time and a block of its pairs at a time, so that all layers stay in the first
-// cache. dual.py explains tangents, and the derivatives that go with them. Widths are padded to
-// whole vectors; nothing reads the padding as an input.
+// The loop takes one row (user) and one block of the row's pairs at a time, so that all layers stay
+// in the first-level cache. dual.py explains tangents and derivatives of gradients. Widths are
+// padded to whole vectors; the padding is never read as an input.
 
 #include "tower.h"
 
@@ -16,7 +16,7 @@ struct Pass {
   std::vector<Layer<T>> layers;
   std::vector<Sum<T>> sums;
   std::vector<Affine<T>> maps;
-  Affine<T> first, row;  // W_1, and diag(A_u) W_1 for the user at hand
+  Affine<T> first, row;  // W_1, and diag(A_u) W_1 for the current user
   T *kernel, *turn, *transposed, *turn_transposed, *on_inputs, *on_moves, *zero;
   const T *items[BLOCK], *item_moves[BLOCK];
 
@@ -109,7 +109,8 @@ struct Pass {
     for (const Sum<T>& sum : sums) std::copy(sum.total.begin(), sum.total.end(), sum.target);
   }
 
-  // A buffer in the place of `target`, to which its double sums go in the end; null for null.
+  // A buffer for sums of gradients, which run() adds up in double and writes to `target` in the
+  // end. Null if `target` is null.
   inline T* summed(T* target, int size) {
     if (!target) return nullptr;
     sums.push_back({zeros(owned, size), target, std::vector<double>(size, 0.0)});
@@ -176,7 +177,8 @@ struct Pass {
     affine<T>(n, values, map.in, map.turn, map.padded_out, nullptr, next.tangent);
   }
 
-  // Cotangents of the scores, 0 where there is no pair; false if the scores are all that is wanted.
+  // Writes the cotangents of the scores, and 0 where there is no pair. Returns false in mode
+  // SCORES, which needs no backward pass.
   inline bool outputs(int64_t start, int n, int padded) {
     Layer<T>& last = layers.back();
     std::fill(last.on_value, last.on_value + padded * last.width, T(0));
@@ -287,10 +289,11 @@ int run(const Problem<T>* problems, const int64_t* cuts, int count) {
 
 }  // namespace
 
-// Rows cuts[i] up to cuts[i + 1] of problem i, whose gradients are its own; each in a thread. Not 0
-// if there is no memory.
+// tower_float32 and tower_float64 compute the rows from cuts[i] up to cuts[i + 1] of problem i, in
+// a thread for each problem. Each problem has its own gradients. The result is not 0 if memory runs
+// out.
 extern "C" {
-// The sizes of the structures: Python refuses a loop that was built from another source.
+// The sizes of the structures, by which Python refuses a loop that was built from other sources.
 int64_t tower_sizes() {
   return (sizeof(Problem<float>) * 1000 + sizeof(Problem<double>)) * 1000 + sizeof(Affine<float>);
 }

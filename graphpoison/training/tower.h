@@ -1,4 +1,4 @@
-// Sums over rows of small matrices whose widths are whole vectors, activations, and the structures
+// Products and sums of small matrices whose rows are whole vectors, activations, and the structures
 // of a pass.
 
 #pragma once
@@ -13,9 +13,9 @@
 
 namespace {
 
-constexpr int GROUP = 8;   // pairs, or inputs, whose sums are in registers at once
-constexpr int BLOCK = 64;  // pairs
-constexpr int MANY = 128;  // pairs whose gradients are added up before they go to the total
+constexpr int GROUP = 8;   // pairs, or inputs, whose sums are in registers at the same time
+constexpr int BLOCK = 64;  // pairs in a block
+constexpr int MANY = 128;  // pairs whose gradients are summed before they are added to the total
 
 template <class T>
 struct Vec {
@@ -46,7 +46,7 @@ T* zeros(std::vector<std::unique_ptr<T, void (*)(void*)>>& owned, size_t size) {
   return values;
 }
 
-// outputs[n, width] = start[width] (or += without) + inputs[n, depth] kernel[depth, width]
+// outputs[n, width] = start[width] + inputs[n, depth] kernel[depth, width]; += if start is null
 template <class T>
 inline void affine(int n, const T* const* inputs, int depth, const T* kernel, int width,
                    const T* start, T* outputs) {
@@ -146,7 +146,7 @@ template <class T>
 struct Affine {
   int in, out, padded_in, padded_out;
   const T *kernel, *turn, *transposed, *turn_transposed, *bias, *shift;
-  T *gradient, *derivative, *on_bias, *on_shift;  // without a direction only the gradients
+  T *gradient, *derivative, *on_bias, *on_shift;  // without a direction only gradient, on_bias
 };
 
 // Layer values of one block, their tangents and cotangents [BLOCK, width].
@@ -168,7 +168,7 @@ struct Problem {
   const T *left, *left_move, *right, *right_move;
   T *on_left, *on_left_move, *on_right, *on_right_move;
   T *residual, *curvature, *on_labels;  // in mode 0 the residual is the score
-  Affine<T> first;                      // of products
+  Affine<T> first;                      // first layer of products
   Affine<T>* affine;
 };
 

@@ -7,15 +7,16 @@ The loss over all entries of the interaction matrix X [U, I] is (Hu, Koren and V
         + \tfrac{\lambda}{2} (\|P\|^2 + \|Q\|^2), \qquad
     s_{ui} = \langle p_u, q_i \rangle, \quad c_{ui} = 1 + \alpha x_{ui}
 
-At a minimum :math:`F = \nabla L = 0`, so that a function g of the scores has the derivative
+At a minimum :math:`F = \nabla L = 0`. By implicit differentiation, the derivative of a function g
+of the scores is
 
 .. math::
     \frac{dg}{dX} = - \left(\frac{\partial F}{\partial X}\right)^\top v, \qquad
     H v = \nabla_{(P, Q)} g
 
-with H the Hessian, which is applied by matrix products and inverted by conjugate gradients.
-Rotations of P and Q leave the scores as they are: H is singular along them, and the right-hand side
-has no part there.
+with H the Hessian. Products with H are computed by matrix products, and the linear system is solved
+by conjugate gradients. Rotations of P and Q do not change the scores: H is singular in the
+directions of rotations, and the right-hand side has no component in these directions.
 """
 
 from typing import Any

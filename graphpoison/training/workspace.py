@@ -1,13 +1,13 @@
-"""Buffers that are written again at every step."""
+"""Buffers that are reused at every step."""
 
 from torch import Tensor
 
 
 class Workspace:
-    """Matrices by name, whose memory is used again.
+    """Named matrices whose memory is reused.
 
-    Mapping fresh memory of some megabytes costs more than the arithmetic on it. The matrix of
-    a name is overwritten when the name is asked for again.
+    Allocating new memory of some megabytes takes longer than the arithmetic on it. A matrix is
+    overwritten once its name is requested again.
     """
 
     def __init__(self) -> None:
