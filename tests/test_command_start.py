@@ -30,7 +30,7 @@ from graphpoison.tasks.attack_losses import ATTACK_LOSSES
 from graphpoison.training import INTERACTIONS, NODES
 from graphpoison.victims import NODE_VICTIMS, RECOMMENDER_VICTIMS
 
-HEAVY = {"torch", "torch_geometric", "numpy", "pandas", "scipy", "sklearn", "matplotlib", "plotly"}
+HEAVY = {"torch", "torch_geometric", "numpy", "pandas", "scipy", "sklearn", "matplotlib"}
 RUN = """
 from graphpoison.cli import app
 try:

@@ -7,7 +7,7 @@ import sys
 import graphpoison
 
 LATE = {
-    *("filelock", "joblib", "matplotlib", "networkx", "plotly", "pyarrow", "rich", "scipy"),
+    *("filelock", "joblib", "matplotlib", "networkx", "pyarrow", "rich", "scipy"),
     *("sklearn", "typer", "yaml"),
 }
 LOADED = "print(json.dumps(sorted({name.partition('.')[0] for name in set(sys.modules) - before})))"

@@ -1,6 +1,7 @@
 """A comparison of attacks as a picture, and as one HTML page."""
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,10 +37,6 @@ def draw_differences(table: pd.DataFrame) -> Figure:
     metrics = table["metric"].unique()
     name = label(metrics[0]) if len(metrics) == 1 else "the metric"
     axes.set_xlabel(f"difference of the drops in {name}, 95% interval")
-    axes.xaxis.label.set_color(INK)
-    axes.tick_params(color=INK, labelcolor=INK)
-    for spine in axes.spines.values():
-        spine.set_color(INK)
     axes.grid(alpha=0.3, axis="x")
     return figure
 
@@ -62,7 +59,9 @@ def _study(name: str, table: pd.DataFrame, number: int) -> dict[str, Any]:
     title = f"{named(first['metric'])}, {first['split']} data"
     title += "" if first["users"] == ALL else f", {first['users']} users"
     title = f"{name}: {title}" if name else title
-    picture: Markup = svg(draw_differences(table), f"Differences of the drops. {title}", number)
+    picture: Markup = svg(
+        partial(draw_differences, table), f"Differences of the drops. {title}", number
+    )
     return {
         "title": title,
         "picture": picture,

@@ -3,7 +3,7 @@
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jinja2
@@ -26,6 +26,19 @@ INKS = {
 }
 """Colour of the drawings -> CSS variable of the page, which has a light and a dark value."""
 
+STYLE: Any = {
+    **dict.fromkeys(("text.color", "axes.labelcolor"), matplotlib_figures.INK),
+    **dict.fromkeys(("xtick.labelcolor", "ytick.labelcolor"), matplotlib_figures.INK),
+    **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), matplotlib_figures.PALE),
+    "grid.color": matplotlib_figures.PALE,
+    "axes.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "graphpoison",
+}
+"""Settings of matplotlib for the drawings of a page."""
+
 
 def write_page(template: str, context: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     """Render ``template`` of the folder ``assets`` with ``context`` and write it to ``path``."""
@@ -42,13 +55,14 @@ def write_page(template: str, context: Mapping[str, Any], path: str | os.PathLik
         file.write(page.encode())
 
 
-def svg(figure: Figure, text: str, number: int) -> Markup:
-    """An ``<svg>`` element with the colours and fonts of the page; ``number`` makes its ids unique,
-    and ``text`` is its description for screen readers."""
+def svg(draw: Callable[[], Figure], text: str, number: int) -> Markup:
+    """The figure that ``draw`` returns as an ``<svg>`` element with the colours and fonts of the
+    page; ``number`` makes its ids unique, and ``text`` is its description for screen readers."""
     buffer = io.StringIO()
     nothing = dict.fromkeys(["Creator", "Date", "Format", "Type"])
-    figure.patch.set_alpha(0)
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "graphpoison"}):
+    with matplotlib.rc_context(STYLE):
+        figure = draw()
+        figure.patch.set_alpha(0)
         FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)
     drawn = buffer.getvalue()
     drawn = drawn[drawn.index("<svg") :]

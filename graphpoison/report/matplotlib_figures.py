@@ -14,14 +14,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from .._io import atomic_write
+from ..metrics import confidence_halfwidth
 from .changes import Side, histogram
-from .colours import attack_colours
+from .colours import RANDOM, attack_colours
 from .neighbourhood import Neighbourhood, Node
 from .summary import curve, label, transfer_grid
 
 # Okabe and Ito's colours: distinct for colour-blind readers, and by lightness in greyscale.
 INK, PALE, ADDED, REMOVED = "#333333", "#b3b3b3", "#d55e00", "#0072b2"
 HIT, PLAIN = "#f0e442", "#ffffff"
+LONGEST = 24  # characters of a name in one line
 LINES, MARKERS = ["-", "--", ":", "-."], ["o", "s", "D", "^", "x", "P"]
 KEPT_LINE: dict[str, Any] = {"color": PALE, "lw": 0.8}
 ADDED_LINE: dict[str, Any] = {"color": ADDED, "lw": 1.8}
@@ -54,6 +56,41 @@ def plot_curves(
         panel.grid(alpha=0.3)
     _legend_below(figure, panels[0], runs["attack"].nunique())
     return figure
+
+
+def plot_pairs(runs: pd.DataFrame, baseline: str | None) -> Figure:
+    """Clean (hollow) and poisoned (filled) means with their 95% intervals, a line for each attack
+    and victim, after the last flip of the attack.
+
+    Args:
+        runs: the runs of one metric and split.
+        baseline: the attack that is drawn in grey.
+    """
+    last = runs[runs["flips"] == runs.groupby("attack")["flips"].transform("max")]
+    colours, names = attack_colours(runs, baseline), []
+    figure, (panel,) = _panels(1, 1.3)
+    for row, ((attack, victim), group) in enumerate(last.groupby(["attack", "victim"], sort=False)):
+        names.append("\n".join(_lines(name) for name in (attack, victim)))
+        for side, marker, apart in (("clean", "o", -0.13), ("poisoned", "D", 0.13)):
+            colour = RANDOM if side == "clean" else colours[str(attack)]
+            half = confidence_halfwidth(group[side])
+            panel.errorbar(
+                group[side].mean(), row + apart, xerr=0 if np.isnan(half) else half, fmt=marker,
+                color=colour, mfc=PLAIN if side == "clean" else colour, capsize=3,
+                label=side if row == 0 else None,
+            )  # fmt: skip
+    figure.set_figheight(1.2 + 0.52 * len(names))
+    panel.set_yticks(range(len(names)), names)
+    panel.set_ylim(len(names) - 0.5, -0.5)
+    panel.set_xlabel(f"{label(str(runs['metric'].iloc[0]))}, {runs['split'].iloc[0]} data")
+    panel.grid(alpha=0.3, axis="x")
+    _legend_below(figure, panel, 2)
+    return figure
+
+
+def _lines(name: object) -> str:
+    """``name`` escaped, with long names in several lines."""
+    return textwrap.fill(plain(str(name)), LONGEST)
 
 
 def _legend_below(figure: Figure, panel: Axes, most: int) -> None:
@@ -92,10 +129,7 @@ def draw_transfer(frame: pd.DataFrame) -> Figure:
     """See :func:`graphpoison.report.plot_transfer`."""
     grid, half = transfer_grid(frame)
     rows, columns = grid.shape
-    attacks, victims = (
-        [textwrap.fill(plain(str(name)), 24) for name in names]
-        for names in (grid.index, grid.columns)
-    )
+    attacks, victims = ([_lines(name) for name in names] for names in (grid.index, grid.columns))
     wide = 0.08 * max(len(line) for name in (*attacks, *victims) for line in name.splitlines())
     lines = 1 + max(name.count("\n") for name in (*attacks, *victims))
     size = (2.0 + wide + max(1.3, wide) * columns, 1.3 + 0.2 * lines + (0.4 + 0.1 * lines) * rows)
@@ -117,14 +151,16 @@ def draw_transfer(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw_neighbourhood(part: Neighbourhood) -> Figure:
+def draw_neighbourhood(part: Neighbourhood, width: float = 7.0) -> Figure:
     """A drawing of ``part``: kept edges are thin and grey, added edges thick and orange, removed
     edges dashed and blue.
 
     Larger nodes have more flips; users are circles, items squares and fake users triangles.
+    ``width`` is in inches.
     """
     tall = max(3.0, 0.24 * max(sum(node[0] == side for node in part.places) for side in (0, 1)))
-    figure = Figure(figsize=(7.0, tall) if part.bipartite else (7.0, 5.4), layout="constrained")
+    size = (width, tall if part.bipartite else 0.77 * width)
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
     axes.set_axis_off()
     axes.margins(0.12 if part.bipartite else 0.05, 0.04)

@@ -3,16 +3,16 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from ..perturbation import FEATURE, Perturbation
-from . import matplotlib_figures, plotly_figures
+from . import matplotlib_figures
 from .changes import Change, Side, change, sides
 from .html import cell, svg, write_page
 from .neighbourhood import neighbourhood
@@ -34,6 +34,14 @@ from .words import beyond_zero, fixed, headline, interval
 if TYPE_CHECKING:
     from .results import Report
 
+WIDTH = 4.8  # inches, so that texts of a drawing can be read on a phone
+TEXTS = {
+    "pairs": "Clean and poisoned means of each attack and victim",
+    "curves": "Means against the number of flips",
+    "transfer": "Drops of each victim under each attack",
+}
+"""Descriptions of charts for screen readers."""
+
 
 def write_report(report: "Report", path: str | os.PathLike[str]) -> None:
     """Write ``report`` as a page, see :meth:`graphpoison.Report.to_html`."""
@@ -41,13 +49,17 @@ def write_report(report: "Report", path: str | os.PathLike[str]) -> None:
     found = measured(runs)
     baseline = random_baseline(report.perturbations)
     changes = {name: change(made, report.graph) for name, made in report.perturbations.items()}
-    attacks = [_attack(name, made, number) for number, (name, made) in enumerate(changes.items())]
-    figures = _comparisons(of_all_users(runs), found, baseline)
+    numbers = count()
+    attacks = [_attack(name, made, next(numbers)) for name, made in changes.items()]
+    figures = _comparisons(of_all_users(runs), found, baseline, numbers)
     rows = list(_rows(runs, baseline))
     for number, attack in enumerate(attacks):
         for place, side in enumerate(attack["sides"]):
             if side["side"].before is not None:
-                figures[f"degrees-{number}-{place}"] = {"": plotly_figures.degrees(side["side"])}
+                name = f"degrees-{number}-{place}"
+                draw = partial(matplotlib_figures.plot_degrees, [side["side"]])
+                text = f"Degrees of {side['side'].kind}s before and after {attack['name']}"
+                figures[name] = {"": svg(draw, text, next(numbers))}
     context = {
         "finding": headline(runs, *found[0], baseline, heuristic_baselines(report.perturbations)),
         "warnings": list(report.meta.get("warnings", ())),
@@ -58,27 +70,33 @@ def write_report(report: "Report", path: str | os.PathLike[str]) -> None:
         "baseline": baseline,
         "attacks": attacks,
         "figures": figures,
-        "charts": _json({name: _drawable(group) for name, group in figures.items()}),
         "flips": _json(_flips(report.perturbations, changes)) if changes else None,
         "provenance": list(_provenance(report)),
     }
-    write_page("page.html", {"plotly": Markup(get_plotlyjs()), **context}, path)
+    write_page("page.html", context, path)
 
 
 def _comparisons(
-    runs: pd.DataFrame, found: list[tuple[str, str]], baseline: str | None
-) -> dict[str, dict[str, go.Figure]]:
+    runs: pd.DataFrame,
+    found: list[tuple[str, str]],
+    baseline: str | None,
+    numbers: Iterator[int],
+) -> dict[str, dict[str, Markup]]:
     """Charts of the runs for each metric and split; empty or trivial charts are left out."""
     several = sum(name != baseline for name in runs["attack"].unique()) > 1
-    figures: dict[str, dict[str, go.Figure]] = {"pairs": {}, "curves": {}, "transfer": {}}
+    figures: dict[str, dict[str, Markup]] = {"pairs": {}, "curves": {}, "transfer": {}}
     for metric, split in found:
         chosen = runs[(runs["metric"] == metric) & (runs["split"] == split)]
-        figures["pairs"][_key(metric, split)] = plotly_figures.pairs(chosen, baseline)
+        draws = {"pairs": partial(matplotlib_figures.plot_pairs, chosen, baseline)}
         if (chosen["flips"] > 0).any():
-            figures["curves"][_key(metric, split)] = plotly_figures.curves(chosen, baseline)
+            draw = partial(matplotlib_figures.plot_curves, chosen, metric, [split], baseline)
+            draws["curves"] = draw
         if several and chosen["victim"].nunique() > 1:
             grid = transfer(runs, metric, split, baseline)
-            figures["transfer"][_key(metric, split)] = plotly_figures.transfer(grid)
+            draws["transfer"] = partial(matplotlib_figures.draw_transfer, grid)
+        for name, draw in draws.items():
+            text = f"{TEXTS[name]}: {_named(metric, split)}"
+            figures[name][_key(metric, split)] = svg(draw, text, next(numbers))
     return {name: group for name, group in figures.items() if group}
 
 
@@ -101,10 +119,10 @@ def _rows(runs: pd.DataFrame, baseline: str | None) -> Iterator[dict[str, Any]]:
             **{str(key): row[key] for key in [*KEYS, "seeds"]},
             "key": _key(row["metric"], row["split"]),
             "figures": [
-                (f"{row['clean']:.4f}", _around(row["clean_ci95"]), True),
-                (f"{row['poisoned']:.4f}", _around(row["poisoned_ci95"]), True),
-                _difference(row["drop"], row["ci95"]),
-                *([] if baseline is None else [beyond]),
+                ("clean", f"{row['clean']:.4f}", _around(row["clean_ci95"]), True),
+                ("poisoned", f"{row['poisoned']:.4f}", _around(row["poisoned_ci95"]), True),
+                ("drop", *_difference(row["drop"], row["ci95"])),
+                *([] if baseline is None else [("beyond random", *beyond)]),
             ],
         }
 
@@ -148,7 +166,7 @@ def _attack(name: str, found: Change, number: int) -> dict[str, Any]:
         "name": name,
         "sides": [{"side": side, "top": side.top(), **_hits(side)} for side in sides(found)],
         "picture": svg(
-            matplotlib_figures.draw_neighbourhood(part),
+            partial(matplotlib_figures.draw_neighbourhood, part, WIDTH),
             f"The neighbourhood of the nodes that {name} hit most",
             number,
         )
@@ -170,10 +188,6 @@ def _hits(side: Side) -> dict[str, Any]:
         "number": len(hit),
         "fake": int(hit[side.num_real :].sum()),
     }
-
-
-def _drawable(group: Mapping[str, go.Figure]) -> dict[str, Any]:
-    return {key: figure.to_plotly_json() for key, figure in group.items()}
 
 
 def _flips(

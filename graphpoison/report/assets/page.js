@@ -2,63 +2,24 @@
 
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
 
-/* Each chart has one figure for every choice of metric and data, or one for all choices. */
+/* Charts and rows of the table belong to a metric and data; charts without a key are always shown. */
 (() => {
-  const figures = read("charts");
   const choice = document.getElementById("choice");
   const attack = document.getElementById("attack");
 
-  function themed(layout) {
-    const css = getComputedStyle(document.documentElement);
-    const colour = (name) => css.getPropertyValue(name).trim();
-    const axis = { gridcolor: colour("--line"), linecolor: colour("--faint"), showline: true };
-    return {
-      ...layout,
-      font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("--ink") },
-      xaxis: { ...axis, ...layout.xaxis },
-      yaxis: { ...axis, ...layout.yaxis },
-      hoverlabel: { bgcolor: colour("--paper"), bordercolor: colour("--faint"), font: { color: colour("--ink") } },
-    };
-  }
-
-  function draw(element) {
-    const group = figures[element.dataset.chart];
-    const figure = group[choice.value] ?? group[""];
-    const options = { responsive: true, displayModeBar: false };
-    return Plotly.react(element, structuredClone(figure.data), themed(figure.layout), options);
-  }
-
-  function drawVisible() {
-    for (const element of document.querySelectorAll(".chart")) {
-      if (element.offsetParent !== null) draw(element);
-    }
-  }
-
   function choose() {
-    for (const row of document.querySelectorAll("#means tbody tr")) {
-      row.hidden = row.dataset.key !== choice.value;
+    for (const element of document.querySelectorAll("#means tbody tr, .chart")) {
+      const { key } = element.dataset;
+      element.hidden = key !== "" && key !== choice.value;
     }
     for (const article of document.querySelectorAll("article.attack")) {
       article.hidden = attack !== null && article.dataset.attack !== attack.value;
     }
-    drawVisible();
   }
 
   document.getElementById("means").classList.add("chosen");
   choice.addEventListener("change", choose);
   attack?.addEventListener("change", choose);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawVisible);
-  addEventListener("beforeprint", () => {
-    document.documentElement.dataset.print = "";
-    drawVisible();
-    for (const element of document.querySelectorAll(".js-plotly-plot")) {
-      if (element.offsetParent !== null) Plotly.relayout(element, { width: Math.min(element.clientWidth, 660) });
-    }
-  });
-  addEventListener("afterprint", () => {
-    delete document.documentElement.dataset.print;
-    drawVisible();
-  });
   choose();
 })();
 
