@@ -7,7 +7,7 @@ the same for a PyG graph: it checks the flips on the graph as read, and writes t
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import torch
 from torch import Tensor
@@ -15,8 +15,9 @@ from torch_geometric.data import Data, HeteroData
 
 from ._checks import refuse_batch
 from ._settings import digest
-from .graphs import Graph, Interactions, NodeGraph, read_interactions, writing
+from .graphs import Graph, Interactions, NodeGraph, read_graph, read_interactions, writing
 from .graphs.adjacency import like, with_edge_index
+from .graphs.adjacency_formats import edges_of_adjacency
 from .graphs.binary_features import flip_binary, read_binary
 from .graphs.codes import among, encode
 from .graphs.edge_flips import flip_edges, flip_negatives
@@ -226,3 +227,29 @@ def _check_flips(
             f"{wrong} of {len(perturbation)} flips do not fit this graph (an added edge is present "
             "already, or a removed edge is absent): it is not the graph that was attacked."
         )
+
+
+def edges_after(before: NodeGraph | Interactions, after: Any, edge_type: Any) -> Tensor:
+    """The edges [2, E] of ``after``, a graph of the kind of ``before`` or an adjacency."""
+    if not isinstance(after, Data | HeteroData | NodeGraph | Interactions):
+        return edges_of_adjacency(after, before)
+    graph = read_graph(after, edge_type)
+    if type(graph) is not type(before):
+        raise TypeError(
+            f"poisoned must be a graph of the kind of clean, found {type(after).__name__}."
+        )
+    if graph.shape != before.shape:
+        raise ValueError(
+            f"poisoned has {graph.shape} nodes and clean has {before.shape}; both must have the "
+            "same nodes in the same order."
+        )
+    x, other = (kept.x if isinstance(kept, NodeGraph) else None for kept in (before, graph))
+    if x is not None and other is not None and not torch.equal(x.cpu(), other.cpu()):
+        raise ValueError("features differ between clean and poisoned; only edges may differ.")
+    for name, kept in (("clean", before), ("poisoned", graph)):
+        if isinstance(kept, NodeGraph) and kept.pair_weight is not None:
+            raise ValueError(f"{name} has edge_weight; give graphs without weights.")
+    kinds = [kept.edge_type for kept in (before, graph) if isinstance(kept, Interactions)]
+    if len(set(kinds)) > 1:
+        raise ValueError(f"poisoned has edges {kinds[1]}, and clean has {kinds[0]}.")
+    return edges_of(graph).cpu()

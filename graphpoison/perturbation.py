@@ -13,23 +13,25 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
+from ._html import facts
 from ._io import atomic_write, refuse_large, refuse_special
 from ._settings import digest
-from .apply import edges_digest, edges_of, poisoned, poisoned_data, recognise
+from .apply import edges_after, edges_digest, edges_of, poisoned, poisoned_data, recognise
 from .budget import Budget, part_of
 from .flip_columns import COLUMNS, EDGE, FEATURE, checked_flips
 from .graphs import EdgeType, FakeUsers, Interactions, NodeGraph, PairState, read_graph
-from .graphs.adjacency_formats import edges_of_adjacency, scipy_adjacency
+from .graphs.adjacency_formats import scipy_adjacency
 from .graphs.codes import among
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+SHOWN = 5  # flips in a notebook
 FORMATS = (1, 2)  # without and with flips of features
 Graph = TypeVar("Graph", Data, HeteroData, NodeGraph, Interactions)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Perturbation:
     """Ordered flips of node pairs and of binary node features, with their provenance.
 
@@ -65,6 +67,28 @@ class Perturbation:
 
     def __len__(self) -> int:
         return len(self.flips)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {name}" for name, count in self._counts().items())
+        return (
+            f"<Perturbation: {counts or 'no flips'}; {self.meta.get('attack', 'attack unknown')}>"
+        )
+
+    def _repr_html_(self) -> str:
+        known = {name: self.meta[name] for name in ("attack", "task", "seed") if name in self.meta}
+        first = self.flips.head(SHOWN).to_html(index=False)
+        return facts(f"{len(self):,} flips", {**self._counts(), **known}, first)
+
+    def _counts(self) -> dict[str, str]:
+        """The numbers of flips of each kind that occurs, and of fake users."""
+        counts = {
+            "edges added": self.added.size(1),
+            "edges removed": self.removed.size(1),
+            "features set": self.features_set.size(1),
+            "features cleared": self.features_cleared.size(1),
+            "fake users": 0 if self.fake_users is None else self.fake_users.count,
+        }
+        return {name: f"{count:,}" for name, count in counts.items() if count}
 
     @property
     def pairs(self) -> Tensor:
@@ -176,7 +200,7 @@ class Perturbation:
                 symmetric, or has entries other than 0 and 1; a graph has ``edge_weight``.
         """
         before = read_graph(clean, edge_type)
-        edges, after = edges_of(before).cpu(), _edges_after(before, poisoned, edge_type)
+        edges, after = edges_of(before).cpu(), edges_after(before, poisoned, edge_type)
         columns = before.shape[1]
         added = after[:, ~among(after, edges, columns)]
         removed = edges[:, ~among(edges, after, columns)]
@@ -247,32 +271,6 @@ class Perturbation:
             raise ValueError(
                 f"{path} is no saved perturbation, or it is damaged ({error}); make it anew."
             ) from error
-
-
-def _edges_after(before: NodeGraph | Interactions, after: Any, edge_type: Any) -> Tensor:
-    """The edges [2, E] of ``after``, a graph of the kind of ``before`` or an adjacency."""
-    if not isinstance(after, Data | HeteroData | NodeGraph | Interactions):
-        return edges_of_adjacency(after, before)
-    graph = read_graph(after, edge_type)
-    if type(graph) is not type(before):
-        raise TypeError(
-            f"poisoned must be a graph of the kind of clean, found {type(after).__name__}."
-        )
-    if graph.shape != before.shape:
-        raise ValueError(
-            f"poisoned has {graph.shape} nodes and clean has {before.shape}; both must have the "
-            "same nodes in the same order."
-        )
-    x, other = (kept.x if isinstance(kept, NodeGraph) else None for kept in (before, graph))
-    if x is not None and other is not None and not torch.equal(x.cpu(), other.cpu()):
-        raise ValueError("features differ between clean and poisoned; only edges may differ.")
-    for name, kept in (("clean", before), ("poisoned", graph)):
-        if isinstance(kept, NodeGraph) and kept.pair_weight is not None:
-            raise ValueError(f"{name} has edge_weight; give graphs without weights.")
-    kinds = [kept.edge_type for kept in (before, graph) if isinstance(kept, Interactions)]
-    if len(set(kinds)) > 1:
-        raise ValueError(f"poisoned has edges {kinds[1]}, and clean has {kinds[0]}.")
-    return edges_of(graph).cpu()
 
 
 def _arrays(content: bytes) -> dict[str, np.ndarray]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .._checks import choice, positive_int
+from .._html import facts
+from .._text import counted
 from ..graphs import Graph
 from ..perturbation import Perturbation
 from . import latex
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 File = str | os.PathLike[str]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Report:
     """Victims on the clean and on the poisoned graph.
 
@@ -38,6 +40,16 @@ class Report:
     perturbations: Mapping[str, Perturbation] = field(default_factory=dict)
     graph: Graph | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<Report: {self._counts()}>"
+
+    def _repr_html_(self) -> str:
+        return facts(f"Report: {self._counts()}", {}, self.table.to_html(index=False))
+
+    def _counts(self) -> str:
+        kinds = ("attack", "victim", "seed", "metric")
+        return ", ".join(counted(self.runs[kind].nunique(), kind) for kind in kinds)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -57,13 +69,12 @@ class Report:
         """Write one self-contained HTML page: the finding in sentences, charts, the nodes with most
         flips, a drawing of the flips, a table of all flips, and the provenance.
 
-        Parts that are not known (flips, graph, provenance) are left out. The page has 5 MB, nearly
-        all of it plotly.js.
+        Parts that are not known (flips, graph, provenance) are left out.
 
         Raises:
             ValueError: no run has a value, or the flips name nodes that the graph lacks.
         """
-        from .page import write_report  # plotly takes a second to import
+        from .page import write_report  # matplotlib takes long to import
 
         write_report(self, path)
 

@@ -7,6 +7,7 @@ from typing import Any, Generic, Self, TypeVar, final
 import torch
 from torch import Tensor
 
+from .._html import facts
 from .._random import generator
 from .._ranks import Ranks
 from ..graphs import EdgeType, FakeUsers, PairState
@@ -69,6 +70,20 @@ class Task(ABC, Generic[P]):
     @abstractmethod
     def describe(self) -> str:
         """One line that names surrogate and objective, for provenance and checkpoints."""
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{value} {name}" for name, value in self._sizes().items())
+        return f"<{self.describe()}: {sizes}>"
+
+    def _repr_html_(self) -> str:
+        return facts(self.describe(), self._sizes())
+
+    def _sizes(self) -> dict[str, str]:
+        rows, columns = self.state.shape
+        nodes = {"nodes": rows} if self.edge_type is None else {"users": rows, "items": columns}
+        features = {} if self.state.features is None else {"features": "candidates too"}
+        counts = {**nodes, "edges": self.clean_edges.size(1)}
+        return {**{name: f"{count:,}" for name, count in counts.items()}, **features}
 
     def settings(self) -> dict[str, Any]:
         """The settings by name: they identify a run, and errors name the settings that differ."""
