@@ -471,7 +471,7 @@ def test_all_are_those_of_the_thesis(tmp_path: Path, monkeypatch: pytest.MonkeyP
         asked.append(name)
         return Outcome((), "")
 
-    monkeypatch.setattr("graphpoison.reproduce.reproduce", note)
+    monkeypatch.setattr("graphpoison.cli.reproduce.reproduce", note)
     code, output = call("reproduce", "all", "--out", str(tmp_path / "out"))
     assert code == 0, output
     assert asked == thesis_names()
