@@ -79,6 +79,7 @@ from .presets import (
     strongest_task,
     surrogate_meta_attack,
 )
+from .promotion_audit import PromotionAudit, audit_promotions
 from .ranking_presets import promote, ranking_attack
 from .report import Report
 from .sweeps import Study, sweep
@@ -172,6 +173,7 @@ __all__ = [
     "Probability",
     "ProfileAttack",
     "Promote",
+    "PromotionAudit",
     "RandomAttack",
     "RankingAttack",
     "RankingWorkload",
@@ -195,6 +197,7 @@ __all__ = [
     "UsersNeeded",
     "Victim",
     "__version__",
+    "audit_promotions",
     "baseline_attack",
     "cooccurring_features",
     "datasets",

@@ -75,7 +75,8 @@ class Perturbation:
         )
 
     def _repr_html_(self) -> str:
-        known = {name: self.meta[name] for name in ("attack", "task", "seed") if name in self.meta}
+        names = ("attack", "task", "seed")
+        known = {name: str(self.meta[name]) for name in names if name in self.meta}
         first = self.flips.head(SHOWN).to_html(index=False)
         return facts(f"{len(self):,} flips", {**self._counts(), **known}, first)
 

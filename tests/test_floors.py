@@ -20,6 +20,7 @@ FLOORS: dict[str, float] = {
     "cli": 13,
     "estimates": 12,
     "presets": 12,
+    "promotion_audit": 12,
     "ranking_presets": 12,
     "registry": 12,
     "reproduce": 12,

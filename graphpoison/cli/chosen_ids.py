@@ -129,6 +129,14 @@ def number_or_share(argument: str, text: str, whole: int) -> int:
     return count
 
 
+def share_in(argument: str, text: str) -> float:
+    """``"5%"`` and ``"0.05"`` as 0.05, above 0 and at most 1."""
+    found = share(argument, text)
+    if found is None or not 0.0 < found <= 1.0:
+        raise ValueError(f"{argument}={text!r} must be a share above 0 and up to 100%.")
+    return found
+
+
 def share(argument: str, text: str | None) -> float | None:
     """``"25%"`` and ``"0.25"`` as 0.25, ``"none"`` as infinity; None if no text is given."""
     if text is None or text.strip() == "none":

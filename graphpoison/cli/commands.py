@@ -13,6 +13,7 @@ COMMANDS = {
     "attack": "Find the flips that hurt most within a budget, and write them to a file.",
     "estimate": "Estimate the time and memory of an attack from the sizes of a graph.",
     "evaluate": "Retrain victims on the clean and on the poisoned data, and compare their metrics.",
+    "audit": "Count the fake accounts that promote an item, and how many of them a filter catches.",
     "sweep": "Attack and evaluate for all tasks, attacks, victims, seeds and budgets of a study.",
     "reproduce": "Repeat the measurement of a table or figure of the thesis.",
     "demo": "Attack a small built-in graph, and compare with random flips. No download.",

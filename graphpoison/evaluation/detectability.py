@@ -119,17 +119,14 @@ def detectability(
     seed = seed_number("seed", seed)
     clean = read_interactions(data, perturbation.meta.get("edge_type"))
     graph = poisoned(perturbation, clean)
-    seen = Interactions(graph.edge_index, *graph.shape, edge_type=graph.edge_type)
     fake = np.arange(graph.num_users) >= graph.num_real_users
     touched = np.zeros(graph.num_users, dtype=bool)
     touched[perturbation.pairs[0].numpy()] = True
     populations = {TOUCHED: (touched & ~fake, ~touched & ~fake)}
     if fake.any():
         populations = {FAKE: (fake, ~fake), **populations}
-    analyst = Analyst(seen, seed)
     rows = []
-    for name, detect in _named(detectors).items():
-        scores = _checked(name, detect(analyst), graph.num_users)
+    for name, scores in suspicions(graph, detectors, seed).items():
         for population, (positive, negative) in populations.items():
             rows.append(
                 {
@@ -141,6 +138,23 @@ def detectability(
                 }
             )
     return pd.DataFrame(rows)
+
+
+def suspicions(
+    graph: Interactions,
+    detectors: Mapping[str, Detector] | Sequence[str | Detector] | None = None,
+    seed: int = 0,
+) -> dict[str, Floats]:
+    """The scores [U] that each detector gives to the users of a poisoned graph, by its name.
+
+    Args and Raises as in :func:`detectability`.
+    """
+    seen = Interactions(graph.edge_index, *graph.shape, edge_type=graph.edge_type)
+    analyst = Analyst(seen, seed)
+    return {
+        name: _checked(name, detect(analyst), graph.num_users)
+        for name, detect in _named(detectors).items()
+    }
 
 
 def projections(graph: Interactions, components: int = COMPONENTS, seed: int = 0) -> Floats:

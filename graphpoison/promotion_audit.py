@@ -1,0 +1,171 @@
+"""Audits: the items that fake accounts can promote, and the filters that see the accounts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+from tqdm.auto import tqdm
+
+from ._checks import in_range, node_ids, positive_int, seed_number
+from ._html import facts
+from .apply import poisoned
+from .evaluation.accounts import promotion_hit_rate, users_needed
+from .evaluation.detectability import suspicions
+from .graphs import Interactions, read_interactions
+from .perturbation import Perturbation
+from .ranking_presets import promote
+from .victims import recommender_victim
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+REVIEWED = 0.01
+"""The share of accounts that a filter looks at: the most suspicious ones."""
+STEPS = 32  # the number of accounts is found to within this part of the largest number
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PromotionAudit:
+    """The result of :func:`audit_promotions`.
+
+    Args:
+        table: DataFrame with one row for each item: ``item`` (its id), ``users`` (the number of
+            real users who have the item), ``accounts`` (the number of fake accounts that promote
+            the item, missing if ``most`` are not enough), ``share_of_users`` (the same as a share
+            of the real users), ``hit_rate`` (with that many accounts, or with ``most``), ``caught``
+            (the share of the fake accounts among the most suspicious accounts) and ``detector``
+            (the detector that catches most).
+        settings: the arguments of the audit, and the numbers of users and items.
+    """
+
+    table: pd.DataFrame
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<PromotionAudit of {len(self.table)} items>"
+
+    def _repr_html_(self) -> str:
+        return facts("Promotion audit", self.settings, self.table.to_html(index=False))
+
+    def plot(self, path: Any = None) -> "Figure":
+        """A bar for each item: the number of fake accounts that promote the item.
+
+        Args:
+            path: file to write, PNG, SVG or PDF by its suffix; None for no file.
+        """
+        from .report.audit_page import draw_audit
+        from .report.matplotlib_figures import save
+
+        return save(draw_audit(self.table, self.settings), path)
+
+    def to_html(self, path: Any) -> None:
+        """Write one self-contained HTML page: the finding in words, the chart and the table."""
+        from .report.audit_page import write_audit
+
+        write_audit(self.table, self.settings, path)
+
+
+def audit_promotions(
+    data: HeteroData | Interactions,
+    items: Sequence[int] | Tensor | None = None,
+    *,
+    sample: int = 8,
+    share: float = 0.05,
+    k: int = 10,
+    profile_length: int | None = None,
+    most: int | None = None,
+    victim: Any = "ease",
+    seed: int = 0,
+    progress: bool = False,
+) -> PromotionAudit:
+    """The number of fake accounts that promote an item, for several items, and how many of these
+    accounts a filter catches.
+
+    For each item, :func:`users_needed` searches for the smallest number of accounts of
+    :func:`promote` with which ``victim``, retrained, shows the item to a ``share`` of the users who
+    do not have it, among the first ``k`` of their lists. The detectors of :func:`detectability`
+    then score all accounts; ``caught`` is the share of the fake accounts among the 1% of accounts
+    (at least as many as there are fake accounts) with the highest scores, for the best detector.
+
+    Args:
+        data: the clean graph.
+        items: indices of the items; by default ``sample`` items, from the least to the most popular
+            one in equal steps of rank.
+        sample: number of items if ``items`` is None.
+        share: the share of users to reach, in (0, 1].
+        k: length of the recommended list.
+        profile_length: number of interactions of a fake account; by default the mean of the users.
+        most: the largest number of accounts to try; by default 5% of the users, at least 10.
+        victim: name or object of a recommender, as :func:`evaluate` takes it.
+        seed: seed of the attacks and of the victim.
+        progress: show a progress bar.
+
+    Raises:
+        TypeError, ValueError: an argument is out of range, or the graph lacks an item.
+    """
+    graph, seed = read_interactions(data), seed_number("seed", seed)
+    in_range("share", share, 0.0, 1.0, open_low=True)
+    popularity = torch.bincount(graph.edge_index[1], minlength=graph.num_items)
+    if items is None:
+        count = min(positive_int("sample", sample), graph.num_items)
+        ranked = popularity.argsort(stable=True)
+        chosen = ranked[torch.linspace(0, graph.num_items - 1, count).long()].tolist()
+    else:
+        chosen = node_ids("items", items, graph.num_items).tolist()
+    usual = max(1, round(graph.edge_index.size(1) / graph.num_users))
+    length = usual if profile_length is None else positive_int("profile_length", profile_length)
+    largest = max(10, graph.num_users // 20) if most is None else positive_int("most", most)
+    model, rows = recommender_victim(victim), []
+    for item in tqdm(chosen, disable=not progress, unit="item"):
+        found: dict[int, Perturbation] = {}
+
+        def make(number: int, item: int = item, found: dict[int, Perturbation] = found) -> Any:
+            found[number] = promote(graph, [item], number, length, k, seed)
+            return found[number]
+
+        rate = promotion_hit_rate(graph, model, [item], k, seed)
+        needed = users_needed(make, rate, share, largest, step=max(1, largest // STEPS))
+        number = largest if needed.number is None else needed.number
+        rates = needed.curve.set_index("num_users")["hit_rate"]
+        caught, detector = _caught(graph, found[number], seed)
+        rows.append(
+            {
+                "item": item if graph.item_ids is None else graph.item_ids[item],
+                "users": int(popularity[item]),
+                "accounts": needed.number,
+                "share_of_users": None if needed.number is None else number / graph.num_users,
+                "hit_rate": float(rates[number]),
+                "caught": caught,
+                "detector": detector,
+            }
+        )
+    table = pd.DataFrame(rows).astype({"accounts": "Int64", "share_of_users": "Float64"})
+    settings = {
+        "users": graph.num_users,
+        "items": graph.num_items,
+        "share": share,
+        "k": k,
+        "profile_length": length,
+        "most": largest,
+        "victim": model.name,
+        "seed": seed,
+    }
+    return PromotionAudit(table, settings)
+
+
+def _caught(graph: Interactions, attack: Perturbation, seed: int) -> tuple[float, str]:
+    """The share of the fake accounts among the most suspicious accounts, and the detector."""
+    joined = poisoned(attack, graph)
+    fake = np.arange(joined.num_users) >= joined.num_real_users
+    reviewed = max(int(fake.sum()), round(REVIEWED * joined.num_users))
+    shares = {
+        name: float(fake[np.argsort(-scores, kind="stable")[:reviewed]].sum() / fake.sum())
+        for name, scores in suspicions(joined, seed=seed).items()
+    }
+    best = max(shares, key=lambda name: shares[name])
+    return shares[best], best
