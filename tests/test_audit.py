@@ -74,8 +74,6 @@ def test_the_command_goes_by_the_ids_of_the_data(
     monkeypatch.chdir(tmp_path)
     pairs = [(user, (user * step) % 23) for user in range(40) for step in (1, 3, 7, 8)]
     rows = [(f"c{user}", f"SKU-{item}") for user, item in pairs]
-        (f"c{user}", f"SKU-{(user * step) % 23}") for user in range(40) for step in (1, 3, 7, 8)
-    ]
     pd.DataFrame(rows, columns=["customer", "article"]).to_csv("shop.csv", index=False)
     options = ["--item", "SKU-3", "--share", "10%", "--most", "6", "-k", "3", "--html", "a.html"]
     done = CliRunner().invoke(app, ["audit", "shop.csv", *options, "--json"])
