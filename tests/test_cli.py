@@ -78,8 +78,13 @@ def test_a_table_is_attacked_and_written_back(shop: str) -> None:
     found = gp.Perturbation.load("flips.npz")
     assert len(found) == found.added.size(1) == 3
     before, after = pd.read_csv(shop), pd.read_csv("poisoned.csv")
-    assert set(after["user"]) <= set(before["customer"])
+    assert list(after.columns) == list(before.columns)
+    assert set(after["customer"]) <= set(before["customer"])
     assert len(after) == 32 + 3
+    both = after.merge(before, on=["customer", "article"], suffixes=("", "_before"))
+    assert len(both) == 32
+    assert both["stars"].equals(both["stars_before"])
+    assert after["stars"].between(1, 5).all()
     assert sorted(map(str, Path().iterdir())) == ["flips.npz", "poisoned.csv", "shop.csv"]
 
 
@@ -87,7 +92,7 @@ def test_columns_keep_the_names_by_which_they_were_asked_for(shop: str) -> None:
     columns = ["--user-column", "article", "--item-column", "customer"]
     random = ["attack", shop, *columns, "--attack", "random", "--budget", "2", "--overwrite"]
     for name, header in (
-        ("poisoned.csv", "article,customer"),
+        ("poisoned.csv", "customer,article,stars"),
         ("poisoned.inter", "article:token\tcustomer:token"),
     ):
         done(*random, "--export", name)
@@ -163,7 +168,7 @@ def test_fake_users(shop: str) -> None:
     summary = json.loads(done("attack", shop, *options, "--export", "poisoned.inter", "--json"))
     assert summary["fake users"] == 2
     users = pd.read_csv("poisoned.inter", sep="\t")["user_id:token"]
-    assert {"new-0", "new-1"} >= set(users) - {f"u{number}" for number in range(8)}
+    assert {"u8", "u9"} >= set(users) - {f"u{number}" for number in range(8)}
 
 
 # Rankings
@@ -236,9 +241,9 @@ def test_items_are_promoted_by_the_ids_of_the_data() -> None:
     found = gp.Perturbation.load("flips.npz")
     pd.testing.assert_frame_equal(found.flips, promote(graph, items, 3, length).flips)
     assert found.meta["targets"] == items
-    fake = pd.read_csv("poisoned.csv").query("user.str.startswith('new-')")
+    fake = pd.read_csv("poisoned.csv").query("user in ['u30', 'u31', 'u32']")
     assert fake.groupby("user").size().tolist() == [length] * 3
-    assert set(fake.query("item == 'SKU-17'")["user"]) == {"new-0", "new-1", "new-2"}
+    assert set(fake.query("item == 'SKU-17'")["user"]) == {"u30", "u31", "u32"}
 
     shown = done("evaluate", "shop.csv", "flips.npz", "--random", "--heuristics")
     assert "promoted: SKU-17, SKU-2" in shown

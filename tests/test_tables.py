@@ -16,6 +16,7 @@ from torch_geometric.transforms import ToSparseTensor, ToUndirected
 
 import graphpoison as gp
 from graphpoison.datasets import batches
+from graphpoison.datasets.poisoned_table import with_other_columns
 from graphpoison.datasets.source import Reading, open_graph
 
 KIND = ("user", "rates", "item")
@@ -276,6 +277,8 @@ def test_a_poisoned_graph_is_written_with_raw_ids(tmp_path: Path, interactions: 
     [
         ([4, 9, 2], [10, 11]),
         (["eve", "new-0", "bob"], ["new-1", "new-2"]),
+        (["c041", "c007", "x9"], ["c042", "c043"]),
+        (["c9", "c10", "bob"], ["c11", "c12"]),
         (["eve", 7, "bob"], ["new-0", "new-1"]),
         (torch.tensor([4, 9, 2]), [10, 11]),
         (None, [3, 4]),
@@ -291,6 +294,28 @@ def test_new_users_get_ids_that_nobody_has(
     data[KIND].edge_index = torch.tensor([[3, 4], [0, 0]])
     gp.datasets.write_interactions(data, tmp_path / "out.csv")
     assert read_pairs(tmp_path / "out.csv") == [(identity, 0) for identity in fresh]
+
+
+def test_a_poisoned_table_keeps_its_columns_and_its_order() -> None:
+    rows = pd.DataFrame(
+        {
+            "when": ["1", "2", "3", "4", "5"],
+            "who": ["a", "a", "b", "c", "a"],
+            "what": ["x", "y", "y", "x", "x"],
+            "stars": ["5", "4.0", "3", "2", "1"],
+        }
+    )
+    pairs = pd.DataFrame({"user": ["a", "c", "b", "d"], "item": ["x", "x", "x", "z"]})
+    found = with_other_columns(pairs, rows, "who", "what", seed=1)
+    assert list(found.columns) == list(rows.columns)
+    kept = found[found["who"].isin(["a", "c"])]
+    assert kept["when"].tolist() == ["1", "4", "5"]  # both rows of a pair, and no other pair
+    new = found[found["who"] == "b"].iloc[0]
+    assert (new["when"], new["stars"]) in {("1", "5"), ("4", "2"), ("5", "1")}  # of the same item
+    assert len(found) == 5
+    assert found["when"].is_monotonic_increasing
+    again = with_other_columns(pairs, rows, "who", "what", seed=1)
+    pd.testing.assert_frame_equal(found, again)
 
 
 def test_what_cannot_be_written_is_named(tmp_path: Path, interactions: HeteroData) -> None:

@@ -135,7 +135,8 @@ def attack(
             if checkpoint != out:
                 checkpoint.unlink(missing_ok=True)
             if export is not None:
-                write_poisoned(found.apply(data), export, settings, reading)
+                poisoned = found.apply(data)
+                write_poisoned(poisoned, export, settings, reading, Path(input), seed)
 
         ranks.share(write)
         losses = found.flips["attack_loss"].tolist() or [None]

@@ -9,7 +9,8 @@ from torch_geometric.data import Data, HeteroData
 
 from .._io import locked
 from ..datasets import save_graph, write_interactions
-from ..datasets.export import SEPARATOR
+from ..datasets.export import SEPARATOR, interaction_table, write_text
+from ..datasets.poisoned_table import rows_of, with_other_columns
 from ..datasets.source import GRAPH, Reading
 from ..datasets.text_tables import suffix
 from ..registry import AttackSettings
@@ -96,10 +97,17 @@ def check_export(path: Path | None, data: Data | HeteroData) -> None:
         raise ValueError(f"export={str(path)!r} must end in {' or '.join(kinds)} for this input.")
 
 
-def write_poisoned(poisoned: Any, path: Path, settings: AttackSettings, reading: Reading) -> None:
-    """Columns keep the names by which they were asked for."""
+def write_poisoned(
+    poisoned: Any, path: Path, settings: AttackSettings, reading: Reading, source: Path, seed: int
+) -> None:
+    """Write the poisoned data. A table made of a table with a header keeps all its columns."""
     if suffix(path) == GRAPH:
         return save_graph(poisoned.cpu(), path)
+    texts = (".csv", ".tsv")
+    if suffix(path) in texts and suffix(source) in texts and reading.header is not False:
+        rows, user, item = rows_of(source, reading)
+        pairs = interaction_table(poisoned, settings.edge_type)
+        return write_text(with_other_columns(pairs, rows, user, item, seed), path)
     columns = None
     if reading.user and reading.item and reading.header is not False:
         columns = reading.user, reading.item

@@ -3,6 +3,8 @@
 import csv
 import itertools
 import os
+import re
+from collections import Counter
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Literal
@@ -34,8 +36,9 @@ def write_interactions(
     The suffix determines the format: ``.inter`` (RecBole: ``user_id:token``, ``item_id:token``,
     tabs), ``.csv`` or ``.tsv`` (``user``, ``item``), each also with ``.gz``. Ids are the ``raw_id``
     of the nodes, or their numbers if there is none. Nodes beyond the end of ``raw_id``, such as
-    fake users, get new ids: the integers after the largest id if all ids are integers, otherwise
-    ``new-0`` and so on. Rows are sorted by the numbers of the nodes. A user without interactions
+    fake users, get new ids that look like the others: the integers after the largest id if all ids
+    are integers, ``c042`` after ``c041`` if most ids are a prefix and a number, otherwise ``new-0``
+    and so on. Rows are sorted by the numbers of the nodes. A user without interactions
     has no row.
 
     Args:
@@ -54,25 +57,39 @@ def write_interactions(
     """
     target = Path(path)
     kind = choice("the suffix of path", suffix(target), SEPARATOR)
+    user, item = _columns(kind, columns)
+    table = interaction_table(data, edge_type, part)
+    write_text(table.rename(columns={"user": user, "item": item}), target)
+
+
+def interaction_table(
+    data: HeteroData, edge_type: EdgeType | None = None, part: Literal["train", "unseen"] = "train"
+) -> pd.DataFrame:
+    """The interactions of ``data`` as columns ``user`` and ``item`` of ids, as text. The arguments
+    and errors of :func:`write_interactions`."""
     found = read_graph_interactions(data, edge_type)
     parts = {"train": found.edge_index, "unseen": found.unseen}
     pairs = parts[choice("part", part, parts)]
     if pairs is None:
         raise ValueError(f"part='unseen', but data[{found.edge_type}] has no unseen_edge_index.")
     source, _, destination = found.edge_type
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             column: _ids(data, node_type)[nodes.cpu().numpy()]
             for column, node_type, nodes in zip(
-                _columns(kind, columns), (source, destination), pairs, strict=True
+                ("user", "item"), (source, destination), pairs, strict=True
             )
         }
     )
+
+
+def write_text(table: pd.DataFrame, target: Path) -> None:
+    """Write a table of text in the format of the suffix, completely or not at all."""
     returns = any("\r" in text for text in table.to_numpy().flat)  # csv would not quote them
     with atomic_write(target) as file:
         table.to_csv(
             file,
-            sep=SEPARATOR[kind],
+            sep=SEPARATOR[suffix(target)],
             index=False,
             lineterminator="\n",
             quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL,
@@ -112,10 +129,21 @@ def _ids(data: HeteroData, node_type: str) -> npt.NDArray[np.object_]:
 
 
 def _fresh_ids(known: list[Hashable], count: int) -> list[Hashable]:
+    """New ids that look like the known ones: the next integers; or, if most of the ids are a prefix
+    and a number (``c041``), the next numbers with this prefix; else ``new-0`` and so on."""
     numbers = [identity for identity in known if type(identity) is int]
     if len(numbers) == len(known):
         start = max(numbers, default=-1) + 1
         return list(range(start, start + count))
     taken = {str(identity) for identity in known}
-    names = (f"new-{number}" for number in itertools.count())
+    found = [match for text in taken if (match := re.fullmatch(r"(.*\D)(\d{1,12})", text))]
+    prefixes = Counter(match[1] for match in found)
+    prefix, often = max(prefixes.items(), key=lambda each: (each[1], each[0]), default=("", 0))
+    start, width = 0, 1
+    if 2 * often > len(known):
+        same = [match[2] for match in found if match[1] == prefix]
+        start, width = 1 + max(map(int, same)), min(map(len, same))
+    else:
+        prefix = "new-"
+    names = (f"{prefix}{number:0{width}}" for number in itertools.count(start))
     return list(itertools.islice((name for name in names if name not in taken), count))

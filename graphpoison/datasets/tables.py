@@ -68,13 +68,7 @@ def read_interactions(
             f"{path} has no header, its first line is {first_line(path).strip()!r}; name the "
             "columns there, or give header=False (--no-header)."
         )
-    users = _place(path, "user", user, columns, default=0)
-    items = _place(path, "item", item, columns, default=1)
-    if users == items:
-        raise ValueError(
-            f"user={columns[users]!r} and item={columns[items]!r} are one column of {path}; name "
-            f"two of {columns}."
-        )
+    users, items = id_columns(path, columns, user, item)
     guessed = any(
         wanted is None and not _usual(argument, columns)
         for argument, wanted in (("user", user), ("item", item))
@@ -108,6 +102,24 @@ def read_interactions(
     for place, column in zip(rest, of_others, strict=True):
         frame[columns[place]] = column
     return frame
+
+
+def id_columns(
+    path: Path, columns: Sequence[object], user: str | int | None, item: str | int | None
+) -> tuple[int, int]:
+    """The positions of the columns of users and of items, see :func:`read_interactions`.
+
+    Raises:
+        ValueError: a column is unknown, or both are the same.
+    """
+    users = _place(path, "user", user, columns, default=0)
+    items = _place(path, "item", item, columns, default=1)
+    if users == items:
+        raise ValueError(
+            f"user={columns[users]!r} and item={columns[items]!r} are one column of {path}; name "
+            f"two of {list(columns)}."
+        )
+    return users, items
 
 
 @dataclass(frozen=True)
