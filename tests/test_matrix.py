@@ -420,7 +420,7 @@ def test_every_data_set_is_attacked(name: str, request: pytest.FixtureRequest) -
         (lambda n, r: gp.NewUsers(2)(n, 2), TypeError, "task must be a Recommendation"),
         (lambda n, r: gp.SimilarUsers(2)(n, 2), TypeError, "task must be a Recommendation"),
         (lambda n, r: gp.NewUsers(2, INJECTIONS["new users"]), TypeError, "must be an attack"),
-        (lambda n, r: gp.NodeClassification(citation_graph(), gp.CF()), ValueError, "surrogate"),
+        (lambda n, r: gp.NodeClassification(citation_graph(), gp.CF()), TypeError, "surrogate"),
         (lambda n, r: gp.Recommendation(interaction_graph(), "relu-gcn"), ValueError, "surrogate"),
         (lambda n, r: gp.Recommendation(interaction_graph(), OwnGCN()), TypeError, "no method"),
         (

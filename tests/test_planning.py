@@ -406,17 +406,17 @@ def test_every_surrogate_on_the_command_line(known: str, text: str, words: list[
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("--surrogate cf --users 9 --items 9", "--pairs must be given for --surrogate 'cf'"),
-        (f"{LARGE} --surrogate cf --nodes 9", "--nodes is not for --surrogate 'cf'"),
+        ("--surrogate cf --users 9 --items 9", "pairs must be given for surrogate='cf'"),
+        (f"{LARGE} --surrogate cf --nodes 9", "nodes is not for surrogate='cf'"),
         (f"{LARGE} --surrogate cf --epochs 9", "--epochs is not for --surrogate cf; use --steps"),
         (f"{LARGE} --surrogate ease", "--steps is not for --surrogate ease; use --epochs"),
-        (f"{LARGE} --surrogate bpr", "use --surrogate 'cf' with --loss 'bpr'"),
-        (f"{LARGE} --surrogate svd", "--surrogate 'svd' is not known"),
-        (f"{LARGE} --surrogate gmf --layers 8;8", "--layers '8;8' must be numbers"),
-        (f"{LARGE} --surrogate cf --ranks 0", "--ranks must be at least 1"),
-        (f"{LARGE} --surrogate cf --efficiency 2", "--efficiency must lie in"),
+        (f"{LARGE} --surrogate bpr", "use surrogate='cf' with loss='bpr'"),
+        (f"{LARGE} --surrogate svd", "surrogate='svd' is not known"),
+        (f"{LARGE} --surrogate gmf --layers 8;8", "layers='8;8' must be numbers"),
+        (f"{LARGE} --surrogate cf --ranks 0", "ranks must be at least 1"),
+        (f"{LARGE} --surrogate cf --efficiency 2", "efficiency must lie in"),
         (f"{LARGE} --surrogate cf --scale 2 --calibrate", "--calibrate and --scale exclude"),
-        (f"{LARGE} --surrogate cf --device cuda", "--device 'cuda'"),
+        (f"{LARGE} --surrogate cf --device cuda", "device='cuda'"),
     ],
 )
 def test_wrong_usage(known: str, text: str, message: str) -> None:

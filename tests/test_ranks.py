@@ -356,7 +356,7 @@ def test_divergence_is_named_by_all() -> None:
     training = gp.Training(steps=300, lr=60.0)
 
     def job(ranks: Ranks) -> str:
-        with pytest.raises(FloatingPointError, match="back through step") as caught:
+        with pytest.raises(FloatingPointError, match="in the reverse pass, at step") as caught:
             gp.Unrolled()(task.over(ranks), training)
         return str(caught.value)
 
