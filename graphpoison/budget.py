@@ -77,17 +77,21 @@ class Budget:
         return count
 
 
-def budget_of(budget: Budget | int) -> Budget:
-    """``budget``, or the :class:`Budget` of a number of flips.
+def budget_of(budget: Budget | int | float) -> Budget:
+    """``budget``, or the :class:`Budget` of a number of flips (an integer) or of a share of the
+    clean edges (a float).
 
     Raises:
-        TypeError: ``budget`` is neither a :class:`Budget` nor an integer.
+        TypeError: ``budget`` is none of these.
+        ValueError: a negative number of flips, or a share that is negative or not finite.
     """
     if isinstance(budget, Budget):
         return budget
+    if isinstance(budget, float):
+        return Budget.fraction(budget)
     if isinstance(budget, bool) or not hasattr(budget, "__index__"):
         raise TypeError(
-            f"budget must be a number of flips or a Budget, found {budget!r}; for a share of the "
-            "edges give Budget.fraction(0.05)."
+            "budget must be a number of flips such as 253, a share of the clean edges such as "
+            f"0.05, or a Budget, found {budget!r}."
         )
     return Budget(int(budget))

@@ -78,8 +78,7 @@ def strongest_metattack(
         TypeError, ValueError: as the task and the attack raise.
     """
     task = strongest_task(data, **options)
-    spent = Budget.fraction(budget) if isinstance(budget, float) else budget
-    return strongest_attack(constraints)(task, spent, seed, progress, checkpoint)
+    return strongest_attack(constraints)(task, budget, seed, progress, checkpoint)
 
 
 def strongest_task(data: Data | NodeGraph, **options: Any) -> NodeClassification:

@@ -294,6 +294,21 @@ def test_bad_settings_are_named(make: object, message: str) -> None:
         make()
 
 
+def test_a_float_is_a_share_of_the_clean_edges_everywhere() -> None:
+    task, half = link_task(), gp.Budget.fraction(0.5)
+    by_share = gp.RandomAttack()(task, 0.5)
+    assert by_share.flips.equals(gp.RandomAttack()(task, half).flips)
+    assert len(by_share) == task.clean_edges.size(1) // 2
+    assert (
+        gp.estimate(gp.RandomAttack(), task, 0.5).proposals
+        == gp.estimate(gp.RandomAttack(), task, half).proposals
+    )
+    fake = gp.NewUsers(1)(task, 0.1)
+    assert len(fake) == len(gp.NewUsers(1)(task, gp.Budget.fraction(0.1)))
+    with pytest.raises(ValueError, match="share must lie in"):
+        gp.RandomAttack()(task, -0.5)
+
+
 def test_bad_types_are_named() -> None:
     with pytest.raises(TypeError, match="training must be a Training"):
         gp.MetaAttack(5)
@@ -301,8 +316,8 @@ def test_bad_types_are_named() -> None:
         gp.MetaAttack(SHORT, hypergradient=SHORT)
     with pytest.raises(TypeError, match="steps must be an integer"):
         gp.Training(steps=1.5)
-    with pytest.raises(TypeError, match=r"Budget.fraction\(0.05\)"):
-        gp.MetaAttack(SHORT)(node_task(), 0.05)
+    with pytest.raises(TypeError, match=r"a share of the clean edges such as 0.05"):
+        gp.MetaAttack(SHORT)(node_task(), "5%")
     with pytest.raises(TypeError, match="constraints must be a list"):
         gp.MetaAttack(SHORT, constraints=gp.NoSingletons())
     with pytest.raises(TypeError, match="data must be a torch_geometric Data"):

@@ -75,7 +75,7 @@ class Attack(ABC):
     def __call__(
         self,
         task: Task[Any],
-        budget: Budget | int,
+        budget: Budget | int | float,
         seed: int = 0,
         progress: bool = False,
         checkpoint: str | os.PathLike[str] | None = None,
@@ -85,7 +85,8 @@ class Attack(ABC):
 
         Args:
             task: the task to attack.
-            budget: the largest number of flips, or a :class:`Budget`.
+            budget: the largest number of flips, a share of the clean edges if a float, or a
+                :class:`Budget`.
             seed: the same seed gives the same flips.
             progress: show a progress bar.
             checkpoint: file in which the flips are saved during the attack. If the file exists, the
@@ -113,7 +114,7 @@ class Attack(ABC):
     def run(
         self,
         task: Task[Any],
-        budget: Budget | int,
+        budget: Budget | int | float,
         seed: int,
         progress: bool,
         checkpoint: str | os.PathLike[str] | None,

@@ -39,7 +39,7 @@ class Estimate:
 def estimate(
     attack: Attack | Injection,
     task: Task[Any],
-    budget: Budget | int,
+    budget: Budget | int | float,
     seed: int = 0,
     max_memory: int | str | None = None,
 ) -> Estimate:
@@ -51,7 +51,8 @@ def estimate(
     Args:
         attack: the attack.
         task: the task to attack; neither the task nor its graph is changed.
-        budget: the largest number of flips, or a :class:`Budget`.
+        budget: the largest number of flips, a share of the clean edges if a float, or a
+            :class:`Budget`.
         seed: as in the call of the attack.
         max_memory: as in the call of the attack.
 
@@ -63,7 +64,7 @@ def estimate(
 
 
 def _measured(
-    attack: Attack | Injection, task: Task[Any], budget: Budget | int, seed: int
+    attack: Attack | Injection, task: Task[Any], budget: Budget | int | float, seed: int
 ) -> Estimate:
     began = time.perf_counter()
     seed = seed_number("seed", seed)

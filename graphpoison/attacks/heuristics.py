@@ -84,7 +84,7 @@ class HeuristicAttack(Attack):
 
 def heuristics(
     task: Recommendation,
-    budget: Budget | int,
+    budget: Budget | int | float,
     seed: int = 0,
     max_profile_share: float | None = None,
     off_limits: Tensor | None = None,
@@ -95,8 +95,8 @@ def heuristics(
 
     Args:
         task: the task to attack. Its candidates are used, its surrogate is not.
-        budget: the largest number of flips, or a :class:`Budget`. A rule makes fewer flips where
-            no admissible one is left.
+        budget: the largest number of flips, a share of the clean edges if a float, or a
+            :class:`Budget`. A rule makes fewer flips where no admissible one is left.
         seed: seed of random choices and of ties.
         max_profile_share: limit on the flips of a user, as a share of the user's clean
             interactions, rounded down; None for no limit.

@@ -54,7 +54,7 @@ class Injection(ABC):
     def __call__(
         self,
         task: Task[Any],
-        budget: Budget | int,
+        budget: Budget | int | float,
         seed: int = 0,
         progress: bool = False,
         checkpoint: str | os.PathLike[str] | None = None,

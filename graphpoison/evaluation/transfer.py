@@ -27,7 +27,7 @@ def transfer_matrix(
     surrogates: Sequence[Any] | Mapping[str, Any] | str,
     victims: Sequence[Any] | str,
     attack: Attack | Injection | Mapping[str, Attack | Injection],
-    budget: Budget | int,
+    budget: Budget | int | float,
     seeds: Sequence[int] = range(5),
     metric: str | None = None,
     split: str | None = None,
@@ -47,7 +47,7 @@ def transfer_matrix(
         surrogates: names or settings, as tasks take them; a mapping gives them your own names.
         victims: as in :func:`evaluate`.
         attack: the attack, or one for each name of a surrogate (learning rates may differ).
-        budget: number of flips, or a :class:`Budget`.
+        budget: number of flips, a share of the clean edges if a float, or a :class:`Budget`.
         seeds: seeds of attacks and victims.
         metric, split: the metric that is compared, and where; by default ``"accuracy"`` on the
             nodes of ``"test"``, or ``"auroc"`` on the ``"unseen"`` pairs (``"train"`` if data have

@@ -230,9 +230,7 @@ def _metrics(values: Any) -> tuple[str, ...] | None:
 def _budgets(values: Any) -> tuple[Budget, ...]:
     if isinstance(values, str | Budget) or not isinstance(values, Iterable):
         raise TypeError(f"budgets must be a list, such as [0, 40] or [0.05], found {values!r}.")
-    found = [
-        Budget.fraction(value) if isinstance(value, float) else budget_of(value) for value in values
-    ]
+    found = list(map(budget_of, values))
     if not found or len(set(found)) < len(found):
         raise ValueError(f"budgets must be one or more, all different, found {values!r}.")
     return tuple(found)
