@@ -101,12 +101,16 @@ class NodeWorkload(Workload):
         return Counts(once, {}, {name: float(size) for name, size in whole.items()})
 
     def bytes(self, on_cpu: bool = True) -> Counts:
-        labels, rank = self.num_labels, min(self.num_labels, self.features)
+        labels, features = self.num_labels, self.features
+        rank, gram = min(labels, features), labels < features
+        coordinates = "labels" if gram else "features"
+        outputs = self.classes if self.surrogate == "sgc" or not gram else self.hidden
         whole = {
             "nodes: attacks": 1.0,
-            "nodes x features": FLOAT * self.nodes * self.features,
-            "nodes x rank": FLOAT * self.nodes * rank,
+            "nodes x features": FLOAT * self.nodes * features,
+            f"nodes x rank, in {coordinates}": FLOAT * self.nodes * rank,
             "labels x rank": FLOAT * labels * rank,
+            f"steps x labels x outputs, in {coordinates}": FLOAT * self.steps * labels * outputs,
             "edges": FLOAT * self.edges,
         }
-        return Counts(whole=whole)
+        return Counts(whole={name: float(size) for name, size in whole.items()})

@@ -13,6 +13,8 @@ from .workload import FLOAT, Counts, Workload, check_sizes
 COPIES = {"sgd": 1, "adam": 4}
 """Tables in an iterate: the parameters; with Adam also two moments and the gradient."""
 HOPS = 2
+FRESH_BYTES = 32 * 2**20
+"""Larger tensors are in memory that the system maps anew, and fills with zeros, for each tensor."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,11 @@ class RecommenderWorkload(Workload):
     @property
     def table_size(self) -> int:
         """Numbers in the tables of users and items."""
-        return (self.users + self.items) * self.dim
+        return sum(self._table_sizes)
+
+    @property
+    def _table_sizes(self) -> tuple[int, int]:
+        return self.users * self.dim, self.items * self.dim
 
     @property
     def iterate_bytes(self) -> int:
@@ -110,6 +116,9 @@ class RecommenderWorkload(Workload):
             f"{kind}: steps": steps,
             f"{self.optimizer}: steps x tables": steps * tables,
         }
+        fresh = sum(size for size in self._table_sizes if FLOAT * size > FRESH_BYTES)
+        if fresh:
+            whole[f"{self.optimizer}: steps x tables in fresh memory"] = steps * fresh
         if kind == "gmf":
             shared["gmf: steps x pairs x dim"] = pairs * self.dim
         if kind == "lightgcn":
