@@ -2,7 +2,7 @@
 
 Every point is a whole attack in a separate process, on one thread. Finished points are saved in
 ``--points``, so that the same command resumes an interrupted run. The coefficients are written into
-the package, or to ``--out``. ``--check`` measures twelve other points, which are not part of the
+the package, or to ``--out``. ``--check`` measures thirteen other points, which are not part of the
 fit, and prints measured and estimated values. Use a machine on which nothing else runs: the last
 column, wall-clock time over processor time, is then 1.
 """
@@ -163,18 +163,19 @@ POINTS = [
     N(40_000, 200_000, 100, 10, 10_000, steps=50, density=0.5, **SGC),
 ]
 CHECK = [
-    R(4_000, 2_000, 60_000, 24, 40, gradients=3, **ADAM),
-    R(60_000, 15_000, 1_500_000, 32, 8),
-    R(200_000, 20_000, 400_000, 64, 20, **ADAM),  # iterates do not fit a file
-    R(15_000, 6_000, 300_000, 48, 12, **BPR, **ADAM),
-    R(6_000, 3_000, 120_000, 48, 20, **LIGHT, **ADAM),
-    R(30_000, 12_000, 500_000, 32, 8, **LIGHT),
-    R(10_000, 3_000, 150_000, 48, 20, **gmf(24, 12), **ADAM),
-    E(3_000, 800, 60_000, 4),
-    E(6_000, 1_200, 150_000, 3),
-    N(10_000, 20_000, 800, 4, 600, gradients=3),
-    N(60_000, 150_000, 400, 6, 6_000),
-    N(15_000, 40_000, 700, 5, 3_000, gradients=2, **SGC),
+    R(5_000, 3_000, 90_000, 24, 30, gradients=2, **ADAM),
+    R(80_000, 12_000, 1_200_000, 48, 6),
+    R(180_000, 30_000, 500_000, 64, 12, **ADAM),  # iterates do not fit a file
+    R(250_000, 20_000, 600_000, 48, 8),
+    R(12_000, 7_000, 350_000, 40, 14, **BPR, **ADAM),
+    R(7_000, 4_000, 150_000, 40, 16, **LIGHT, **ADAM),
+    R(25_000, 15_000, 600_000, 32, 6, **LIGHT),
+    R(9_000, 4_000, 120_000, 40, 24, **gmf(20, 10), **ADAM),
+    E(4_000, 700, 70_000, 4),
+    E(5_000, 1_400, 120_000, 3),
+    N(8_000, 18_000, 900, 5, 500, gradients=3),
+    N(50_000, 120_000, 300, 6, 8_000),
+    N(12_000, 30_000, 600, 4, 2_500, gradients=2, **SGC),
 ]
 TINY = [
     *(R(200, 100, 1_000, dim, steps, **ADAM) for dim in (4, 8) for steps in (3, 9)),

@@ -109,7 +109,7 @@ class NodeWorkload(Workload):
             "nodes: attacks": 1.0,
             "nodes x features": FLOAT * self.nodes * features,
             f"nodes x rank, in {coordinates}": FLOAT * self.nodes * rank,
-            "labels x rank": FLOAT * labels * rank,
+            f"labels x features, in {coordinates}": FLOAT * labels * features,
             f"steps x labels x outputs, in {coordinates}": FLOAT * self.steps * labels * outputs,
             "edges": FLOAT * self.edges,
         }
