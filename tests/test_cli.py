@@ -110,7 +110,7 @@ def test_files_that_a_command_needs_are_not_written_over(shop: str) -> None:
         (["evaluate", shop, "flips.npz", "--csv", "flips.checkpoint.sqlite"], "two outputs"),
         (["evaluate", shop, "flips.npz", "--save-config", "o.yaml"], "--overwrite"),
         (["evaluate", shop, "flips.npz", "flips.npz"], "flips.npz is named 2 times"),
-        (["evaluate", shop, "flips.npz", "--budgets", "0.01%"], "is no flip at all"),
+        (["evaluate", shop, "flips.npz", "--budgets", "0.01%"], "is less than one flip"),
     ):
         assert message in refused(2, *arguments)
     assert Path("o.yaml").read_text() == "budget: 2  # two\n"
@@ -651,11 +651,11 @@ def test_numbers_are_read_as_on_the_command_line(shop: str) -> None:
         ([*PROMOTE, "1", "--fake-users", "9"], "fake_users='9' of 8 is 9; give a number from"),
         ([*PROMOTE, "1", "--fake-users", "1%"], "fake_users='1%' of 8 is 0"),
         ([*PROMOTE, "1", "--fake-users", "few"], "is neither a number"),
-        ([*PROMOTE, "1", "--promote", "1", "--fake-users", "1"], "promote='1' is named twice"),
+        ([*PROMOTE, "1", "--promote", "1", "--fake-users", "1"], "promote='1' is given twice"),
         ([*PROMOTE, "1", "--fake-users", "1", "--budget", "3"], "budget and promote exclude"),
         ([*PROMOTE, "1", "--fake-users", "1", "--resume"], "keeps no checkpoint"),
         ([*PROMOTE, "1", "--fake-users", "1", "--profile-length", "16"], "the 15 items of the"),
-        ([*PROMOTE, "1", "--fake-users", "1", "--new-users", "1"], "fake users of its own"),
+        ([*PROMOTE, "1", "--fake-users", "1", "--new-users", "1"], "adds its own fake users"),
         (
             [*PROMOTE, "1", "--fake-users", "1", "--attack", "meta"],
             "promote needs attack='ranking'",
