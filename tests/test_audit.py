@@ -83,7 +83,7 @@ def test_the_command_goes_by_the_ids_of_the_data(
     assert Path("a.html").exists()
     again = CliRunner().invoke(app, ["audit", "shop.csv", *options])
     assert again.exit_code == 2
-    assert "is there already" in again.output
+    assert "already exists" in again.output
 
 
 def test_what_cannot_be_audited(data: object, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A command in several processes started by torchrun: one process prints, all exit with one code.
+"""A command in several processes started by torchrun: one prints, all exit with the same code.
 
 The process group is made and destroyed here. A process that ends early writes the reason to the
 store of torchrun and leaves the group, so that the other processes do not wait for it. The other
