@@ -100,8 +100,8 @@ def found_by(argument: str, call: Call, known: Mapping[str, Any]) -> Any:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(
-            f"{argument}={call.name!r} cannot be imported: {error}. The module must be installed, or "
-            "be in the current directory."
+            f"{argument}={call.name!r} cannot be imported: {error}. The module must be installed, "
+            "or be in the current directory."
         ) from error
 
 

@@ -38,8 +38,9 @@ class PromotionAudit:
             real users who have the item), ``accounts`` (the number of fake accounts that promote
             the item, missing if ``most`` are not enough), ``share_of_users`` (``accounts`` over the
             number of real users), ``hit_rate`` (the share of the users without the item who get it
-            in their top k; with ``most`` accounts if these are not enough), ``caught`` (the share of
-            the fake accounts that are among the most suspicious accounts) and ``detector`` (the detector with the largest share).
+            in their top k; with ``most`` accounts if these are not enough), ``caught`` (the share
+            of the fake accounts that are among the most suspicious accounts) and ``detector`` (the
+            detector with the largest share).
         settings: the arguments of the audit, and the numbers of users and items.
     """
 

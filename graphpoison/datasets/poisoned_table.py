@@ -58,7 +58,7 @@ def with_other_columns(
 
 
 def _donors(items: pd.Series, wanted: pd.Series, draw: np.random.Generator) -> Any:
-    """Return the position of a random row for each of ``wanted``: of the same item, if it has any."""
+    """Return the position of a row for each of ``wanted``: of the same item if there is one."""
     codes, names = pd.factorize(items)
     order = np.argsort(codes, kind="stable")
     counts = np.bincount(codes, minlength=len(names))
