@@ -1,4 +1,4 @@
-"""Objects from texts: a name or an import path, with arguments as Python literals."""
+"""Objects from texts: names or import paths, with arguments as Python literals."""
 
 import ast
 import importlib
@@ -12,7 +12,7 @@ from ._checks import choice
 
 @dataclass(frozen=True)
 class Call:
-    """A text such as ``"gmf(dim=64)"`` in parts.
+    """The parts of a text such as ``"gmf(dim=64)"``.
 
     Args:
         name: a name or an import path.
@@ -25,10 +25,10 @@ class Call:
 
     @classmethod
     def of(cls, argument: str, text: str) -> "Call":
-        """The parts of ``text``; ``"tanh-margin=0.5"`` is short for ``"tanh-margin(0.5)"``.
+        """Split ``text``. ``"tanh-margin=0.5"`` is short for ``"tanh-margin(0.5)"``.
 
         Raises:
-            ValueError: the text has another form, or an argument is no literal.
+            ValueError: the text has another form, or an argument is not a literal.
         """
         found = re.fullmatch(r"([\w.:@-]+)(?:\((.*)\)|=(.*))?", text.strip(), re.DOTALL)
         if found is None:
@@ -54,20 +54,20 @@ class Call:
 
 
 def named(argument: str, text: str, known: Mapping[str, Any], kind: Any = object) -> Any:
-    """The object that a text names.
+    """Return the object that a text names.
 
     ``"gmf"`` is a name in ``known``; ``"my_models.Wide"`` is the import path of a class, a function
-    or an object. Classes are called with the arguments in the text, as in ``"gmf(dim=64,
-    layers=(16, 8))"``; arguments of an object replace its fields.
+    or an object. Arguments in the text, as in ``"gmf(dim=64, layers=(16, 8))"``, are passed to the
+    class; if the text names an object, they replace its fields.
 
     Args:
         argument: the name of the argument, for errors.
-        text: see above.
+        text: a name or an import path, with or without arguments.
         known: classes, functions that make objects, and objects, by name.
-        kind: the class, or the classes, of the object.
+        kind: the class, or classes, that the object must have.
 
     Raises:
-        TypeError: the object is of another kind.
+        TypeError: the object has another class.
         ValueError: the name is unknown, the module cannot be imported, or an argument is wrong.
     """
     call = Call.of(argument, text)
@@ -88,7 +88,7 @@ def named(argument: str, text: str, known: Mapping[str, Any], kind: Any = object
 
 
 def found_by(argument: str, call: Call, known: Mapping[str, Any]) -> Any:
-    """The entry of ``known``, or the imported object, that ``call`` names.
+    """Return the entry of ``known``, or the imported object, that ``call`` names.
 
     Raises:
         ValueError: the name is unknown, or the module cannot be imported.
@@ -100,8 +100,8 @@ def found_by(argument: str, call: Call, known: Mapping[str, Any]) -> Any:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(
-            f"{argument}={call.name!r} cannot be imported: {error}. A module of your own must be "
-            "installed, or lie in the current directory."
+            f"{argument}={call.name!r} cannot be imported: {error}. The module must be installed, "
+            "or be in the current directory."
         ) from error
 
 
@@ -115,7 +115,7 @@ def _with_fields(found: Any, call: Call) -> Any:
 
 
 def _literal(text: str) -> Any:
-    """``text`` as a literal, or as it is."""
+    """Return the value of ``text`` as a literal, or ``text`` itself if it is not a literal."""
     try:
         return ast.literal_eval(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -14,8 +14,15 @@ NO_CONSTRAINT = "none"
 
 
 def node_budget(limit: int | str | None = None, **options: Any) -> NodeBudget:
-    """A budget of each node: ``3`` flips, or a share of its edges as in ``"50%"``; or the arguments
-    of :class:`NodeBudget`."""
+    """Return a :class:`NodeBudget`.
+
+    Args:
+        limit: flips of each node (``3``), or the share of its edges (``"50%"``).
+        options: arguments of :class:`NodeBudget`.
+
+    Raises:
+        TypeError, ValueError: no argument is given, or one is not valid.
+    """
     if limit is None and not options:
         raise ValueError("give a number, as in node-budget=3 or node-budget=50%.")
     if limit is None:
@@ -34,10 +41,11 @@ CONSTRAINTS: dict[str, Callable[..., Constraint]] = {
 
 
 def parse_budget(text: str) -> Budget:
-    """``"500"`` is a number of flips, ``"5%"`` or ``"0.05"`` a share of the clean edges.
+    """Return a budget: ``"500"`` is a number of flips, ``"5%"`` or ``"0.05"`` a share of the clean
+    edges.
 
     Raises:
-        ValueError: ``text`` is neither, or it is 0.
+        ValueError: ``text`` is neither a number nor a share, or it is 0.
     """
     found = re.fullmatch(r"([0-9]*\.?[0-9]+)( ?%)?", text.strip())
     if found is None:
@@ -53,14 +61,19 @@ def parse_budget(text: str) -> Budget:
 
 
 def share_of(number: str, percent: str | None) -> float:
-    """The share that digits and an optional percent sign denote, at most :data:`MOST` + 1, which
-    is beyond all limits."""
+    """Return the share that ``number`` denotes, a percentage if ``percent`` is given.
+
+    A share above :data:`MOST` + 1 is replaced by :data:`MOST` + 1, which exceeds all limits.
+    """
     return float(min(Fraction(number) / (100 if percent else 1), Fraction(MOST + 1)))
 
 
 def parse_constraint(text: str) -> Constraint | None:
-    """A name among :data:`CONSTRAINTS`, with arguments if it takes some (``"node-budget=3"``,
-    ``"node-budget=50%"``), an import path, or ``"none"``.
+    """Return the constraint that ``text`` names, or None for ``"none"``.
+
+    Args:
+        text: a name in :data:`CONSTRAINTS` or an import path, with arguments if it takes some
+            (``"node-budget=3"``, ``"node-budget=50%"``); or ``"none"``.
 
     Raises:
         TypeError, ValueError: as :func:`graphpoison._named.named` raises.

@@ -1,4 +1,4 @@
-"""Audits: the items that fake accounts can promote, and the filters that see the accounts."""
+"""Audits: how many fake accounts promote an item, and whether a filter detects the accounts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 REVIEWED = 0.01
-"""The share of accounts that a filter looks at: the most suspicious ones."""
-STEPS = 32  # the number of accounts is found to within this part of the largest number
+"""Share of the accounts that are reviewed: the accounts that a filter finds most suspicious."""
+STEPS = 32  # precision of the number of accounts: the largest number over STEPS
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,10 +36,11 @@ class PromotionAudit:
     Args:
         table: DataFrame with one row for each item: ``item`` (its id), ``users`` (the number of
             real users who have the item), ``accounts`` (the number of fake accounts that promote
-            the item, missing if ``most`` are not enough), ``share_of_users`` (the same as a share
-            of the real users), ``hit_rate`` (with that many accounts, or with ``most``), ``caught``
-            (the share of the fake accounts among the most suspicious accounts) and ``detector``
-            (the detector that catches most).
+            the item, missing if ``most`` are not enough), ``share_of_users`` (``accounts`` over the
+            number of real users), ``hit_rate`` (the share of the users without the item who get it
+            in their top k; with ``most`` accounts if these are not enough), ``caught`` (the share
+            of the fake accounts that are among the most suspicious accounts) and ``detector`` (the
+            detector with the largest share).
         settings: the arguments of the audit, and the numbers of users and items.
     """
 
@@ -53,7 +54,7 @@ class PromotionAudit:
         return facts("Promotion audit", self.settings, self.table.to_html(index=False))
 
     def plot(self, path: Any = None) -> "Figure":
-        """A bar for each item: the number of fake accounts that promote the item.
+        """Draw a bar for each item: the number of fake accounts that promote the item.
 
         Args:
             path: file to write, PNG, SVG or PDF by its suffix; None for no file.
@@ -83,24 +84,26 @@ def audit_promotions(
     seed: int = 0,
     progress: bool = False,
 ) -> PromotionAudit:
-    """The number of fake accounts that promote an item, for several items, and how many of these
-    accounts a filter catches.
+    """Find how many fake accounts promote each of several items, and how many of these accounts a
+    filter catches.
 
-    For each item, :func:`users_needed` searches for the smallest number of accounts of
-    :func:`promote` with which ``victim``, retrained, shows the item to a ``share`` of the users who
-    do not have it, among the first ``k`` of their lists. The detectors of :func:`detectability`
-    then score all accounts; ``caught`` is the share of the fake accounts among the 1% of accounts
-    (at least as many as there are fake accounts) with the highest scores, for the best detector.
+    For each item, :func:`users_needed` searches for the smallest number of fake accounts, made by
+    :func:`promote`. The accounts promote the item if the retrained ``victim`` ranks it among the
+    first ``k`` items for a ``share`` of the users who do not have it.
+
+    The detectors of :func:`detectability` then score all accounts. The reviewed accounts are the 1%
+    with the highest scores, or as many as there are fake accounts if these are more. ``caught`` is
+    the share of the fake accounts that are reviewed, for the best detector.
 
     Args:
         data: the clean graph.
-        items: indices of the items; by default ``sample`` items, from the least to the most popular
-            one in equal steps of rank.
+        items: indices of the items; by default ``sample`` items, in equal steps of rank from the
+            least to the most popular item.
         sample: number of items if ``items`` is None.
         share: the share of users to reach, in (0, 1].
         k: length of the recommended list.
-        profile_length: number of interactions of a fake account; by default the mean of the users.
-        most: the largest number of accounts to try; by default 5% of the users, at least 10.
+        profile_length: number of interactions of a fake account; by default the mean over users.
+        most: the largest number of accounts to try; by default 5% of the users, but at least 10.
         victim: name or object of a recommender, as :func:`evaluate` takes it.
         seed: seed of the attacks and of the victim.
         progress: show a progress bar.
@@ -159,7 +162,7 @@ def audit_promotions(
 
 
 def _caught(graph: Interactions, attack: Perturbation, seed: int) -> tuple[float, str]:
-    """The share of the fake accounts among the most suspicious accounts, and the detector."""
+    """Return the largest share of the fake accounts that a detector has reviewed, and its name."""
     joined = poisoned(attack, graph)
     fake = np.arange(joined.num_users) >= joined.num_real_users
     reviewed = max(int(fake.sum()), round(REVIEWED * joined.num_users))

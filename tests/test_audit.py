@@ -63,7 +63,7 @@ def test_the_page_is_sound(found: gp.PromotionAudit, tmp_path: Path) -> None:
     page = Outline((tmp_path / "page.html").read_text("utf-8"))
     assert not page.wrong
     assert not page.open
-    assert "into the top 5 of 20% of the users" in page.text["h1"]
+    assert "into the top-5 lists of 20% of the users" in page.text["h1"]
     found.plot(tmp_path / "chart.svg")
     assert (tmp_path / "chart.svg").stat().st_size > 1000
 
@@ -83,7 +83,7 @@ def test_the_command_goes_by_the_ids_of_the_data(
     assert Path("a.html").exists()
     again = CliRunner().invoke(app, ["audit", "shop.csv", *options])
     assert again.exit_code == 2
-    assert "is there already" in again.output
+    assert "already exists" in again.output
 
 
 def test_what_cannot_be_audited(data: object, tmp_path: Path) -> None:

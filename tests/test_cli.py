@@ -109,8 +109,8 @@ def test_files_that_a_command_needs_are_not_written_over(shop: str) -> None:
         ([*random, "--budget", "2", "--export", "flips.checkpoint.npz"], "must end in"),
         (["evaluate", shop, "flips.npz", "--csv", "flips.checkpoint.sqlite"], "two outputs"),
         (["evaluate", shop, "flips.npz", "--save-config", "o.yaml"], "--overwrite"),
-        (["evaluate", shop, "flips.npz", "flips.npz"], "flips.npz is named 2 times"),
-        (["evaluate", shop, "flips.npz", "--budgets", "0.01%"], "is no flip at all"),
+        (["evaluate", shop, "flips.npz", "flips.npz"], "flips.npz is given 2 times"),
+        (["evaluate", shop, "flips.npz", "--budgets", "0.01%"], "is less than one flip"),
     ):
         assert message in refused(2, *arguments)
     assert Path("o.yaml").read_text() == "budget: 2  # two\n"
@@ -253,7 +253,7 @@ def test_items_are_promoted_by_the_ids_of_the_data() -> None:
         assert name in shown
     done("evaluate", "shop.csv", "flips.npz", "--html", "page.html")
     assert "SKU-17" in Path("page.html").read_text(encoding="utf-8")
-    assert "is there already" in refused(
+    assert "already exists" in refused(
         2, "attack", "shop.csv", *PROMOTE[2:], "SKU-2", "--fake-users", "1"
     )
 
@@ -364,7 +364,7 @@ def test_an_interrupted_attack_goes_on(kill: signal.Signals, code: int, graph: s
     if kill != signal.SIGKILL:
         assert stderr.strip() == (
             f"interrupted: flips.checkpoint.npz holds {kept} flip{'s'[: kept > 1]}; the same "
-            "command with --resume goes on."
+            "command with --resume continues."
         )
     assert "--resume" in refused(2, *options)
     assert "other run" in refused(1, *options, "--resume", "--seed", "1")
@@ -380,7 +380,7 @@ def test_a_finished_attack_is_resumed_to_what_it_is(graph: str) -> None:
     options = ["attack", graph, "--budget", "5%", "--steps", "5", "--export", "poisoned.pt"]
     done(*options)
     first = Path("flips.npz").stat().st_size, gp.Perturbation.load("flips.npz").flips
-    assert "is there already" in refused(2, *options)
+    assert "already exists" in refused(2, *options)
     assert "seed is 0 there and 1 here" in refused(1, *options, "--resume", "--seed", "1")
     assert Path("flips.npz").stat().st_size == first[0]
     done(*options, "--resume")
@@ -585,8 +585,8 @@ def test_options_come_from_a_file_and_the_command_line_wins(shop: str) -> None:
         ("steps: many", "'--steps'"),
         ("no-removals: 7", "true or false"),
         ("- budget", "lines of 'option: value'"),
-        ("a: [", "is no YAML"),
-        ("budget: 3\nsteps: 2\nbudget: 4", "'budget' is there twice"),
+        ("a: [", "is not valid YAML"),
+        ("budget: 3\nsteps: 2\nbudget: 4", "'budget' is given twice"),
         ("resume: true", "unknown option 'resume'"),
         ("steps: true", "'--steps'"),
         ("steps: 1:30", "'--steps'"),
@@ -651,11 +651,11 @@ def test_numbers_are_read_as_on_the_command_line(shop: str) -> None:
         ([*PROMOTE, "1", "--fake-users", "9"], "fake_users='9' of 8 is 9; give a number from"),
         ([*PROMOTE, "1", "--fake-users", "1%"], "fake_users='1%' of 8 is 0"),
         ([*PROMOTE, "1", "--fake-users", "few"], "is neither a number"),
-        ([*PROMOTE, "1", "--promote", "1", "--fake-users", "1"], "promote='1' is named twice"),
+        ([*PROMOTE, "1", "--promote", "1", "--fake-users", "1"], "promote='1' is given twice"),
         ([*PROMOTE, "1", "--fake-users", "1", "--budget", "3"], "budget and promote exclude"),
         ([*PROMOTE, "1", "--fake-users", "1", "--resume"], "keeps no checkpoint"),
         ([*PROMOTE, "1", "--fake-users", "1", "--profile-length", "16"], "the 15 items of the"),
-        ([*PROMOTE, "1", "--fake-users", "1", "--new-users", "1"], "fake users of its own"),
+        ([*PROMOTE, "1", "--fake-users", "1", "--new-users", "1"], "adds its own fake users"),
         (
             [*PROMOTE, "1", "--fake-users", "1", "--attack", "meta"],
             "promote needs attack='ranking'",
@@ -674,7 +674,7 @@ def test_numbers_are_read_as_on_the_command_line(shop: str) -> None:
         (["evaluate", "shop.csv", "flips.npz", "--metric", "ndcg@99"], "has 15 items"),
         (["evaluate", "shop.csv", "flips.npz", "--victim", "ease", "--loss", "bpr"], "on pairs"),
         (["attack", "shop.csv", "--device", "gpu"], "use cpu or cuda"),
-        (["attack", "shop.csv", "--device", "cuda:99"], "is not there"),
+        (["attack", "shop.csv", "--device", "cuda:99"], "is not available"),
         (["attack", "shop.csv", "--export", "poisoned.xls"], "must end in"),
         (["attack", "shop.csv", "--out", "shop.csv/flips.npz"], "cannot write"),
         (["attack", "shop.csv", "--out", "."], "is a folder"),
@@ -799,7 +799,7 @@ def test_no_output_is_written_over_an_input_or_another_output(shop: str) -> None
     assert "must end in .html or .htm" in refused(2, *evaluate, "--html", "t.csv")
     assert "must end in .png or .svg or .pdf" in refused(2, *evaluate, "--plot", "t.gif")
     done(*evaluate, "--csv", "t.csv", "--html", "t.html")
-    assert "t.csv is there already" in refused(2, *evaluate, "--csv", "t.csv")
+    assert "t.csv already exists" in refused(2, *evaluate, "--csv", "t.csv")
     done(*evaluate, "--csv", "t.csv", "--overwrite")
     assert Path(shop).read_bytes() == before
     assert "--overwrite" in refused(2, *attack, "--out", "b.npz", "--export", "poisoned.csv")

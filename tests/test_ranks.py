@@ -607,5 +607,5 @@ def test_what_ends_one_process_ends_all(
 @pytest.mark.slow
 def test_other_commands_are_refused(tmp_path: Path) -> None:
     ran = torchrun("-m", "graphpoison", "datasets", folder=tmp_path)
-    assert ran.stderr.count("datasets is the work of one process") == 1
+    assert ran.stderr.count("datasets runs in one process") == 1
     assert ran.stderr.count("exitcode  : 2 ") == 2

@@ -29,7 +29,7 @@ def main(
 
 
 def _later() -> None:
-    """A command whose module is not imported yet."""
+    """Placeholder of a command, whose module is imported when the command is called."""
 
 
 for _name, _text in COMMANDS.items():

@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_OUT = "flips.npz"
 COMMAND = "command"
-"""The key of the command's input and settings in the flips' ``meta``, which ``evaluate`` reads."""
+"""Key in the ``meta`` of flips: the command's input and settings, which ``evaluate`` reads."""
 
 EPILOG = (
     "Example: graphpoison attack shop.csv --user-column customer --item-column article "
@@ -88,7 +88,7 @@ def attack(
     as_json: shared.Json = False,
     save_to: shared.SaveConfig = None,
 ) -> None:
-    """Find the flips that hurt most within a budget, and write them to a file."""
+    """Find the flips that harm a model most within a budget, and write them to a file."""
     ranks: Ranks = ctx.obj
     with logs():
         with usage():
@@ -121,7 +121,9 @@ def attack(
         for name in settings.without_effect(isinstance(graph, Interactions)):
             logger.warning("%s has no effect on this attack (%s).", name, plan.name)
         if ranks.size > 1 and not plan.shares:
-            logger.warning("%s does not share its work: each process does all of it.", plan.name)
+            logger.warning(
+                "%s cannot divide its work: each process does the whole attack.", plan.name
+            )
         if plan.spelt != counted(plan.budget.flips or 0, "flip"):
             logger.info("budget: %s", plan.spelt)
         ranks.share(lambda: save_config(ctx, save_to))
@@ -155,7 +157,7 @@ def attack(
             **{name: pairs.size(1) for name, pairs in made.items()},
             "fake users": 0 if found.fake_users is None else found.fake_users.count,
             "attack loss, first step": losses[0],
-            # the two halves of a ranking attack have objectives that do not compare
+            # the two halves of a ranking attack have different objectives: not comparable
             "attack loss, last step": None if plan.name == "ranking" else losses[-1],
             "seconds": round(time.monotonic() - started, 2),
             "out": out,

@@ -43,8 +43,9 @@ Surrogate = Annotated[
         metavar="NAME",
         autocompletion=among(dict.fromkeys((*NODE_CLASSIFIERS, *RECOMMENDERS))),
         rich_help_panel=PROBLEM,
-        help=f"For nodes {', '.join(NODE_CLASSIFIERS)}; for interactions "
-        f"{', '.join(RECOMMENDERS)}; or an import path; with arguments as in 'gmf(dim=64)'. "
+        help=f"Model that the attacker trains. For nodes: {', '.join(NODE_CLASSIFIERS)}; for "
+        f"interactions: {', '.join(RECOMMENDERS)}; or an import path. Arguments may follow, as in "
+        "'gmf(dim=64)'. "
         + BY_DEFAULT.format(
             "sgc (strongest) or linear-gcn (others)", "ease (ranking) or cf (others)"
         ),
@@ -65,8 +66,8 @@ Constraint = Annotated[
         metavar="NAME",
         autocompletion=among((*CONSTRAINTS, "none")),
         rich_help_panel=PROBLEM,
-        help=f"{', '.join(CONSTRAINTS)}=3 or =50%, an import path, or none; may be given several "
-        "times. " + BY_DEFAULT.format("no-singletons", "none"),
+        help=f"Condition on all flips: {', '.join(CONSTRAINTS)}=3 (or =50%), an import path, or "
+        "none; may be given several times. " + BY_DEFAULT.format("no-singletons", "none"),
     ),
 ]
 MaxProfileShare = Annotated[
@@ -75,7 +76,7 @@ MaxProfileShare = Annotated[
         metavar="SHARE",
         rich_help_panel=PROBLEM,
         help="Share of each user's interactions that may be flipped (25% or 0.25), or none for no "
-        "limit. Default: 25% for ranking, no limit for others.",
+        "limit. Default: 25% for ranking, no limit for other attacks.",
     ),
 ]
 OffLimits = Annotated[
@@ -83,8 +84,8 @@ OffLimits = Annotated[
     typer.Option(
         metavar="USERS",
         rich_help_panel=PROBLEM,
-        help="Users who are in no flip, and whose lists ranking harms: a file of user ids, one per "
-        "line, or a number or share of users to draw (20%).",
+        help="Users whose interactions are not flipped; ranking harms the lists of these users. A "
+        "file of user ids, one per line, or a number or share of users to draw at random (20%).",
     ),
 ]
 ListLength = Annotated[
@@ -95,7 +96,7 @@ ListLength = Annotated[
         metavar="N",
         min=1,
         rich_help_panel=PROBLEM,
-        help="Length of the recommended lists that ranking harms. Default: 10.",
+        help="Length of the recommended lists that the attack ranking harms. Default: 10.",
     ),
 ]
 Features = Annotated[
@@ -152,7 +153,7 @@ EdgeType = Annotated[
     typer.Option(
         metavar="A,B,C",
         rich_help_panel=INPUT,
-        help="Edge type of the interactions, if a .pt has several: user,rates,item.",
+        help="Edge type of the interactions, if a .pt file has several: user,rates,item.",
     ),
 ]
 Seed = Annotated[
@@ -163,7 +164,8 @@ MaxMemory = Annotated[
     typer.Option(
         metavar="SIZE",
         rich_help_panel=RUN,
-        help="Save the flips and end with an error before the process needs more, as in 4GB.",
+        help="Limit of memory, as in 4GB. Before the process exceeds the limit, it saves the flips "
+        "and ends with an error.",
     ),
 ]
 DryRun = Annotated[
@@ -179,7 +181,7 @@ Out = Annotated[
     typer.Option(
         metavar="FILE",
         rich_help_panel=OUTPUT,
-        help="File of the flips; until the attack has finished, a checkpoint lies beside it.",
+        help="File of the flips. While the attack runs, a checkpoint is kept next to this file.",
     ),
 ]
 Export = Annotated[
@@ -187,14 +189,16 @@ Export = Annotated[
     typer.Option(
         metavar="FILE",
         rich_help_panel=OUTPUT,
-        help="Write the poisoned data too: .csv, .tsv or .inter (interactions), or .pt.",
+        help="Also write the poisoned data: .csv, .tsv or .inter (interactions), or .pt.",
     ),
 ]
 
 
 def settings_of(values: Mapping[str, Any]) -> AttackSettings:
-    """The settings of an attack from all values of ``graphpoison attack``, without users and items,
-    which are named by the ids of a graph."""
+    """Return the settings of an attack from all parameter values of ``graphpoison attack``.
+
+    Users and items are left out: :func:`.for_graph` finds them by their ids in the graph.
+    """
     found = {
         **values,
         "constraints": tuple(values["constraint"] or ()),
@@ -207,7 +211,7 @@ def settings_of(values: Mapping[str, Any]) -> AttackSettings:
 
 
 def reading_of(values: Mapping[str, Any]) -> Reading:
-    """The settings of reading the input, from all values of a command."""
+    """Return how to read the input, from all parameter values of a command."""
     names = {
         "user": "user_column",
         "item": "item_column",

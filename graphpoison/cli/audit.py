@@ -27,7 +27,7 @@ def command(
         typer.Option(
             metavar="ID",
             rich_help_panel=AUDIT,
-            help="Id of an item to audit; may be given several times. Default: --sample.",
+            help="Id of an item to audit; may be given several times. Default: see --sample.",
         ),
     ] = None,
     sample: Annotated[
@@ -36,7 +36,7 @@ def command(
             metavar="N",
             min=1,
             rich_help_panel=AUDIT,
-            help="Number of items, from the least to the most popular one.",
+            help="Number of items to audit, spread from the least to the most popular item.",
         ),
     ] = 8,
     share: Annotated[
@@ -62,7 +62,7 @@ def command(
             metavar="N",
             min=1,
             rich_help_panel=AUDIT,
-            help="Interactions of each fake account. Default: the mean of the users.",
+            help="Number of interactions of each fake account. Default: the mean over the users.",
         ),
     ] = None,
     most: Annotated[
@@ -78,7 +78,7 @@ def command(
         typer.Option(
             metavar="NAME",
             rich_help_panel=AUDIT,
-            help="Recommender to retrain: a name as of 'graphpoison evaluate', or an import path.",
+            help="Recommender to retrain: a victim of 'graphpoison evaluate', or an import path.",
         ),
     ] = "ease",
     user_column: shared.UserColumn = None,
@@ -101,21 +101,23 @@ def command(
     debug: shared.Debug = False,
     html: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", rich_help_panel=shared.OUTPUT, help="Page with the results."),
+        typer.Option(metavar="FILE", rich_help_panel=shared.OUTPUT, help="Write an HTML page."),
     ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", rich_help_panel=shared.OUTPUT, help="The chart: .png, .svg or .pdf."
+            metavar="FILE",
+            rich_help_panel=shared.OUTPUT,
+            help="Write the chart: .png, .svg or .pdf.",
         ),
     ] = None,
     csv: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", rich_help_panel=shared.OUTPUT, help="The table as a file."),
+        typer.Option(metavar="FILE", rich_help_panel=shared.OUTPUT, help="Write the table as CSV."),
     ] = None,
     as_json: shared.Json = False,
 ) -> None:
-    """Which items can fake accounts promote, and would a filter see them?
+    """Which items can fake accounts promote, and would a filter detect the accounts?
 
     For each item, the command searches for the smallest number of fake accounts with which the
     retrained recommender shows the item to a share of the users. It takes seconds to minutes for

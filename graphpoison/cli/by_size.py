@@ -1,4 +1,4 @@
-"""The work of ``graphpoison estimate``: the cost of an attack, by its sizes, on a machine."""
+"""Implementation of ``graphpoison estimate``: the cost of an attack from the sizes of a graph."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -30,11 +30,11 @@ RENAMED = {"epochs": "steps"}
 
 @dataclass(frozen=True)
 class BySize:
-    """An attack by its sizes.
+    """An attack on a graph of given sizes.
 
     Args:
-        surrogate: its name.
-        workload: its sizes.
+        surrogate: name of the surrogate.
+        workload: sizes of the graph, and settings of the attack.
         flips: the budget.
         spelt: the budget in words.
     """
@@ -47,13 +47,13 @@ class BySize:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where an attack is planned to run.
+    """The machine for which the cost of an attack is estimated.
 
     Args:
         device: ``"cpu"`` or ``"cuda"``.
-        known: what was measured on it.
-        clusters: numbers of processes, and the network between them; each has a cost.
-        scale: its time over the time of the measured machine.
+        known: coefficients of time and memory, measured on one machine.
+        clusters: numbers of processes, with the network between them; one estimate for each.
+        scale: time on this machine divided by the time on the measured machine.
     """
 
     device: str
@@ -62,7 +62,7 @@ class Machine:
     scale: float = 1.0
 
     def cost(self, plan: BySize, cluster: Cluster) -> Estimate:
-        """The cost on one cluster."""
+        """Return the estimated cost on one cluster."""
         return estimate_by_size(
             plan.workload,
             cluster=cluster,
@@ -72,19 +72,25 @@ class Machine:
         )
 
     def calibrated(self, plan: BySize) -> "Machine":
-        """The machine with the scale that small attacks show."""
+        """Return this machine with ``scale`` measured by small attacks."""
         return replace(self, scale=calibrate(plan.workload, self.device, self.known))
 
 
 def by_size(
     surrogate: str, sizes: Mapping[str, Any], budget: str | None, flips_per_step: int
 ) -> BySize:
-    """The attack of the options that were given.
+    """Return the attack that the options describe.
+
+    Args:
+        surrogate: name of the surrogate; ``"ease"`` is attacked by ``ranking``, others by ``meta``.
+        sizes: the options that were given, by name.
+        budget: number of flips or share of the edges, as text; None for :data:`.BUDGET`.
+        flips_per_step: number of flips per meta-gradient.
 
     Raises:
-        WrongUsage: steps of ranking, or epochs of training.
-        TypeError, ValueError: as :func:`.workload_of` and :func:`.parse_budget` raise; a budget of
-            no flip.
+        WrongUsage: ``steps`` is given for ``ranking``, or ``epochs`` for ``meta``.
+        TypeError, ValueError: as :func:`.workload_of` and :func:`.parse_budget` raise; the budget
+            is less than one flip.
     """
     known = dict(sizes)
     if "layers" in known:
@@ -98,7 +104,9 @@ def by_size(
     limit = parse_budget(BUDGET if budget is None else budget)
     flips = limit.flips or part_of(limit.share or 0.0, workload.num_edges)
     if not flips:
-        raise ValueError(f"budget={budget!r} of {workload.num_edges:,} edges is no flip at all.")
+        raise ValueError(
+            f"budget={budget!r} of {workload.num_edges:,} edges is less than one flip."
+        )
     spelt = counted(flips, "flip")
     if limit.share is not None:
         spelt = f"{budget or BUDGET} of {workload.num_edges:,} edges = {spelt}"
@@ -106,16 +114,20 @@ def by_size(
 
 
 def numbers(argument: str, text: str) -> tuple[int, ...]:
-    """``"16,8"`` as (16, 8)."""
+    """Return ``"16,8"`` as (16, 8).
+
+    Raises:
+        ValueError: a part is not an integer.
+    """
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
-        example = f"{argument}={text!r} must be numbers between commas, as 16,8."
+        example = f"{argument}={text!r} must be numbers separated by commas: 16,8."
         raise ValueError(example) from error
 
 
 def show_cost(plan: BySize, machine: Machine, as_json: bool) -> None:
-    """Print what the attack will cost, for each number of ranks."""
+    """Print the estimated time and memory of the attack, for each number of ranks."""
     costs = [_cost(plan, machine, cluster) for cluster in machine.clusters]
     if as_json:
         known = machine.known
@@ -157,7 +169,7 @@ def show_cost(plan: BySize, machine: Machine, as_json: bool) -> None:
         shown["assumed"] = f"efficiency {largest.efficiency:g}, {largest.gigabits:g} Gbit/s"
     shown["measured on"] = f"{machine.known.processor}, {counted(machine.known.threads, 'thread')}"
     shown["scale"] = f"{machine.scale:.2f}"
-    show_counts(shown, f"{plan.surrogate}, by its sizes")
+    show_counts(shown, f"attack through {plan.surrogate}, estimated from sizes")
     if len(lines) > 1:
         show_rows(lines)
 
@@ -185,7 +197,7 @@ def _graph(workload: Workload) -> str:
 
 
 def _iterates(workload: RecommenderWorkload, on_cpu: bool) -> str:
-    """Where the iterates of training are kept."""
+    """Return, in words, where the iterates of training are kept."""
     where = workload.place(on_cpu)
     if where == "file":
         size = memory(workload.steps * workload.iterate_bytes)

@@ -10,7 +10,7 @@ from .errors import OneLineErrors
 
 COMMANDS = {
     "datasets": "List the data sets, or count the nodes and edges of one of them.",
-    "attack": "Find the flips that hurt most within a budget, and write them to a file.",
+    "attack": "Find the flips that harm a model most within a budget, and write them to a file.",
     "estimate": "Estimate the time and memory of an attack from the sizes of a graph.",
     "evaluate": "Retrain victims on the clean and on the poisoned data, and compare their metrics.",
     "audit": "Count the fake accounts that promote an item, and how many of them a filter catches.",
@@ -18,7 +18,7 @@ COMMANDS = {
     "reproduce": "Repeat the measurement of a table or figure of the thesis.",
     "demo": "Attack a small built-in graph, and compare with random flips. No download.",
 }
-"""Names, and the first line of the help of each command."""
+"""Name of a command -> the first line of its help."""
 STYLE: dict[str, Any] = {
     "rich_markup_mode": "rich",
     "pretty_exceptions_enable": False,
@@ -35,7 +35,8 @@ class Commands(OneLineErrors):
 
 
 def loaded(name: str) -> Any:
-    """The command of its module ``graphpoison.cli.NAME``: function ``command``, ``EPILOG``."""
+    """Return the command ``name``: the function ``command`` of its module ``graphpoison.cli.NAME``,
+    with the module's ``EPILOG``."""
     module = import_module(f".{name}", __package__)
     app = typer.Typer(add_completion=False, **STYLE)
     app.command(name, help=_help(name, module.command), epilog=module.EPILOG)(module.command)
@@ -43,6 +44,6 @@ def loaded(name: str) -> Any:
 
 
 def _help(name: str, function: Any) -> str:
-    """The first line of :data:`COMMANDS`, and the paragraphs of the docstring after the first."""
+    """Return the line of :data:`COMMANDS` and the docstring without its first paragraph."""
     _, _, more = (function.__doc__ or "").partition("\n\n")
     return f"{COMMANDS[name]}\n\n{more}" if more else COMMANDS[name]

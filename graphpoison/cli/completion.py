@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 
 def among(names: Iterable[str]) -> Callable[[str], list[str]]:
-    """The names that begin with what was typed."""
+    """Return a function that lists the ``names`` that begin with a text."""
     known = list(names)
 
     def complete(incomplete: str) -> list[str]:

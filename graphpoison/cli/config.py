@@ -1,4 +1,4 @@
-"""Options from a YAML file, and back into one."""
+"""Options read from a YAML file, and written to one."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,21 +12,22 @@ from .._io import atomic_write, refuse_special
 from .errors import DEBUG, WrongUsage
 
 OF_ONE_RUN = ("config", "save_to", "debug", "help", "resume", "overwrite")
-"""Options that concern the way a command is called, not its work."""
+"""Options that are neither read from a file nor written to one: each concerns a single call."""
 NOTHING = ("", "null", "~")
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 class _PlainLoader(yaml.BaseLoader):
-    """Scalars as they are written, which the options then read as the command line is read.
+    """Returns scalars as text, which the options then parse as on the command line.
 
-    YAML 1.1 reads 010 as 8, 1:30 as 90 and no as false; of a key that is there twice it takes the
-    last value; and aliases make a short file very long.
+    YAML 1.1 would read 010 as 8, 1:30 as 90 and no as false. Repeated keys are refused, of which
+    YAML would keep the last value. Aliases are refused, because a short file with aliases can
+    expand to a very large one.
     """
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not for options: write the value.")
+            raise yaml.YAMLError("aliases (*name) are not allowed: write the value.")
         return super().compose_node(parent, index)
 
     def construct_scalar(self, node: yaml.ScalarNode) -> Any:
@@ -37,13 +38,17 @@ class _PlainLoader(yaml.BaseLoader):
         seen: set[str] = set()
         for key, _ in node.value:
             if str(key.value) in seen:
-                raise yaml.YAMLError(f"{key.value!r} is there twice.")
+                raise yaml.YAMLError(f"{key.value!r} is given twice.")
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
 
 
 def load_config(ctx: typer.Context, path: Path | None) -> Path | None:
-    """Make the options in ``path`` the command's defaults, which the command line overrides."""
+    """Make the options in ``path`` the defaults of the command, and return ``path``.
+
+    Raises:
+        WrongUsage: the file cannot be read, or an option is unknown.
+    """
     if path is None:
         return None
     found = read_yaml(path)
@@ -55,10 +60,10 @@ def load_config(ctx: typer.Context, path: Path | None) -> Path | None:
 
 
 def read_yaml(path: Path) -> Any:
-    """The content of a YAML file in mappings, lists and texts.
+    """Return the content of a YAML file as mappings, lists and texts.
 
     Raises:
-        WrongUsage: it cannot be read, or is no YAML.
+        WrongUsage: the file cannot be read, or is not valid YAML.
     """
     refuse_special(path)
     try:
@@ -66,14 +71,19 @@ def read_yaml(path: Path) -> Any:
     except OSError as error:
         raise WrongUsage(f"cannot read {path}: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise WrongUsage(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        raise WrongUsage(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def defaults_of(command: Any, found: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """Options of ``command`` from a file, by the names of its parameters.
+    """Return the options of a file by the names of the parameters of ``command``.
+
+    Args:
+        command: the command that has the options.
+        found: the options in the file, by name.
+        place: the file, and the place in it, for errors.
 
     Raises:
-        WrongUsage: an option is not known, or is there twice.
+        WrongUsage: an option is unknown or given twice.
     """
     known = _keys(command)
     defaults: dict[str, Any] = {}
@@ -83,13 +93,13 @@ def defaults_of(command: Any, found: Mapping[str, Any], place: str) -> dict[str,
             raise WrongUsage(f"{place}: unknown option {key!r}.{nearest(flag, known)}")
         parameter, positive = known[flag]
         if parameter.name in defaults:
-            raise WrongUsage(f"{place}: {key!r} is there twice, in two spellings.")
+            raise WrongUsage(f"{place}: {key!r} is given twice, in two spellings.")
         defaults[parameter.name] = _value(f"{place}: {key}", parameter, positive, value)
     return defaults
 
 
 def save_config(ctx: typer.Context, path: Path | None) -> None:
-    """Write the options of this run, under the names that :func:`load_config` knows."""
+    """Write the options of this run to a file that :func:`load_config` reads."""
     if path is None:
         return
     names: dict[str, str] = {}
@@ -111,7 +121,7 @@ def set_debug(ctx: typer.Context, value: bool) -> bool:
 
 
 def _keys(command: Any) -> dict[str, tuple[Any, bool]]:
-    """Names of options and arguments -> parameter, and whether the name switches it on."""
+    """Name of an option or argument -> its parameter, and False if the name switches it off."""
     found: dict[str, tuple[Any, bool]] = {}
     for parameter in command.params:
         if parameter.name not in OF_ONE_RUN:
@@ -123,7 +133,7 @@ def _keys(command: Any) -> dict[str, tuple[Any, bool]]:
 
 
 def _value(place: str, parameter: Any, positive: bool, value: Any) -> Any:
-    """``value`` as the command line would give it: lists where there may be several."""
+    """Return ``value`` as the command line gives it: a list if the option may be repeated."""
     if value is None:
         return None
     if not positive:

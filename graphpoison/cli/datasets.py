@@ -19,14 +19,14 @@ def command(
     name: Annotated[
         str | None,
         typer.Argument(
-            show_default=False, help="One to load and count.", autocompletion=among(names())
+            show_default=False, help="Data set to load and count.", autocompletion=among(names())
         ),
     ] = None,
     root: shared.Root = None,
     debug: shared.Debug = False,
     as_json: shared.Json = False,
 ) -> None:
-    """Name the data sets, or count what one of them holds."""
+    """List the data sets, or count the nodes and edges of one of them."""
 
     if name is None:
         show_json({"names": names()}) if as_json else typer.echo("\n".join(names()))

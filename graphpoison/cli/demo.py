@@ -47,7 +47,7 @@ def command(
     ] = Path("demo"),
     as_json: shared.Json = False,
 ) -> None:
-    """Attack a small built-in graph, beside random flips, and show what it did: no download."""
+    """Attack a small built-in graph, and compare with random flips. No download."""
 
     with usage():
         choice("dataset", dataset, SMALL)
@@ -82,7 +82,7 @@ def command(
 
 
 def _settings(graph: Graph) -> AttackSettings:
-    """The usual attack on rankings; of nodes, few meta-gradients."""
+    """Return the default attack for interactions; for nodes, an attack with few meta-gradients."""
 
     if isinstance(graph, Interactions):
         return AttackSettings().resolved(interactions=True)

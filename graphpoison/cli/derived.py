@@ -1,4 +1,4 @@
-"""Options of a command that follow from the parameters of attacks, tasks and training."""
+"""Options of a command, derived from the parameters of attacks, tasks and training."""
 
 import functools
 import inspect
@@ -20,21 +20,24 @@ SHORT = {
     "objective": "train, self or both for nodes; train, self or heldout, or an objective of "
     "rankings such as 'degrade(k=20)', for interactions. "
     "Default: self for nodes, train for interactions.",
-    "candidates": "Which pairs may be flipped: all, or for interactions sampled (interactions and "
-    "sampled negatives). Default: all for nodes, sampled for interactions.",
+    "candidates": "Pairs that may be flipped: all; for interactions also sampled (the interactions "
+    "and sampled negatives). Default: all for nodes, sampled for interactions.",
     "loss": "Training loss of recommenders: log, bpr (pairs of items) or softmax (several items). "
     "Default: log.",
-    "attack_loss": f"Loss of unlabelled nodes: {', '.join(ATTACK_LOSSES)}, or an import path; with "
-    "arguments as in tanh-margin=0.5. Default: tanh-margin=0.5 for strongest, else cross-entropy.",
+    "attack_loss": f"Loss of the unlabelled nodes: {', '.join(ATTACK_LOSSES)}, or an import path. "
+    "Arguments may follow, as in tanh-margin=0.5. Default: tanh-margin=0.5 for strongest, else "
+    "cross-entropy.",
 }
-"""Descriptions for the command line, where the description of the parameter is about Python."""
+"""Option -> its help, where the description in the docstring of the parameter is about Python."""
 
 
 def with_options(
     function: Callable[..., None], options: Iterable[Option], before: str
 ) -> Callable[..., None]:
-    """``function`` as a command that also has ``options``, in front of the parameter ``before``;
-    their values are in ``ctx.params``."""
+    """Return ``function`` as a command that also has ``options``, before the parameter ``before``.
+
+    ``function`` finds the values of ``options`` in ``ctx.params``, not among its arguments.
+    """
     signature = inspect.signature(function, eval_str=True)
 
     @functools.wraps(function)
@@ -58,12 +61,12 @@ def with_options(
 
 
 def options_of_attacks() -> list[Option]:
-    """All options of attacks, tasks, training and similar users."""
+    """Return all options of attacks, tasks, training and similar users."""
     return list(known_options().values())
 
 
 def given(options: Iterable[Option], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of ``options`` that were given, as their parameters take them."""
+    """Return the values of the ``options`` that were given, as the parameters take them."""
     found = {}
     for option in options:
         value = values.get(option.name)
@@ -95,7 +98,7 @@ def _annotation(option: Option) -> Any:
 
 @functools.cache
 def _owners() -> dict[str, dict[str, Any]]:
-    """Option -> the attacks that have it, with their defaults."""
+    """Option -> the attacks that have the option, each with its default."""
     found: dict[str, dict[str, Any]] = {}
     for attack, (make, _) in MAKERS.items():
         for name, option in own_options(make).items():
@@ -153,4 +156,4 @@ def _numbers(name: str, text: str) -> tuple[float, ...]:
             int(part) if part.strip().isdigit() else float(part) for part in text.split(",")
         )
     except ValueError as error:
-        raise ValueError(f"{name}={text!r} must be numbers between commas, as in 16,8.") from error
+        raise ValueError(f"{name}={text!r} must be numbers separated by commas: 16,8.") from error

@@ -1,5 +1,7 @@
-"""Errors as one line on stderr; exit codes 1 (the work failed), 2 (wrong usage), 130 (Ctrl-C), 143
-(SIGTERM), 129 (SIGHUP)."""
+"""Errors as one line on stderr.
+
+Exit codes: 1 (the work failed), 2 (wrong usage), 130 (Ctrl-C), 143 (SIGTERM), 129 (SIGHUP).
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,17 +14,18 @@ from .._signals import Terminated, terminable
 from .processes import Processes, one_voice, processes
 
 LONGEST = 300
-"""Characters of an error that are shown; its end says what to do."""
+"""Largest number of characters of a message. Longer messages are cut in the middle, because the end
+says what to do."""
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 DEBUG = "graphpoison.debug"
 SHARED = ("attack",)
-"""Commands whose work several processes share."""
+"""Commands that can run in several processes."""
 LIBRARY_ERRORS = (ValueError, TypeError, LookupError, OSError, ArithmeticError, RuntimeError)
 
 
 @contextmanager
 def usage() -> Iterator[None]:
-    """Turn errors of the library in this block, before any work, into :class:`WrongUsage`."""
+    """Raise errors of the library in this block, which does no work yet, as :class:`WrongUsage`."""
     try:
         yield
     except (typer.Exit, typer.Abort):
@@ -32,11 +35,11 @@ def usage() -> Iterator[None]:
 
 
 class WrongUsage(Exception):
-    """The command cannot be carried out as it was given."""
+    """The options or files of a command are wrong; found before any work."""
 
 
 class Interrupted(Exception):
-    """Ctrl-C or another signal, with a message on how to go on.
+    """Ctrl-C or another signal, with a message on how to continue.
 
     Args:
         text: the message.
@@ -49,13 +52,13 @@ class Interrupted(Exception):
 
 
 def code_of(error: KeyboardInterrupt) -> int:
-    """The exit code of a process that a signal has ended, as shells have it."""
+    """Return the exit code that shells give to a process ended by a signal: 128 + its number."""
     return 128 + error.number if isinstance(error, Terminated) else INTERRUPTED
 
 
 class OneLineErrors(TyperGroup):
-    """Subcommands whose errors are one line each, without a traceback unless ``--debug``. Several
-    processes print one line together."""
+    """A group of subcommands. An error is printed as one line, also if the command runs in several
+    processes; with ``--debug``, as a traceback."""
 
     def main(self, *args: Any, **settings: Any) -> Any:
         with one_voice():
@@ -84,7 +87,7 @@ class OneLineErrors(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         if ctx.obj is not None and ctx.obj.size > 1 and name not in SHARED:
             raise typer.BadParameter(
-                f"{name} is the work of one process; start it without torchrun, which is for "
+                f"{name} runs in one process; start it without torchrun, which is for "
                 f"{' and '.join(SHARED)}."
             )
         return name, command, rest
@@ -97,6 +100,7 @@ def _code(error: Exception) -> int:
 
 
 def message(error: Exception) -> str:
+    """Return the text that is printed for ``error``."""
     if hasattr(error, "format_message"):  # typer's own
         return " ".join(str(error.format_message()).split())
     if isinstance(error, OSError) and error.strerror:
@@ -107,8 +111,8 @@ def message(error: Exception) -> str:
 
 
 def _exit(text: str, code: int, found: Processes, silent: bool = False) -> typer.Exit:
-    """Print ``text`` unless ``silent``, and have all processes end with the same code."""
-    if len(text) > LONGEST:  # it may hold what a file holds
+    """Print ``text`` unless ``silent``, and return an exit with the same code in all processes."""
+    if len(text) > LONGEST:  # it may quote the content of a file
         text = f"{text[: LONGEST - 140]} [...] {text[-133:]}"
     code, text = found.end(code, text)
     if not silent:

@@ -21,7 +21,7 @@ USERS, OF_NODES, MACHINE = "Interactions of users with items", "Graph of nodes",
 EPILOG = (
     "Example: graphpoison estimate --users 1000000 --items 50000 --pairs 100000000 --surrogate cf "
     "--dim 64 --budget 1% --flips-per-step 10000 --ranks 1,8\n\n"
-    "For a graph that you hold: graphpoison attack INPUT --dry-run, which measures."
+    "If you have the graph, measure on it: graphpoison attack INPUT --dry-run"
 )
 
 
@@ -41,18 +41,21 @@ def command(
             "nodes linear-gcn or sgc (attack meta).",
         ),
     ],
-    users: Annotated[int | None, _size(USERS, "Users.")] = None,
-    items: Annotated[int | None, _size(USERS, "Items.")] = None,
+    users: Annotated[int | None, _size(USERS, "Number of users.")] = None,
+    items: Annotated[int | None, _size(USERS, "Number of items.")] = None,
     pairs: Annotated[
         int | None,
-        _size(USERS, "Training interactions; of cf, gmf and lightgcn as many negatives are added."),
+        _size(
+            USERS,
+            "Number of training interactions; cf, gmf and lightgcn add as many negatives.",
+        ),
     ] = None,
-    nodes: Annotated[int | None, _size(OF_NODES, "Nodes.")] = None,
-    edges: Annotated[int | None, _size(OF_NODES, "Undirected edges.")] = None,
-    features: Annotated[int | None, _size(OF_NODES, "Features of a node.")] = None,
-    classes: Annotated[int | None, _size(OF_NODES, "Classes.")] = None,
+    nodes: Annotated[int | None, _size(OF_NODES, "Number of nodes.")] = None,
+    edges: Annotated[int | None, _size(OF_NODES, "Number of undirected edges.")] = None,
+    features: Annotated[int | None, _size(OF_NODES, "Number of features of a node.")] = None,
+    classes: Annotated[int | None, _size(OF_NODES, "Number of classes.")] = None,
     labels: Annotated[
-        int | None, _size(OF_NODES, "Labelled nodes. Default: a tenth of the nodes.")
+        int | None, _size(OF_NODES, "Number of labelled nodes. Default: a tenth of the nodes.")
     ] = None,
     density: Annotated[
         float | None,
@@ -64,7 +67,7 @@ def command(
     flips_per_step: Annotated[
         int,
         typer.Option(
-            metavar="N", min=1, rich_help_panel=PROBLEM, help="Flips made from one meta-gradient."
+            metavar="N", min=1, rich_help_panel=PROBLEM, help="Number of flips per meta-gradient."
         ),
     ] = 1,
     epochs: Annotated[
@@ -73,7 +76,7 @@ def command(
             metavar="N",
             min=1,
             rich_help_panel=PROBLEM,
-            help="Gradient steps of ranking, for each half of the flips. Default: 40.",
+            help="Gradient steps of the attack ranking for each half of the flips. Default: 40.",
         ),
     ] = None,
     loss: Annotated[
@@ -82,7 +85,7 @@ def command(
             metavar="NAME",
             autocompletion=among(("log", "bpr")),
             rich_help_panel=TRAINING,
-            help="Of cf: log (default) or bpr.",
+            help="Training loss of cf: log (default) or bpr.",
         ),
     ] = None,
     steps: Annotated[
@@ -108,7 +111,7 @@ def command(
         typer.Option(
             metavar="N,N",
             rich_help_panel=TRAINING,
-            help="Widths of the hidden layers of gmf, as 16,8. Default: none.",
+            help="Widths of the hidden layers of gmf, as in 16,8. Default: none.",
         ),
     ] = None,
     hops: Annotated[
@@ -117,7 +120,7 @@ def command(
             metavar="N",
             min=1,
             rich_help_panel=TRAINING,
-            help="Propagations of lightgcn, sgc. Default: 2.",
+            help="Number of propagations of lightgcn and sgc. Default: 2.",
         ),
     ] = None,
     hidden: Annotated[
@@ -135,7 +138,7 @@ def command(
             metavar="NAME",
             autocompletion=among(COPIES),
             rich_help_panel=TRAINING,
-            help="Of interactions: adam (default) or sgd.",
+            help="Optimiser of recommenders: adam (default) or sgd.",
         ),
     ] = None,
     ranks: Annotated[
@@ -143,7 +146,8 @@ def command(
         typer.Option(
             metavar="N,N",
             rich_help_panel=MACHINE,
-            help="Processes that divide the pairs; several numbers between commas make a table.",
+            help="Number of processes that share the pairs; numbers separated by commas give a "
+            "table.",
         ),
     ] = "1",
     efficiency: Annotated[
@@ -151,7 +155,7 @@ def command(
         typer.Option(
             metavar="X",
             rich_help_panel=MACHINE,
-            help="Speed of the divided part of the work over that of ideal ranks, up to 1.",
+            help="Speed of the work on pairs relative to an ideal division among ranks, up to 1.",
         ),
     ] = 1.0,
     gigabits: Annotated[
@@ -166,7 +170,7 @@ def command(
             metavar="NAME",
             autocompletion=among(("cpu", "cuda")),
             rich_help_panel=MACHINE,
-            help="cpu or cuda.",
+            help="Where the attack would run: cpu or cuda.",
         ),
     ] = "cpu",
     calibrate: Annotated[
@@ -174,7 +178,7 @@ def command(
         typer.Option(
             "--calibrate",
             rich_help_panel=MACHINE,
-            help="Measure four small attacks here first, and scale by their time.",
+            help="Measure four small attacks on this machine first, and scale the estimate.",
         ),
     ] = False,
     scale: Annotated[
@@ -182,8 +186,8 @@ def command(
         typer.Option(
             metavar="X",
             rich_help_panel=MACHINE,
-            help="Time of this machine over that of the measured one, as --calibrate prints it. "
-            "Default: 1.",
+            help="Time on this machine divided by the time on the measured machine, as --calibrate "
+            "prints it. Default: 1.",
         ),
     ] = None,
     coefficients: Annotated[
@@ -191,16 +195,16 @@ def command(
         typer.Option(
             metavar="FILE",
             rich_help_panel=MACHINE,
-            help="File of benchmarks/fit_estimate.py, in the place of the installed one.",
+            help="Coefficients written by benchmarks/fit_estimate.py. Default: the installed ones.",
         ),
     ] = None,
     debug: shared.Debug = False,
     as_json: shared.Json = False,
 ) -> None:
-    """Say what an attack will cost on a graph of given sizes, without the graph.
+    """Estimate the time and memory of an attack from the sizes of a graph.
 
-    Time and memory are sums of coefficients that were measured. For a graph that you hold,
-    'graphpoison attack INPUT --dry-run' measures two gradients on it.
+    Time and memory are sums of counts of operations, times measured coefficients. If you have the
+    graph, 'graphpoison attack INPUT --dry-run' measures two gradients on it.
     """
 
     sizes = {
@@ -234,7 +238,7 @@ def command(
                 tuple(Cluster(n, efficiency, gigabits) for n in numbers("ranks", ranks)),
                 1.0 if scale is None else scale,
             )
-            machine.cost(plan, machine.clusters[-1])  # refuses what has no estimate
+            machine.cost(plan, machine.clusters[-1])  # raises if there is no estimate
         if calibrate:
             machine = machine.calibrated(plan)
         show_cost(plan, machine, as_json)

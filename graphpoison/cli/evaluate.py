@@ -48,7 +48,7 @@ from .recorded import (
 
 VICTIMS = "Victims"
 OUTPUTS = ([".html", ".htm"], [".png", ".svg", ".pdf"], [".tex"], [".csv"])
-"""The suffixes of the page, of the figure, of the table for a paper and of the table."""
+"""Suffixes of the page, the figure, the LaTeX table and the CSV table."""
 EPILOG = (
     "Example: graphpoison evaluate shop.csv flips.npz --victim ease --victim implicit-als "
     "--heuristics --html report.html"
@@ -63,8 +63,8 @@ def command(
         typer.Argument(
             metavar="FLIPS.npz...",
             show_default=False,
-            help="Files of 'graphpoison attack', or poisoned adjacencies as DeepRobust and "
-            "Pro-GNN keep them (scipy.sparse.save_npz).",
+            help="Files written by 'graphpoison attack', or poisoned adjacencies in the format of "
+            "DeepRobust and Pro-GNN (scipy.sparse.save_npz).",
         ),
     ],
     victim: Annotated[
@@ -75,10 +75,11 @@ def command(
                 dict.fromkeys((*NODE_VICTIMS, *RECOMMENDER_VICTIMS, *RECOMMENDERS))
             ),
             rich_help_panel=VICTIMS,
-            help="A name; may be given several times, or names between commas. For nodes: "
+            help="Victim to retrain; may be given several times, or with commas. For nodes: "
             f"{', '.join(NODE_VICTIMS)}; for interactions: "
-            f"{', '.join(dict.fromkeys([*RECOMMENDER_VICTIMS, *RECOMMENDERS]))}. gcn:last, and so "
-            "on, keeps the last epoch instead of the best validation epoch. Default: gcn, or ease.",
+            f"{', '.join(dict.fromkeys([*RECOMMENDER_VICTIMS, *RECOMMENDERS]))}. The suffix :last, "
+            "as in gcn:last, keeps the last epoch instead of the best validation epoch. "
+            "Default: gcn for nodes, ease for interactions.",
         ),
     ] = None,
     metric: Annotated[
@@ -87,10 +88,10 @@ def command(
             metavar="NAME",
             autocompletion=among((*PAIR_METRICS, *(f"{kind}@" for kind in RANKING_METRICS))),
             rich_help_panel=VICTIMS,
-            help="Of interactions; may be given several times, or with commas. Of lists of k "
-            f"items: {', '.join(f'{kind}@k' for kind in RANKING_METRICS)}; of pairs: "
-            f"{', '.join(PAIR_METRICS)}. Default: ndcg@10 and recall@20, and t-hr@10 and t-hr@50 "
-            "of promoted items. The figure shows the first one.",
+            help="Metric of recommenders; may be given several times, or with commas. Of the "
+            f"first k items: {', '.join(f'{kind}@k' for kind in RANKING_METRICS)}; of pairs: "
+            f"{', '.join(PAIR_METRICS)}. Default: ndcg@10 and recall@20; if items are promoted, "
+            "also t-hr@10 and t-hr@50. The figure shows the first metric.",
         ),
     ] = None,
     loss: Annotated[
@@ -114,14 +115,14 @@ def command(
         typer.Option(
             metavar="SIZES",
             rich_help_panel=VICTIMS,
-            help="Numbers of flips or shares of the edges between commas: 0,100,5%. Default: all "
-            "flips.",
+            help="Numbers of flips or shares of the edges, separated by commas: 0,100,5%. Default: "
+            "all flips.",
         ),
     ] = None,
     random: Annotated[
         bool,
         typer.Option(
-            "--random", rich_help_panel=VICTIMS, help="Add a random attack with as many flips."
+            "--random", rich_help_panel=VICTIMS, help="Add an equal number of random flips."
         ),
     ] = False,
     heuristics: Annotated[
@@ -129,8 +130,8 @@ def command(
         typer.Option(
             "--heuristics",
             rich_help_panel=VICTIMS,
-            help="Add the simple rules of recommenders, with as many flips; beside fake users that "
-            "promote items, fake profiles by the templates of the literature.",
+            help="Add flips by simple rules for recommenders, as many as the attack has; for an "
+            "attack that promotes items, fake profiles by templates of the literature.",
         ),
     ] = False,
     include_perturbed: Annotated[
@@ -138,7 +139,7 @@ def command(
         typer.Option(
             "--include-perturbed",
             rich_help_panel=VICTIMS,
-            help="Keep the flipped pairs in a recommender's metrics.",
+            help="Include the flipped pairs in metrics of pairs.",
         ),
     ] = False,
     user_column: shared.UserColumn = None,
@@ -160,29 +161,29 @@ def command(
     html: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", rich_help_panel=shared.OUTPUT, help="One page with everything."
+            metavar="FILE", rich_help_panel=shared.OUTPUT, help="Write a page of all results."
         ),
     ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", rich_help_panel=shared.OUTPUT, help="A figure: .png, .svg or .pdf."
+            metavar="FILE", rich_help_panel=shared.OUTPUT, help="Write a figure: .png, .svg, .pdf."
         ),
     ] = None,
     latex: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", rich_help_panel=shared.OUTPUT, help="The table for a paper."),
+        typer.Option(metavar="FILE", rich_help_panel=shared.OUTPUT, help="Write the LaTeX table."),
     ] = None,
     csv: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", rich_help_panel=shared.OUTPUT, help="The table as a file."),
+        typer.Option(metavar="FILE", rich_help_panel=shared.OUTPUT, help="Write the table as CSV."),
     ] = None,
     as_json: shared.Json = False,
     save_to: shared.SaveConfig = None,
 ) -> None:
-    """Retrain victims on the clean and on the poisoned data, and say what the flips did to them.
+    """Retrain victims on the clean and on the poisoned data, and compare their metrics.
 
-    The input is read as it was for the attack, unless columns, split or seed are given here.
+    The input is read as for the attack, except for the columns, split and seed given here.
     """
 
     with logs():
@@ -206,7 +207,7 @@ def command(
             chosen = chosen_victims(graph, victim, loss)
             metrics = metrics_of(graph, metric, attacks)
             groups = groups_of(attacks) if about_lists(metrics) else None
-            chosen_metrics(graph, attacks, metrics, groups=groups)  # refuses them before the work
+            chosen_metrics(graph, attacks, metrics, groups=groups)  # raises before any work
             counts = budgets_of(budgets, attacks)
             check_fit(graph, attacks)
             if heuristics:
@@ -244,7 +245,7 @@ def command(
                     raise
                 raise Interrupted(
                     f"interrupted: {runs} holds the finished runs; the same command with --resume "
-                    "goes on.",
+                    "continues.",
                     error,
                 ) from error
             files = write_files(report, html, plot, metrics[0], latex, csv)
@@ -261,7 +262,7 @@ def command(
 
 
 def _told_apart(table: pd.DataFrame) -> pd.DataFrame:
-    """``table`` without the untouched users where no user is touched: they are all users."""
+    """Return ``table``; if no user is touched, without the untouched users, who are all users."""
     if "touched" in set(table["users"]):
         return table
     return table[table["users"] != "untouched"]
@@ -275,7 +276,7 @@ def write_files(
     latex: Path | None,
     csv: Path | None,
 ) -> list[Path]:
-    """Write the files that are asked for, and return their paths."""
+    """Write the files whose paths are given, and return these paths."""
     if html is not None:
         report.to_html(html)
     if plot is not None:

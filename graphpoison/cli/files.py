@@ -1,4 +1,4 @@
-"""The files of a command: none is lost, and none turns out not to be writable after hours."""
+"""Checks of the files of a command before its work: outputs are writable and replace no file."""
 
 import tempfile
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from .errors import WrongUsage
 
 
 def check_writable(*paths: Path | None) -> None:
-    """Refuse at once a path that could not be written after hours of work."""
+    """Raise a WrongUsage if one of ``paths`` cannot be written."""
     for path in paths:
         if path is None:
             continue
@@ -33,7 +33,7 @@ def check_writable(*paths: Path | None) -> None:
 
 
 def check_apart(inputs: Sequence[str | Path | None], *outputs: Path | None) -> None:
-    """Refuse to write over an input, or one output over another."""
+    """Raise a WrongUsage if an output is an input, or if two outputs are the same file."""
     read = {Path(path).resolve(): path for path in inputs if path is not None}
     written: set[Path] = set()
     for path in outputs:
@@ -41,55 +41,70 @@ def check_apart(inputs: Sequence[str | Path | None], *outputs: Path | None) -> N
             continue
         place = path.resolve()
         if place in read:
-            raise WrongUsage(f"{path} would be written over the input {read[place]}: name another.")
+            raise WrongUsage(
+                f"{path} would be written over the input {read[place]}: name another file."
+            )
         if place in written:
-            raise WrongUsage(f"two outputs would be written to {path}: name another for one.")
+            raise WrongUsage(f"two outputs would be written to {path}: name two files.")
         written.add(place)
 
 
 def check_new(path: Path | None, overwrite: bool) -> None:
-    """Refuse to replace a file unless told to."""
+    """Raise a WrongUsage if ``path`` exists, unless ``overwrite``."""
     if path is not None and path.exists() and not overwrite:
-        raise WrongUsage(f"{path} is there already: give it another name, or give --overwrite.")
+        raise WrongUsage(f"{path} already exists: name another file, or give --overwrite.")
 
 
 def checkpoint_beside(path: Path, kind: str) -> Path:
-    """``flips.checkpoint.npz`` for ``flips.npz``."""
+    """Return ``flips.checkpoint.npz`` for ``flips.npz``."""
     return path.with_name(f"{path.stem}.checkpoint{kind}")
 
 
 def fresh_or_resumed(path: Path, resume: bool, overwrite: bool) -> Path:
-    """Refuse to go on with, or to lose, the file of an interrupted run, unless told to."""
+    """Return ``path``, the file of an interrupted run if it exists.
+
+    The file is kept with ``resume``, and otherwise removed with ``overwrite``.
+
+    Raises:
+        WrongUsage: the file exists, and neither is given.
+    """
     if path.exists() and overwrite and not resume:
         with locked(path):
             path.unlink()
     if path.exists() and not resume:
         raise WrongUsage(
-            f"{path} is there, left by an interrupted run: go on with --resume, or start anew with "
+            f"{path} was left by an interrupted run: continue with --resume, or start again with "
             "--overwrite."
         )
     return path
 
 
 def checkpoint_of(out: Path, resume: bool, overwrite: bool) -> Path:
-    """Where an attack keeps its flips until they are whole: ``out`` itself, if that is to be
-    resumed and is finished, so that it is seen to be that attack and nothing is done again."""
+    """Return the file in which an attack saves its flips until it has finished.
+
+    This is ``out`` itself if ``out`` is finished and is to be resumed: the attack then recognises
+    its flips and computes nothing.
+
+    Raises:
+        WrongUsage: ``out`` or its checkpoint exists, without ``resume`` or ``overwrite``.
+    """
     checkpoint = fresh_or_resumed(checkpoint_beside(out, ".npz"), resume, overwrite)
     if resume and out.exists() and not checkpoint.exists():
         return out
     if out.exists() and not overwrite and not checkpoint.exists():
-        raise WrongUsage(f"{out} is there already: name another --out, or give --overwrite.")
+        raise WrongUsage(f"{out} already exists: name another --out, or give --overwrite.")
     return checkpoint
 
 
 def check_output(path: Path | None, kinds: Sequence[str], overwrite: bool) -> None:
-    """Refuse a name that says the file is something else, and to replace a file."""
+    """Raise a WrongUsage if ``path`` ends in none of ``kinds``, or exists, unless ``overwrite``."""
     if path is not None and path.suffix.lower() not in kinds:
         raise WrongUsage(f"{path} must end in {' or '.join(kinds)}.")
     check_new(path, overwrite)
 
 
 def check_export(path: Path | None, data: Data | HeteroData) -> None:
+    """Raise a ValueError if ``data`` cannot be written in the format of ``path``."""
     if path is None:
         return
     kinds = [GRAPH, *SEPARATOR] if isinstance(data, HeteroData) else [GRAPH]
@@ -100,7 +115,7 @@ def check_export(path: Path | None, data: Data | HeteroData) -> None:
 def write_poisoned(
     poisoned: Any, path: Path, settings: AttackSettings, reading: Reading, source: Path, seed: int
 ) -> None:
-    """Write the poisoned data. A table made of a table with a header keeps all its columns."""
+    """Write the poisoned data. Tables made of tables with a header keep all columns."""
     if suffix(path) == GRAPH:
         return save_graph(poisoned.cpu(), path)
     texts = (".csv", ".tsv")

@@ -13,7 +13,7 @@ from ..victims import RecommenderVictim, node_victim, recommender_victim
 
 RECOMMENDER = "ease"
 TRAINED = "cf"
-"""The recommender that is trained on pairs, where a loss is named and no victim."""
+"""The default victim of interactions if a loss is given: a recommender trained on pairs."""
 LISTS = (("ndcg", 10), ("recall", 20))
 TARGET_LISTS = (("t-hr", 10), ("t-hr", 50))
 NO_UNSEEN = (("overlap", 10),)
@@ -21,20 +21,23 @@ OFF_LIMITS = "off limits"
 
 
 def listed(values: Sequence[str] | None) -> list[str]:
-    """The names of an option that may be given several times, or with commas between names."""
+    """Return the names of an option that may be given several times, or with commas."""
     return [part.strip() for value in values or () for part in value.split(",")]
 
 
 def chosen_victims(graph: Graph, names: Sequence[str] | None, loss: Any) -> list[Any] | None:
-    """Victims by name; by default ``gcn`` of nodes, and of interactions ``ease``, or ``cf`` where a
-    ``loss`` is named.
+    """Return the victims with the given names.
+
+    The default for interactions is ``ease``, or ``cf`` if ``loss`` is given. For nodes, None stands
+    for the default of :func:`.evaluate`, which is ``gcn``.
 
     Raises:
-        ValueError: an unknown name, or a name given twice; a loss of victims that have their own.
+        ValueError: a name is unknown or given twice; ``loss`` is given for nodes, or for a victim
+            that is not trained on pairs.
     """
     found = listed(names)
     if len(set(found)) < len(found):
-        raise ValueError(f"victims={','.join(found)!r} has one name twice.")
+        raise ValueError(f"victims={','.join(found)!r} has one name twice: give it once.")
     if isinstance(graph, NodeGraph):
         if loss is not None:
             raise ValueError("loss is for graphs of interactions, found one of nodes.")
@@ -57,13 +60,14 @@ def chosen_victims(graph: Graph, names: Sequence[str] | None, loss: Any) -> list
 def metrics_of(
     graph: Graph, names: Sequence[str] | None, attacks: Mapping[str, Perturbation]
 ) -> list[str]:
-    """Metrics by name; by default accuracy of nodes, and of interactions the usual metrics of
-    lists: ``ndcg@10``, ``recall@20``, and where items are promoted ``t-hr@10`` and ``t-hr@50``.
+    """Return the names of the metrics, which are checked.
 
-    Lists are as long as there are items, where these are fewer.
+    The default for nodes is ``accuracy``. The default for interactions is ``ndcg@10`` and
+    ``recall@20``, or ``overlap@10`` if no interactions are unseen; if the attacks promote items,
+    ``t-hr@10`` and ``t-hr@50`` come first. If there are fewer than k items, k is their number.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: a name is unknown.
     """
     if isinstance(graph, NodeGraph):
         for name in listed(names):
@@ -82,12 +86,12 @@ def metrics_of(
 
 
 def promoted(attacks: Mapping[str, Perturbation]) -> list[int]:
-    """The items that the attacks promote."""
+    """Return the sorted indices of the items that the attacks promote."""
     return sorted(
         {int(item) for attack in attacks.values() for item in attack.meta.get("targets") or ()}
     )
 
 
 def about_lists(metrics: Sequence[str]) -> bool:
-    """Whether one of ``metrics`` is of lists, which groups of users have."""
+    """Whether one of ``metrics`` is a ranking metric, which is reported for groups of users."""
     return any("@" in metric for metric in metrics)

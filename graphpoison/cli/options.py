@@ -50,16 +50,19 @@ Header = Annotated[
     typer.Option(
         "--header/--no-header",
         rich_help_panel=INPUT,
-        help="Whether the first line names the columns; else they are 0, 1, ... Default: it does.",
+        help="Whether the first line names the columns; without a header, the names are 0, 1, ... "
+        "Default: --header.",
     ),
 ]
 RatingColumn = Annotated[
     str | None,
-    typer.Option(metavar="NAME", rich_help_panel=INPUT, help="Column that --min-rating is about."),
+    typer.Option(
+        metavar="NAME", rich_help_panel=INPUT, help="Column of ratings, for --min-rating."
+    ),
 ]
 MinRating = Annotated[
     float | None,
-    typer.Option(metavar="X", rich_help_panel=INPUT, help="Leave out rows rated lower."),
+    typer.Option(metavar="X", rich_help_panel=INPUT, help="Leave out rows with a lower rating."),
 ]
 TestFraction = Annotated[
     float | None,
@@ -75,7 +78,7 @@ DataSeed = Annotated[
         metavar="N",
         min=0,
         rich_help_panel=INPUT,
-        help="Of negatives and split. Default: the data set's.",
+        help="Seed of the sampled negatives and of the split. Default: the data set's seed.",
     ),
 ]
 Split = Annotated[
@@ -85,13 +88,15 @@ Split = Annotated[
         autocompletion=among(SPLITS),
         rich_help_panel=INPUT,
         help=f"Which interactions are kept unseen: {', '.join(SPLITS)}. Default: per-user for a "
-        "table, time if --time-column is given; the data set's own for a data set.",
+        "table, or time if --time-column is given; each named data set has a default.",
     ),
 ]
 TimeColumn = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", rich_help_panel=INPUT, help="Column of times, for time and leave-one-out."
+        metavar="NAME",
+        rich_help_panel=INPUT,
+        help="Column of times, for --split time and --split leave-one-out.",
     ),
 ]
 Root = Annotated[
@@ -121,17 +126,15 @@ Progress = Annotated[
     ),
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume", rich_help_panel=RUN, help="Go on where a run was interrupted.")
+    bool, typer.Option("--resume", rich_help_panel=RUN, help="Continue an interrupted run.")
 ]
 Overwrite = Annotated[
     bool,
-    typer.Option("--overwrite", rich_help_panel=RUN, help="Replace what an earlier run left."),
+    typer.Option("--overwrite", rich_help_panel=RUN, help="Replace the files of an earlier run."),
 ]
 Json = Annotated[
     bool,
-    typer.Option(
-        "--json", rich_help_panel=OUTPUT, help="Print one JSON object on stdout, nothing else."
-    ),
+    typer.Option("--json", rich_help_panel=OUTPUT, help="Print only one JSON object on stdout."),
 ]
 Config = Annotated[
     Path | None,
@@ -140,7 +143,7 @@ Config = Annotated[
         is_eager=True,
         callback=load_config,
         rich_help_panel=RUN,
-        help="YAML file of these options; the command line wins.",
+        help="YAML file of options; options on the command line override the file.",
     ),
 ]
 SaveConfig = Annotated[
@@ -149,7 +152,7 @@ SaveConfig = Annotated[
         "--save-config",
         metavar="FILE",
         rich_help_panel=OUTPUT,
-        help="Write the options of this run, for --config.",
+        help="Write the options of this run to a YAML file, for --config.",
     ),
 ]
 Debug = Annotated[
@@ -159,13 +162,13 @@ Debug = Annotated[
         is_eager=True,
         callback=set_debug,
         rich_help_panel=RUN,
-        help="Show where an error came from.",
+        help="Show the traceback of an error.",
     ),
 ]
 
 
 def split_of_tables(source: str, reading: Reading) -> Reading:
-    """``reading``, with the usual split of the command line where ``source`` is a table."""
+    """Return ``reading``, with the default split if ``source`` is a table and no split is given."""
 
     if reading.split is not None or source in names() or suffix(Path(source)) not in TABLES:
         return reading
@@ -173,7 +176,12 @@ def split_of_tables(source: str, reading: Reading) -> Reading:
 
 
 def open_input(source: str, reading: Reading, root: Path | None, device: str) -> Data | HeteroData:
-    """The graph of a command's INPUT, on its device."""
+    """Return the graph of the INPUT of a command, on ``device``.
+
+    Raises:
+        WrongUsage: the device is unknown or not available.
+        ValueError, OSError: as :func:`.open_graph` raises.
+    """
 
     place = _device(device)
     return open_graph(source, reading, root).to(place)
@@ -190,12 +198,12 @@ def _device(name: str) -> torch.device:
         raise WrongUsage(f"device {name!r} is not known; use cpu or cuda.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         found = torch.cuda.device_count()
-        raise WrongUsage(f"device {name!r} is not there: PyTorch finds {found} GPUs; use cpu.")
+        raise WrongUsage(f"device {name!r} is not available: PyTorch finds {found} GPUs; use cpu.")
     return device
 
 
 def sizes(graph: Graph) -> str:
-    """One line: how large a graph is."""
+    """Return the sizes of a graph, in words on one line."""
 
     if isinstance(graph, NodeGraph):
         return f"{graph.num_nodes:,} nodes, {graph.pairs.size(1):,} edges"

@@ -16,7 +16,7 @@ from .._logging import PACKAGE, quiet
 
 @contextmanager
 def logs() -> Iterator[None]:
-    """The library's messages on stderr, without PyTorch's remarks about its beta features."""
+    """Print log messages of the library on stderr, without PyTorch's warnings of beta features."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger(PACKAGE)
@@ -37,7 +37,7 @@ def bars(progress: bool | None) -> bool:
 
 
 def show_json(content: Mapping[str, Any]) -> None:
-    """One object on stdout; a number that JSON lacks, e.g. NaN, is null."""
+    """Print one JSON object on stdout. Numbers that JSON lacks, such as NaN, become null."""
     typer.echo(json.dumps(_plain(content), allow_nan=False))
 
 
@@ -56,7 +56,10 @@ def _plain(value: Any) -> Any:
 
 
 def show_table(frame: pd.DataFrame, title: str) -> None:
-    """A frame as a table, without the columns that say nothing; plain text but on a terminal."""
+    """Print ``frame`` as a table, without the columns that :func:`_tells` rejects.
+
+    The output is plain text if stdout is not a terminal.
+    """
     import pandas as pd
 
     shown = frame.loc[:, [_tells(frame[key]) for key in frame]]
@@ -69,13 +72,13 @@ def show_table(frame: pd.DataFrame, title: str) -> None:
 
 
 def _tells(column: pd.Series) -> bool:
-    """Whether a column tells lines apart, or is of measured values, which may agree."""
+    """Whether to show a column: its values differ, or are measured, or there is one row."""
     measured = column.dtype.kind == "f" and column.notna().any()
     return bool(measured) or len(column) == 1 or column.nunique() > 1
 
 
 def show_counts(counts: Mapping[str, object], title: str) -> None:
-    """Names and their values, a line each."""
+    """Print names and their values, one per line."""
     if sys.stdout.isatty():
         _show([], [[name, _text(value)] for name, value in counts.items()], title)
         return
@@ -85,7 +88,7 @@ def show_counts(counts: Mapping[str, object], title: str) -> None:
 
 
 def show_rows(rows: Sequence[Mapping[str, str]]) -> None:
-    """Lines of text under their names."""
+    """Print rows of text under a header of their keys."""
     columns = list(rows[0])
     if sys.stdout.isatty():
         _show(columns, [list(row.values()) for row in rows], "")
@@ -96,7 +99,7 @@ def show_rows(rows: Sequence[Mapping[str, str]]) -> None:
 
 
 def _show(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
-    """A table on a terminal, without a header where ``columns`` are none."""
+    """Print a table on a terminal, without a header if ``columns`` is empty."""
     from rich.console import Console
     from rich.table import Table
 
@@ -115,7 +118,7 @@ def _text(value: object) -> str:
 
 
 def _column(values: list[Any]) -> list[str]:
-    """Whole numbers without decimals, if all are whole; else as many decimals for each."""
+    """Return a column as text: no decimals if all floats are integers, otherwise four for each."""
     numbers = [value for value in values if isinstance(value, float) and math.isfinite(value)]
     decimals = 0 if all(number.is_integer() for number in numbers) else 4
     return [

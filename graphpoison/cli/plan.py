@@ -1,4 +1,4 @@
-"""The work of ``graphpoison attack``: its task, its attack and its budget, checked before it."""
+"""Implementation of ``graphpoison attack``: task, attack and budget, checked before the work."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +31,8 @@ class Plan:
     Args:
         graph: the clean graph.
         settings: the settings, with the name of the attack.
-        task, attack: what they say.
-        budget: of flips.
+        task, attack: the objects that the settings describe.
+        budget: largest number of flips.
         spelt: the budget in words.
     """
 
@@ -53,7 +53,7 @@ class Plan:
         resume: bool,
         ranks: Ranks = ALONE,
     ) -> "Plan":
-        """The plan of checked options.
+        """Return the plan for these options.
 
         Raises:
             TypeError, ValueError: a setting or the budget does not fit the graph or the attack.
@@ -94,7 +94,7 @@ class Plan:
 
     @property
     def promoted(self) -> list[str] | None:
-        """The ids of the promoted items; None if none are."""
+        """The ids of the promoted items; None if no items are promoted."""
         items = self.settings.promote
         if items is None or not isinstance(self.graph, Interactions):
             return None
@@ -103,10 +103,13 @@ class Plan:
     def run(
         self, seed: int, progress: bool, checkpoint: Path, max_memory: str | None
     ) -> Perturbation:
-        """The flips.
+        """Run the attack, and return its flips.
+
+        A checkpoint without flips is removed if this run has made it.
 
         Raises:
-            Interrupted: Ctrl-C, SIGTERM or SIGHUP, where a checkpoint holds flips.
+            Interrupted: Ctrl-C, SIGTERM or SIGHUP, if the checkpoint holds flips.
+            RankError: another process has ended.
         """
         before = checkpoint.exists()
         try:
@@ -143,11 +146,11 @@ class Plan:
 
 
 def _held(checkpoint: Path, flips: int) -> str:
-    return f"{checkpoint} holds {counted(flips, 'flip')}; the same command with --resume goes on."
+    return f"{checkpoint} holds {counted(flips, 'flip')}; the same command with --resume continues."
 
 
 def show_estimate(plan: Plan, input: str, seed: int, max_memory: str | None, as_json: bool) -> None:
-    """Print what the attack will cost.
+    """Print the estimated time and memory of the attack.
 
     Raises:
         ValueError: the attack is a promotion.

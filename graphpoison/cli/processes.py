@@ -1,4 +1,4 @@
-"""A command in several processes started by torchrun: one process prints, all exit with one code.
+"""A command in several processes started by torchrun: one prints, all exit with the same code.
 
 The process group is made and destroyed here. A process that ends early writes the reason to the
 store of torchrun and leaves the group, so that the other processes do not wait for it. The other
@@ -76,8 +76,8 @@ class Processes:
         _until(lambda: self.store.add(_LEFT, 0) >= self.ranks.size)
 
     def gone(self) -> BaseException:
-        """The error to raise if another process cannot be reached: the error which that process
-        has recorded, if any."""
+        """Return the error to raise if another process cannot be reached: the error that the other
+        process has recorded, or a :class:`.RankError`."""
         with suppress(KeyboardInterrupt):  # torchrun ends the others when one has died
             _until(lambda: self.store.check([_ENDING]))
         if not self.store.check([_ENDING]):
@@ -94,7 +94,7 @@ class Processes:
 
 @contextmanager
 def processes() -> Iterator[Processes]:
-    """The processes of this command, a group of ``torch.distributed`` until the block ends."""
+    """Make the processes of this command a group of ``torch.distributed`` until the block ends."""
     if not started_by_torchrun():
         yield Processes()
         return
@@ -128,7 +128,7 @@ def started_by_torchrun() -> bool:
 
 
 def device_of(device: str, ranks: Ranks) -> str:
-    """The device of this process: each process uses a different GPU.
+    """Return the device of this process: each process uses a different GPU.
 
     Raises:
         ValueError: there are fewer GPUs than processes, or ``device`` is one GPU for all processes.

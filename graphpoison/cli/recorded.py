@@ -1,4 +1,4 @@
-"""The records, in files of flips, of the attacks that made them."""
+"""Files of flips, and the settings of the attack that they record."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -31,15 +31,19 @@ RANDOM = "random"
 
 
 def load_flips(paths: Sequence[Path]) -> dict[str, Perturbation | Path]:
-    """The flips by the names of their files; in a file of the default name, by their attack's.
+    """Return the flips of files, by name.
 
-    The path itself stands for the flips of a poisoned adjacency, which :func:`between` compares
-    with the input.
+    The name is the file's name without its suffix; for a file of the default name, the name of the
+    attack. A poisoned adjacency stays a path, until :func:`between` compares it with the input.
+
+    Raises:
+        ValueError: a path is given twice, or a file holds no flips.
+        FileNotFoundError: a file does not exist.
     """
     found: list[Perturbation | Path] = []
     for path in paths:
         if paths.count(path) > 1:
-            raise ValueError(f"{path} is named {paths.count(path)} times: once is enough.")
+            raise ValueError(f"{path} is given {paths.count(path)} times: give it once.")
         if not path.is_file():
             raise FileNotFoundError(f"there is no file {str(path)!r}.")
         try:
@@ -59,7 +63,11 @@ def load_flips(paths: Sequence[Path]) -> dict[str, Perturbation | Path]:
 def between(
     data: Data | HeteroData, attacks: Mapping[str, Perturbation | Path]
 ) -> dict[str, Perturbation]:
-    """``attacks``, with the flips between ``data`` and each poisoned adjacency."""
+    """Return ``attacks``, with each poisoned adjacency replaced by its differences from ``data``.
+
+    Raises:
+        ValueError: an adjacency does not fit ``data``.
+    """
     found = {}
     for name, attack in attacks.items():
         if isinstance(attack, Path):
@@ -72,26 +80,31 @@ def between(
 
 
 def with_record(attacks: Mapping[str, Perturbation | Path]) -> dict[str, Perturbation]:
-    """The attacks that are flips with a record, and no adjacencies."""
+    """Return ``attacks`` without poisoned adjacencies, which have no record."""
     return {name: attack for name, attack in attacks.items() if isinstance(attack, Perturbation)}
 
 
 def _name(attack: Perturbation, usual: str) -> str:
-    """The name of the attack that made the flips, where that is known."""
+    """Return the name of the attack that made the flips, or ``usual`` if it is not recorded."""
     if attack.meta.get("targets"):
         return PROMOTION
     return str(_record(attack, "settings").get("attack", usual))
 
 
 def _record(attack: Perturbation, part: str) -> Mapping[str, Any]:
-    """The record of ``graphpoison attack``; empty if the flips were made otherwise."""
+    """Return a part of the record of ``graphpoison attack``; empty if the flips have no record."""
     found: Mapping[str, Any] = attack.meta.get(COMMAND, {}).get(part, {})
     return found
 
 
 def reading_of(source: str, given: Reading, attacks: Mapping[str, Perturbation]) -> Reading:
-    """``given``, with the values that it leaves open as the attacks have them, unless ``source`` is
-    a saved graph, which has its split already."""
+    """Return how to read ``source``: as ``given``, with missing values from the attacks' records.
+
+    For a saved graph, which already has its split, this is ``given``.
+
+    Raises:
+        ValueError: the attacks read their input in different ways.
+    """
     if suffix(Path(source)) == GRAPH:
         return given
     records = [_record(attack, "reading") for attack in attacks.values()]
@@ -99,12 +112,21 @@ def reading_of(source: str, given: Reading, attacks: Mapping[str, Perturbation])
     wanted = {name: value for name, value in asdict(given).items() if value is not None}
     readings = {replace(reading, **wanted) for reading in there} or {given}
     if len(readings) > 1:
-        raise ValueError("these attacks read their input in different ways: evaluate them singly.")
+        raise ValueError(
+            "these attacks read their input in different ways: evaluate them one by one."
+        )
     return readings.pop()
 
 
 def budgets_of(text: str | None, attacks: Mapping[str, Perturbation]) -> list[int] | None:
-    """Numbers of flips that every attack has made, unless it ended early, and one has made."""
+    """Return the numbers of flips that ``text`` lists, sorted; None for all flips.
+
+    Shares are of the clean edges. If all attacks ended before a number, the largest number of flips
+    that was made replaces it.
+
+    Raises:
+        ValueError: a number is less than one flip, or exceeds the budget of an attack.
+    """
     if text is None:
         return None
     edges = next(iter(attacks.values())).meta.get("num_edges", 0)
@@ -116,14 +138,18 @@ def budgets_of(text: str | None, attacks: Mapping[str, Perturbation]) -> list[in
         budget = parse_budget(part)
         count = budget.flips or part_of(budget.share or 0.0, edges)
         if not count:
-            raise ValueError(f"budgets={part.strip()!r} of {edges:,} edges is no flip at all.")
+            raise ValueError(f"budgets={part.strip()!r} of {edges:,} edges is less than one flip.")
         counts.append(count)
     last = max(len(end) for ends in prefixes_of(attacks, counts).values() for end in ends)
     return sorted({min(count, last) for count in counts})
 
 
 def read_fitting(data: Data | HeteroData, attacks: Mapping[str, Perturbation]) -> Graph:
-    """The graph of ``data``, with the interactions that the first of ``attacks`` was made on."""
+    """Return the graph of ``data``, with the edge type that the first of ``attacks`` records.
+
+    Raises:
+        ValueError: the data lack this edge type.
+    """
     name, attack = next(iter(attacks.items()))
     edge_type = attack.meta.get("edge_type") if isinstance(data, HeteroData) else None
     try:
@@ -144,7 +170,7 @@ def check_fit(graph: Graph, attacks: Mapping[str, Perturbation]) -> None:
 
 
 def random_of(graph: Graph, attacks: Mapping[str, Perturbation]) -> Perturbation:
-    """Random flips beside the longest of ``attacks``."""
+    """Return random flips, as many as the longest of ``attacks`` has: :func:`.random_beside`."""
     longest = _longest(attacks)
     settings = AttackSettings.of(_record(longest, "settings"))
     if settings.imports:  # a file of flips must not import modules
@@ -154,20 +180,23 @@ def random_of(graph: Graph, attacks: Mapping[str, Perturbation]) -> Perturbation
 
 
 def check_heuristics(graph: Graph, attacks: Mapping[str, Perturbation]) -> None:
-    """Raise a ValueError if there are no heuristics to stand beside ``attacks``."""
+    """Raise a ValueError if no heuristics can be compared with ``attacks``."""
     if not isinstance(graph, Interactions):
         raise ValueError("heuristics are for graphs of interactions, found one of nodes.")
     longest = _longest(attacks)
     if longest.fake_users is not None and not longest.meta.get("targets"):
         raise ValueError(
-            "heuristics of fake users promote items, and these flips promote none: leave the "
+            "heuristics with fake users promote items, but these flips promote none: leave the "
             "option out, and compare with --random."
         )
 
 
 def heuristics_of(graph: Graph, attacks: Mapping[str, Perturbation]) -> dict[str, Perturbation]:
-    """Flips by simple rules beside the longest of ``attacks``, within the same limits; beside fake
-    users that promote items, as many fake users by templates, with profiles of the same length."""
+    """Return flips by simple rules, as many as the longest of ``attacks`` has, within its limits.
+
+    If the longest attack promotes items, the result has the same number of fake users instead,
+    with profiles by templates and of the same length.
+    """
     assert isinstance(graph, Interactions)
     longest = _longest(attacks)
     if longest.fake_users is not None:
@@ -190,7 +219,7 @@ def heuristics_of(graph: Graph, attacks: Mapping[str, Perturbation]) -> dict[str
 
 
 def groups_of(attacks: Mapping[str, Perturbation]) -> dict[str, list[int]]:
-    """The users that are off limits to every attack, if there are any."""
+    """Return the users that are off limits to every attack, as a group; empty if there are none."""
     barred = [
         set(_record(attack, "settings").get("off_limits") or ()) for attack in attacks.values()
     ]
@@ -199,7 +228,7 @@ def groups_of(attacks: Mapping[str, Perturbation]) -> dict[str, list[int]]:
 
 
 def promoting(graph: Graph, attacks: Mapping[str, Perturbation]) -> str:
-    """The end of a title: the ids of the promoted items, if there are any."""
+    """Return the end of a title: the ids of the promoted items, if any."""
     items = promoted(attacks)
     if not items or not isinstance(graph, Interactions):
         return ""

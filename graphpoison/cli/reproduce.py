@@ -29,7 +29,7 @@ def command(
     quick: Annotated[
         bool,
         typer.Option(
-            "--quick", help="At most five gradients an attack; in 4.1 one for every ten flips."
+            "--quick", help="At most five gradients per attack; in 4.1, one per ten flips."
         ),
     ] = False,
     seeds: Annotated[
@@ -50,7 +50,7 @@ def command(
         typer.Option(
             metavar="FOLDER",
             rich_help_panel=shared.OUTPUT,
-            help="Folder for everything; what it holds is not run again.",
+            help="Folder of all results. Runs that the folder already holds are not run again.",
         ),
     ] = Path("out/reproduce"),
     page: Annotated[
@@ -58,13 +58,13 @@ def command(
         typer.Option(
             metavar="FILE",
             rich_help_panel=shared.OUTPUT,
-            help="Markdown page to put the section in, between its marks.",
+            help="Markdown page in which the section is replaced, between its marks.",
         ),
     ] = None,
     as_json: shared.Json = False,
 ) -> None:
-    """Measure a table or figure of the thesis again, ours beside its figures; or a table of
-    attacks on a citation graph."""
+    """Repeat the measurement of a table or figure of the thesis, and print both results; or
+    measure attacks on a citation graph."""
 
     with usage():
         choice("table", table, [*names(), "all"])

@@ -1,4 +1,4 @@
-"""A study from a YAML file, whose options are spelt as the ones of ``graphpoison attack``."""
+"""Studies from a YAML file; its options have the names of options of ``graphpoison attack``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ OF_THE_STUDY = (
     *("input", "budget", "seed", "device", "root", "progress", "max_memory", "dry_run", "resume"),
     *("overwrite", "config", "debug", "out", "export", "as_json", "save_to"),
 )
-"""Parameters of ``graphpoison attack`` that no attack of a study has of its own."""
+"""Parameters of ``graphpoison attack`` that an attack of a study cannot set."""
 _READING = (
     *("user_column", "item_column", "header", "rating_column", "min_rating", "test_fraction"),
     *("data_seed", "split", "time_column", "edge_type"),
@@ -44,11 +44,13 @@ SEEDS = "5"
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the YAML file is read, and by what.
+    """A place in the YAML file, and the settings for reading it.
 
     Args:
-        path: the file, and the place in it.
-        command: ``graphpoison attack``, which knows the options.
+        path: the file, and the place in it, for errors.
+        command: ``graphpoison attack``, which has the options.
+        root: folder of data sets.
+        device: where to compute.
     """
 
     path: str
@@ -68,16 +70,18 @@ class _Place:
 
 
 def read_studies(path: Path, command: Any, root: Path | None, device: str) -> list[Study]:
-    """The studies of a file: one product, or a list of products.
+    """Return the studies of a file.
+
+    The file holds one product of tasks and attacks, or a list of products.
 
     Args:
-        path: of the file.
-        command: ``graphpoison attack``, which knows the options.
+        path: the file.
+        command: ``graphpoison attack``, which has the options.
         root: folder of data sets.
         device: where to compute.
 
     Raises:
-        WrongUsage: a key or an option is not known, or a value is not what it must be.
+        WrongUsage: a key or an option is unknown, or a value is not valid.
         TypeError, ValueError, OSError: as the data, tasks, attacks and studies raise.
     """
     found, place = read_yaml(path), _Place(str(path), command, root, device)
@@ -92,8 +96,10 @@ def read_studies(path: Path, command: Any, root: Path | None, device: str) -> li
 
 
 def _product(place: _Place, found: Any) -> list[Study]:
-    """The studies of one product: one for each task and attack, as an attack may need a task with
-    another surrogate."""
+    """Return the studies of one product of tasks and attacks.
+
+    Each task and attack is a study, because attacks on one task may need different surrogates.
+    """
     if not isinstance(found, Mapping):
         raise place.wrong("a study must be lines of 'key: value', with tasks and attacks.")
     given = {str(key).replace("_", "-"): value for key, value in found.items()}
@@ -131,7 +137,7 @@ def _product(place: _Place, found: Any) -> list[Study]:
 
 
 def _graph(place: _Place, task: Any) -> Graph:
-    """The graph of a task."""
+    """Return the graph of a task."""
     given = _parsed(place, task)
     reading = options.split_of_tables(given["input"], reading_of(given))
     data = options.open_input(given["input"], reading, place.root, place.device)
@@ -142,7 +148,7 @@ def _graph(place: _Place, task: Any) -> Graph:
 def _case(
     place: _Place, graph: Graph, task: Any, name: str, attack: Any
 ) -> tuple[Task[Any], Attack | Injection]:
-    """A task and an attack on it; an option of the attack comes before one of the task."""
+    """Return a task and an attack on it. Options of the attack override options of the task."""
     attack = {"attack": name} if attack is None else attack
     attack = {"attack": attack} if isinstance(attack, str) else attack
     if not isinstance(attack, Mapping):
@@ -152,7 +158,7 @@ def _case(
     before = _parsed(place, task)
     for option in ("input", *_READING):
         if given[option] != before[option]:
-            raise place.wrong(f"{option!r} is for tasks: attacks of one task share its input.")
+            raise place.wrong(f"{option!r} is for tasks: all attacks of a task share the input.")
     settings = for_graph(
         settings_of(given),
         graph,
@@ -166,13 +172,15 @@ def _case(
 
 
 def _parsed(place: _Place, found: Any) -> dict[str, Any]:
-    """Options of ``graphpoison attack``, as the command reads them."""
+    """Return the parameter values of ``graphpoison attack`` for the options ``found``."""
     if not isinstance(found, Mapping) or not isinstance(found.get("input"), str):
         raise place.wrong("a task must be an input, or lines of 'option: value' with an input.")
     defaults = defaults_of(place.command, found, place.path)
     for name in OF_THE_STUDY[1:]:
         if name in defaults:
-            raise place.wrong(f"{name.replace('_', '-')!r} is no option of a task or an attack.")
+            raise place.wrong(
+                f"{name.replace('_', '-')!r} is not an option of a task or an attack."
+            )
     source = defaults.pop("input")
     try:
         context = place.command.make_context("attack", [source], default_map=defaults)
@@ -182,11 +190,11 @@ def _parsed(place: _Place, found: Any) -> dict[str, Any]:
 
 
 def _named(place: _Place, found: Any) -> dict[str, Any]:
-    """Options by name, from lines of 'name: options', a list of names, or one name."""
+    """Return options by name, from lines of 'name: options', a list of names, or one name."""
     listed_names = [found] if isinstance(found, str) else found
     if isinstance(listed_names, list) and all(isinstance(name, str) for name in listed_names):
         if len(set(listed_names)) < len(listed_names):
-            raise place.wrong("a name is there twice.")
+            raise place.wrong("a name is given twice.")
         return {name: name for name in listed_names}
     if not isinstance(found, Mapping) or not found:
         raise place.wrong("give names, or lines of 'name: options'.")
@@ -194,7 +202,7 @@ def _named(place: _Place, found: Any) -> dict[str, Any]:
 
 
 def _texts(place: _Place, given: Mapping[str, Any], usual: str | None = None) -> list[str]:
-    """The texts of a key, which may be a list, or one text with commas."""
+    """Return the texts of a key, whose value is a list, or one text with commas."""
     found = given.get(place.key)
     if found is None:
         return [] if usual is None else [usual]
@@ -209,7 +217,7 @@ def _budget(text: str) -> Budget:
 
 
 def _seeds(place: _Place, found: Any) -> list[int]:
-    """As many seeds from 0 on as a number says, or the seeds of a list."""
+    """Return the seeds of a list; for a number n, the seeds 0 to n - 1."""
     if not isinstance(found, list):
         return list(range(_number(place, found) or 0))
     return [_number(place, text) or 0 for text in found]
@@ -217,7 +225,7 @@ def _seeds(place: _Place, found: Any) -> list[int]:
 
 def _number(place: _Place, text: Any) -> int | None:
     if text is not None and not (isinstance(text, str) and text.isascii() and text.isdigit()):
-        raise place.wrong(f"give a whole number from 0 on, found {text!r}.")
+        raise place.wrong(f"give an integer of at least 0, found {text!r}.")
     return None if text is None else int(text)
 
 

@@ -1,4 +1,4 @@
-"""The work of ``graphpoison sweep``: a study of a file, its runs, and a table of means."""
+"""Implementation of ``graphpoison sweep``: studies from a file, their runs, a table of means."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from .errors import FAILED, Interrupted, usage
 from .output import bars, show_json, show_table
 from .study import read_studies
 
-SHOWN = 5  # errors and warnings
+SHOWN = 5  # largest number of errors, and of warnings, that are printed
 
 
 def run(
@@ -32,8 +32,9 @@ def run(
     progress: bool | None,
     as_json: bool,
 ) -> None:
-    """Do all runs of the file ``study``, whose options are the options of ``command``, and print
-    their means.
+    """Do all runs of the file ``study``, and print their means.
+
+    Options in the file have the names of the options of ``command``.
 
     Raises:
         WrongUsage: an option or a key of the file is not valid.
@@ -72,7 +73,7 @@ def run(
 
 
 def _means(frame: pd.DataFrame) -> pd.DataFrame:
-    """Means over seeds, a row for each task and each key of a report's table."""
+    """Return means over seeds: the table of a report, with a column for the task."""
     runs = runs_of(frame)
     parts = [means(part).assign(task=task) for task, part in runs.groupby("task", sort=False)]
     table = pd.concat(parts, ignore_index=True)
@@ -80,7 +81,7 @@ def _means(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tell(kind: str, texts: pd.Series) -> None:
-    """Print each of the first texts once on stderr, with its number of runs."""
+    """Print the most frequent texts on stderr, each once, with its number of runs."""
     found = texts.dropna()[lambda column: column != ""].value_counts()
     for text, count in list(found.items())[:SHOWN]:
         typer.secho(f"{kind} in {counted(count, 'run')}: {text}", err=True)

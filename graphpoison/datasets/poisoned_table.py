@@ -1,4 +1,4 @@
-"""A poisoned table with the columns of the table that was attacked."""
+"""Poisoned tables with all columns of the attacked table."""
 
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ ROWS = 0  # a stream of the seed
 
 
 def rows_of(path: Path, reading: Reading) -> tuple[pd.DataFrame, str, str]:
-    """The rows of a text table that ``reading`` keeps, every field as text, and the names of the
-    columns of users and items.
+    """Return the rows of a text table that ``reading`` keeps, and the names of the columns of user
+    and item ids. Every field is text.
 
     Raises:
         OSError, ValueError: as :func:`.read_interactions` raises.
@@ -31,16 +31,16 @@ def rows_of(path: Path, reading: Reading) -> tuple[pd.DataFrame, str, str]:
 def with_other_columns(
     pairs: pd.DataFrame, rows: pd.DataFrame, user: str, item: str, seed: int = 0
 ) -> pd.DataFrame:
-    """The rows of ``rows`` whose pair is in ``pairs``, in order, and a row for each other pair.
+    """Return the rows whose pair is in ``pairs``, in order, and a new row for each other pair.
 
     The other columns of a new row are copied from a random row of the same item, or of any item if
-    the item has no row; the new row stands after the copied row. So a new row has a time and a
-    rating that the item has, and a table in order of time stays in order.
+    the item has no row. The new row follows the copied row. A new row therefore has a time and a
+    rating of a real interaction, and a table that is sorted by time stays sorted.
 
     Args:
         pairs: columns ``user`` and ``item``, ids as text.
         rows: a table of text.
-        user, item: its columns of ids.
+        user, item: names of the columns of user and item ids in ``rows``.
         seed: seed of the draw.
     """
     rows = rows.reset_index(drop=True)
@@ -58,7 +58,7 @@ def with_other_columns(
 
 
 def _donors(items: pd.Series, wanted: pd.Series, draw: np.random.Generator) -> Any:
-    """The number of a random row of the same item for each of ``wanted``, else of any row."""
+    """Return the position of a row for each of ``wanted``: of the same item if there is one."""
     codes, names = pd.factorize(items)
     order = np.argsort(codes, kind="stable")
     counts = np.bincount(codes, minlength=len(names))

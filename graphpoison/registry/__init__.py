@@ -1,4 +1,4 @@
-"""Attacks built from names and numbers, e.g. of a command line, a file or a form."""
+"""Attacks built from names and numbers, for example from a command line or a file."""
 
 from .attacks import ATTACKS
 from .builders import build_attack, build_task, build_training, random_beside

@@ -24,10 +24,10 @@ from ..ranking_presets import ranking_attack
 Maker = Callable[..., Attack]
 
 MAKERS: dict[str, tuple[Maker, str]] = {
-    "ranking": (ranking_attack, "rankings of an accurate recommender, all pairs considered"),
+    "ranking": (ranking_attack, "harms rankings of an accurate recommender; considers all pairs"),
     "strongest": (
         strongest_attack,
-        "for nodes: SGC, a saturating margin; some flips are then undone and replaced",
+        "for nodes: meta-gradient through SGC, saturating margin loss, then swaps of flips",
     ),
     "meta": (
         partial(MetaAttack, redraw=True),
@@ -42,20 +42,20 @@ MAKERS: dict[str, tuple[Maker, str]] = {
         "meta-gradient at convergence",
     ),
     "random": (RandomAttack, "random flips (thesis, Algorithm 2)"),
-    "dice": (DICE, "DICE, by true labels"),
-    "degree": (DegreeAttack, "pairs of the largest degrees"),
+    "dice": (DICE, "DICE, with the true labels"),
+    "degree": (DegreeAttack, "pairs with the largest sum of degrees"),
     "pgd": (PGDAttack, "projected gradient"),
-    "min-max": (partial(PGDAttack, retrain=True), "projected gradient, retraining"),
+    "min-max": (partial(PGDAttack, retrain=True), "projected gradient, with retraining"),
     "prbcd": (PRBCD, "PRBCD, random blocks"),
     "grbcd": (GRBCD, "GRBCD, greedy random blocks"),
 }
 ATTACKS = {name: text for name, (_, text) in MAKERS.items()}
-"""Names of attacks, with descriptions."""
+"""Name of an attack -> its description."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """The class or function that makes an attack, and arguments.
+    """The class or function that makes an attack, and its arguments.
 
     Args:
         name: a name in :data:`ATTACKS`, or an import path.
@@ -69,11 +69,11 @@ class Made:
 
     @classmethod
     def of(cls, text: str) -> "Made":
-        """The maker of the attack that ``text`` names, as in ``"meta(flips_per_step=5)"``.
+        """Return the maker of the attack that ``text`` names, as in ``"meta(flips_per_step=5)"``.
 
         Raises:
-            TypeError: an import path leads to no attack.
-            ValueError: the name is unknown, or the text has another form.
+            TypeError: the object of an import path is not an attack.
+            ValueError: the name is unknown, an argument has no name, or the text has another form.
         """
         call = Call.of("attack", text)
         if call.args:

@@ -32,7 +32,7 @@ from .settings import AttackSettings, own_options, task_options
 TO_CONVERGENCE = 1000  # steps
 TRAINING = tuple(field.name for field in fields(Training))
 LIST_LENGTH = 10
-"""The usual ``k`` of ``"ranking"``."""
+"""The default ``k`` of ``"ranking"``."""
 OBJECTIVES = {"degrade": Degrade, "bystanders": Bystanders, "demote": Demote, "promote": Promote}
 """Objectives of rankings by name."""
 _OF_NODES = ("attack_loss", "labels", "mix")
@@ -44,7 +44,7 @@ _FIELDS_OF_INTERACTIONS = (
 
 
 def build_task(data: Data | HeteroData | Graph, settings: AttackSettings) -> Task[Any]:
-    """The task of ``settings`` on ``data``.
+    """Return the task of ``settings`` on ``data``.
 
     Raises:
         TypeError, ValueError: as :class:`.NodeClassification` or :class:`.Recommendation` raises; a
@@ -107,7 +107,7 @@ def _ranking_task(
 
 
 def build_attack(data: Data | HeteroData | Graph, settings: AttackSettings) -> Attack | Injection:
-    """The attack of ``settings`` on ``data``, including its fake users, if any.
+    """Return the attack of ``settings`` on ``data``, including its fake users, if any.
 
     Raises:
         TypeError, ValueError: a setting is out of range, missing, or not for this kind of graph or
@@ -135,14 +135,19 @@ def build_attack(data: Data | HeteroData | Graph, settings: AttackSettings) -> A
 
 
 def build_training(interactions: bool, settings: AttackSettings) -> Training:
-    """How the surrogate is trained."""
+    """Return the training of the surrogate: the default for this kind of graph, with the options.
+
+    Raises:
+        TypeError, ValueError: an option is out of range; ``optimizer="sgd"`` without ``lr``, for
+            interactions.
+    """
     given = {name: settings.options[name] for name in TRAINING if name in settings.options}
     usual = INTERACTIONS if interactions else NODES
     descent = choice("optimizer", given.get("optimizer", usual.optimizer), ["sgd", "adam"]) == "sgd"
     if interactions and descent and "lr" not in given:
         raise ValueError(
-            "optimizer='sgd' on interactions needs lr: the loss is a mean over all pairs, so that "
-            "the learning rate has to be large (hundreds)."
+            "optimizer='sgd' on interactions needs lr: the loss is a mean over all pairs, so the "
+            "learning rate must be large (hundreds)."
         )
     if not interactions and not descent:
         usual = replace(usual, lr=0.01, momentum=0.0)
@@ -154,11 +159,11 @@ def build_training(interactions: bool, settings: AttackSettings) -> Training:
 def random_beside(
     graph: Graph, perturbation: Perturbation, settings: AttackSettings, seed: int = 0
 ) -> Perturbation:
-    """Returns as many random flips as ``perturbation`` has, among the same candidates.
+    """Return as many random flips as ``perturbation`` has, among the same candidates.
 
     The flips are made by :func:`random_like` of the attack of ``settings``. All kinds of flips in
-    ``perturbation`` are allowed, because its settings may be unknown. Fake users, if any, are the
-    same.
+    ``perturbation`` are allowed, because its settings may be unknown. Its fake users, if any, are
+    kept.
     """
     if settings.promote is None and not settings.attack:
         settings = replace(settings, attack="meta")
@@ -198,7 +203,7 @@ def _attack(settings: AttackSettings, training: Training, interactions: bool) ->
 
 
 def value_of(option: Option, value: Any) -> Any:
-    """``value`` of an option as its parameter takes it."""
+    """Return ``value`` of an option as the parameter takes it: a tuple, or an object by name."""
     if option.kind is tuple:
         return tuple(value)
     if option.kind in CLASSES and isinstance(value, str):

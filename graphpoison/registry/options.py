@@ -1,4 +1,4 @@
-"""Options of a class or function: its parameters, with types, defaults and descriptions.
+"""Options of a class or function: parameters with their types, defaults and descriptions.
 
 Each parameter is declared once, in the signature and in the section ``Args:`` of the docstring.
 """
@@ -15,7 +15,7 @@ from ..hypergradient import Approximate, Hypergradient, Implicit, Unrolled
 
 HYPERGRADIENTS = {"unrolled": Unrolled, "approximate": Approximate, "implicit": Implicit}
 CLASSES: dict[type, dict[str, Any]] = {Hypergradient: HYPERGRADIENTS}
-"""Class of a parameter -> the names of its objects, see :func:`graphpoison._named.named`."""
+"""Class of a parameter -> its objects by name, see :func:`graphpoison._named.named`."""
 PLAIN = (bool, int, float, str)
 
 
@@ -28,8 +28,8 @@ class Option:
         parameter: name of the parameter.
         kind: ``bool``, ``int``, ``float``, ``str``, a ``Literal``, ``tuple`` (of numbers), or a
             class of :data:`CLASSES`.
-        default: of the parameter; ``inspect.Parameter.empty`` if there is none.
-        text: description.
+        default: default of the parameter; ``inspect.Parameter.empty`` if there is none.
+        text: description of the parameter.
     """
 
     name: str
@@ -40,9 +40,9 @@ class Option:
 
 
 def options_of(make: Callable[..., Any]) -> dict[str, Option]:
-    """The options of a class or function by the names of their parameters.
+    """Return the options of a class or function by the names of their parameters.
 
-    Parameters of other types, such as Tensor, are left out.
+    Parameters whose value cannot be given as text, such as a Tensor, are left out.
     """
     found, texts = {}, descriptions(make)
     for name, parameter in inspect.signature(make, eval_str=True).parameters.items():
@@ -53,7 +53,7 @@ def options_of(make: Callable[..., Any]) -> dict[str, Option]:
 
 
 def kind_of(annotation: Any) -> Any:
-    """The type in which a value of ``annotation`` is given as text; None if there is none."""
+    """Return ``Option.kind`` of a parameter; None if its value cannot be given as text."""
     if annotation in PLAIN or annotation in CLASSES:
         return annotation
     origin = get_origin(annotation)
@@ -68,9 +68,10 @@ def kind_of(annotation: Any) -> Any:
 
 
 def descriptions(make: Callable[..., Any]) -> dict[str, str]:
-    """Parameter -> its description in the docstring, as plain text.
+    """Return the description of each parameter in the docstring, as plain text.
 
-    A description "as in :class:`X`" is the description of the class that the function returns.
+    A description "as in :class:`X`" is replaced by the description in the class that the function
+    returns.
     """
     from docstring_parser import parse
 
@@ -89,7 +90,7 @@ def descriptions(make: Callable[..., Any]) -> dict[str, str]:
 
 
 def _docstring(make: Any) -> str:
-    """The docstrings of a class and its bases, or of a function: the nearest class last."""
+    """Return the docstring of a function; of a class, the ``Args:`` of its bases and its own."""
     if not inspect.isclass(make):
         return inspect.getdoc(make) or ""
     known = [each.__doc__ or "" for each in reversed(make.__mro__) if each is not object]
@@ -99,7 +100,7 @@ def _docstring(make: Any) -> str:
 
 
 def _first_section(text: str) -> list[str]:
-    """The lines of ``text`` before the next section or paragraph that is not indented."""
+    """Return the lines of ``text`` before the first line that is not indented."""
     found = []
     for line in text.splitlines():
         if line and not line.startswith(" "):
@@ -109,6 +110,6 @@ def _first_section(text: str) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """``text`` without the markup of reStructuredText, on one line."""
+    """Return ``text`` on one line, without the markup of reStructuredText."""
     text = re.sub(r":[\w:]+:`~?\.?(?:[\w.]+\.)?([^`<]+?)(?:\s*<[^>]*>)?`", r"\1", text)
     return " ".join(text.replace("``", "").replace("`", "").split())

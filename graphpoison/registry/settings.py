@@ -1,4 +1,4 @@
-"""An attack and its task as names and values."""
+"""The settings of an attack and its task, as names and values."""
 
 import inspect
 import math
@@ -21,24 +21,25 @@ from .attacks import MAKERS, Made, Maker
 from .options import Option, options_of
 
 PROFILE_SHARE = 0.25
-"""The usual ``max_profile_share`` of ``"ranking"``."""
+"""The default ``max_profile_share`` of ``"ranking"``."""
 RENAMED = {
     "steps": "epochs",
     "lr": "attack_lr",
     "momentum": "attack_momentum",
     "allow_additions": "additions",
 }
-"""Parameter of an attack -> its option: ``steps``, ``lr`` and ``momentum`` are of the training."""
+"""Parameter of an attack -> its option, as options ``steps``, ``lr`` and ``momentum`` belong to the
+training."""
 _DERIVED = ("training", "constraints", "allow_removals", "max_profile_share", "off_limits")
 """Parameters of attacks that follow from the fields of :class:`AttackSettings`."""
 _NOT_OF_TASKS = ("surrogate", "edge_type", "seed", "feature_candidates")
-_IN_STEPS = ("loss", "candidates", "heldout_fraction")  # of surrogates trained in steps
+_IN_STEPS = ("loss", "candidates", "heldout_fraction")  # for surrogates trained in steps
 _ADDING = ("random", "degree")  # attacks that only add by default
 
 
 @dataclass(frozen=True)
 class AttackSettings:
-    """An attack and its task by name; None is the default for the kind of graph.
+    """An attack and its task by name. None stands for the default for the kind of graph.
 
     Args:
         attack: one of :data:`.ATTACKS`, or the import path of an attack; arguments may follow, as
@@ -58,15 +59,15 @@ class AttackSettings:
             ``"random"`` and ``"degree"``; for interactions only with ``"ranking"``.
         max_profile_share: the share of each user's clean interactions that may be flipped, inf for
             no limit. By default 0.25 for ``"ranking"`` without fake users, else no limit.
-        off_limits: indices of users who are in no flip.
+        off_limits: indices of users whose interactions are not flipped.
         promote: indices of items that ``"ranking"`` promotes with ``new_users`` fake users.
         profile_length: number of interactions of each fake user of ``"ranking"``.
         k: length of the recommended lists of ``"ranking"``; 10 by default.
-        new_users, similar_users: number of fake users; only one of the two.
+        new_users, similar_users: number of fake users; at most one of the two is given.
 
     Raises:
-        TypeError, ValueError: an unknown attack, option or constraint; both kinds of fake users;
-            settings of fake users and of real users' profiles together.
+        TypeError, ValueError: an attack, option or constraint is unknown; both kinds of fake users
+            are given; fake users are given together with limits on real users' profiles.
     """
 
     attack: str | None = None
@@ -101,8 +102,8 @@ class AttackSettings:
         of_real_users = self.max_profile_share is not None or self.off_limits is not None
         if self._has_fake_users and of_real_users:
             raise ValueError(
-                "max_profile_share and off_limits limit flips of real users, and an attack with "
-                "fake users makes none of these flips: leave them out."
+                "max_profile_share and off_limits limit flips of real users, but an attack with "
+                "fake users flips only pairs of fake users: leave the two settings out."
             )
         self._check_promotion()
 
@@ -117,8 +118,8 @@ class AttackSettings:
                 raise ValueError("profile_length needs promote: the items that fake users promote.")
             if self._has_fake_users and self.attack == "ranking":
                 raise ValueError(
-                    "attack='ranking' adds fake users to promote items: give promote, or "
-                    "leave the fake users out."
+                    "attack='ranking' adds fake users to promote items: give promote, or leave out "
+                    "new_users and similar_users."
                 )
             return
         if self.attack not in (None, "ranking"):
@@ -129,8 +130,10 @@ class AttackSettings:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "AttackSettings":
-        """Settings from a mapping, such as ``dataclasses.asdict`` written to JSON and read again.
-        Options may stand beside the fields; names that this version does not know are left out."""
+        """Return the settings of a mapping, such as ``dataclasses.asdict`` read from JSON.
+
+        Options may also be keys next to the fields. Unknown names are ignored.
+        """
         known = known_fields(cls, record)
         lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
         given = {**record, **record.get("options", {})}
@@ -139,13 +142,13 @@ class AttackSettings:
 
     @property
     def imports(self) -> bool:
-        """Whether a name is an import path, whose module would be imported."""
+        """Whether a name is an import path, so that its module would be imported."""
         texts = (self.attack, self.surrogate, *self.constraints, *self.options.values())
         names = [re.split("[(=]", text)[0] for text in texts if isinstance(text, str)]
         return any("." in name for name in names)
 
     def resolved(self, interactions: bool) -> "AttackSettings":
-        """The settings with an attack; if it is None, with the default for the kind of graph."""
+        """Return the settings with an attack: the default for the kind of graph if it is None."""
         if self.attack is not None:
             return self
         usual = "ranking" if interactions else "strongest"
@@ -181,7 +184,7 @@ class AttackSettings:
         return other + (["k"] if self.k is not None and self.attack != "ranking" else [])
 
     def chosen_constraints(self, interactions: bool) -> tuple[Constraint, ...]:
-        """The constraints as objects, limits on users first."""
+        """Return the constraints as objects, limits on users first."""
         usual: tuple[str, ...] = () if interactions else ("no-singletons",)
         usual += ("degree-distribution",) if self.attack == "strongest" else ()
         names = self.constraints or usual
@@ -201,7 +204,7 @@ class AttackSettings:
 
 
 def own_options(make: Maker) -> dict[str, Option]:
-    """The options of an attack by name."""
+    """Return the options of an attack by name."""
     found = {}
     for parameter, option in options_of(make).items():
         if parameter not in _DERIVED:
@@ -211,13 +214,13 @@ def own_options(make: Maker) -> dict[str, Option]:
 
 
 def task_options(interactions: bool) -> dict[str, Option]:
-    """The options of a task by name."""
+    """Return the options of a task by name."""
     found = options_of(Recommendation if interactions else NodeClassification)
     return {name: option for name, option in found.items() if name not in _NOT_OF_TASKS}
 
 
 def options_for(attack: str, interactions: bool) -> dict[str, Option]:
-    """The options that an attack and its task take, on a graph of this kind."""
+    """Return the options that an attack and its task take, on a graph of this kind."""
     made = Made.of(attack)
     found = {**task_options(interactions), **own_options(made.make)}
     if made.name == "ranking":
@@ -229,7 +232,7 @@ def options_for(attack: str, interactions: bool) -> dict[str, Option]:
 
 @cache
 def known_options() -> dict[str, Option]:
-    """All options of the attacks by name, of both tasks, of training and of similar users."""
+    """Return all options, by name, of all attacks, both tasks, training and similar users."""
     found = {**task_options(False), **task_options(True), **options_of(Training)}
     for make, _ in MAKERS.values():
         found |= own_options(make)

@@ -14,8 +14,8 @@ from .matplotlib_figures import PALE, plain
 
 
 def draw_audit(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
-    """A bar for each item: the number of fake accounts that promote the item. Items that the
-    largest number of accounts does not promote have a pale bar of that number.
+    """Draw a bar for each item: the number of fake accounts that promote the item. If the largest
+    number of accounts is not enough, the bar has this length and is pale.
 
     Args:
         table, settings: of a :class:`graphpoison.PromotionAudit`.
@@ -34,8 +34,8 @@ def draw_audit(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
     axes.invert_yaxis()
     axes.margins(x=0.22)
     axes.set_xlabel(
-        f"fake accounts that bring the item into the top {settings['k']}\n"
-        f"of {settings['share']:.0%} of the users"
+        f"fake accounts that bring the item into the top-{settings['k']}\n"
+        f"lists of {settings['share']:.0%} of the users"
     )
     axes.grid(alpha=0.3, axis="x")
     axes.set_axisbelow(True)
@@ -45,7 +45,7 @@ def draw_audit(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
 def write_audit(
     table: pd.DataFrame, settings: Mapping[str, Any], path: str | os.PathLike[str]
 ) -> None:
-    """Write a page, see :meth:`graphpoison.PromotionAudit.to_html`."""
+    """Write the page of an audit, see :meth:`graphpoison.PromotionAudit.to_html`."""
     ordered = _ordered(table)
     draw = partial(draw_audit, table, settings)
     text = "Number of fake accounts that promote each item"
@@ -60,7 +60,7 @@ def write_audit(
 
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows, the items with fewest accounts first."""
+    """Return the rows in order of the number of accounts, items without a number last."""
     return table.sort_values("accounts", na_position="last", kind="stable")
 
 
@@ -70,4 +70,4 @@ def _finding(ordered: pd.DataFrame, settings: Mapping[str, Any]) -> str:
         return f"{settings['most']:,} fake accounts promote none of the {len(ordered)} items"
     accounts = f"{first['accounts']:,} fake account" + ("" if first["accounts"] == 1 else "s")
     share = f"{settings['share']:.0%} of the users"
-    return f"{accounts} bring item {first['item']} into the top {settings['k']} of {share}"
+    return f"{accounts} bring item {first['item']} into the top-{settings['k']} lists of {share}"
