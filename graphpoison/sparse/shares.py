@@ -70,6 +70,12 @@ class Block:
         sums = self.column_sums(self.permute(values), left)
         return product(self.pattern, values, right), sums
 
+    @property
+    def parts(self) -> list[slice]:
+        """The entries of each part, counted from 0."""
+        ends = self.pattern.csr[0][list(self.cuts)].tolist()
+        return [slice(low, high) for low, high in pairwise(ends)]
+
     def split(self, values: Tensor) -> Sequence[Tensor]:
         """``values`` [m], split into parts.
 
@@ -81,8 +87,7 @@ class Block:
 
     @cached_property
     def _sizes(self) -> list[int]:
-        ends = self.pattern.csr[0][list(self.cuts)].tolist()
-        return [high - low for low, high in pairwise(ends)]
+        return [part.stop - part.start for part in self.parts]
 
     @property
     def _transposed(self) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,6 +10,7 @@ depend on the weights. A flip therefore exchanges the roles of positive and nega
 of the flipped pair. The loss does not depend on a model's output bias, so the bias is not trained.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -82,9 +83,11 @@ class Triples:
         """The loss of ``scores`` [M], a scalar, with the ``weights`` [T] of :meth:`weights`."""
         return weights @ softplus(scores[self.second] - scores[self.first], threshold=40.0)
 
-    def active(self, weights: Tensor) -> "ActiveTriples":
-        """First and second derivatives of the loss with these ``weights`` [T]."""
-        return ActiveTriples(self, weights)
+    def active(self, weights: Tensor, parts: Sequence[slice] = ()) -> "ActiveTriples":
+        """First and second derivatives of the loss with these ``weights`` [T]; ``parts`` are
+        consecutive training pairs on which functions such as the sigmoid are computed separately,
+        see :meth:`graphpoison.sparse.shares.Block.split`."""
+        return ActiveTriples(self, weights, parts)
 
 
 class ActiveTriples:
@@ -101,31 +104,45 @@ class ActiveTriples:
     Args:
         triples: T triples.
         weights: Tensor [T], the weights a.
+        parts: see :meth:`Triples.active`; one part by default.
     """
 
-    def __init__(self, triples: Triples, weights: Tensor) -> None:
+    def __init__(self, triples: Triples, weights: Tensor, parts: Sequence[slice] = ()) -> None:
         self.triples, self.place = triples, weights.nonzero().squeeze(1)
         self.weights = weights[self.place]
         self.few = Triples(triples.first[self.place], triples.second[self.place])
+        self.parts, self.parts_of_few = (
+            [each.targets(part)[0] for part in parts] or [slice(None)]
+            for each in (triples, self.few)
+        )
 
     def gradient(self, scores: Tensor) -> Tensor:
         """g [M]."""
-        share = self.few.differences(scores).sigmoid_().mul_(self.weights)
+        share = _sigmoid(self.few.differences(scores), self.parts_of_few).mul_(self.weights)
         return self._scattered(share, scores)
 
     def derivatives(self, scores: Tensor, change: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """g [M], h [M] in the direction ``change`` [M], and the cotangents [T] of the weights."""
-        probability = self.triples.differences(scores).sigmoid_()
+        probability = _sigmoid(self.triples.differences(scores), self.parts)
         on_weights = self.triples.differences(change).mul_(probability)
         active = probability[self.place]
         gradient = self._scattered(active * self.weights, scores)
         slope = on_weights[self.place].mul_(self.weights)
-        curvature = self._scattered(slope.addcmul_(slope, active, value=-1.0), scores)
+        for part in self.parts_of_few:
+            slope[part].addcmul_(slope[part], active[part], value=-1.0)
+        curvature = self._scattered(slope, scores)
         return gradient, curvature, on_weights
 
     def _scattered(self, values: Tensor, like: Tensor) -> Tensor:
         """``sum_t values_t (e_j - e_i)`` [M]."""
         return scattered(self.few.second, values, self.few.first, values, like)
+
+
+def _sigmoid(values: Tensor, parts: Sequence[slice]) -> Tensor:
+    """In place, part by part."""
+    for part in parts:
+        values[part].sigmoid_()
+    return values
 
 
 def refuse_nothing_to_rank(loss: str, weight: Tensor) -> None:

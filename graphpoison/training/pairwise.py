@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..sparse import Pattern
 from ..sparse.shares import Block, Shares, blocks
+from .bpr import Triples
 from .criteria import Criterion, LogLoss, Ranking
 from .field import Cotangents, Linearisation, TrainingField, as_leaves, vjp
 from .mlp_pair_loss import MLPPairLoss
@@ -45,7 +46,8 @@ def closed_form_loss(
         parts = torch.cat([weights[part] for part in compared.targets(block.entries)])
         return RankedPairLoss(block, compared.within(block.entries), parts)
 
-    return _of_pairs(pairs, make, scoring, compared.targets, single=True)
+    single = not isinstance(compared, Triples)
+    return _of_pairs(pairs, make, scoring, compared.targets, single)
 
 
 def _of_pairs(

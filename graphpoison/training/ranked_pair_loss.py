@@ -28,7 +28,7 @@ class RankedPairLoss(BlockLoss):
     """
 
     def __init__(self, block: Block, compared: Triples | Slates, weights: Tensor) -> None:
-        self.block, self.active = block, compared.active(weights)
+        self.block, self.active = block, compared.active(weights, block.parts)
 
     def linearise(self, *score_params: Tensor) -> "RankedPairPoint":
         return RankedPairPoint(self, *score_params)

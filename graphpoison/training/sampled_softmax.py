@@ -12,6 +12,7 @@ Recommendation"). S is drawn once and does not depend on the weights: a flip exc
 positive and negative. As in :mod:`.bpr`, a model's output bias is not trained.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 
@@ -105,8 +106,9 @@ class Slates:
         """The slates with the numbers ``place``."""
         return Slates(self.own[place], self.others[place])
 
-    def active(self, weights: Tensor) -> "ActiveSlates":
-        """First and second derivatives of the loss with these ``weights`` [G + G K]."""
+    def active(self, weights: Tensor, parts: Sequence[slice] = ()) -> "ActiveSlates":
+        """First and second derivatives of the loss with these ``weights`` [G + G K]; one part."""
+        assert len(parts) < 2
         return ActiveSlates(self, weights)
 
 
