@@ -1,5 +1,6 @@
 """Audits: how many fake accounts promote an item, and whether a filter detects the accounts."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -35,8 +36,9 @@ class PromotionAudit:
 
     Args:
         table: DataFrame with one row for each item: ``item`` (its id), ``users`` (the number of
-            real users who have the item), ``accounts`` (the number of fake accounts that promote
-            the item, missing if ``most`` are not enough), ``share_of_users`` (``accounts`` over the
+            real users who have the item), ``before`` (the hit rate without fake accounts),
+            ``accounts`` (the number of fake accounts that promote the item: 0 if ``before`` is
+            enough, missing if ``most`` accounts are not enough), ``share_of_users`` (``accounts`` over the
             number of real users), ``hit_rate`` (the share of the users without the item who get it
             in their top k; with ``most`` accounts if these are not enough), ``caught`` (the share
             of the fake accounts that are among the most suspicious accounts) and ``detector`` (the
@@ -132,17 +134,23 @@ def audit_promotions(
             return found[number]
 
         rate = promotion_hit_rate(graph, model, [item], k, seed)
-        needed = users_needed(make, rate, share, largest, step=max(1, largest // STEPS))
-        number = largest if needed.number is None else needed.number
-        rates = needed.curve.set_index("num_users")["hit_rate"]
-        caught, detector = _caught(graph, found[number], seed)
+        before = rate(make(1).prefix(0))
+        number: int | None = 0
+        reached, caught, detector = before, math.nan, ""
+        if before < share:
+            needed = users_needed(make, rate, share, largest, step=max(1, largest // STEPS))
+            number = needed.number
+            tried = largest if number is None else number
+            reached = float(needed.curve.set_index("num_users")["hit_rate"][tried])
+            caught, detector = _caught(graph, found[tried], seed)
         rows.append(
             {
                 "item": item if graph.item_ids is None else graph.item_ids[item],
                 "users": int(popularity[item]),
-                "accounts": needed.number,
-                "share_of_users": None if needed.number is None else number / graph.num_users,
-                "hit_rate": float(rates[number]),
+                "before": before,
+                "accounts": number,
+                "share_of_users": None if number is None else number / graph.num_users,
+                "hit_rate": reached,
                 "caught": caught,
                 "detector": detector,
             }

@@ -29,7 +29,7 @@ def found(data: object) -> gp.PromotionAudit:
 def test_the_number_of_accounts_is_enough_and_one_step_fewer_is_not(
     data: object, found: gp.PromotionAudit
 ) -> None:
-    row = found.table.dropna(subset="accounts").iloc[0]
+    row = found.table.dropna(subset="accounts").query("accounts > 0").iloc[0]
     item, length = int(row["item"]), found.settings["profile_length"]
     rate = promotion_hit_rate(data, gp.victims.recommender_victim("ease"), [item], 5)
     enough = gp.promote(data, [item], int(row["accounts"]), length, 5)
@@ -43,7 +43,12 @@ def test_items_go_from_the_least_to_the_most_popular(found: gp.PromotionAudit) -
     users = found.table["users"].tolist()
     assert users == sorted(users)
     assert len(set(found.table["item"])) == 3
-    assert found.table["caught"].between(0, 1).all()
+    tried = found.table[found.table["accounts"] != 0]
+    assert tried["caught"].between(0, 1).all()
+    needless = found.table[found.table["accounts"] == 0]
+    assert (needless["before"] >= 0.2).all()
+    assert (needless["hit_rate"] == needless["before"]).all()
+    assert (tried["before"] < 0.2).all()
     assert "3 items" in repr(found)
     assert "<table" in found._repr_html_()
 

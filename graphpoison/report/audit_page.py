@@ -65,9 +65,10 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _finding(ordered: pd.DataFrame, settings: Mapping[str, Any]) -> str:
-    first = ordered.iloc[0]
-    if pd.isna(first["accounts"]):
+    promoted = ordered[ordered["accounts"].fillna(0) > 0]
+    if promoted.empty:
         return f"{settings['most']:,} fake accounts promote none of the {len(ordered)} items"
+    first = promoted.iloc[0]
     accounts = f"{first['accounts']:,} fake account" + ("" if first["accounts"] == 1 else "s")
     share = f"{settings['share']:.0%} of the users"
     return f"{accounts} bring item {first['item']} into the top-{settings['k']} lists of {share}"
