@@ -50,8 +50,9 @@ class RankingAttack(Attack):
 
     The target users of the attack are the users of the objective (:class:`~graphpoison.Degrade`,
     :class:`~graphpoison.Bystanders`, :class:`~graphpoison.Promote`): the objective is a mean over
-    the rankings of these users. If the objective names no users, all users are target users, or
-    only the users off limits if ``constraints`` has :class:`OffLimits`.
+    the rankings of these users. If the objective names no users, all users are target users. If
+    ``constraints`` has :class:`OffLimits` and a ``Degrade`` names no users, the users off limits
+    are the target users.
 
     Args:
         search: ``"relaxed"``: Frank-Wolfe on the relaxed matrix, then rounding; ``"greedy"``: the
@@ -139,7 +140,7 @@ class RankingAttack(Attack):
         return self._searched(task, game, rules, limit, seed)
 
     def _planned(self, task: Recommendation, game: InteractionGame) -> bool:
-        """Whether the search follows ``start="usual"``: this needs a target user who may be touched.
+        """Whether ``start="usual"`` is followed: some target user may be touched.
 
         Without removals, only the second search is made: additions gain less on hidden interactions
         than a cluster with the whole budget."""
