@@ -131,8 +131,8 @@ class Perturbation:
         return self.flips[self.flips["kind"] == FEATURE]
 
     def prefix(self, budget: float | int | Budget) -> "Perturbation":
-        """The first ``budget`` flips; a float is a share of the clean edges. If the flips were chosen
-        jointly, an attack with the smaller budget is stronger.
+        """The first ``budget`` flips; a float is a share of the clean edges. An attack that chooses
+        its flips jointly is stronger if it is run with the smaller budget.
 
         Raises:
             TypeError: ``budget`` is of another kind.
