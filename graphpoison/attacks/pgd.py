@@ -50,7 +50,7 @@ class PGDAttack(SurrogateAttack):
     Args:
         training: how the surrogate is trained.
         steps: number of gradient steps, T.
-        lr: step size, :math:`\eta`.
+        lr: step size, eta.
         retrain: True for min-max, False for PGD.
         samples: number of random roundings.
         block_size: K, the largest number of pairs that are relaxed. If the task stores its
@@ -64,7 +64,7 @@ class PGDAttack(SurrogateAttack):
 
     Raises:
         TypeError, ValueError: a setting is out of range; the attack loss depends on the graph only
-            through training, so that its gradient at fixed parameters is 0.
+            through training: its gradient at fixed parameters is 0.
     """
 
     training: Training = field(default_factory=Training)

@@ -6,7 +6,7 @@ by the method of Frank and Wolfe (:mod:`graphpoison.attacks.frank_wolfe`). The v
 matrices of 0 and 1 that are 1 only at admissible pairs and keep the total budget and the budgets of
 users and items. At the end the largest entries of p are flipped.
 
-- With objectives on hidden interactions, each gradient hides other interactions, so that the flips
+- With objectives on hidden interactions, each gradient hides other interactions; the flips then
   do not overfit one draw.
 - An item that the attacker adds to a profile is no longer recommended to its user. Each gradient
   draws additions with the probabilities p and does not rank the drawn items.

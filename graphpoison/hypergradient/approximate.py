@@ -44,7 +44,7 @@ class Approximate(Hypergradient):
 
     Raises:
         ValueError: a setting is out of range; the attack loss depends on the graph only through
-            training, so that all terms of the sum are 0.
+            training: all terms of the sum are 0.
         FloatingPointError: training is not finite; the message names the step.
     """
 
