@@ -42,9 +42,9 @@ class DegreeDistribution(Constraint):
     separate power laws; it is 0 for equal degrees. A flip is admissible if the statistic after the
     flip is below ``cutoff``. The default 0.004 is strict: if both samples came from one power law,
     the statistic would exceed 0.004 with a probability of about 0.95 (chi-squared distribution,
-    one degree of freedom), so the test finds almost no difference at all. In a bipartite graph the
-    degrees of users and of items are tested separately, and both tests must pass. A side on which
-    no degree reaches ``d_min`` has the statistic 0.
+    one degree of freedom). The poisoned degrees must be closer to the clean degrees than most new
+    samples would be. In a bipartite graph the degrees of users and of items are tested separately,
+    and both tests must pass. A side on which no degree reaches ``d_min`` has the statistic 0.
 
     Args:
         d_min: the smallest degree that the test includes.
