@@ -20,13 +20,22 @@ def part_of(share: float | Fraction, base: int) -> int:
 
 @dataclass(frozen=True)
 class Budget:
-    """At most ``flips`` flips, or a share of the clean edges or of the candidates.
+    """The largest number of flips: a number, or a share of the clean edges or candidate additions.
 
-    A flip of a node feature counts as one flip. A share refers to edges or candidate pairs, not to
-    features.
+    ``Budget(253)`` is 253 flips; ``Budget.fraction(0.05)`` is 5% of the clean edges, as the float
+    0.05 in place of a budget; ``Budget.fraction(0.08, of="candidates")`` is 8% of the candidate
+    additions, the candidate pairs that are no edges. A share is rounded down. A flip of a node
+    feature counts as one flip; features do not count in a share.
 
-    Build with ``Budget(253)``, ``Budget.fraction(0.05)`` or
-    ``Budget.fraction(0.08, of="candidates")``.
+    Args:
+        flips: the number of flips, from 0 on; None if ``share`` is given.
+        share: the share, from 0 on; None if ``flips`` is given.
+        of: the base of the share, ``"edges"`` or ``"candidates"``. Each undirected edge counts
+            once.
+
+    Raises:
+        TypeError, ValueError: both or none of ``flips`` and ``share`` are given, or a value is out
+            of range.
     """
 
     flips: int | None = None
@@ -44,8 +53,7 @@ class Budget:
 
     @classmethod
     def fraction(cls, share: float, of: Literal["edges", "candidates"] = "edges") -> "Budget":
-        """``share`` of the clean graph's edges (each undirected edge counts once), or of its
-        candidate additions; rounded down."""
+        """The budget of a ``share`` of the clean edges, or of the candidate additions."""
         return cls(share=share, of=of)
 
     def count(self, state: PairState, num_edges: int | None = None) -> int:

@@ -36,15 +36,16 @@ class Perturbation:
     """Ordered flips of node pairs and of binary node features, with their provenance.
 
     Args:
-        flips: DataFrame with columns step, source, target, added, score (the first-order gain in
-            attack loss, NaN if the attack has none), attack_loss (before the flip) and kind:
-            ``"edge"`` (also if the column is missing) or ``"feature"``. A feature flip has the node
-            as source and the feature as target; added means that the feature became 1. In a
-            homogeneous graph each undirected edge is one row, source < target.
+        flips: DataFrame, one row for each flip. Columns: step (number of the proposal that made the
+            flip, from 0), source, target, added, score (first-order gain in attack loss, or NaN),
+            attack_loss (before the step) and kind (``"edge"``, the default, or ``"feature"``). A
+            feature flip has the node as source and the feature as target; added means that the
+            feature became 1. An undirected edge is one row, source < target.
         meta: attack, task, all their ``settings`` by name, seed, budget, ``num_edges`` and
-            ``edges`` (a digest) of the clean graph, ``fingerprint``, ``shape`` and ``edge_type``
-            (None for a homogeneous graph). A repeated run has equal ``meta``.
-        fake_users: users that join before the first flip; ``shape`` counts them.
+            ``edges`` (a digest) of the clean graph, ``fingerprint``, ``shape`` (with fake users),
+            ``edge_type`` (None for a homogeneous graph); for some attacks ``targets`` (promoted
+            items) and ``heuristic`` (True for a baseline). A repeated run has equal ``meta``.
+        fake_users: users that join before the first flip.
         provenance: versions, device and time of the run, the number of ``flips`` made and whether
             the attack had ``finished``.
 
@@ -130,7 +131,8 @@ class Perturbation:
         return self.flips[self.flips["kind"] == FEATURE]
 
     def prefix(self, budget: float | int | Budget) -> "Perturbation":
-        """The first ``budget`` flips; a float is a share of the clean edges.
+        """The first ``budget`` flips; a float is a share of the clean edges. An attack that chooses
+        its flips jointly is stronger if it is run with the smaller budget.
 
         Raises:
             TypeError: ``budget`` is of another kind.
@@ -185,8 +187,7 @@ class Perturbation:
         """The flips that turn ``clean`` into ``poisoned``, a graph attacked by other software.
 
         Rows are sorted, additions before removals, all with step 0. The order of the flips is not
-        known, so that a prefix is not an attack of a smaller budget. Scores and attack losses are
-        NaN.
+        known, so a prefix is not an attack of a smaller budget. Scores and losses are NaN.
 
         Args:
             clean: ``Data``, ``HeteroData`` or a graph that was read.

@@ -28,8 +28,8 @@ def metattack(
     constraints: Sequence[Any] = (NoSingletons(),),
     hypergradient: Hypergradient | None = None,
 ) -> MetaAttack:
-    """Metattack (Zügner and Günnemann 2019): T = 100, learning rate 0.1, momentum 0.9, parameters
-    redrawn for every flip.
+    """Returns a :class:`MetaAttack` with the settings of Metattack (Zügner and Günnemann 2019): 100
+    training steps, learning rate 0.1, momentum 0.9, initial parameters redrawn for every flip.
 
     The objective of the task selects Meta-Train, Meta-Self or Meta-Both; :class:`Approximate` as
     ``hypergradient`` gives A-Meta. The default has only one constraint of the paper, the singleton
@@ -60,19 +60,26 @@ def strongest_metattack(
     """The strongest poisoning attack on node classifiers among the attacks measured, see
     :doc:`/results/strongest`.
 
-    Runs :func:`strongest_attack` on :func:`strongest_task`.
+    The surrogate is :class:`SGC`. The attack loss is the mean of tanh(margin / 2) over the
+    unlabelled nodes, averaged over models trained for 60, 100 and 150 steps. A greedy search by
+    exact meta-gradient retrains the surrogate with the best four flips and makes the best of them.
+    Then up to 12 rounds of :class:`SwapSearch` undo some flips and replace them. The call is
+    ``strongest_attack(constraints)(strongest_task(data, **options), budget, seed)``.
 
     Args:
         data: the clean graph.
-        budget: a number of flips, or a share of the clean edges if a float.
-        seed: has no effect with SGC, which is trained from zeros; needed if ``options`` name
-            another surrogate.
-        constraints: conditions that hold after every flip: no node loses its last edge, and the
-            degrees pass the likelihood-ratio test.
-        progress, checkpoint: as in any attack. The attack is one step, so that both stay empty
-            until its end.
+        budget: a number of flips, a share of the clean edges if a float, or a :class:`Budget`.
+        seed: has no effect with SGC, which is trained from zeros; seed of the initial parameters if
+            ``options`` name another surrogate.
+        constraints: conditions that hold after every flip. By default no node loses its last edge,
+            and the degrees pass a likelihood-ratio test.
+        progress: show a progress bar. The attack is one step, so the bar moves only at its end.
+        checkpoint: a file to which the flips are saved, at the end of the attack.
         **options: other arguments of :class:`NodeClassification`, such as ``surrogate=``,
             ``attack_loss=`` or ``labels="oracle"``.
+
+    Returns:
+        The flips.
 
     Raises:
         TypeError, ValueError: as the task and the attack raise.
@@ -119,7 +126,8 @@ def meta_attack(
     flips_per_step: int = 1,
     hypergradient: Hypergradient | None = None,
 ) -> MetaAttack:
-    """Meta-Attack (thesis, Algorithm 1): additions only, parameters redrawn for every step.
+    """Returns a :class:`MetaAttack` with the settings of Meta-Attack (thesis, Algorithm 1): only
+    additions, initial parameters redrawn for every step.
 
     The thesis does not specify training; by default the surrogate is trained as the victims are.
     """

@@ -28,22 +28,24 @@ def ranking_attack(
     allow_removals: bool = True,
     allow_additions: bool = True,
 ) -> RankingAttack:
-    """The strongest attack on rankings found: Frank-Wolfe on the relaxed interactions.
+    """Returns the strongest attack on rankings measured: a :class:`RankingAttack` by Frank-Wolfe on
+    the relaxed interactions, with limits on users and items as constraints.
 
-    The surrogate is chosen by the task; ``"ease"`` without a penalty takes the usual penalty of the
-    objective.
+    The task names the surrogate. The surrogate ``"ease"`` without a penalty takes the default
+    penalty of the objective.
 
     Args:
-        max_profile_share: the share of each user's clean interactions that may be flipped,
-            additions included; None for any share.
-        off_limits: users whose interactions are never touched. They are the users that the attack
-            harms, unless the objective names others.
-        max_item_share: the share of each item's clean interactions that may be flipped.
-        constraints: more conditions.
+        max_profile_share: the largest number of flips of a user, additions included, as a share of
+            the user's clean interactions; None for no limit.
+        off_limits: users whose interactions are not flipped. The attack harms these users, unless
+            the objective names other users.
+        max_item_share: the largest number of flips of an item, as a share of the item's clean
+            interactions; None for no limit.
+        constraints: further conditions that hold after every flip.
         search, start, steps, allow_removals, allow_additions: as in :class:`RankingAttack`.
 
     Raises:
-        TypeError, ValueError: a setting out of range.
+        TypeError, ValueError: a setting is out of range.
     """
     rules: list[Constraint] = []
     for name, share, side in (
@@ -79,6 +81,8 @@ def promote(
 ) -> Perturbation:
     """Returns fake users who raise ``items`` into the lists of length ``k`` of users who lack them.
 
+    The profiles of all fake users are optimised jointly, see :class:`ProfileAttack`.
+
     Args:
         data: the clean graph.
         items: indices of the items to promote; every fake profile holds them.
@@ -86,7 +90,7 @@ def promote(
         profile_length: number of interactions of each fake user, including ``items``.
         k: length of the recommended list.
         seed: seed of the profiles from which the search starts.
-        surrogate: a recommender in closed form.
+        surrogate: a recommender in closed form, by name or as settings such as ``EASE(l2=100.0)``.
         progress: show a progress bar.
         **options: more arguments of :class:`Promote`.
 
@@ -94,7 +98,7 @@ def promote(
         The fake users and their interactions; ``meta["targets"]`` lists ``items``.
 
     Raises:
-        TypeError, ValueError: ``items`` that the graph does not have, or a setting out of range.
+        TypeError, ValueError: the graph does not have the ``items``, or a setting is out of range.
     """
     graph = read_interactions(data)
     chosen = node_ids("items", items, graph.num_items).tolist()

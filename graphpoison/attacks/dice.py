@@ -25,13 +25,14 @@ class DICE(Attack):
 
     With probability ``removal_share`` a flip removes an edge between two nodes of one class,
     otherwise it adds an edge between two nodes of different classes; the pair is drawn uniformly.
-    Where no flip of one kind is left, flips of the other kind replace it, unless their share is 0.
+    If no flip of one kind is left, flips of the other kind are made, unless their share is 0.
     As in Zügner and Günnemann (2019), the attacker knows all true labels, including the labels of
-    the test nodes. A meta-gradient attack does not know these.
+    the test nodes. A meta-gradient attack knows the true labels outside the training nodes only
+    with ``NodeClassification(labels="oracle")``.
 
     Args:
         constraints: conditions that hold after every flip.
-        removal_share: the probability that a flip is a removal.
+        removal_share: the probability that a flip is a removal, in [0, 1].
 
     Raises:
         TypeError: the task has no classes of nodes.

@@ -21,19 +21,19 @@ from .weighted_pairs import Array
 
 @dataclass(frozen=True, eq=False)
 class HeuristicAttack(Attack):
-    r"""Flip interactions by one of the rules of :data:`.RULES`.
+    r"""Flip interactions of a recommender by a simple rule, as a baseline without a model.
 
-    A user with :math:`n` clean interactions is in at most :math:`\lfloor s n \rfloor` flips, where
+    A user with :math:`n` clean interactions has at most :math:`\lfloor s n \rfloor` flips, where
     :math:`s` is ``max_profile_share``; additions and removals count alike. Users that the
-    objective of the task puts off limits are in no flip.
+    objective of the task puts off limits (:class:`~graphpoison.Bystanders`) have no flip.
 
     Args:
-        rule: one of :data:`.RULES`.
+        rule: name of the rule, one of :data:`.RULES`, such as ``"popular removals"``.
         max_profile_share: :math:`s`, at least 0; None for no limit.
-        off_limits: LongTensor [K], users who are in no flip; None for nobody.
+        off_limits: LongTensor [K], users without a flip; None for no such users.
 
     Raises:
-        ValueError: an unknown rule; a share below 0; a user out of range.
+        ValueError: the rule is unknown; the share is below 0; a user is out of range.
         TypeError: ``off_limits`` is no LongTensor; the task is no
             :class:`~graphpoison.Recommendation`.
     """

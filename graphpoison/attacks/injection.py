@@ -131,11 +131,12 @@ def _additions() -> Attack:
 
 @dataclass(frozen=True)
 class NewUsers(Injection):
-    """Adds users without interactions (thesis, section 3.11 and Algorithm 5).
+    """Adds fake users without interactions; an attack flips only their pairs (thesis, section 3.11
+    and Algorithm 5).
 
-    ``NewUsers(47, objective=Promote(items), profile_length=85)`` optimises all profiles jointly
-    for an objective of rankings. A budget of ``num_users * profile_length`` flips fills all
-    profiles.
+    With a profile length, the profiles of all fake users are optimised jointly for an objective of
+    rankings, as in ``NewUsers(47, objective=Promote(items), profile_length=85)``. A budget of
+    ``num_users * profile_length`` flips fills all profiles.
 
     Args:
         num_users: number of fake users.
@@ -143,11 +144,15 @@ class NewUsers(Injection):
             5, a :class:`~graphpoison.RandomAttack` for its baseline. By default
             ``ProfileAttack(profile_length)`` if a length is given, else
             ``MetaAttack(allow_removals=False)``.
-        objective: replaces the objective of the task; for a surrogate in closed form.
-        profile_length: number of interactions of each fake user; only without ``attack``.
+        objective: replaces the objective of the task; for a surrogate in closed form. None keeps
+            the objective of the task.
+        profile_length: number of interactions of each fake user, for
+            :class:`~graphpoison.ProfileAttack`. If ``attack`` is given too, it must have the same
+            profile length.
 
     Raises:
-        TypeError, ValueError: a setting is out of range; ``attack`` has another profile length.
+        TypeError, ValueError: a setting is out of range; ``attack`` has another profile length, or
+            none.
     """
 
     num_users: int = 50
@@ -177,10 +182,12 @@ class NewUsers(Injection):
 
 @dataclass(frozen=True)
 class SimilarUsers(Injection):
-    """Adds users who resemble real users (thesis, section 3.12).
+    """Adds fake users who resemble real users; an attack flips only the pairs of the fake users
+    (thesis, section 3.12).
 
     Args:
-        num_users: number of fake users, at most the number of real users to resemble.
+        num_users: number of fake users, at most the number of real users (with interactions, for
+            ``"sample"``).
         method: ``"sample"``: each fake user has a random part of the items of one real user; the
             real users are drawn without replacement. ``"kmeans"``: the surrogate is trained on the
             clean graph, its user embeddings are clustered, and the cluster means are the embeddings
@@ -188,8 +195,15 @@ class SimilarUsers(Injection):
             fixed in the surrogate and in a victim, whose user embeddings must have the same size.
         fraction: the share of a real user's items that ``"sample"`` takes, at least one item.
         attack: the attack that chooses the flips.
-        training: how the surrogate is trained for ``"kmeans"``; by default as ``attack`` trains it.
-            Give it to a :class:`~graphpoison.RandomAttack` to get the same fake users.
+        training: training of the surrogate for ``"kmeans"``. None trains the surrogate as
+            ``attack`` does. An attack without a surrogate needs it, as in
+            ``SimilarUsers(method="kmeans", attack=RandomAttack(), training=training)``; the same
+            training and seed give the same fake users.
+
+    Raises:
+        TypeError, ValueError: a setting is out of range; ``num_users`` is larger than the number of
+            real users; ``"kmeans"`` with an attack that trains no surrogate and without
+            ``training``, or with a surrogate that has no user embeddings.
     """
 
     num_users: int = 300

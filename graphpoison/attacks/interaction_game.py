@@ -112,7 +112,7 @@ class InteractionGame:
 
     def flipped_by(self, rule: str, task: Recommendation, limit: int, seed: int) -> Tensor:
         """The point [U, I] after flips by the heuristic ``rule``, within all budgets; only
-        interactions of the users that count are flipped."""
+        interactions of the target users are flipped."""
         assert task.targets is not None
         users = task.targets.users
         room = torch.zeros_like(self.rows)

@@ -25,15 +25,19 @@ SMALL = 0.1  # share of the edges below which flips_per_step > 1 gets a warning
 
 @dataclass(frozen=True)
 class MetaAttack(SurrogateAttack):
-    r"""Flip the pair with the largest meta-gradient score, retrain, repeat.
+    r"""Flip the pair with the largest meta-gradient score, retrain the surrogate, repeat.
+
+    With :math:`w_{uv}` the weight of a pair (1 for an edge, 0 otherwise) and :math:`\theta_T(w)`
+    the parameters of the surrogate after T training steps, the next flip is
 
     .. math::
         e' = \arg\max_{(u, v)} \; (1 - 2 w_{uv}) \, \nabla_{w_{uv}}
         \text{attack\_loss}(\theta_T(w), w)
 
-    On a recommender with additions only this is Algorithm 1 of the thesis; on a node classifier it
-    is Metattack (Zügner and Günnemann 2019, equation 9). Where a task has ``feature_candidates``,
-    flips of features and of edges compete by the same score, within one budget.
+    On a recommender with additions only this is Algorithm 1 of the thesis
+    (:func:`~graphpoison.meta_attack`); on a node classifier it is Metattack (Zügner and Günnemann
+    2019, equation 9; :func:`~graphpoison.metattack`). If the task has ``feature_candidates``, the
+    scores of features and of edges are compared, and both are flipped within one budget.
 
     Args:
         training: how the surrogate is trained.
@@ -41,16 +45,16 @@ class MetaAttack(SurrogateAttack):
         constraints: conditions that hold after every flip.
         allow_removals: whether edges may be removed, and features set to 0.
         allow_additions: whether edges may be added, and features set to 1.
-        redraw: whether the surrogate starts from fresh parameters at every step, rather than from
-            the same ones.
+        redraw: True draws new initial parameters of the surrogate at every step; False starts
+            every training run from the same ones.
         hypergradient: how training is differentiated.
-        lookahead: the number of highest-scoring flips to try. The surrogate is retrained after each
-            of them, and the attack makes the flip with the largest attack loss. Scores are
-            first-order, and a flip is a large step at nodes of low degree.
+        lookahead: number of highest-scoring flips to try at each step. The surrogate is retrained
+            with each of these flips, and the attack makes the flip with the largest attack loss.
+            Scores are first-order estimates, which are inexact at nodes of low degree.
 
     Raises:
-        TypeError, ValueError: a setting is out of range; ``lookahead`` above 1 with several flips a
-            step, or with an attack loss whose values do not rank attacks.
+        TypeError, ValueError: a setting is out of range; ``lookahead`` is above 1, and either
+            ``flips_per_step`` is above 1 too or the values of the attack loss do not rank attacks.
     """
 
     training: Training = field(default_factory=Training)

@@ -24,7 +24,11 @@ from .surrogate import SurrogateAttack
 
 @dataclass(frozen=True)
 class PGDAttack(SurrogateAttack):
-    r"""Projected gradient ascent on the extent to which each pair is flipped, then rounding.
+    r"""Projected gradient ascent on relaxed flips, then rounding (Xu et al. 2019).
+
+    Each of K pairs has an extent :math:`p` in [0, 1]: 0 is not flipped, 1 is flipped. With
+    :math:`w(p)` the weights after flips to these extents, :math:`\Delta` the budget and
+    :math:`\Pi` the projection to the feasible extents,
 
     .. math::
         p_{t} = \Pi\big(p_{t-1} + \tfrac{\eta}{\sqrt t} \nabla_p
@@ -38,10 +42,10 @@ class PGDAttack(SurrogateAttack):
 
     For rounding, the set of the largest extents is compared with ``samples`` sets that are drawn
     with the extents as probabilities; the set with the largest attack loss is kept. A set larger
-    than the budget is cut. A set that is too small, or has flips that constraints forbid, is filled
-    up. Larger extents come first in both cases, and pairs of extent 0 are not flipped. Budget that
-    is left is spent in another run on the poisoned graph, if a pair raises the loss there. All
-    flips of a run have the same step, larger extents first.
+    than the budget keeps its largest extents. If a set is smaller than the budget, or has flips
+    that constraints forbid, other pairs with extents above 0 follow, larger extents first. Budget
+    that is left is spent in another run on the poisoned graph, if a pair raises the loss there. All
+    flips of a run have the same value in the column ``step``, larger extents first.
 
     Args:
         training: how the surrogate is trained.
@@ -49,9 +53,10 @@ class PGDAttack(SurrogateAttack):
         lr: step size, eta.
         retrain: True for min-max, False for PGD.
         samples: number of random roundings.
-        block_size: the largest number of pairs that are relaxed. Listed candidates are taken first,
-            at random if there are more of them; with implicit candidates, unlisted pairs drawn at
-            random fill the block. Memory and the time of a step grow with the block. A graph has
+        block_size: K, the largest number of pairs that are relaxed. If the task stores its
+            candidates, as a recommender does, a random part of them is relaxed if there are more.
+            If all pairs of nodes are candidates, the edges are relaxed and other pairs drawn at
+            random. Memory and the time of a step grow with the block. A graph with N nodes has
             N (N - 1) / 2 pairs.
         constraints: conditions that hold after every flip.
         allow_removals: whether edges may be removed.
@@ -59,7 +64,7 @@ class PGDAttack(SurrogateAttack):
 
     Raises:
         TypeError, ValueError: a setting is out of range; the attack loss depends on the graph only
-            through training, so that its gradient at fixed parameters is 0.
+            through training: its gradient at fixed parameters is 0.
     """
 
     training: Training = field(default_factory=Training)

@@ -91,27 +91,27 @@ class _RandomisedBlock(SurrogateAttack):
 
 @dataclass(frozen=True)
 class PRBCD(_RandomisedBlock):
-    """Projected gradient on a random block of pairs; pairs of small extent are redrawn
-    (``torch_geometric.contrib.nn.PRBCDAttack``).
+    """Projected gradient ascent on a random block of pairs (PyG's ``PRBCDAttack``).
 
-    As in PyG's poisoning example, the gradient goes through training and is clipped to a norm of
-    0.5, and the surrogate is retrained to score the flips of an epoch. The loss is the task's.
-    Extents are relative to the graph at the start. All flips have the same step, larger
-    extents first. A draw that is too small, or has flips that constraints forbid, is filled up with
-    pairs of the same block, larger extents first. Pairs of extent 0 are not flipped; budget that is
-    left is spent in another run on the poisoned graph.
+    Each pair of the block has an extent in [0, 1]: 0 is not flipped, 1 is flipped. An epoch moves
+    the extents along the gradient of the attack loss, projects them to the budget, and replaces
+    pairs of small extent by random ones. At the end sets of flips are drawn with the extents as
+    probabilities, and the best set is kept. As in PyG's poisoning example, the gradient goes
+    through training, clipped to a norm of 0.5. If the set is smaller than the budget, or has flips
+    that constraints forbid, other pairs of the block with extents above 0 follow. Budget that is
+    left is spent in another run. The flips of a run have one step, larger extents first.
 
     Args:
         training: how the surrogate is trained.
         epochs: number of gradient steps.
         block_size: number of pairs in the block, more than the budget. If the graph has no more,
-            the block holds all pairs and none is redrawn. Memory and time of an epoch grow with it.
+            the block holds all pairs. Memory and time of an epoch grow with the block.
         constraints: conditions that hold after every flip.
         allow_removals: whether edges may be removed.
         allow_additions: whether edges may be added.
         hypergradient: how training is differentiated.
         lr: step size; PyG multiplies it by budget / nodes.
-        epochs_resampling: the number of epochs after which the block stays fixed.
+        epochs_resampling: number of first epochs that replace pairs; then the block stays fixed.
 
     Raises:
         TypeError, ValueError: a setting is out of range; the block is not larger than the budget.
@@ -142,8 +142,8 @@ class GRBCD(_RandomisedBlock):
     """Flip the pairs of largest gradient in a random block, repeatedly
     (``torch_geometric.contrib.nn.GRBCDAttack``).
 
-    The gradient goes through training, at the graph with the flips so far. All flips have the same
-    step, in the order made.
+    The gradient goes through training, at the graph with the flips so far. The flips have one value
+    in the column ``step``, and are listed in the order made.
 
     Args:
         training: how the surrogate is trained.

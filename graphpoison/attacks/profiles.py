@@ -1,10 +1,10 @@
 r"""Profiles of fake users, optimised jointly through a surrogate in closed form.
 
-The profiles F [N, I] of N fake users are relaxed to [0, 1] and the objective is maximised over all
-F whose rows sum to the profile length L, by the method of Frank and Wolfe
-(:mod:`graphpoison.attacks.frank_wolfe`). The vertices are the matrices with L items in each row.
-Items that the objective promotes are in every profile. At F = 0 the gradient is 0, and equal rows
-have equal gradients, so the search starts from profiles drawn at random by popularity.
+The profiles F [N, I] of N fake users over I items are relaxed to [0, 1], and the objective is
+maximised over all F whose rows sum to the profile length L, by the method of Frank and Wolfe
+(:mod:`graphpoison.attacks.frank_wolfe`). The vertices are the matrices of 0 and 1 with L ones in
+each row. Items that the objective promotes are in every profile. The gradient is 0 at F = 0, and
+rows that are equal stay equal, so the search starts from random profiles, drawn by popularity.
 """
 
 from dataclasses import dataclass
@@ -31,18 +31,20 @@ DELAY = 3
 
 @dataclass(frozen=True)
 class ProfileAttack(Attack):
-    """Choose the items of fake users: the attack of :class:`NewUsers` for objectives of rankings.
+    """Choose the items of fake users jointly, for an objective of rankings.
 
-    The flips are additions, ordered by fake user: a prefix of the flips holds the profiles of the
-    first users. A budget of ``num_users * profile_length`` flips fills all profiles.
+    :class:`NewUsers` adds the fake users and calls this attack, as in
+    ``NewUsers(5, ProfileAttack(20))`` for five users with 20 items each. The flips are additions,
+    ordered by fake user: the first ``n * profile_length`` flips are the profiles of the first n
+    fake users. A budget of ``num_users * profile_length`` flips fills all profiles.
 
     Args:
         profile_length: number of interactions of each fake user, including promoted items.
         steps: number of gradients.
-        momentum: the weight of earlier gradients in the moving average, in [0, 1).
+        momentum: the weight of earlier gradients in the moving average, in [0, 0.999].
 
     Raises:
-        TypeError, ValueError: a setting out of range; there are no fake users; more items are
+        TypeError, ValueError: a setting is out of range; the task has no fake users; more items are
             promoted than a profile holds; the task has no surrogate in closed form, or no
             objective of rankings.
     """

@@ -1,20 +1,21 @@
 r"""Poisoning of rankings through a surrogate in closed form.
 
-The interaction matrix is relaxed, :math:`X(p) = X_0 + (1 - 2 X_0) \odot p` with :math:`p \in
-[0, 1]`, and the objective is maximised over all p that spend the budget, by the method of Frank and
-Wolfe (:mod:`graphpoison.attacks.frank_wolfe`). The vertices are the matrices of 0 and 1 that are 1
-only at admissible pairs and keep the total budget and the budgets of users and items. At the end
-the largest entries of p are flipped.
+The clean interactions :math:`X_0` are relaxed, :math:`X(p) = X_0 + (1 - 2 X_0) \odot p` with
+:math:`p \in [0, 1]^{U \times I}`, and the objective is maximised over all p that spend the budget,
+by the method of Frank and Wolfe (:mod:`graphpoison.attacks.frank_wolfe`). The vertices are the
+matrices of 0 and 1 that are 1 only at admissible pairs and keep the total budget and the budgets of
+users and items. At the end the largest entries of p are flipped.
 
-- With objectives on hidden interactions, each gradient hides other interactions, so that the flips
+- With objectives on hidden interactions, each gradient hides other interactions; the flips then
   do not overfit one draw.
 - An item that the attacker adds to a profile is no longer recommended to its user. Each gradient
-  draws the additions with probability p and does not rank them.
-- If each of many users has some items of a cluster, the surrogate recommends the other items of the
-  cluster to all of them. This effect is of second order: its gradient is 0 at p = 0, so the search
-  starts from a heuristic, ``usual_start`` of the objective. The first half of the flips maximises
-  another objective, ``before``, on hidden interactions and without a start. These flips harm users
-  through the profiles of others; the cluster needs only few flips in addition.
+  draws additions with the probabilities p and does not rank the drawn items.
+- A cluster is a set of few items. If each of many users has some items of a cluster, the surrogate
+  recommends the other items of the cluster to all of these users. This effect is of second order:
+  its gradient is 0 at p = 0. The search therefore starts from a heuristic that makes a cluster, the
+  ``usual_start`` of the objective. The first half of the flips maximises another objective,
+  ``before``, on hidden interactions and from no flips. These flips harm users through the profiles
+  of others; the cluster needs only few flips in addition.
 """
 
 from collections.abc import Sequence
@@ -45,31 +46,38 @@ FRESH, FROM_RULE = 2, 8
 
 @dataclass(frozen=True)
 class RankingAttack(Attack):
-    """Flip the interactions that harm (or promote) rankings most, all pairs considered.
+    """Flip the interactions that change the objective of rankings most, out of all pairs.
+
+    The target users of the attack are the users of the objective (:class:`~graphpoison.Degrade`,
+    :class:`~graphpoison.Bystanders`, :class:`~graphpoison.Promote`): the objective is a mean over
+    the rankings of these users. If the objective names no users, all users are target users. If
+    ``constraints`` has :class:`OffLimits` and a ``Degrade`` names no users, the users off limits
+    are the target users.
 
     Args:
         search: ``"relaxed"``: Frank-Wolfe on the relaxed matrix, then rounding; ``"greedy"``: the
             best flips of an exact gradient, ``steps`` times; ``"lookahead"``: as greedy, but each
             step evaluates the objective after additions only, removals only and both, and makes
             the best of the three sets of flips.
-        start: the heuristic, one of :data:`~graphpoison.attacks.rules.RULES`, whose flips are the
-            start of the relaxed search; they touch only users that count. None: start from no
-            flips. ``"usual"``: the plan of the objective, if users that count may be touched. Half
-            of the flips maximise its ``before`` (skipped without removals), and the search for the
-            other half starts from its ``usual_start``.
-        steps: number of gradients; for each half, if the plan has two.
-        momentum: the weight of earlier gradients in the moving average, in [0, 1).
-        constraints: conditions that hold after every flip. Budgets of users and items
-            (:class:`NodeBudget`) and :class:`OffLimits` take part in the search; other conditions
-            are checked flip by flip at the end, which takes time. Unless the objective names
-            users, the users off limits are the users that count.
+        start: the start of the relaxed search. None: no flips. A name among
+            :data:`~graphpoison.attacks.rules.RULES`: the flips of this heuristic, at target users
+            only. ``"usual"``: two searches if the objective has both settings. The first half of
+            the flips maximises ``objective.before`` from no flips; the search for the second half
+            starts from the heuristic ``objective.usual_start``. Without removals, the second search
+            has the whole budget. If no target user may be touched, ``"usual"`` is the same as None.
+        steps: number of gradients of each search.
+        momentum: the weight of earlier gradients in the moving average, in [0, 0.999].
+        constraints: conditions that hold after every flip. The search observes budgets of users and
+            items (:class:`NodeBudget`) and :class:`OffLimits`; other conditions are checked flip by
+            flip after the search, which takes time.
         allow_removals: whether interactions may be removed.
         allow_additions: whether interactions may be added.
-        redraw: whether each gradient hides other interactions from the surrogate.
+        redraw: whether each gradient hides other interactions from the surrogate, if the objective
+            hides interactions.
 
     Raises:
-        TypeError, ValueError: a setting out of range; the task has no surrogate in closed form, or
-            no objective of rankings.
+        TypeError, ValueError: a setting is out of range; the task has no surrogate in closed form,
+            or no objective of rankings.
     """
 
     search: Literal["relaxed", "greedy", "lookahead"] = "relaxed"
@@ -101,8 +109,7 @@ class RankingAttack(Attack):
         return self._for_bystanders(bound, bound.objective).with_pseudo_labels(Training(), seed)
 
     def _for_bystanders(self, task: Recommendation, objective: Objective) -> Recommendation:
-        """``task`` with the users off limits as the users that count, unless the objective names
-        users."""
+        """``task`` with the users off limits as target users, unless the objective names users."""
         beyond = [rule.sources for rule in self.constraints if isinstance(rule, OffLimits)]
         users = sorted({int(user) for sources in beyond for user in sources})
         if not users or not isinstance(objective, Degrade) or objective.users is not None:
@@ -133,9 +140,10 @@ class RankingAttack(Attack):
         return self._searched(task, game, rules, limit, seed)
 
     def _planned(self, task: Recommendation, game: InteractionGame) -> bool:
-        """Whether the search follows the plan of the objective: this needs a user that counts and
-        may be touched. (Without removals only the second half of the plan is followed: additions
-        gain less from hidden interactions than from a cluster with the whole budget.)"""
+        """Whether ``start="usual"`` is followed: some target user may be touched.
+
+        Without removals, only the second search is made: additions gain less on hidden interactions
+        than a cluster with the whole budget."""
         assert task.targets is not None
         usual = self.start == "usual" and self.search == "relaxed"
         return usual and bool(game.allowed[task.targets.users].any())

@@ -22,25 +22,31 @@ from .surrogate import SurrogateAttack
 
 @dataclass(frozen=True)
 class SwapSearch(SurrogateAttack):
-    """Make all flips greedily; then undo the flips that matter least, and make other flips.
+    """Make all flips greedily; then undo the least useful flips and make other flips, repeatedly.
 
-    A greedy attack chooses its first flips on a graph that the later flips change. A round of the
-    search takes the meta-gradient of the whole poisoned graph. It undoes a share of the flips,
-    namely the flips whose undoing loses the least attack loss to first order, and any flip that a
-    constraint forbids without them. Then the greedy attack spends the free budget. The round is
-    kept if the attack loss grows; otherwise the next round undoes half as many flips. The search
-    ends after all rounds, or when a round that undoes a single flip fails.
+    A greedy attack chooses its first flips without the later flips, which change the graph. After
+    all flips are made, each round of the search reconsiders them:
 
-    All flips have the same step. A prefix of the flips is a weaker attack than a search with the
-    smaller budget. The search is one proposal: a checkpoint holds nothing before its end.
+    - The meta-gradient of the poisoned graph estimates, to first order, how much attack loss is
+      lost if a flip is undone. The share of flips with the smallest loss is undone, and also any
+      remaining flip that a constraint then forbids.
+    - The greedy attack spends the budget that has become free.
+    - The new flips are kept if the attack loss has grown. Otherwise the old flips are restored, and
+      the next round undoes half as many flips.
+
+    The search ends after all rounds, or when a round that undoes a single flip fails. The whole
+    search is one step: all flips have the same value in the column ``step``, and a checkpoint is
+    empty until the search ends. A prefix of the flips is a weaker attack than a search with the
+    smaller budget.
 
     Args:
-        attack: the greedy attack.
+        attack: the greedy attack, with the settings of training and the constraints.
         rounds: the largest number of rounds.
-        share: the share of the flips that the first round undoes.
+        share: the share of the flips that the first round undoes, in (0, 1].
 
     Raises:
-        TypeError, ValueError: a setting is out of range.
+        TypeError, ValueError: a setting is out of range; the values of the attack loss of the task
+            do not rank attacks.
     """
 
     attack: MetaAttack = field(default_factory=MetaAttack)

@@ -3,13 +3,14 @@ r"""The likelihood-ratio test of degree sequences.
 D. Zügner, A. Akbarnejad and S. Günnemann, "Adversarial attacks on neural networks for graph data",
 KDD 2018, section 4.1; a constraint of Metattack too (Zügner and Günnemann 2019). Degrees of at
 least :math:`d_{min}` are modelled as draws from a power law. A sample D of n of these degrees, with
-S the sum of their logarithms, has
+S the sum of their logarithms, has the fitted exponent :math:`\alpha` and the log-likelihood l(D):
 
 .. math::
     \alpha = 1 + \frac{n}{S - n \log(d_{min} - 1/2)}, \qquad
     l(D) = n \log \alpha + n \alpha \log d_{min} - (\alpha + 1) S
 
-(equations 6 and 7), and the statistic of clean against poisoned degrees is
+(equations 6 and 7). The statistic of the clean degrees :math:`D_0` and the poisoned degrees
+:math:`D_1` is
 
 .. math:: \Lambda = -2 \, l(D_0 \cup D_1) + 2 \, (l(D_0) + l(D_1))
 
@@ -35,19 +36,22 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class DegreeDistribution(Constraint):
-    """The degrees pass the likelihood-ratio test against the clean degrees.
+    r"""The degrees pass a likelihood-ratio test against the clean degrees (Zügner et al. 2018).
 
-    A flip is admissible if the statistic of the degrees after it, against the clean degrees, is
-    below ``cutoff``. A chi-squared variable of one degree of freedom exceeds 0.004 with a
-    probability of 0.95. In a bipartite graph each side is tested separately, and both tests must
-    pass. A side on which no degree reaches ``d_min`` has the statistic 0.
+    The statistic :math:`\Lambda` compares one power law for clean and poisoned degrees with two
+    separate power laws; it is 0 for equal degrees. A flip is admissible if the statistic after the
+    flip is below ``cutoff``. The default 0.004 is strict: if both samples came from one power law,
+    the statistic would exceed 0.004 with a probability of about 0.95 (chi-squared distribution,
+    one degree of freedom). The poisoned degrees must be closer to the clean degrees than most new
+    samples would be. In a bipartite graph the degrees of users and of items are tested separately,
+    and both tests must pass. A side on which no degree reaches ``d_min`` has the statistic 0.
 
     Args:
-        d_min: the smallest degree that takes part.
-        cutoff: the bound that the statistic must stay below.
+        d_min: the smallest degree that the test includes.
+        cutoff: upper bound of the statistic, above 0.
 
     Raises:
-        TypeError, ValueError: an argument out of range.
+        TypeError, ValueError: an argument is out of range.
     """
 
     d_min: int = 2

@@ -42,22 +42,27 @@ def users_needed(
 ) -> UsersNeeded:
     r"""The smallest number of fake users whose attack has a hit rate of at least ``share``.
 
-    The number is doubled from ``least`` until the hit rate is reached. Bisection then searches
-    between the last number that was not enough and the first number that was. About
+    The search doubles the number from ``least`` until the hit rate is reached. Bisection then
+    searches between the last number that was not enough and the first number that was. About
     :math:`\log_2(n / \text{least}) + \log_2 n` attacks are made and measured for a result n.
 
     Bisection assumes that the hit rate does not fall as users are added. If it does fall, the
-    result n is still enough, and the largest smaller number tried, at most ``step`` below n, is
-    not. But a smaller number that was not tried may be enough too. ``curve`` lists the numbers
-    tried.
+    result n is still enough, and the next smaller number tried, at most ``step`` below n, is not;
+    but a smaller number that was not tried may be enough too.
 
     Args:
-        make: number of fake users -> the attack.
-        hit_rate: attack -> hit rate in [0, 1], such as :func:`promotion_hit_rate` makes.
-        share: the hit rate to reach.
+        make: a function from a number of fake users to the attack, such as
+            ``lambda n: promote(data, [7], n, 20)``.
+        hit_rate: a function from an attack to its hit rate in [0, 1], such as the result of
+            :func:`promotion_hit_rate`.
+        share: the hit rate to reach, in [0, 1].
         most: the largest number to try.
         least: the smallest number to try.
         step: precision of the result; 1 for an exact number.
+
+    Returns:
+        The result n as ``number``, or None if ``most`` fake users are not enough, and the hit rates
+        of all numbers tried as the DataFrame ``curve``.
 
     Raises:
         TypeError, ValueError: a number or ``share`` is out of range; a hit rate is outside [0, 1].

@@ -77,18 +77,20 @@ def detectability(
     r"""How well detectors distinguish the users that an attack added or touched from other users.
 
     A detector sees only the interactions of the poisoned graph: no clean graph, no negatives, and
-    no information on which users are fake. It gives a score to each user. AUROC is the probability
-    that a random positive user u has a higher score than a random negative user v, ties counted
-    half:
+    no information on which users are fake. It gives a score to each user. Positive users are the
+    users to find: fake users, or real users with at least one flip; negative users are all other
+    real users. AUROC is the probability that a random positive user u has a higher score s than a
+    random negative user v, ties counted half:
 
     .. math:: P(s_u > s_v) + \tfrac12 P(s_u = s_v)
 
-    1 means that all positive users are found, 1/2 that the detector guesses, and less than 1/2 that
-    it mostly suspects the negative users.
+    1 means that every positive user has a higher score than every negative user, 1/2 that the
+    detector guesses, and less than 1/2 that negative users have the higher scores.
 
-    The detectors of the library:
+    The library has four detectors:
 
-    - ``"isolation forest"``: scikit-learn's, on the standardised :func:`.profile_statistics`;
+    - ``"isolation forest"``: scikit-learn's isolation forest, on the standardised
+      :func:`.profile_statistics`;
     - ``"pca"``: the selection of Mehta and Nejdl (2009), see :func:`.projections`; the smallest
       projections are the most suspicious;
     - ``"neighbour similarity"``: the mean similarity with the 20 most similar users, high for

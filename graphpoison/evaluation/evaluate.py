@@ -59,60 +59,63 @@ def evaluate(
 ) -> Report:
     """Retrain victims from fresh initialisations on the clean and on the poisoned graph.
 
-    Each seed trains a victim on both, so that drops are paired. Node classifiers report accuracy
-    on the nodes of ``test_mask``. Recommenders report log loss, accuracy and AUROC on the training
-    pairs and on the unseen pairs; the clean and the poisoned victim are scored on the same pairs.
-    With ``metrics`` they report the quality of the ranking of all items. Fake users are excluded
-    from every metric: the clean victim was not trained on them. With budget 0, fake users have
-    joined, but no pair is flipped.
+    Each seed trains one victim on the clean and one on the poisoned graph, so drops are paired by
+    seed. Fake users are excluded from every metric: the clean victim was not trained on them. With
+    budget 0, fake users have joined, but no pair is flipped.
 
-    Both victims rank all items except the user's training interactions in the clean or in the
-    poisoned graph. The relevant items are the items of a real user's unseen pairs; users without
-    unseen pairs have no ndcg, recall, precision, hr, mrr and map. Of items with equal scores, the
-    item with the smaller number comes first.
-
-    ``data`` are read once. The flips are applied to the graph that was read, and ``victim.fit``
-    trains on the result.
+    For ranking metrics, the clean and the poisoned victim rank the same items: all items except the
+    user's training interactions in the clean or in the poisoned graph. The relevant items are the
+    items of a real user's unseen pairs; users without unseen pairs have no ndcg, recall, precision,
+    hr, mrr and map. Of items with equal scores, the item with the smaller number comes first.
 
     Args:
         data: the clean graph, of PyG or read by :func:`read_graph`.
-        perturbation: one attack, or several by name, e.g. an attack and a random one to compare.
-        victims: for ``Data``: ``"gcn"``, ``"gat"``, ``"sage"``, ``"appnp"``, ``"sgc"``, the
-            defences ``"gcn-jaccard"``, ``"gcn-svd"``, ``"gnnguard"``, ``"soft-median-gcn"`` and
-            ``"rgcn"``, a :class:`ModuleVictim` or a module factory
-            ``f(num_features, num_classes)``; for ``HeteroData``: ``"ease"``,
-            ``"implicit-als"``, ``"lightgcn-bpr"`` and the other names of
-            :data:`~graphpoison.victims.named.RECOMMENDER_VICTIMS`, ``"cf"``, ``"gmf"``,
-            ``"mlp"``, ``"neumf"``, ``"lightgcn"``, settings such as ``CF(dim=8)``, a
-            :class:`RecommenderVictim`, or a module with
-            ``scores(pairs, edge_index, edge_weight)``; for either, a :func:`surrogate_victim` or
-            an object with the attributes of a :class:`Victim`. By default ``["gcn"]`` /
-            ``["ease"]``.
+        perturbation: one attack, or several by name, e.g. an attack and random flips to compare.
+        victims: one victim or several, by name or as objects.
+
+            - For ``Data``: the classifiers ``"gcn"`` (default), ``"gat"``, ``"sage"``, ``"appnp"``,
+              ``"sgc"`` and ``"mlp"``; the defences ``"gcn-jaccard"``, ``"gcn-svd"``,
+              ``"gnnguard"``, ``"soft-median-gcn"``, ``"soft-median-gdc"``, ``"grand"`` and
+              ``"rgcn"``; a name with ``":last"``, which keeps the last epoch; a
+              :class:`ModuleVictim`; a module factory ``f(num_features, num_classes)``.
+            - For ``HeteroData``: ``"ease"`` (default), ``"slim"``, ``"item-knn"``,
+              ``"popularity"``, ``"implicit-als"``, ``"implicit-bpr"``, ``"mf-softmax"``,
+              ``"mf-bpr"``, ``"lightgcn-bpr"`` and ``"mult-vae"``; models that can be surrogates:
+              ``"cf"``, ``"gmf"``, ``"mlp"``, ``"neumf"``, ``"lightgcn"`` or settings such as
+              ``CF(dim=8)``; a :class:`RecommenderVictim`; a module with
+              ``scores(pairs, edge_index, edge_weight)``.
+            - For either: a :func:`surrogate_victim`, or an object with the attributes of a
+              :class:`Victim`.
         seeds: seeds of the victims' initialisation and dropout, integers from 0 on.
         budgets: numbers of flips; floats are shares of the clean edges, as in
             :meth:`Perturbation.prefix`. For each number, the victims are trained on the graph with
             this prefix of the perturbation. All flips by default. An attack that ended early, for
             lack of an admissible flip, is evaluated with all its flips.
-        include_perturbed: keep the perturbed pairs in a recommender's metrics, with their labels
-            in the poisoned data (thesis, section 4.2); left out by default.
+        include_perturbed: keep the flipped pairs in metrics of pairs, with their labels in the
+            poisoned data (thesis, section 4.2); left out by default.
         progress: show a progress bar.
-        checkpoint: an SQLite file to which each (victim, seed, attack, budget) is saved as soon as
-            it is measured. Units in the file are not trained again, so that seeds, budgets, victims
-            and attacks can be added to the same file, by several processes at once. Your own module
-            factory is identified by its source text.
-        metrics: for interactions, metrics of pairs: ``"log_loss"``, ``"accuracy"`` and
-            ``"auroc"``; these are the default if victims are given. Metrics of the first k items of
-            a ranking, for any k: ``"ndcg@10"``, ``"recall@10"``, ``"precision@10"``, ``"hr@10"``,
-            ``"mrr@10"``, ``"map@10"``, ``"coverage@10"``, ``"popularity@10"``, ``"overlap@10"``;
-            the default without victims is ``"ndcg@10"`` and ``"recall@20"``. Metrics of target
-            items: ``"t-hr@50"``, ``"t-ndcg@50"`` and ``"any-t-hr@50"``. For nodes: ``"accuracy"``.
-        targets: the target items of the metrics ``t-...``; by default the items that the
+        checkpoint: an SQLite file. The metrics of each combination of victim, seed, attack and
+            budget are saved as soon as they are measured. Combinations in the file are not trained
+            again, so seeds, budgets, victims and attacks can be added to the same file, by several
+            processes at once. Your own module factory is identified by its source text.
+        metrics: names of metrics. For nodes: ``"accuracy"``, on the nodes of ``test_mask``. For
+            interactions:
+
+            - Metrics of training and unseen pairs: ``"log_loss"``, ``"accuracy"``, ``"auroc"``;
+              the default if ``victims`` are given.
+            - Metrics of the first k items of a ranking, for any k: ``"ndcg@10"``, ``"recall@10"``,
+              ``"precision@10"``, ``"hr@10"``, ``"mrr@10"``, ``"map@10"``, ``"coverage@10"``,
+              ``"popularity@10"``, ``"overlap@10"``. ``"ndcg@10"`` and ``"recall@20"`` are the
+              default without ``victims``, if the data have unseen pairs and 20 or more items.
+            - Metrics of target items: ``"t-hr@50"``, ``"t-ndcg@50"`` and ``"any-t-hr@50"``.
+        targets: the target items of the metrics of target items; by default the items that the
             perturbations record as ``meta["targets"]``.
-        groups: name of a group -> numbers of its real users. The ranking metrics of each group are
-            reported separately, as for touched users (with at least one flip) and untouched users.
+        groups: name of a group -> numbers of its real users. The ranking metrics are reported for
+            all users, for touched users (with at least one flip), for untouched users and for each
+            group.
 
     Returns:
-        A report. Its ``meta`` has all that it depends on: digest of the graph, attacks, victims,
+        A report. Its ``meta`` has the digest of the graph, the settings of attacks and victims,
         seeds, budgets, versions, device and time. ``meta["warnings"]`` lists the victims that rank
         hardly better than item popularity, or classify no better than the most frequent class.
 

@@ -37,21 +37,25 @@ def transfer_matrix(
     targets: Sequence[int] | None = None,
     **options: Any,
 ) -> pd.DataFrame:
-    """Attack with every surrogate, retrain every victim (thesis, section 3.10 and Algorithm 4).
+    """The drop of every victim by attacks through every surrogate (thesis, section 3.10 and
+    Algorithm 4).
 
-    Each seed makes one attack with each surrogate and trains the victims on the results, so that
-    the intervals cover both attacks and victims.
+    Each seed makes one attack with each surrogate and trains the victims on the results, so the
+    intervals include the variance of attacks and of victims.
 
     Args:
         data: the clean graph.
         surrogates: names or settings, as tasks take them; a mapping gives them your own names.
         victims: as in :func:`evaluate`.
-        attack: the attack, or one for each name of a surrogate (learning rates may differ).
+        attack: the attack, or a mapping from the names of surrogates to attacks (their learning
+            rates may differ).
         budget: number of flips, a share of the clean edges if a float, or a :class:`Budget`.
         seeds: seeds of attacks and victims.
-        metric, split: the metric that is compared, and where; by default ``"accuracy"`` on the
-            nodes of ``"test"``, or ``"auroc"`` on the ``"unseen"`` pairs (``"train"`` if data have
-            none). Ranking metrics such as ``"ndcg@10"`` are for all users, see :func:`evaluate`.
+        metric: one metric of :func:`evaluate`, such as ``"ndcg@10"``; by default ``"accuracy"``
+            for nodes and ``"auroc"`` for interactions. Ranking metrics are means over all users.
+        split: the part of the data on which the metric is computed: ``"test"`` nodes, or
+            ``"train"`` or ``"unseen"`` pairs; by default ``"test"`` for nodes, and ``"unseen"`` for
+            interactions (``"train"`` if the data have no unseen pairs).
         baseline: the attack with which the drops are compared, on the task of the first surrogate;
             by default :func:`random_like` of the first surrogate's attack.
         checkpoints: a folder for the checkpoints of all attacks and evaluations, from which a run

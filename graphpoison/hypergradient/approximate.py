@@ -27,20 +27,24 @@ from .meta_gradient import MetaGradient
 
 @dataclass(frozen=True)
 class Approximate(Hypergradient):
-    r"""Sum the direct gradient of the attack loss over training (Meta-Approx, A-Meta).
+    r"""Approximate the meta-gradient without differentiating training (Meta-Approx, A-Meta).
 
-    With :class:`~graphpoison.NodeClassification` the task's objective selects A-Meta-Train,
-    A-Meta-Self or A-Meta-Both; lambda is ``mix``. With a recommender's log loss of M pairs, the
-    gradient w.r.t. a label is :math:`-\frac{1}{M} \sum_t s_{ui}(\tilde\theta_t)`.
+    The result is the sum over the iterates :math:`\theta_t` of training of the direct gradient of
+    the attack loss: the partial derivative w.r.t. the graph at fixed parameters. With
+    :class:`~graphpoison.NodeClassification`, the objective of the task selects A-Meta-Train,
+    A-Meta-Self or A-Meta-Both, and ``mix`` of the task is the paper's lambda. With a recommender's
+    log loss of M pairs and scores :math:`s_{ui}`, the gradient w.r.t. the label of the pair (u, i)
+    is :math:`-\frac{1}{M} \sum_t s_{ui}(\theta_t)`.
 
     Args:
-        iterates: ``"before"`` each update, :math:`\theta_0, \dots, \theta_{T-1}`, as in Algorithm 3
-            of the thesis; or ``"after"`` it, :math:`\theta_1, \dots, \theta_T`, as in the equation
-            of its section 3.9 and of the paper.
+        iterates: the T iterates of the sum. ``"before"`` each update, :math:`\theta_0, \dots,
+            \theta_{T-1}`: Algorithm 3 of the thesis. ``"after"`` each update,
+            :math:`\theta_1, \dots, \theta_T`: the equation of section 3.9 of the thesis and the
+            equations of the paper (Zügner and Günnemann 2019).
 
     Raises:
         ValueError: a setting is out of range; the attack loss depends on the graph only through
-            training, so that all terms of the sum are 0.
+            training: all terms of the sum are 0.
         FloatingPointError: training is not finite; the message names the step.
     """
 

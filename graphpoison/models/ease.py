@@ -3,7 +3,9 @@ r"""EASE, a linear autoencoder in closed form (Steck, WWW 2019).
 .. math::
     S = X B, \qquad B = I - P \, \text{diag}(P)^{-1}, \qquad P = (X^\top X + \lambda I)^{-1}
 
-B minimises :math:`\|X - X B\|^2 + \lambda \|B\|^2` under a zero diagonal.
+X [U, I] are the interactions of U users with I items, and :math:`I` in the formulas is the identity
+matrix. The item weights B [I, I] minimise :math:`\|X - X B\|^2 + \lambda \|B\|^2` among matrices
+with a zero diagonal. The scores S [U, I] rank the items of each user.
 """
 
 from dataclasses import dataclass, replace
@@ -18,11 +20,15 @@ from .closed_form import ClosedFormRecommender
 
 @dataclass(frozen=True)
 class EASE(ClosedFormRecommender):
-    """Item weights in closed form; time I^3, memory I^2 + U I.
+    """A linear autoencoder with a closed-form solution (Steck 2019), as a surrogate.
+
+    With U users and I items, training takes time I^3 and memory I^2 + U I. As a victim, use
+    ``"ease"`` or :class:`graphpoison.victims.EASE`, whose default penalty is 500.
 
     Args:
-        l2: the ridge penalty lambda. None for the penalty that suits the objective of the task,
-            ``Objective.usual_l2``.
+        l2: the ridge penalty lambda, above 0. None takes the penalty that suits the objective of
+            the task: 300 for ``Degrade``, 3000 for ``Degrade(on="heldout")`` and ``Bystanders``,
+            100 for ``Promote`` and ``Demote``.
 
     Raises:
         ValueError: ``l2`` is not positive.

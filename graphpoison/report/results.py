@@ -24,16 +24,18 @@ File = str | os.PathLike[str]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Report:
-    """Victims on the clean and on the poisoned graph.
+    """The metrics of victims on the clean and on the poisoned graph: the result of ``evaluate``.
 
     Args:
         runs: DataFrame, one row for each attack, victim, number of flips, seed, metric, split and
-            group of users, with the columns ``clean`` and ``poisoned``. The columns ``users`` (the
-            name of the group), ``user_ci95`` (half the 95% interval of the mean difference over
-            these users) and ``num_users`` may be missing if all runs are of all users.
+            group of users, with the metric of the ``clean`` and of the ``poisoned`` victim. The
+            columns ``users`` (name of the group), ``user_ci95`` (half the width of the 95% interval
+            of the mean difference over these users) and ``num_users`` may be missing if all rows
+            are of all users.
         perturbations: the attacks by name, with all flips; empty if they are not known.
         graph: the clean graph, as returned by :func:`graphpoison.read_graph`; None if not known.
-        meta: the further conditions of the runs: settings, seeds, versions, device and time.
+        meta: settings of the evaluation, seeds, versions, device and time, and the settings of the
+            attacks.
     """
 
     runs: pd.DataFrame
@@ -58,15 +60,16 @@ class Report:
 
         ``users`` is ``"all"``, ``"touched"`` (real users with at least one flip), ``"untouched"``
         or the name of a group given to ``evaluate``. ``drop`` is the change between the clean
-        and the poisoned victim of the same seed, positive if the attacker gained: by a fall of
-        the metric, or by a rise of log loss, popularity and the metrics of targets. ``ci95`` is
-        half the width of the 95% t interval of the mean drop: over seeds, or over users if there is
-        one run. ``relative`` is the drop as a share of ``clean``.
+        and the poisoned victim of the same seed: positive for a fall of the metric, or for a rise
+        of log loss, popularity and the metrics of targets. It is positive if the attacker gained,
+        except for an attack that demotes items: its success is a negative drop of ``t-hr@k``.
+        ``ci95`` is half the width of the 95% t interval of the mean drop: over seeds, or over users
+        if there is one run. ``relative`` is the drop as a share of ``clean``.
         """
         return means(self.runs)
 
     def to_html(self, path: File) -> None:
-        """Write one self-contained HTML page: the finding in sentences, charts, the nodes with most
+        """Write one self-contained HTML page: the main finding as text, charts, the nodes with most
         flips, a drawing of the flips, a table of all flips, and the provenance.
 
         Parts that are not known (flips, graph, provenance) are left out.
@@ -90,7 +93,7 @@ class Report:
         return latex.to_latex(self.table, path, digits, caption, label)
 
     def transfer(self, metric: str | None = None, split: str | None = None) -> pd.DataFrame:
-        """Every attack on every victim after all its flips, in the form of
+        """The drop of every victim by every attack with all its flips, in the form of
         :func:`graphpoison.transfer_matrix`, with a random attack as the baseline.
 
         Args:

@@ -28,14 +28,17 @@ MAX_LISTED_PAIRS = 5_000_000
 
 
 class NodeClassification(Task[PreparedNodes[Any]]):
-    r"""Global poisoning of a node classifier (Metattack, Zügner and Günnemann 2019).
+    r"""Poisoning of a node classifier: the graph, the surrogate and the objective of an attack
+    (Metattack, Zügner and Günnemann 2019).
 
-    The surrogate minimises the mean cross-entropy of the labelled nodes. The attacker maximises
+    The labelled nodes are the nodes of ``data.train_mask``. The surrogate minimises their mean
+    cross-entropy. The attacker maximises the ``objective``:
 
-    - ``"train"``: that same loss (Meta-Train);
-    - ``"self"``: the mean cross-entropy of the unlabelled nodes, with the labels that a surrogate
-      trained on the clean graph gives them (Meta-Self), or with their true ones (Meta with oracle);
-    - ``"both"``: ``mix`` times the former plus ``1 - mix`` times the latter (Meta-Both).
+    - ``"train"``: the training loss (Meta-Train);
+    - ``"self"``: the mean ``attack_loss`` of the unlabelled nodes (Meta-Self). Their labels are the
+      predictions of a surrogate trained on the clean graph, or the true labels (``labels=``);
+    - ``"both"``: ``mix`` times the loss of ``"train"`` plus ``1 - mix`` times the loss of
+      ``"self"`` (Meta-Both).
 
     Args:
         data: undirected ``Data`` with ``x`` [N, F], ``y`` [N], ``edge_index`` [2, 2E] (or a
@@ -47,14 +50,14 @@ class NodeClassification(Task[PreparedNodes[Any]]):
         objective: see above.
         candidates: the pairs that may be flipped: ``"all"``, a LongTensor [2, K] of pairs, or None
             for an attack on features only.
-        mix: the weight of the training loss in ``"both"``, the paper's lambda.
+        mix: the weight of the training loss in ``"both"``, in [0, 1]; lambda in the paper.
         backend: how sparse matrices are multiplied, see :mod:`graphpoison.sparse.kernels`.
         labels: the labels that the attacker assigns to the unlabelled nodes: ``"pseudo"``, the
             predictions of a surrogate trained on the clean graph, or ``"oracle"``, the labels of
             ``data.y``, which training does not see.
-        attack_loss: the loss of each unlabelled node: a loss such as ``TanhMargin(scale=0.5)``, a
-            name, or any function ``f(logits [n, C], labels [n])`` -> [n], see
-            :mod:`graphpoison.tasks.attack_losses`.
+        attack_loss: the loss of each unlabelled node: a loss such as ``TanhMargin(scale=0.5)``, its
+            name such as ``"tanh-margin"``, or any function ``f(logits [n, C], labels [n])`` -> [n],
+            with C the number of classes; see :mod:`graphpoison.tasks.attack_losses`.
         feature_candidates: the entries of ``x`` that may be flipped too: ``"all"``, a BoolTensor
             [N, F], or None. Features must be 0 or 1, and remain 0 or 1.
 

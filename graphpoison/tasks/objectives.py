@@ -1,7 +1,8 @@
 """Objectives of attacks on rankings: users to harm, or items to promote or to demote.
 
-An objective defines the users that count, the items that are relevant for them, the interactions
-that are hidden from the surrogate, and the number that the attacker maximises.
+An objective defines the target users (whose rankings are measured), the items that are relevant for
+them, the interactions that are hidden from the surrogate, and the value that the attacker
+maximises.
 """
 
 from abc import ABC, abstractmethod
@@ -24,7 +25,7 @@ SMOOTH_TEMPERATURE = 0.005
 
 
 class Objective(ABC):
-    """A number that the attacker maximises, computed from the scores of the users that count.
+    """A value that the attacker maximises, computed from the scores of the target users.
 
     Attributes:
         k: length of the recommended list.
@@ -51,7 +52,7 @@ class Objective(ABC):
 
     @abstractmethod
     def targets(self, graph: Interactions, draw: torch.Generator) -> Targets:
-        """Returns the users that count and their pairs; ``draw`` chooses the hidden interactions.
+        """Returns the target users and their pairs; ``draw`` chooses the hidden interactions.
 
         Raises:
             ValueError: users or items that ``graph`` does not have; no pair is left to rank.
@@ -59,34 +60,36 @@ class Objective(ABC):
 
     @abstractmethod
     def value(self, scores: Tensor, targets: Targets) -> Tensor:
-        """Returns the objective, a mean over the counted users, from their ``scores`` [n, I]."""
+        """Returns the objective, a mean over target users, from their ``scores`` [n, I]."""
 
 
 @dataclass(frozen=True)
 class Degrade(Objective):
-    """Lower the ranking of the items that users want.
+    """Lower the quality of users' rankings: minus the mean ``loss`` over users.
 
-    If all users count, the relaxed search of :class:`~graphpoison.RankingAttack` spends the first
-    half of its flips on hidden interactions (``before``) and the second half on lists.
+    With ``on="lists"`` and no ``users``, the relaxed search of :class:`~graphpoison.RankingAttack`
+    makes the first half of the flips for the same objective with ``on="heldout"``.
 
     Args:
-        users: indices of the users whose rankings count; None for all users.
-        loss: how a ranking is measured: ``"softmax-mass"``, ``"margin"`` or ``"ndcg"`` (see
-            :mod:`graphpoison.tasks.ranking_losses`), or a callable ``f(scores [n, I], relevant
-            [n, I]) -> [n]``, larger for a better ranking. Several losses are averaged; an attack
-            that hides other interactions at each step takes them in turn. These flips transfer
-            better than the flips of any one loss. None for ``usual_loss``.
+        users: indices of the users whose rankings are measured; None for all users.
+        loss: how the ranking of a user is measured: ``"softmax-mass"``, ``"margin"`` or ``"ndcg"``
+            (see :mod:`graphpoison.tasks.ranking_losses`), or a callable ``f(scores [n, I],
+            relevant [n, I]) -> [n]`` for n users and I items, larger for a better ranking. A tuple
+            of losses is averaged; :class:`~graphpoison.RankingAttack` with hidden interactions and
+            ``redraw`` takes them in turn instead, one for each gradient. By default ``("ndcg",)``,
+            and ``("softmax-mass", "margin")`` for :class:`Bystanders`.
         k: length of the recommended list.
-        on: which items are relevant: ``"lists"``, the k items that the clean surrogate recommends;
-            ``"heldout"``, a share of each user's interactions that is hidden from the surrogate.
-            None for ``usual_on``.
-        fraction: the probability that ``"heldout"`` hides an interaction of a counted user; at
-            least one interaction is hidden. None for ``usual_fraction``.
+        on: which items are relevant: ``"lists"``, the k items that the clean surrogate recommends
+            to a user; ``"heldout"``, the interactions that are hidden from the surrogate. By
+            default ``"lists"``, and ``"heldout"`` for :class:`Bystanders`.
+        fraction: the probability, in (0, 0.9], that ``"heldout"`` hides an interaction of these
+            users; at least one interaction in all is hidden. By default 0.1, and 0.2 for
+            :class:`Bystanders`.
         temperature: the temperature of named losses, in units of the surrogate's scores; None for
-            the values in :data:`~graphpoison.tasks.ranking_losses.TEMPERATURES`.
+            0.015 (``"softmax-mass"``), 0.03 (``"margin"``) and 0.01 (``"ndcg"``).
 
     Raises:
-        TypeError, ValueError: a setting out of range.
+        TypeError, ValueError: a setting is out of range.
     """
 
     users: Sequence[int] | Tensor | None = None
@@ -155,11 +158,17 @@ class Degrade(Objective):
 
 @dataclass(frozen=True)
 class Bystanders(Degrade):
-    """Lower the rankings of ``users`` without touching any of their interactions.
+    """Lower the quality of the rankings of ``users`` without a flip of their interactions.
 
-    The users that count are off limits to :class:`~graphpoison.RankingAttack` and to heuristics;
-    other attacks need :class:`~graphpoison.OffLimits` among their constraints. The defaults differ
-    from :class:`Degrade`: two losses in turn, on hidden interactions.
+    ``users`` are off limits to :class:`~graphpoison.RankingAttack` and to heuristics; other attacks
+    need :class:`~graphpoison.OffLimits` among their constraints.
+
+    Args:
+        users: indices of the users to harm; required.
+        loss, k, on, fraction, temperature: as in :class:`Degrade`, which names the defaults.
+
+    Raises:
+        TypeError, ValueError: a setting is out of range; a task has no ``users``.
     """
 
     usual_loss: ClassVar[tuple[Loss, ...]] = ("softmax-mass", "margin")
@@ -175,17 +184,19 @@ class Bystanders(Degrade):
 
 @dataclass(frozen=True)
 class Promote(Objective):
-    """Raise ``items`` into the lists of the users who lack them.
+    """Raise ``items`` into the lists of the users who lack them: the mean ``loss`` over users.
 
     Args:
-        items: indices of the items.
+        items: indices of the items to promote.
         k: length of the recommended list.
-        users: the users that count; None for all users.
-        loss: as in :class:`Degrade`; the promoted items are the relevant items.
+        users: indices of the users whose rankings are measured; None for all users.
+        loss: how the ranking of ``items``, the relevant items, is measured; as in
+            :class:`Degrade`, and by default ``"margin"``: the smooth share of ``items`` that a
+            user lacks and that score above the user's k-th best other item.
         temperature: as in :class:`Degrade`.
 
     Raises:
-        TypeError, ValueError: no items, or a setting out of range.
+        TypeError, ValueError: there are no items, or a setting is out of range.
     """
 
     items: Sequence[int] | Tensor
@@ -254,7 +265,7 @@ def _loss(objective: Degrade | Promote) -> RankingLoss:
 
 
 def _measured(objective: Degrade | Promote, scores: Tensor, targets: Targets) -> Tensor:
-    """How well the relevant items of each counted user are ranked, [n]."""
+    """How well the relevant items of each target user are ranked, [n]."""
     seen, relevant = (
         targets.rows(pairs, scores.size(1)) for pairs in (targets.seen, targets.relevant)
     )
@@ -263,7 +274,7 @@ def _measured(objective: Degrade | Promote, scores: Tensor, targets: Targets) ->
 
 
 def _users(users: Sequence[int] | Tensor | None, graph: Interactions) -> Tensor:
-    """The real users that count, sorted: LongTensor [n]."""
+    """The target users, real users only: LongTensor [n]."""
     if users is None:
         return torch.arange(graph.num_real_users, device=graph.edge_index.device)
     found = node_ids("users", users, graph.num_real_users)

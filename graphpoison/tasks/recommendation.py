@@ -34,34 +34,32 @@ from .training_pairs import (
 
 
 class Recommendation(Task[PreparedPairs]):
-    r"""Global poisoning of a recommender that predicts whether user and item interact.
+    r"""Poisoning of a recommender: the graph, the surrogate and the objective of an attack.
 
-    The surrogate minimises the mean log loss of the training pairs, interactions and sampled
-    non-interactions, with their weights as labels (thesis, equation 3.1):
+    The default surrogate is ``"ease"``. A surrogate in closed form (``"ease"``, ``"wmf"``) is
+    trained on the whole interaction matrix, and its scores are differentiated w.r.t. every entry.
+    The attacker maximises an :class:`~graphpoison.tasks.objectives.Objective` of the rankings, such
+    as :class:`~graphpoison.Degrade` (the default) or :class:`~graphpoison.Promote`.
+
+    Other surrogates are trained in steps on M training pairs, interactions and sampled
+    non-interactions. Their training loss is the mean log loss of the scores :math:`s_{ui}` of user
+    u and item i, with the weights :math:`w_{ui}` (1 or 0) as labels (thesis, equation 3.1):
 
     .. math::
         L = \frac{1}{M} \sum_{(u, i)} \log(1 + e^{s_{ui}}) - w_{ui} s_{ui}
 
-    With ``loss="bpr"`` it learns to rank instead: the loss is the mean of
-
-    .. math:: \log(1 + e^{s_{uj} - s_{ui}}) \text{ with weights } w_{ui} (1 - w_{uj})
-
-    over couples of training pairs (u, i), (u, j), drawn once (:mod:`graphpoison.training.bpr`).
-    With ``loss="softmax"`` each interaction is compared with several pairs of its user at once
-    (:mod:`graphpoison.training.sampled_softmax`).
-
-    A surrogate in closed form (``"ease"``, ``"wmf"``) is trained on the whole interaction matrix
-    instead, and its scores are differentiated w.r.t. every entry.
-
-    The attacker maximises an :class:`~graphpoison.tasks.objectives.Objective` of the rankings, such
-    as :class:`~graphpoison.Degrade` or :class:`~graphpoison.Promote`, or one of the thesis:
+    With ``loss="bpr"``, the training loss is the mean of :math:`\log(1 + e^{s_{uj} - s_{ui}})` with
+    weights :math:`w_{ui} (1 - w_{uj})`, over triples (u, i, j) drawn once
+    (:mod:`graphpoison.training.bpr`). With ``loss="softmax"`` each interaction is compared with
+    several pairs of its user at once (:mod:`graphpoison.training.sampled_softmax`). Surrogates that
+    are trained in steps also take the objectives of the thesis:
 
     - ``"train"``: the training loss, including its labels (thesis, Algorithm 1);
     - ``"self"``: the log loss of unobserved pairs, as many as training pairs. Their labels are the
       probabilities of a surrogate trained on the clean graph from other initial parameters: with
       the probabilities of the attacked surrogate as labels, the gradient would be 0;
-    - ``"heldout"``: the log loss of held-out training pairs. The surrogate is not trained on them,
-      and the attacker does not flip them.
+    - ``"heldout"``: the log loss of held-out training pairs. The surrogate is not trained on these
+      pairs, and the attacker does not flip them.
 
     Args:
         data: bipartite ``HeteroData``. ``edge_index`` of ``edge_type`` holds the interactions and
@@ -70,19 +68,18 @@ class Recommendation(Task[PreparedPairs]):
             are ignored.
         surrogate: ``"ease"``, ``"wmf"``, ``"cf"``, ``"gmf"``, ``"mlp"`` (CF with a feed-forward
             head), ``"neumf"``, ``"lightgcn"``, settings such as ``CF(dim=8)``, or any module with
-            ``scores(pairs, edge_index, edge_weight)``. By default ``"ease"``, and ``"cf"`` for the
-            objectives of the thesis and for the ranking losses.
+            ``scores(pairs, edge_index, edge_weight)``. By default ``"ease"``, but ``"cf"`` if an
+            objective of the thesis or a ranking loss is given.
         objective: see above. By default ``Degrade()`` for a surrogate in closed form, and
             ``"train"`` for the others.
         edge_type: the edge type of the interactions; optional if ``data`` has only one.
-        candidates: ``"sampled"``: the training pairs. Negatives are taken from ``data``; if it has
-            none, as many as there are interactions are drawn from ``seed``. ``"all"``: every pair
-            that is no interaction is a training negative and a candidate. All pairs are listed,
-            except with CF or GMF without layers, the objective ``"train"`` and the loss ``"log"``,
-            which need memory only for the interactions. A LongTensor [2, K]: the pairs that may be
-            flipped; they are training pairs too. By default ``"all"`` for a surrogate in closed
-            form, where unseen interactions are no candidates and nothing is listed, and
-            ``"sampled"`` for the others.
+        candidates: the pairs that may be flipped. ``"sampled"``: the training pairs. Negatives are
+            taken from ``data``; if it has none, as many as there are interactions are drawn from
+            ``seed``. ``"all"``: every pair; pairs without an interaction are training negatives.
+            All pairs are stored, except with CF or GMF without layers, the objective ``"train"``
+            and the loss ``"log"``, which store only the interactions. A LongTensor [2, K]: these
+            pairs, which are training pairs too. By default ``"all"`` for a surrogate in closed
+            form, without the unseen interactions, and ``"sampled"`` for the others.
         heldout_fraction: the share of training pairs that ``"heldout"`` holds out.
         seed: seed of the draws of negatives, held-out, hidden and unobserved pairs, and of the
             pairs that a ranking loss compares.

@@ -8,10 +8,10 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """The users that count for an objective, and the pairs that it ranks or hides.
+    """The target users of an objective, and the pairs that the objective ranks or hides.
 
     Args:
-        users: LongTensor [n], the users that count.
+        users: LongTensor [n], the target users, whose rankings are measured.
         relevant: LongTensor [2, R], pairs (user, item) whose ranking is measured.
         hidden: LongTensor [2, H], interactions that the surrogate is not trained on.
         seen: LongTensor [2, S], pairs of ``users`` that are not ranked.

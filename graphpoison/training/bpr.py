@@ -6,8 +6,9 @@ r"""Bayesian personalised ranking (Rendle et al. 2009), with weights instead of 
 
 For weights 0 and 1 this is the paper's criterion, :math:`-\log \sigma(s_{ui} - s_{uj})`, averaged
 over the triples of S in which u interacted with i and not with j. S is drawn once and does not
-depend on the weights. A flip therefore exchanges the roles of positive and negative in the triples
-of the flipped pair. The loss does not depend on a model's output bias, so the bias is not trained.
+depend on the weights. An addition of (u, i) therefore activates the triples (u, i, j), and
+deactivates the triples (u, j, i); a removal has the opposite effect. The loss does not depend on a
+model's output bias, so the bias is not trained.
 """
 
 from collections.abc import Sequence

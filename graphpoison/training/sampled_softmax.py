@@ -8,8 +8,9 @@ over the training pairs e = (u, i), where S(e) holds K other training pairs of t
 weights 0 and 1 this is the softmax cross-entropy of each interaction against the negatives in S(e).
 All pairs of a user are drawn with equal probability, so no correction for their frequency is needed
 (Bengio and Senécal 2008; Wu et al. 2024, "On the Effectiveness of Sampled Softmax Loss for Item
-Recommendation"). S is drawn once and does not depend on the weights: a flip exchanges the roles of
-positive and negative. As in :mod:`.bpr`, a model's output bias is not trained.
+Recommendation"). S is drawn once and does not depend on the weights: an added pair becomes a
+positive and ceases to be a negative of other pairs; a removal has the opposite effect. As in
+:mod:`.bpr`, a model's output bias is not trained.
 """
 
 from collections.abc import Sequence
