@@ -36,13 +36,13 @@ class PromotionAudit:
 
     Args:
         table: DataFrame with one row for each item: ``item`` (its id), ``users`` (the number of
-            real users who have the item), ``before`` (the hit rate without fake accounts),
-            ``accounts`` (the number of fake accounts that promote the item: 0 if ``before`` is
-            enough, missing if ``most`` accounts are not enough), ``share_of_users`` (``accounts`` over the
-            number of real users), ``hit_rate`` (the share of the users without the item who get it
-            in their top k; with ``most`` accounts if these are not enough), ``caught`` (the share
-            of the fake accounts that are among the most suspicious accounts) and ``detector`` (the
-            detector with the largest share).
+            real users who have the item), ``before`` (the hit rate
+            without fake accounts), ``accounts`` (the number of fake accounts that promote the item:
+            0 if ``before`` is enough, missing if ``most`` accounts are not enough),
+            ``share_of_users`` (``accounts`` over the number of real users), ``hit_rate`` (the share
+            of the users without the item who get it in their top k; with ``most`` accounts if these
+            are not enough), ``caught`` (the share of the fake accounts that are among the most
+            suspicious accounts) and ``detector`` (the detector with the largest share).
         settings: the arguments of the audit, and the numbers of users and items.
     """
 
