@@ -194,7 +194,7 @@ def test_help_of_the_planner_shows_the_defaults() -> None:
     ranking = gp.RankingWorkload(9, 9, 9)
     for words in (
         f"Embedding width, D. Default: {recommender.dim}.",
-        f"Propagations of lightgcn, sgc. Default: {recommender.hops}.",
+        f"Number of propagations of lightgcn and sgc. Default: {recommender.hops}.",
         f"Hidden width of linear-gcn. Default: {nodes.hidden}.",
         f"Share of non-zero features. Default: {nodes.density}.",
         f"half of the flips. Default: {ranking.steps}.",

@@ -54,12 +54,13 @@ WORKLOADS: list[Workload] = [
 def unit_coefficients(seconds: float = 1e-9, process_bytes: float = 1e8) -> Coefficients:
     """One for every kind of every surrogate, wherever iterates are kept."""
     large = replace(CF, users=10**7, items=10**4, pairs=10**7, steps=100)
+    fresh = replace(large, optimizer="sgd")
     filed = replace(CF, users=10**5, pairs=1000, dim=64, steps=10)
     assert large.place() == "checkpoints"
     assert filed.place() == "file"
     kinds = [replace(large, surrogate=name) for name in ("cf", "lightgcn")]
     kinds += [replace(large, surrogate="gmf", layers=(4,)), replace(large, loss="bpr")]
-    works = [*WORKLOADS, *kinds, filed]
+    works = [*WORKLOADS, *kinds, filed, fresh]
     return Coefficients(
         {name: seconds for work in works for name in total(work.operations())},
         {name: 1.0 for work in works for name in total(work.bytes())},
@@ -311,7 +312,7 @@ def benchmark() -> ModuleType:
 def test_points_are_told_apart_and_the_check_has_others(benchmark: ModuleType) -> None:
     keys = [point.key for point in [*benchmark.POINTS, *benchmark.CHECK]]
     assert len(set(keys)) == len(keys)
-    assert len(benchmark.CHECK) == 12
+    assert len(benchmark.CHECK) == 13
     assert all(benchmark.Point.of(key).key == key for key in keys)
 
 
