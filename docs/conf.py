@@ -49,6 +49,8 @@ nitpick_ignore_regex = [
         "py:class",
         r"(AllPairsLoss|Data|DataFrame|Figure|Hashable|HeteroData|Module|Path|PathLike|Tensor|csr_matrix)",
     ),
+    ("py:(class|exc)", r"RankError"),
+    ("py:class", r"graphpoison\._ranks\.T"),
     # Type variables, and private classes of the package.
     (
         "py:class",

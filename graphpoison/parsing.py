@@ -76,7 +76,7 @@ def parse_constraint(text: str) -> Constraint | None:
             (``"node-budget=3"``, ``"node-budget=50%"``); or ``"none"``.
 
     Raises:
-        TypeError, ValueError: as :func:`graphpoison._named.named` raises.
+        TypeError, ValueError: as ``graphpoison._named.named`` raises.
     """
     if text == NO_CONSTRAINT:
         return None

@@ -127,7 +127,7 @@ def estimate_by_size(
         cluster: processes that share the pairs; one process by default.
         device: ``"cpu"`` or ``"cuda"``.
         scale: the ratio of the time on this machine to the time on the measured machine, as
-            returned by :func:`calibrate`.
+            returned by ``graphpoison.estimates.calibrate``.
         coefficients: by default the installed coefficients of the device.
 
     Returns:

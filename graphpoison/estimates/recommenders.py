@@ -81,7 +81,7 @@ class RecommenderWorkload(Workload):
 
     @property
     def num_pairs(self) -> int:
-        """Training pairs: interactions and negatives."""
+        """Number of training pairs, interactions and negatives."""
         return 2 * self.pairs
 
     @property

@@ -27,7 +27,7 @@ class Option:
         name: name of the option.
         parameter: name of the parameter.
         kind: ``bool``, ``int``, ``float``, ``str``, a ``Literal``, ``tuple`` (of numbers), or a
-            class of :data:`CLASSES`.
+            class of ``CLASSES``.
         default: default of the parameter; ``inspect.Parameter.empty`` if there is none.
         text: description of the parameter.
     """

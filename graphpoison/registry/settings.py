@@ -45,10 +45,11 @@ class AttackSettings:
         attack: one of :data:`.ATTACKS`, or the import path of an attack; arguments may follow, as
             in ``"meta(flips_per_step=5)"``. By default ``"strongest"`` for nodes and ``"ranking"``
             for interactions, or ``"meta"`` if an option is given that these do not take.
-        options: values of options of the attack, the task and the training, by name: see
-            :func:`known_options`. By default the surrogate is trained for 100 steps of gradient
-            descent, learning rate 0.1 and momentum 0.9, for nodes, as in Metattack; for 50 steps of
-            Adam, learning rate 0.05, for interactions.
+        options: values of options of the attack, the task and the training, by name, see
+            :func:`~graphpoison.registry.settings.known_options`. By default the surrogate is
+            trained for 100 steps of gradient descent with learning rate 0.1 and momentum 0.9 for
+            nodes, as in Metattack, and for 50 steps of Adam with learning rate 0.05 for
+            interactions.
         surrogate: name or import path of a model, as the tasks take it.
         features: whether binary features of nodes may be flipped too.
         edge_type: edge type of the interactions, if the graph has several.

@@ -20,14 +20,14 @@ from .pattern import Pattern
 from .products import product, transpose_values
 
 BLOCK = 262_144
-"""Entries in a block, approximately: no row is cut. Tensors of this size fit into the cache."""
+"""Approximate number of entries in a block of whole rows. Tensors of this size fit the cache."""
 
 MOST_PARTS = 16
 ENTRIES_OF_COLUMN = 20
 """Fewest entries of a part for each column, unless the part would be larger than a block."""
 
 Node = tuple[int, int, list[Tensor]]
-"""A node of the tree: its height above the leaves, its number from the left, and its sums."""
+"""Height above the leaves, number from the left, and sums of a node of the tree."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,7 +37,7 @@ class PairScores:
 
     @property
     def user_tables(self) -> frozenset[int]:
-        """The numbers of the score parameters that have a row for each user: ``L`` and ``A``."""
+        """The numbers of the score parameters ``L`` and ``A``, which have a row for each user."""
         found = [0] if self.dot else []
         return frozenset(found if self.tower is None else [*found, 2 * len(found)])
 
