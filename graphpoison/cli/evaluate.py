@@ -8,7 +8,6 @@ import typer
 
 from .._io import atomic_write, locked
 from .._text import counted
-from ..datasets.source import Reading
 from ..evaluation import evaluate
 from ..evaluation.chosen import chosen_metrics
 from ..metrics import PAIR_METRICS, RANKING_METRICS
@@ -17,6 +16,7 @@ from ..report import Report
 from ..training.criteria import CRITERIA
 from ..victims import NODE_VICTIMS, RECOMMENDER_VICTIMS
 from . import options as shared
+from .attack_options import reading_of as given_reading
 from .completion import among
 from .config import save_config
 from .errors import Interrupted, usage
@@ -189,18 +189,7 @@ def command(
     with logs():
         with usage():
             loaded, outputs = load_flips(flips), (html, plot, latex, csv)
-            read = Reading(
-                user_column,
-                item_column,
-                header,
-                rating_column,
-                min_rating,
-                test_fraction,
-                data_seed,
-                split,
-                time_column,
-            )
-            read = reading_of(input, read, with_record(loaded))
+            read = reading_of(input, given_reading(ctx.params), with_record(loaded))
             data = shared.open_input(input, read, root, device)
             attacks = between(data, loaded)
             graph = read_fitting(data, attacks)

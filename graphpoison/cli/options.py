@@ -188,8 +188,6 @@ def open_input(source: str, reading: Reading, root: Path | None, device: str) ->
 
 
 def _device(name: str) -> torch.device:
-    import torch
-
     try:
         device = torch.device(name)
     except RuntimeError as error:

@@ -54,7 +54,6 @@ def write_audit(
         "settings": settings,
         "chart": svg(draw, text, 0),
         "rows": ordered.to_dict("records"),
-        "detectors": sorted(set(ordered["detector"])),
     }
     write_page("audit.html", context, path)
 
