@@ -365,7 +365,7 @@ def test_divergence_is_named_by_all() -> None:
 
 
 def test_a_checkpoint_goes_to_any_number_of_ranks(tmp_path: Path) -> None:
-    task, attack = gp.Recommendation(interactions(), gp.GMF(3)), gp.MetaAttack(ADAM)
+    task, attack = gp.Recommendation(interactions(), gp.CF(3)), gp.MetaAttack(ADAM)
     whole = attack(task, 6)
     for first, then in ((1, 2), (2, 1), (2, 3)):
         file = tmp_path / f"{first}-{then}.npz"
