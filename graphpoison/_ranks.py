@@ -3,13 +3,20 @@
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from ._mailbox import Bytes, Mailbox, mailbox_of
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 T = TypeVar("T")
+
+_NOTHING = np.empty(0, np.uint8)
 
 
 class RankError(RuntimeError):
@@ -34,16 +41,20 @@ class Ranks:
         size: number of processes.
         group: their process group of ``torch.distributed``; None for the default one.
         gone: returns the error to raise if another process cannot be reached.
+        mailbox: sends tensors on a CPU through shared memory; None to send all by the group.
     """
 
     rank: int = 0
     size: int = 1
     group: Any = field(default=None, repr=False)
     gone: Callable[[], BaseException] = field(default=_gone, repr=False)
+    mailbox: Mailbox | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of_group(cls, group: Any = None) -> "Ranks":
         """The processes of ``group``, by default of the default group of ``torch.distributed``.
+
+        All processes of ``group`` must call this. Processes of one machine share memory.
 
         Raises:
             ValueError: there is no process group, or this process is not in ``group``.
@@ -58,7 +69,7 @@ class Ranks:
         rank = dist.get_rank(group)
         if rank < 0:
             raise ValueError("this process is not in group; only its members share the attack.")
-        return cls(rank, dist.get_world_size(group), group)
+        return cls(rank, dist.get_world_size(group), group, mailbox=mailbox_of(group))
 
     @property
     def first(self) -> bool:
@@ -73,24 +84,71 @@ class Ranks:
         """
         if self.size == 1:
             return own
+        whole = own.new_empty(sum(counts), *own.shape[1:])
+        lengths = (
+            [count * whole[:1].numel() for count in counts] if whole.numel() else [0] * self.size
+        )
+        into = whole.view(-1).split(lengths)
+        self._send(own.reshape(-1), [[(0, length)] * self.size for length in lengths], into)
+        return whole
+
+    def exchange(self, own: "Tensor", counts: Sequence[Sequence[int]]) -> "list[Tensor]":
+        """Each rank s sends ``counts[s][r]`` numbers to each rank r.
+
+        Args:
+            own: the numbers that this rank sends [sum(counts[rank])], in the order of the ranks.
+            counts: the same for all ranks.
+
+        Returns:
+            For each rank s the numbers [counts[s][rank]] that it sends to this rank.
+
+        Raises:
+            RankError: another process cannot be reached.
+        """
+        ends = [[0, *accumulate(count)] for count in counts]
+        into = [own.new_empty(count[self.rank]) for count in counts]
+        self._send(own, [list(pairwise(end)) for end in ends], into)
+        return into
+
+    def _send(
+        self,
+        own: "Tensor",
+        cuts: Sequence[Sequence[tuple[int, int]]],
+        into: "Sequence[Tensor]",
+    ) -> None:
+        """Send numbers ``slice(*cuts[rank][r])`` of ``own`` to each rank r, and write the numbers
+        from each rank s to ``into[s]``."""
+        own = own.detach().contiguous()
+        try:
+            if self.mailbox is None or own.is_cuda:
+                self._send_by_group(own, cuts[self.rank], into)
+                return
+            width = own.element_size()
+            lengths = [width * max(stop for _, stop in each) for each in cuts]
+            wanted = [
+                (width * each[self.rank][0], width * each[self.rank][1], _bytes(part))
+                for each, part in zip(cuts, into, strict=True)
+            ]
+            self.mailbox.exchange(_bytes(own), lengths, wanted)
+        except (RuntimeError, ConnectionError) as error:
+            raise self.gone() from error
+
+    def _send_by_group(
+        self, own: "Tensor", cuts: Sequence[tuple[int, int]], into: "Sequence[Tensor]"
+    ) -> None:
         from torch import distributed as dist
 
-        whole = own.new_empty(sum(counts), *own.shape[1:])
-        parts, own = whole.split(list(counts)), own.detach().contiguous()
-        parts[self.rank].copy_(own)
+        parts = [own[slice(*cut)] for cut in cuts]
+        into[self.rank].copy_(parts[self.rank])
         others = [rank for rank in range(self.size) if rank != self.rank]
-        sent = [(dist.isend, own, rank) for rank in others if own.numel()]
-        received = [(dist.irecv, parts[rank], rank) for rank in others if parts[rank].numel()]
+        sent = [(dist.isend, parts[rank], rank) for rank in others if parts[rank].numel()]
+        received = [(dist.irecv, into[rank], rank) for rank in others if into[rank].numel()]
         sending = [
             dist.P2POp(kind, tensor, self._in_world(rank), self.group)
             for kind, tensor, rank in (*sent, *received)
         ]
-        try:
-            for work in dist.batch_isend_irecv(sending) if sending else ():
-                work.wait()
-        except RuntimeError as error:
-            raise self.gone() from error
-        return whole
+        for work in dist.batch_isend_irecv(sending) if sending else ():
+            work.wait()
 
     def share(self, work: Callable[[], T]) -> T:
         """Runs ``work`` on the first rank; every rank returns its result, or raises its error."""
@@ -163,6 +221,13 @@ class Ranks:
 
 ALONE = Ranks()
 """The ranks of a single process."""
+
+
+def _bytes(numbers: "Tensor") -> Bytes:
+    """``numbers``, a contiguous Tensor [n], as bytes of the same memory."""
+    import torch
+
+    return numbers.view(torch.uint8).numpy() if numbers.numel() else _NOTHING
 
 
 def _pickled(result: Any, error: Exception | None) -> bytes:

@@ -117,10 +117,19 @@ class _ScoreParamsPoint(Linearisation):
 
     def vjp(self, cotangents: Params) -> tuple[Params, Cotangents]:
         with torch.enable_grad():
-            _, change, *_ = torch.func.jvp(
-                lambda *leaves: self.function(leaves), self.leaves, cotangents
-            )
+            change = jvp(self.score_params, self.leaves, cotangents)
         tangent = tuple(map(torch.detach, change))
         gradient, derivative, on_tensors = self.point.gradient_and_vjp(tangent)
         back = vjp((*self.score_params, *change), self.leaves, (*derivative, *gradient))
         return back, on_tensors
+
+
+def jvp(outputs: Params, inputs: Params, tangents: Params) -> Params:
+    """The derivative of ``outputs`` in the direction ``tangents``, by two reverse passes.
+
+    Forward derivatives of torch have one level for all threads, so that two threads that take them
+    at once raise errors.
+    """
+    dummies = tuple(torch.zeros_like(each, requires_grad=True) for each in outputs)
+    back = torch.autograd.grad(outputs, inputs, dummies, create_graph=True)
+    return torch.autograd.grad(back, dummies, tangents, create_graph=True)
