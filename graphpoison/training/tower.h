@@ -17,10 +17,19 @@ constexpr int GROUP = 8;   // pairs, or inputs, whose sums are in registers at t
 constexpr int BLOCK = 64;  // pairs in a block
 constexpr int MANY = 128;  // pairs whose gradients are summed before they are added to the total
 
+// Bytes of a register. The compiler splits longer vectors, and their comparisons into single numbers.
+#if defined(__AVX512F__)
+constexpr int REGISTER = 64;
+#elif defined(__AVX__)
+constexpr int REGISTER = 32;
+#else
+constexpr int REGISTER = 16;
+#endif
+
 template <class T>
 struct Vec {
-  typedef T Lanes __attribute__((vector_size(64), aligned(64), may_alias));
-  static constexpr int count = 64 / sizeof(T);
+  typedef T Lanes __attribute__((vector_size(REGISTER), aligned(REGISTER), may_alias));
+  static constexpr int count = REGISTER / sizeof(T);
 };
 
 template <class T>
