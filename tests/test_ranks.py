@@ -51,14 +51,20 @@ class Threads(Ranks):
 
     def gather(self, own: Tensor, counts: Any) -> Tensor:
         assert own.size(0) == counts[self.rank]
-        parts = self.exchange(own.detach().clone())
+        parts = self.meet(own.detach().clone())
         assert [part.size(0) for part in parts] == list(counts)
         return torch.cat(parts)
 
     def _sent_by_first(self, content: bytes) -> bytes:
-        return self.exchange(content)[0]
+        return self.meet(content)[0]
 
-    def exchange(self, own: Any) -> list[Any]:
+    def exchange(self, own: Tensor, counts: Any) -> list[Tensor]:
+        parts = self.meet(own.detach().clone().split(list(counts[self.rank])))
+        found = [each[self.rank] for each in parts]
+        assert [part.numel() for part in found] == [count[self.rank] for count in counts]
+        return found
+
+    def meet(self, own: Any) -> list[Any]:
         try:
             self.table[self.rank] = own
             self.meeting.wait(TIMEOUT)
@@ -314,7 +320,7 @@ def test_ranks_that_disagree_are_refused() -> None:
             gp.MetaAttack(ADAM)(task.over(ranks), 2)
         task = gp.Recommendation(interactions(), gp.CF(3)).over(ranks)
         start = (torch.zeros(90, 3), torch.full((4, 3), float(ranks.rank)))
-        with pytest.raises(RankError, match=r"parameters after training differ between rank 0"):
+        with pytest.raises(RankError, match=r"initial parameters differ between rank 0"):
             gp.Unrolled().at(task, ADAM, task.state, start)
         return "refused"
 

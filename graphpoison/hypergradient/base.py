@@ -47,8 +47,10 @@ class Hypergradient(ABC):
 
         Raises:
             FloatingPointError: the meta-gradient is not finite.
+            RankError: processes that share the work have other parameters, before or after training.
             ValueError: the meta-gradient is 0 for every candidate.
         """
+        task.ranks.agree("the initial parameters", state.weight.device, *params)
         if not task.is_closed_form:
             return _checked(task, self.through(task, training, state, params))
         prepared = task.prepare(state)

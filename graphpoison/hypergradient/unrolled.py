@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from .._checks import positive_int
+from .._ranks import Ranks
 from ..graphs import PairState
 from ..tasks import Task
 from ..training import Params, Training
@@ -75,8 +76,10 @@ class Unrolled(Hypergradient):
         self.refuse(training)
         prepared = task.prepare(state)
         field = task.training_field(prepared, params, training.inner.linear)
+        if training.inner.entrywise:
+            field = field.over_ranks(params)
         run = Run.of(training, field, params)
-        iterates, stopped = self._run(run)
+        iterates, stopped = self._run(run, task.ranks)
         losses: list[Tensor] = []
         on_prepared: Cotangents = (None,) * len(prepared.tensors)
         on_stops: dict[int, OnIterate] = {}
@@ -92,7 +95,8 @@ class Unrolled(Hypergradient):
         with torch.no_grad():
             _, on_start, on_tensors = deque(walk(), maxlen=1).pop()
             on_prepared = accumulate(field.tensors_vjp(on_tensors), on_prepared)
-            if not finite((loss,), on_start, on_prepared):
+            is_finite = finite((loss,), on_start, on_prepared)
+            if field.ranks.any(not is_finite, loss.device):
                 raise adjoint_diverged(float(loss), walk(), run.count, task.ranks)
         return meta_gradient(task, state, prepared, on_prepared, loss, trained)
 
@@ -101,12 +105,12 @@ class Unrolled(Hypergradient):
             return super().loss(task, training, state, params)
         prepared = task.prepare(state)
         field = task.training_field(prepared, params, training.inner.linear)
-        _, stopped = self._run(Run.of(training, field, params))
+        _, stopped = self._run(Run.of(training, field, params), task.ranks)
         with torch.no_grad():
             losses = [task.attack_loss(field.params(end), prepared) for end in stopped.values()]
         return float(torch.stack(losses).mean())
 
-    def _run(self, run: Run) -> tuple[Iterates, dict[int, Params]]:
+    def _run(self, run: Run, ranks: Ranks) -> tuple[Iterates, dict[int, Params]]:
         """All iterates, and the coordinates after each stop and after the last step."""
         stopped: dict[int, Params] = {}
 
@@ -116,7 +120,7 @@ class Unrolled(Hypergradient):
                 stopped[count] = after[0]
             return after
 
-        iterates = Iterates.run(step, run.recorded_start, run.count)
+        iterates = Iterates.run(step, run.recorded_start, run.count, ranks)
         run.refuse_divergence(iterates.last)
         stopped[run.count] = iterates.last[0]
         return iterates, stopped

@@ -28,6 +28,7 @@ def training_diverged(
     field: Callable[[Iterate], Params],
     start: Iterate,
     count: int,
+    ranks: Ranks = ALONE,
 ) -> FloatingPointError:
     """The error that names the first of ``count`` steps with a result that is not finite.
 
@@ -36,11 +37,12 @@ def training_diverged(
         field: the gradient that a step follows.
         start: the first iterate.
         count: number of steps.
+        ranks: the processes that hold different coordinates.
     """
     before, current = start, start
     for number in range(1, count + 1):
         after = step(current)
-        if not finite(*after):
+        if ranks.any(not finite(*after), after[0][0].device):
             norm, earlier = (float(global_norm(field(point))) for point in (current, before))
             return FloatingPointError(
                 f"training diverged at step {number} of {count} (gradient norm {norm:.3g}, a step "

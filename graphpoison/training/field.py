@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .._ranks import ALONE, Ranks
 from .prepared import Params, Prepared
 
 Cotangents = tuple[Tensor | None, ...]
@@ -27,6 +28,16 @@ class TrainingField(ABC):
     """
 
     tensors: Params
+    ranks: Ranks = ALONE
+    """The processes that hold different coordinates."""
+
+    def over_ranks(self, params: Params) -> "TrainingField":
+        """The same field with its coordinates divided among the ranks, if it can be divided.
+
+        ``params`` are the initial parameters. Only an optimiser that updates each number by itself
+        can follow the divided field.
+        """
+        return self
 
     def at_step(self, step: int) -> "TrainingField":
         """The field at ``step`` 0, 1, ... of training; by default the same field at every step."""

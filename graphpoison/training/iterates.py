@@ -11,6 +11,7 @@ from typing import IO, Literal
 import torch
 from torch import Tensor
 
+from .._ranks import ALONE, Ranks
 from .prepared import Params
 
 Iterate = tuple[Params, Params]
@@ -47,9 +48,15 @@ class Iterates:
     last: Iterate
 
     @classmethod
-    def run(cls, step: Callable[[Iterate], Iterate], start: Iterate, count: int) -> "Iterates":
-        """Runs ``count`` steps from ``start``."""
-        kept = _keep(start, count)
+    def run(
+        cls,
+        step: Callable[[Iterate], Iterate],
+        start: Iterate,
+        count: int,
+        ranks: Ranks = ALONE,
+    ) -> "Iterates":
+        """Runs ``count`` steps from ``start``, at the same time on all ``ranks``."""
+        kept = _keep(start, count, ranks)
         current = start
         for number in range(count):
             if number % kept.stride == 0:
@@ -125,14 +132,14 @@ def stride_of(count: int) -> int:
     return ceil(sqrt(count))
 
 
-def _keep(start: Iterate, count: int) -> Kept:
+def _keep(start: Iterate, count: int, ranks: Ranks) -> Kept:
     size = count * _num_bytes(start)
     on_cpu = all(tensor.device.type == "cpu" for part in start for tensor in part)
     free = shutil.disk_usage(tempfile.gettempdir()).free if size > KEPT_BYTES else inf
-    where = place(size, on_cpu, free / 2)
-    if where == "file":
-        return Spooled(start, tempfile.TemporaryFile())
-    return Kept(stride_of(count) if where == "checkpoints" else 1)
+    where, device = place(size, on_cpu, free / 2), start[0][0].device
+    if ranks.any(where == "checkpoints", device):  # then all ranks compute iterates again
+        return Kept(stride_of(count))
+    return Spooled(start, tempfile.TemporaryFile()) if where == "file" else Kept()
 
 
 def _num_bytes(iterate: Iterate) -> int:

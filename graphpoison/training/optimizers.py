@@ -25,9 +25,12 @@ class InnerOptimizer(ABC):
         linear: whether a step is linear in parameters, gradient and state, and acts on every entry
             alike, so that it commutes with a linear change of coordinates.
         needs_gradient: whether :meth:`adjoint` uses the gradient.
+        entrywise: whether the next value of a number depends on this number, its gradient and its
+            state alone.
     """
 
     linear: ClassVar[bool]
+    entrywise: ClassVar[bool] = True
     needs_gradient: ClassVar[bool]
 
     @abstractmethod
@@ -172,6 +175,7 @@ class Clipped(InnerOptimizer):
     clip: float
 
     linear: ClassVar[bool] = False
+    entrywise: ClassVar[bool] = False
     needs_gradient: ClassVar[bool] = True
 
     def init(self, params: Params) -> State:

@@ -119,8 +119,8 @@ class PairLoss:
         ((_, _, sums),) = nodes
         summed = iter(sums)
         return tuple(
-            _cat(parts) if is_table else next(summed)
-            for parts, is_table in zip(rows, tables, strict=True)
+            _cat(parts, param) if is_table else next(summed)
+            for parts, is_table, param in zip(rows, tables, like, strict=True)
         )
 
     def _exchanged(
@@ -256,8 +256,8 @@ def _leaves(
             yield 0, number + place, list(values)
 
 
-def _cat(parts: list[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+def _cat(parts: list[Tensor], like: Tensor) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat([like[:0], *parts])
 
 
 def _sizes(slices: Iterable[slice]) -> list[int]:

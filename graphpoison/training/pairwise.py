@@ -7,8 +7,10 @@ from torch import Tensor
 
 from ..sparse import Pattern
 from ..sparse.shares import Block, Shares, blocks
+from .all_pairs_loss import AllPairsLoss
 from .bpr import Triples
 from .criteria import Criterion, LogLoss, Ranking
+from .divided import DividedPairs
 from .field import Cotangents, Linearisation, TrainingField, as_leaves, vjp
 from .mlp_pair_loss import MLPPairLoss
 from .pair_loss import BlockLoss, PairLoss
@@ -80,6 +82,14 @@ class PairwiseField(TrainingField):
         self.loss = loss
         self.score_params = score_params
         self.tensors = (targets,)
+
+    def over_ranks(self, params: Params) -> TrainingField:
+        loss = self.loss
+        if loss.shares.ranks.size == 1 or self.score_params or loss.tables != {0}:
+            return self
+        if isinstance(loss, AllPairsLoss):  # collects factors of all users
+            return self
+        return DividedPairs(self, loss, len(params[1]))
 
     def tensors_vjp(self, cotangents: Cotangents) -> Cotangents:
         return (self.loss.targets_vjp(cotangents[0]),)

@@ -24,6 +24,7 @@ from ..sparse import Pattern
 from ..sparse.products import Sampler
 from ..sparse.shared_product import SharedProduct
 from ..sparse.shares import Shares, blocks
+from .divided import DividedField
 from .field import Cotangents, Linearisation, TrainingField
 from .pair_loss import PairLoss
 from .prepared import Params
@@ -54,6 +55,10 @@ class PropagatedField(TrainingField):
             for block in blocks(pattern)
         ]
         self.tensors = (targets, entries)
+
+    def over_ranks(self, params: Params) -> TrainingField:
+        shares = Shares.of(self.pattern)
+        return self if shares.ranks.size == 1 else DividedField(self, shares, len(params[1]))
 
     def linearise(self, coordinates: Params) -> "PropagatedPoint":
         return PropagatedPoint(self, torch.cat(coordinates))

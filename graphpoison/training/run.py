@@ -75,5 +75,11 @@ class Run:
 
     def refuse_divergence(self, last: Iterate) -> None:
         """Raise a FloatingPointError that names the step if ``last`` is not finite."""
-        if not finite(*last):
-            raise training_diverged(self.step, self.gradient, self.start, self.count)
+        ranks = self.field.ranks
+        if ranks.any(not finite(*last), last[0][0].device):
+            raise training_diverged(self.step, self._whole_gradient, self.start, self.count, ranks)
+
+    def _whole_gradient(self, before: Iterate) -> Params:
+        """:meth:`gradient`, from all ranks that hold parts of it."""
+        gradient = self.gradient(before)
+        return gradient if self.field.ranks.size == 1 else self.field.params(gradient)
