@@ -3,7 +3,8 @@
 Writes a CSV file of synthetic interactions unless the file exists, and starts ``--ranks``
 processes. Each process reads the file, takes part in one exact meta-gradient of CF (D = 32, T = 50,
 as many negatives as interactions), and prints a line of JSON: seconds for reading, for making the
-task and for the gradient, and its peak memory. ``--interactions 1000000`` is a trial of a minute.
+task and for the gradient, and the peak of its memory after each. ``--interactions 1000000`` is a
+trial of a minute.
 """
 
 import argparse
@@ -68,23 +69,25 @@ def write(path: Path, count: int) -> None:
 def measure(path: Path, steps: int) -> None:
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     dist.init_process_group("gloo")
-    ranks, seconds = gp.Ranks.of_group(), [time.perf_counter()]
+    ranks, seconds, peaks = gp.Ranks.of_group(), [time.perf_counter()], []
+
+    def done() -> None:
+        seconds.append(time.perf_counter())
+        peaks.append(round((peak_bytes(torch.device("cpu")) or 0) / 2**20))
+
     data = open_graph(path, Reading(test_fraction=0.0))
-    seconds.append(time.perf_counter())
+    done()
     task = gp.Recommendation(data, gp.CF(32)).over(ranks)
     start = task.init(generator(0))
-    seconds.append(time.perf_counter())
+    done()
     found = gp.Unrolled().at(task, gp.Training(steps, 3000.0), task.state, start)
     best = found.topk(100, allow_removals=False)
-    seconds.append(time.perf_counter())
+    done()
     parts = ("read", "task", "gradient")
     took = {name: round(b - a, 1) for name, a, b in zip(parts, seconds, seconds[1:], strict=False)}
     pairs = task.state.num_listed
-    peak = peak_bytes(torch.device("cpu"))
     line = {"rank": ranks.rank, "pairs": pairs, "best": float(best.score[0]), "seconds": took}
-    print(
-        json.dumps({**line, "peak MB": None if peak is None else round(peak / 2**20)}), flush=True
-    )
+    print(json.dumps({**line, "peak MB": dict(zip(parts, peaks, strict=True))}), flush=True)
     dist.destroy_process_group()
 
 

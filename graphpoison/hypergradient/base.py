@@ -47,7 +47,7 @@ class Hypergradient(ABC):
 
         Raises:
             FloatingPointError: the meta-gradient is not finite.
-            RankError: processes that share the work have other parameters, before or after training.
+            RankError: processes that share the work have different parameters.
             ValueError: the meta-gradient is 0 for every candidate.
         """
         task.ranks.agree("the initial parameters", state.weight.device, *params)

@@ -85,23 +85,25 @@ class DividedPairs(DividedField):
     def linearise(self, coordinates: Params) -> Linearisation:
         return _DividedPairs(self, coordinates)
 
-    def all_items(self, coordinates: Params) -> Params:
-        """``coordinates``, or their cotangents, with the rows of all items."""
-        users, items, *rest = coordinates
-        return users, gathered(self.ranks, items, self.rows[1]), *rest
-
 
 class _DividedPairs(Linearisation):
     def __init__(self, field: DividedPairs, coordinates: Params) -> None:
-        self.field = field
-        self.point = field.loss.linearise(*field.all_items(coordinates))
+        self.field, self.coordinates = field, coordinates
 
     @property
     def gradient(self) -> Params:
-        return self.point.gradient
+        users, items, *rest = self.coordinates
+        return self.field.loss.linearise(users, self._gathered(items), *rest).gradient
 
     def vjp(self, cotangents: Params) -> tuple[Params, Cotangents]:
-        return self.point.vjp(self.field.all_items(cotangents))
+        (users, items, *rest), (on_users, on_items, *on_rest) = self.coordinates, cotangents
+        both = self._gathered(torch.stack([items, on_items], dim=1))  # one message for two tables
+        items, on_items = (each.contiguous() for each in both.unbind(1))
+        point = self.field.loss.linearise(users, items, *rest)
+        return point.vjp((on_users, on_items, *on_rest))
+
+    def _gathered(self, items: Tensor) -> Tensor:
+        return gathered(self.field.ranks, items, self.field.rows[1])
 
 
 class DividedLoss(PairLoss):
