@@ -1,10 +1,11 @@
 """100 million interactions in a file, two processes: ``python benchmarks/hundred_million.py``.
 
 Writes a CSV file of synthetic interactions unless the file exists, and starts ``--ranks``
-processes. Each process reads the file, takes part in one exact meta-gradient of CF (D = 32, T = 50,
-as many negatives as interactions), and prints a line of JSON: seconds for reading, for making the
-task and for the gradient, and the peak of its memory after each. ``--interactions 1000000`` is a
-trial of a minute.
+processes. The first process reads the file, draws negatives (by default one for ten interactions)
+and makes the task; all processes map its tensors. Each process takes part in one exact
+meta-gradient of CF (D = 32, T = 50), and prints a line of JSON: seconds for reading with the task
+and for the gradient, its largest memory, and how much of the memory is shared.
+``--interactions 1000000`` is a trial of a minute.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import os
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,6 @@ from torch import distributed as dist
 import graphpoison as gp
 from graphpoison._memory import peak_bytes
 from graphpoison._random import generator
-from graphpoison.datasets.source import Reading, open_graph
 
 CHUNK = 5_000_000
 SHARE = 200
@@ -35,11 +36,12 @@ def main() -> None:
     parser.add_argument("--interactions", type=int, default=100_000_000)
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--negatives", type=float, default=0.1, help="for each interaction")
     parser.add_argument("--measure", action="store_true", help="run as one of the processes")
     args = parser.parse_args()
     path = args.out / f"interactions-{args.interactions}.csv"
     if args.measure:
-        measure(path, args.steps)
+        measure(path, args.steps, args.negatives)
         return
     if not path.exists():
         args.out.mkdir(parents=True, exist_ok=True)
@@ -66,29 +68,45 @@ def write(path: Path, count: int) -> None:
     part.rename(path)
 
 
-def measure(path: Path, steps: int) -> None:
+def measure(path: Path, steps: int, negatives: float) -> None:
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     dist.init_process_group("gloo")
-    ranks, seconds, peaks = gp.Ranks.of_group(), [time.perf_counter()], []
+    ranks, seconds = gp.Ranks.of_group(), [time.perf_counter()]
 
-    def done() -> None:
-        seconds.append(time.perf_counter())
-        peaks.append(round((peak_bytes(torch.device("cpu")) or 0) / 2**20))
+    def read() -> gp.Recommendation:
+        frame = gp.datasets.read_interactions(path)
+        drawn = round(negatives * len(frame))
+        data = gp.datasets.from_interactions(frame, test_fraction=0.0, num_negatives=drawn)
+        del frame
+        return gp.Recommendation(data, gp.CF(32))
 
-    data = open_graph(path, Reading(test_fraction=0.0))
-    done()
-    task = gp.Recommendation(data, gp.CF(32)).over(ranks)
+    task = ranks.mapped(read).over(ranks)
+    seconds.append(time.perf_counter())
+    read_peak = peak_bytes(torch.device("cpu")) or 0
     start = task.init(generator(0))
-    done()
     found = gp.Unrolled().at(task, gp.Training(steps, 3000.0), task.state, start)
     best = found.topk(100, allow_removals=False)
-    done()
-    parts = ("read", "task", "gradient")
-    took = {name: round(b - a, 1) for name, a, b in zip(parts, seconds, seconds[1:], strict=False)}
-    pairs = task.state.num_listed
-    line = {"rank": ranks.rank, "pairs": pairs, "best": float(best.score[0]), "seconds": took}
-    print(json.dumps({**line, "peak MB": dict(zip(parts, peaks, strict=True))}), flush=True)
+    seconds.append(time.perf_counter())
+    took = [round(after - before, 1) for before, after in pairwise(seconds)]
+    peak = peak_bytes(torch.device("cpu")) or 0
+    line = {
+        "rank": ranks.rank,
+        "interactions": int((task.state.clean > 0).sum()),
+        "pairs": task.state.num_listed,
+        "best": float(best.score[0]),
+        "seconds": dict(zip(("read", "gradient"), took, strict=True)),
+        "peak MB, reading": round(read_peak / 2**20),
+        "peak MB": round(peak / 2**20),
+        "of it shared MB": round(shared_bytes() / 2**20),
+    }
+    print(json.dumps(line), flush=True)
     dist.destroy_process_group()
+
+
+def shared_bytes() -> int:
+    """Bytes of mapped files in the memory of this process."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.split("RssFile:")[1].split()[0])
 
 
 if __name__ == "__main__":

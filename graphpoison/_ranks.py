@@ -1,6 +1,8 @@
 """Processes (ranks) that share the work of one attack, and their communication."""
 
+import os
 import pickle
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
@@ -175,6 +177,36 @@ class Ranks:
         result = work()
         self.share(lambda: None)
         return result
+
+    def mapped(self, work: Callable[[], T]) -> T:
+        """Runs ``work`` on the first rank. The ranks of one machine share the memory of the tensors
+        in its result, through a temporary file (in ``TMPDIR``) that all of them map.
+
+        The result must be one that :func:`torch.save` takes, such as a graph or a task. Ranks
+        without shared memory run ``work`` :meth:`in_turn`.
+        """
+        if self.mailbox is None:
+            return self.in_turn(work)
+        import torch
+
+        def write() -> str:
+            number, path = tempfile.mkstemp(prefix="graphpoison-", suffix=".pt")
+            os.close(number)
+            try:
+                torch.save(work(), path)
+            except BaseException:
+                os.unlink(path)
+                raise
+            return path
+
+        path = self.share(write)
+        try:
+            found: T = torch.load(path, mmap=True, weights_only=False)
+        finally:
+            self.any(False, torch.device("cpu"))  # all ranks have mapped it
+            if self.first:
+                os.unlink(path)
+        return found
 
     def any(self, own: bool, device: "torch.device") -> bool:
         """Whether ``own`` is true on at least one rank."""

@@ -184,7 +184,7 @@ def _number(argument: str, ids: "pd.Series[Any]") -> tuple[Codes, list[Hashable]
         order = np.arange(len(distinct))
     place = np.empty_like(order)
     place[order] = np.arange(order.size)
-    return place[codes].astype(np.int64), pd.Series(distinct[order]).tolist()
+    return place[codes].astype(np.int64, copy=False), pd.Series(distinct[order]).tolist()
 
 
 def _check_frame(name: str, frame: pd.DataFrame, user: str, item: str) -> None:

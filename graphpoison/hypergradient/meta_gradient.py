@@ -183,7 +183,9 @@ class MetaGradient:
         allow_additions: bool,
     ) -> Flips:
         state = self.state
-        gradient = self.at(state.index)
+        gradient = self.gradient
+        if isinstance(gradient, FactoredGradient):
+            gradient = gradient.at(state.index)
         present = state.weight > 0
         allowed = admissible(state, constraints, allow_removals, allow_additions)
         score = flip_scores(state.weight, gradient)

@@ -289,7 +289,11 @@ class PairwiseRecommender(Recommender):
         """The loss of the training pairs in closed form, if there is one."""
         if prepared.all_pairs is not None:
             return prepared.all_pairs
-        return closed_form_loss(criterion, self.scoring, prepared.pattern, prepared.tensors[0])
+        if criterion not in prepared.losses:
+            targets = prepared.tensors[0]
+            found = closed_form_loss(criterion, self.scoring, prepared.pattern, targets)
+            prepared.losses[criterion] = found
+        return prepared.losses[criterion]
 
     def _without_offset(self, params: Params) -> Params:
         """``params`` with an output bias of 0, on which no ranking depends. Its gradient becomes

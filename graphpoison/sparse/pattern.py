@@ -39,7 +39,12 @@ class Pattern:
 
     @cached_property
     def index(self) -> Tensor:
-        """Rows and columns as one LongTensor [2, E]."""
+        """Rows and columns as one LongTensor [2, E]; no copy if both are views of this tensor."""
+        whole = self.row._base
+        if whole is not None and whole is self.col._base and whole.shape == (2, self.num_entries):
+            parts = zip((self.row, self.col), whole, strict=True)
+            if all(part.data_ptr() == row.data_ptr() for part, row in parts):
+                return whole
         return torch.stack([self.row, self.col])
 
     @cached_property

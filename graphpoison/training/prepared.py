@@ -1,6 +1,6 @@
 """Tensors that are computed from the edge weights once per meta-gradient, before training."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import torch
@@ -11,6 +11,8 @@ from ..sparse import Pattern
 
 if TYPE_CHECKING:
     from .all_pairs_loss import AllPairsLoss
+    from .criteria import Criterion
+    from .pair_loss import PairLoss
 
 Params = tuple[Tensor, ...]
 Structure = TypeVar("Structure")
@@ -74,7 +76,10 @@ class PreparedPairs(Prepared):
     Args:
         pattern: the listed training pairs, which are also the edges of the training graph.
         all_pairs: the loss of all pairs, if every pair is a training pair.
+        losses: losses in closed form that were made for these targets; training and the attack loss
+            share one, since each has buffers for all pairs.
     """
 
     pattern: Pattern
     all_pairs: "AllPairsLoss | None" = None
+    losses: "dict[Criterion, PairLoss | None]" = field(default_factory=dict)
