@@ -3,7 +3,7 @@
 from .base import Attack
 from .degree import DegreeAttack
 from .dice import DICE
-from .estimate import Estimate, estimate
+from .cost import Estimate, estimate
 from .injection import Injection, NewUsers, SimilarUsers
 from .meta import MetaAttack
 from .pgd import PGDAttack
