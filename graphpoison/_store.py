@@ -89,7 +89,9 @@ class Store:
         if kind == "IMMEDIATE":
             self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with closing(sqlite3.connect(self.path, WAIT_SECONDS, isolation_level=None)) as opened:
+            with closing(
+                sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None)
+            ) as opened:
                 opened.execute(f"BEGIN {kind}")
                 if not opened.execute("PRAGMA schema_version").fetchone()[0]:
                     if self.path.stat().st_size:  # SQLite treats any short file as a new database

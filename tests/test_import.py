@@ -1,6 +1,8 @@
 """``import graphpoison`` loads nothing; its names load no package that only some functions need."""
 
+import importlib
 import json
+import pkgutil
 import subprocess
 import sys
 
@@ -37,3 +39,13 @@ def test_every_name_is_there() -> None:
     assert {"MetaAttack", "datasets", "evaluate", "__version__"} <= set(graphpoison.__all__)
     assert set(graphpoison.__all__) <= set(dir(graphpoison))
     assert all(getattr(graphpoison, name) is not None for name in graphpoison.__all__)
+
+
+def test_no_function_hides_a_module_of_its_name() -> None:
+    for found in pkgutil.walk_packages(graphpoison.__path__, "graphpoison."):
+        if "._tower_" not in found.name and not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
+    modules = [name for name in sys.modules if name.startswith("graphpoison.")]
+    parents = {name: name.rpartition(".") for name in modules}
+    seen = {name: getattr(sys.modules[part[0]], part[2]) for name, part in parents.items()}
+    assert [name for name in modules if seen[name] is not sys.modules[name]] == []

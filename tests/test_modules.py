@@ -119,6 +119,15 @@ def test_a_module_of_another_form_is_refused(module: nn.Module) -> None:
         gp.NodeClassification(citation_graph(), module)
 
 
+class Convolved(nn.Module):
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer, self.head = layer, nn.Linear(24, 3)
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
+        return self.layer(self.head(x), edge_index, edge_weight)
+
+
 class Scores(nn.Module):
     def __init__(self, draws: bool, counts: bool) -> None:
         super().__init__()
@@ -138,6 +147,25 @@ def test_a_recommender_that_is_no_function_is_refused() -> None:
         gp.Recommendation(data, Scores(True, False))
     with pytest.raises(ValueError, match="without the pairs of weight 0"):
         gp.Recommendation(data, Scores(False, True))
+
+
+def test_a_module_is_trained_as_a_victim() -> None:
+    data = interaction_graph()
+    victim = gp.RecommenderVictim(Scores(False, False), "mine", SHORT)
+    scores = victim.fit(gp.read_graph(data), seed=0).scores(torch.arange(2))
+    assert scores.shape == (2, 9)
+    assert torch.equal(scores[0], scores[1])
+    with pytest.raises(TypeError, match="model is the class Scores"):
+        gp.RecommenderVictim(Scores, "mine")
+
+
+def test_a_module_without_a_derivative_at_nodes_without_edges_is_refused() -> None:
+    data = citation_graph()
+    data.edge_index = data.edge_index[:, (data.edge_index != 3).all(dim=0)]
+    modules = [Convolved(GCNConv(3, 3, add_self_loops=loops)) for loops in (True, False)]
+    assert gp.NodeClassification(data, modules[0], candidates="all")
+    with pytest.raises(ValueError, match=r"edge_weight is not finite.* node whose edges all"):
+        gp.NodeClassification(data, modules[1], candidates="all")
 
 
 @pytest.mark.parametrize("candidates", ["all", None])

@@ -1,9 +1,9 @@
 """Attacks: how flips are chosen within a budget."""
 
 from .base import Attack
+from .cost import Estimate, estimate
 from .degree import DegreeAttack
 from .dice import DICE
-from .estimate import Estimate, estimate
 from .injection import Injection, NewUsers, SimilarUsers
 from .meta import MetaAttack
 from .pgd import PGDAttack

@@ -18,7 +18,7 @@ from typing import Any
 from .._checks import choice, in_range, positive_int
 from .._io import atomic_write
 from .._settings import known_fields
-from ..attacks.estimate import Estimate
+from ..attacks.cost import Estimate
 from .workload import Workload
 
 SHIPPED = "coefficients.json"

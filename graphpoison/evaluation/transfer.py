@@ -16,7 +16,7 @@ from ..metrics import PAIR_METRICS, RankingMetric, parse_metric
 from ..perturbation import Perturbation
 from ..report.summary import RANDOM, transfer
 from ..tasks import NodeClassification, Recommendation, Task
-from .evaluate import distinct_seeds, evaluate
+from .paired_runs import distinct_seeds, evaluate
 from .ranking import SPLIT
 
 BASELINE = "baseline"

@@ -31,7 +31,8 @@ def check_module(
     Raises:
         TypeError: the module does not take the arguments, or returns no Tensor of floats.
         ValueError: the output has another shape; the module changes its arguments, draws random
-            numbers, gives another output when it is called again, or counts pairs of weight 0.
+            numbers, gives another output when it is called again, counts pairs of weight 0, or
+            has a derivative with respect to the weights that is not finite.
     """
     copies = [argument.clone() for argument in arguments]
     with isolated_rng(0, arguments[0].device):
@@ -67,6 +68,23 @@ def check_module(
             "edges: it ignores edge_weight, as GAT and GraphSAGE do, or counts pairs; multiply "
             "messages by edge_weight, and sum weights instead of counting pairs."
         )
+    if without is not None and not _differentiable(call, list(arguments)):
+        raise ValueError(
+            f"the derivative of surrogate {name} with respect to edge_weight is not finite. The "
+            "usual cause is a node whose edges all have weight 0: its degree to the power -0.5 is "
+            "infinite, as in LGConv; add self-loops, or normalise by deg.clamp(min=1e-9).pow(-0.5)."
+        )
+
+
+def _differentiable(call: Callable[..., Tensor], arguments: list[Tensor]) -> bool:
+    """Whether the derivative of the outputs' sum w.r.t. the last argument is finite, or none."""
+    weight = arguments[-1].detach().clone().requires_grad_()
+    with torch.enable_grad():
+        found = call(*arguments[:-1], weight)
+    if not found.requires_grad or not bool(found.isfinite().all()):
+        return True  # training states both errors
+    (slope,) = torch.autograd.grad(found.sum(), weight, allow_unused=True)
+    return slope is None or bool(slope.isfinite().all())
 
 
 def _output(

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from .._store import Store
-from ..evaluation.evaluate import evaluate
+from ..evaluation.paired_runs import evaluate
 from .experiment import Experiment
 
 logger = logging.getLogger(__name__)

@@ -44,8 +44,8 @@ def check_backend(backend: str) -> str:
         except ImportError as error:
             raise ValueError(
                 f"backend={backend!r} needs the package {backend}, which cannot be imported "
-                f'({error}); install it with pip install --no-build-isolation "graphpoison[sparse]"'
-                " or leave backend at 'auto'."
+                f"({error}); install it with pip install --no-build-isolation {backend}, or "
+                "leave backend at 'auto'."
             ) from error
     return backend
 

@@ -14,7 +14,7 @@ from ..attacks import Attack, Injection
 from ..attacks.base import settings_of
 from ..budget import Budget, budget_of
 from ..evaluation.checkpoint import WHOLE, refuse_same_names
-from ..evaluation.evaluate import distinct_seeds
+from ..evaluation.paired_runs import distinct_seeds
 from ..graphs import Graph, Interactions, NodeGraph
 from ..metrics import parse_metric
 from ..perturbation import fingerprint

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..._checks import choice
 from ..._random import generator
 from ...graphs import Interactions
-from ...models import Recommender
+from ...models import Recommender, recommender
 from ...models.extra_users import with_extra_users
 from ...sparse import Pattern
 from ...tasks import Recommendation
@@ -27,7 +27,8 @@ class RecommenderVictim(Victim):
     scores compare the items of a user, but are not log-odds.
 
     Args:
-        model: settings such as ``CF(dim=8)``.
+        model: a name such as ``"cf(dim=8)"``, settings such as ``CF(dim=8)``, or a module with
+            the method ``scores(pairs, edge_index, edge_weight)``.
         name: name of the victim in tables.
         training: optimiser, learning rate and number of steps.
         start: None if each seed draws its own initial parameters (thesis, section 3.10); or the
@@ -37,7 +38,7 @@ class RecommenderVictim(Victim):
         dtype: dtype of the parameters.
     """
 
-    model: Recommender
+    model: str | nn.Module | Recommender
     name: str
     training: Training = INTERACTIONS
     start: int | None = None
@@ -46,13 +47,14 @@ class RecommenderVictim(Victim):
 
     def __post_init__(self) -> None:
         choice("loss", self.loss, CRITERIA)
+        object.__setattr__(self, "model", recommender(self.model, "model"))
 
     @property
     def deterministic(self) -> bool:  # type: ignore[override]
         return self.start is not None
 
     def fit(self, graph: Interactions, seed: int) -> "TrainedRecommender":
-        model = self.model
+        model = recommender(self.model, "model")
         if graph.fake_users is not None:
             model = with_extra_users(model, graph.fake_users)
         task = Recommendation(graph, model, dtype=self.dtype, loss=self.loss)
