@@ -30,7 +30,7 @@ from graphpoison.reproduce import (
     run,
     thesis_names,
 )
-from graphpoison.reproduce.figures import draw_users
+from graphpoison.reproduce.figures import draw_curves, draw_users
 from graphpoison.reproduce.settings import TABLES
 from graphpoison.reproduce.tables import markdown
 from graphpoison.reproduce.thesis import TABLES as THESIS
@@ -396,6 +396,14 @@ def test_tables_and_figures_are_written(tmp_path: Path) -> None:
         reproduce("4.20", tmp_path)
     with pytest.raises(ValueError, match="seeds must be at least 1"):
         reproduce("4.8", tmp_path, seeds=-1)
+
+
+def test_bands_of_figures_end_at_100_percent(tmp_path: Path) -> None:
+    keys = {"attack": "meta-attack", "model": "target", "metric": "accuracy", "pairs": "all"}
+    frame = pd.DataFrame({"flips": [0.0, 1.0], "ours": 60.0, "ci95": 70.0, "thesis": np.nan})
+    figure = draw_curves(frame.assign(**keys), [{"metric": "accuracy"}], tmp_path / "one.png")
+    band = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == (0.0, 100.0)
 
 
 def test_users_are_drawn_with_their_cluster_means(tmp_path: Path) -> None:

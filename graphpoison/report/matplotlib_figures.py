@@ -54,7 +54,7 @@ def plot_curves(
         panel.set_ylabel(label(metric))
         panel.set_title(f"{name} data")
         panel.grid(alpha=0.3)
-    _legend_below(figure, panels[0], runs["attack"].nunique())
+    legend_below(figure, panels[0], runs["attack"].nunique())
     return figure
 
 
@@ -84,7 +84,7 @@ def plot_pairs(runs: pd.DataFrame, baseline: str | None) -> Figure:
     panel.set_ylim(len(names) - 0.5, -0.5)
     panel.set_xlabel(f"{label(str(runs['metric'].iloc[0]))}, {runs['split'].iloc[0]} data")
     panel.grid(alpha=0.3, axis="x")
-    _legend_below(figure, panel, 2)
+    legend_below(figure, panel, 2)
     return figure
 
 
@@ -93,7 +93,7 @@ def _lines(name: object) -> str:
     return textwrap.fill(plain(str(name)), LONGEST)
 
 
-def _legend_below(figure: Figure, panel: Axes, most: int) -> None:
+def legend_below(figure: Figure, panel: Axes, most: int) -> None:
     """Put the legend of ``panel`` below the figure, in at most ``most`` columns."""
     handles, labels = panel.get_legend_handles_labels()
     fits = int(
