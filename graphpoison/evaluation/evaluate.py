@@ -20,7 +20,7 @@ from ..graphs import Graph, Interactions, NodeGraph, read_graph
 from ..perturbation import Perturbation
 from ..provenance import SERIES, Clock, environment, graph_digest
 from ..report import Report
-from ..victims import Victim, victims_of
+from ..victims import AnyVictim, Victim, victims_of
 from .checkpoint import (
     Checkpoint,
     Measured,
@@ -47,7 +47,7 @@ FEWEST_ITEMS = 20  # smallest number of items for the default metrics
 def evaluate(
     data: Data | HeteroData | Graph,
     perturbation: Perturbation | Mapping[str, Perturbation],
-    victims: Sequence[Any] | str | None = None,
+    victims: AnyVictim | Sequence[AnyVictim] | None = None,
     seeds: Sequence[int] = range(5),
     budgets: Sequence[int | float | Budget] | None = None,
     include_perturbed: bool = False,

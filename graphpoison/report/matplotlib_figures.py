@@ -23,6 +23,7 @@ from .summary import curve, label, transfer_grid
 # Okabe and Ito's colours: distinct for colour-blind readers, and by lightness in greyscale.
 INK, PALE, ADDED, REMOVED = "#333333", "#b3b3b3", "#d55e00", "#0072b2"
 HIT, PLAIN = "#f0e442", "#ffffff"
+ON_DARK, ON_LIGHT = "#fdfdfd", "#010101"  # pages replace white and black in dark mode
 LONGEST = 24  # characters of a name in one line
 LINES, MARKERS = ["-", "--", ":", "-."], ["o", "s", "D", "^", "x", "P"]
 KEPT_LINE: dict[str, Any] = {"color": PALE, "lw": 0.8}
@@ -145,7 +146,7 @@ def draw_transfer(frame: pd.DataFrame) -> Figure:
     for row, column in np.ndindex(rows, columns):
         value, width = drops[row, column], halves[row, column]
         text = f"{value:.4f}" if np.isnan(width) else f"{value:.4f}\n± {width:.4f}"
-        colour = "white" if value <= middle else "black"
+        colour = ON_DARK if value <= middle else ON_LIGHT
         axes.text(column, row, text, ha="center", va="center", size=8, color=colour)
     figure.colorbar(image, label="drop")
     return figure
@@ -163,7 +164,7 @@ def draw_neighbourhood(part: Neighbourhood, width: float = 7.0) -> Figure:
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
     axes.set_axis_off()
-    axes.margins(0.12 if part.bipartite else 0.05, 0.04)
+    axes.margins(0.12 if part.bipartite else 0.05, 0.08)  # labels stand above nodes
     for edges, style in (
         (part.kept, KEPT_LINE),
         (part.removed, REMOVED_LINE),
