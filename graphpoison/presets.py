@@ -39,7 +39,6 @@ def metattack(
     return MetaAttack(
         training,
         constraints=tuple(constraints),
-        redraw=True,
         hypergradient=hypergradient or Unrolled(),
     )
 
@@ -136,7 +135,6 @@ def meta_attack(
         training,
         flips_per_step,
         allow_removals=False,
-        redraw=True,
         hypergradient=hypergradient or Unrolled(),
     )
 

@@ -568,3 +568,18 @@ def test_other_candidates_are_another_problem() -> None:
     )
     marks = [gp.RandomAttack()(task, 1).meta["fingerprint"] for task in (every, some)]
     assert marks[0] != marks[1]
+
+
+def test_scores_that_are_no_log_odds_have_auroc_only_by_default() -> None:
+    data = interaction_graph()
+    flips = gp.RandomAttack()(gp.Recommendation(data, gp.CF(dim=2)), 2)
+    victims = [
+        gp.RecommenderVictim(gp.CF(dim=2), loss, QUICK.training, loss=loss)
+        for loss in ("log", "bpr", "softmax")
+    ]
+    runs = gp.evaluate(data, flips, victims, seeds=[0]).runs
+    found = {name: set(group["metric"]) for name, group in runs.groupby("victim")}
+    every = {"log_loss", "accuracy", "auroc"}
+    assert found == {"log": every, "bpr": {"auroc"}, "softmax": {"auroc"}}
+    named = gp.evaluate(data, flips, victims[1], seeds=[0], metrics=["log_loss"]).runs
+    assert set(named["metric"]) == {"log_loss"}

@@ -159,7 +159,7 @@ def test_a_unit_is_the_attack_and_its_evaluation(tmp_path: Path) -> None:
     found = run(CASE, tmp_path, seeds=[4])
     data = SMALL.load()
     task = gp.Recommendation(data, QUICK_CF.model)
-    attack = gp.MetaAttack(QUICK_CF.training, 5, allow_removals=False, redraw=True)
+    attack = gp.MetaAttack(QUICK_CF.training, 5, allow_removals=False)
     flips = attack(task, 20, seed=4)
     victim = gp.RecommenderVictim(CASE.target.model, "target", CASE.target.training)
     expected = gp.evaluate(data, {"meta-attack": flips}, [victim], [4], [0, 10, 20]).runs

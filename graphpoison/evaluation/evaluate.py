@@ -102,7 +102,8 @@ def evaluate(
             interactions:
 
             - Metrics of training and unseen pairs: ``"log_loss"``, ``"accuracy"``, ``"auroc"``;
-              the default if ``victims`` are given.
+              the default if ``victims`` are given. By default, a :class:`RecommenderVictim` with
+              a ranking loss has AUROC only: its scores are not log-odds.
             - Metrics of the first k items of a ranking, for any k: ``"ndcg@10"``, ``"recall@10"``,
               ``"precision@10"``, ``"hr@10"``, ``"mrr@10"``, ``"map@10"``, ``"coverage@10"``,
               ``"popularity@10"``, ``"overlap@10"``. ``"ndcg@10"`` and ``"recall@20"`` are the
