@@ -4,12 +4,17 @@ python benchmarks/citation_page.py out1 out2 --picture docs/results/strongest.pn
 """
 
 import argparse
+from itertools import product
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from scipy import stats
+
+from graphpoison.report.colours import COLOURS as PALETTE
+from graphpoison.report.colours import RANDOM
+from graphpoison.report.matplotlib_figures import PALE
 
 NAMES = {
     "cora-deeprobust": "Cora",
@@ -17,6 +22,7 @@ NAMES = {
     "cora-ml": "Cora-ML",
     "polblogs": "PolBlogs",
 }
+PICTURED, SHARES = ("cora-deeprobust", "citeseer-deeprobust"), (0.05, 0.1)
 ORDER = ("clean", "random", "dice", "metattack", "strongest")
 PRO_GNN = {  # Jin et al. (2020), Table 2: accuracy of a GCN at 0, 5, 10, 15, 20 and 25%
     "cora-deeprobust": (83.50, 76.55, 70.39, 65.10, 59.56, 47.53),
@@ -25,17 +31,17 @@ PRO_GNN = {  # Jin et al. (2020), Table 2: accuracy of a GCN at 0, 5, 10, 15, 20
 }
 LABELS = {
     "clean": "clean",
-    "random": "random",
+    "random": "random flips",
     "dice": "DICE, knows all labels",
     "metattack": "Metattack",
-    "strongest": "strongest_metattack",
+    "strongest": "strongest attack",
 }
 COLOURS = {
-    "clean": "#b0b7bf",
-    "random": "#8fb3d9",
-    "dice": "#5b8cc0",
-    "metattack": "#e0a458",
-    "strongest": "#b3382c",
+    "clean": PALE,
+    "random": RANDOM,
+    "dice": PALETTE[1],
+    "metattack": PALETTE[4],
+    "strongest": PALETTE[0],
 }
 
 
@@ -122,35 +128,35 @@ def defences(table: pd.DataFrame) -> None:
             print(f"| {victim} | {' | '.join(cells)} |")
 
 
-def picture(table: pd.DataFrame, path: Path) -> None:
-    """Accuracy of a GCN that keeps its last epoch, under each attack."""
+def bars(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean and half-width of a GCN that keeps its last epoch, a row for each bar of the picture."""
     rows = table[(table.study == "strongest") & (table.epoch == "last")]
-    groups = [
-        (data, share)
-        for data in ("cora-deeprobust", "citeseer-deeprobust")
-        for share in (0.05, 0.1)
-    ]
-    figure, axes = plt.subplots(figsize=(9, 3.6), layout="constrained")
+    found = []
+    for data, share, attack in product(PICTURED, SHARES, ORDER):
+        wanted = 0.0 if attack == "clean" else share
+        these = rows[(rows.data == data) & (rows.share == wanted) & (rows.attack == attack)]
+        found.append([NAMES[data], share, attack, *of_splits(these)[:2]])
+    return pd.DataFrame(found, columns=["graph", "share", "attack", "mean", "half"])
+
+
+def picture(table: pd.DataFrame, path: Path) -> None:
+    """Accuracy of a GCN under each attack, from :func:`bars`."""
+    groups = list(table.groupby(["graph", "share"], sort=False).groups)
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    axes = figure.subplots()
     for place, attack in enumerate(ORDER):
-        found = []
-        for data, share in groups:
-            wanted = 0.0 if attack == "clean" else share
-            these = rows[(rows.data == data) & (rows.share == wanted) & (rows.attack == attack)]
-            found.append(of_splits(these)[:2])
+        rows = table[table.attack == attack]
         left = np.arange(len(groups)) + (place - 2) * 0.17
-        means, widths = np.array(found).T
-        axes.bar(
-            left, means, 0.16, yerr=widths, color=COLOURS[attack], capsize=2, label=LABELS[attack]
-        )
-        for x, mean, width in zip(left, means, widths, strict=True):
-            axes.text(x, mean + width + 0.01, f"{mean:.2f}", ha="center", fontsize=8)
-    axes.set_xticks(
-        range(len(groups)), [f"{NAMES[data]}, {share:.0%} of the edges" for data, share in groups]
-    )
+        look = {"color": COLOURS[attack], "label": LABELS[attack]}
+        axes.bar(left, rows["mean"], 0.16, yerr=rows["half"], capsize=2, **look)
+        for x, mean, width in zip(left, rows["mean"], rows["half"], strict=True):
+            axes.text(x, mean + width + 0.01, f"{mean:.3f}", ha="center", fontsize=7)
+    names = [f"{name}, {share:.0%} of the edges" for name, share in groups]
+    axes.set_xticks(range(len(groups)), names)
     axes.set_ylabel("accuracy of a GCN")
     axes.set_ylim(0, 1)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(ncols=5, frameon=False, loc="upper center")
+    figure.legend(loc="outside lower center", ncols=len(ORDER), frameon=False)
     figure.savefig(path, dpi=150)
 
 
@@ -164,7 +170,7 @@ def main() -> None:
     published(table)
     defences(table)
     if args.picture:
-        picture(table, args.picture)
+        picture(bars(table), args.picture)
 
 
 if __name__ == "__main__":

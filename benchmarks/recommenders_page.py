@@ -7,8 +7,11 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from graphpoison.metrics import confidence_halfwidth
+from graphpoison.report.colours import COLOURS, RANDOM
+from graphpoison.report.matplotlib_figures import INK
 
 SHOWN = 5
 """The number of heuristics in a table, the most harmful first; random removals come last."""
@@ -26,6 +29,19 @@ SHARES = {
     "promotion": "Users who lack a target and find it in their list, in %, with 5% fake users",
     "promotion-1%": "The same with 1% fake users",
     "demotion": "Users who lack a popular target and find it in their list, in %, 0.25% flips",
+}
+
+
+PICTURED = {
+    "ours": ("attack on rankings", COLOURS[0]),
+    "popular removals": ("popular removals, the best heuristic", COLOURS[1]),
+    "random removals": ("random removals", RANDOM),
+}
+VICTIMS = {
+    "ease": "EASE",
+    "implicit-als": "ALS",
+    "item-knn": "item-KNN",
+    "mf-softmax": "softmax\nfactorisation",
 }
 
 
@@ -79,31 +95,31 @@ def filters(frame: pd.DataFrame) -> str:
     return markdown(means.map("{:.2f}".format).unstack())
 
 
-def picture(frame: pd.DataFrame, path: Path) -> None:
-    """Bars of the NDCG@10 that bystanders lose, for each victim."""
-    from matplotlib.figure import Figure
-
+def bars(frame: pd.DataFrame) -> pd.DataFrame:
+    """Percent of NDCG@10 that bystanders lose and its half-width, a row for each bar."""
     chosen = frame[(frame["metric"] == "ndcg@10") & (frame["users"] == "bystanders")]
-    mean = chosen.groupby(["attack", "victim", "split"])["relative"].mean()
-    victims = sorted(chosen["victim"].unique())
+    values = 100 * chosen.groupby(["attack", "victim", "split"])["relative"].mean()
+    by_bar = values.groupby(["attack", "victim"])
+    half = by_bar.apply(lambda lost: confidence_halfwidth(lost.to_numpy()))
+    return pd.DataFrame({"mean": by_bar.mean(), "half": half}).reset_index()
+
+
+def picture(table: pd.DataFrame, path: Path) -> None:
+    """Bars of the NDCG@10 that bystanders lose, for each victim, from :func:`bars`."""
+    victims = [name for name in VICTIMS if name in set(table["victim"])]
     figure = Figure(figsize=(7.0, 3.2), layout="constrained")
     axes = figure.subplots()
-    shown = {
-        "ours": "ranking_attack",
-        "popular removals": "popular removals, the best heuristic",
-        "random removals": "random removals",
-    }
-    colours = ("#c0392b", "#7f8c8d", "#bdc3c7")
-    for number, ((attack, label), colour) in enumerate(zip(shown.items(), colours, strict=True)):
-        values = [100 * mean[attack, victim] for victim in victims]
-        heights = [value.mean() for value in values]
-        halves = [confidence_halfwidth(value.to_numpy()) for value in values]
+    for number, (attack, (label, colour)) in enumerate(PICTURED.items()):
+        rows = table[table["attack"] == attack].set_index("victim").loc[victims]
         places = [place + 0.27 * (number - 1) for place in range(len(victims))]
-        axes.bar(places, heights, 0.25, yerr=halves, capsize=3, color=colour, label=label)
-    axes.set_xticks(range(len(victims)), victims)
-    axes.set_ylabel("NDCG@10 lost by bystanders, %")
+        axes.bar(
+            places, rows["mean"], 0.25, yerr=rows["half"], capsize=3, color=colour, label=label
+        )
+    axes.set_xticks(range(len(victims)), [VICTIMS[name] for name in victims])
+    axes.set_ylabel("NDCG@10 lost (%)")
+    axes.axhline(0.0, color=INK, lw=0.8)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     figure.savefig(path, dpi=150)
 
 
@@ -113,7 +129,8 @@ def main() -> None:
     parser.add_argument("--picture", type=Path)
     chosen = parser.parse_args()
     if chosen.picture:
-        picture(pd.read_csv(chosen.folder / "bystanders-movielens-100k.csv"), chosen.picture)
+        frame = pd.read_csv(chosen.folder / "bystanders-movielens-100k.csv")
+        picture(bars(frame), chosen.picture)
     for path in sorted(chosen.folder.glob("*.csv")):
         frame = pd.read_csv(path)
         known = sorted([*TITLES, *SHARES, "filters"], key=len, reverse=True)

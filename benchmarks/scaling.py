@@ -14,14 +14,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import torch
 from cases import measure
+from matplotlib.figure import Figure
 from problems import Once, link_attack, link_task, node_attack
 from problems import random_citation as citation
 from problems import random_interactions as interactions
+
+from graphpoison.report.colours import COLOURS
 
 CPU = torch.device("cpu")
 
@@ -92,15 +94,13 @@ def slope(part: pd.DataFrame, column: str) -> float:
 
 
 def plot(table: pd.DataFrame, path: Path) -> None:
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
     groups = list(table.groupby("series", sort=False))
-    figure, axes = plt.subplots(2, len(groups), figsize=(4 * len(groups), 6), squeeze=False)
+    figure = Figure(figsize=(4 * len(groups), 6), layout="constrained")
+    panels = figure.subplots(2, len(groups), squeeze=False)
     for column, (name, part) in enumerate(groups):
-        for line, quantity in enumerate(("seconds", "MB")):
-            axis = axes[line][column]
-            axis.plot(part["size"], part[quantity], "o-")
+        for line, (quantity, colour) in enumerate(zip(("seconds", "MB"), COLOURS, strict=False)):
+            axis = panels[line][column]
+            axis.plot(part["size"], part[quantity], "o-", color=colour)
             axis.set(xscale="log", ylabel=quantity, xlabel=name)
             axis.set_xticks(part["size"], [f"{size:,}" for size in part["size"]], rotation=30)
             axis.set_xticks([], minor=True)
@@ -110,7 +110,6 @@ def plot(table: pd.DataFrame, path: Path) -> None:
             else:
                 axis.set_ylim(0, 1.1 * max(1, part[quantity].max()))
             axis.grid(alpha=0.3, which="both")
-    figure.tight_layout()
     figure.savefig(path, dpi=110)
 
 

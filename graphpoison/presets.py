@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from torch import nn
 from torch_geometric.data import Data, HeteroData
 
 from .attacks import MetaAttack, NewUsers, RandomAttack, SimilarUsers, SwapSearch, random_like
@@ -13,19 +14,19 @@ from .constraints import Constraint, DegreeDistribution, NoSingletons
 from .evaluation import evaluate
 from .graphs import Interactions, NodeGraph, read_interactions
 from .hypergradient import Approximate, Hypergradient, Unrolled
-from .models import SGC
+from .models import SGC, Recommender
 from .perturbation import Perturbation
 from .report import Report
 from .tasks import NodeClassification, Recommendation
 from .tasks.attack_losses import TanhMargin
 from .training import INTERACTIONS, NODES, Training
-from .victims import surrogate_victim
+from .victims import AnyVictim, surrogate_victim
 
 
 def metattack(
     training: Training = NODES,
     *,
-    constraints: Sequence[Any] = (NoSingletons(),),
+    constraints: Sequence[Constraint] = (NoSingletons(),),
     hypergradient: Hypergradient | None = None,
 ) -> MetaAttack:
     """Returns a :class:`MetaAttack` with the settings of Metattack (Zügner and Günnemann 2019): 100
@@ -38,7 +39,6 @@ def metattack(
     return MetaAttack(
         training,
         constraints=tuple(constraints),
-        redraw=True,
         hypergradient=hypergradient or Unrolled(),
     )
 
@@ -135,7 +135,6 @@ def meta_attack(
         training,
         flips_per_step,
         allow_removals=False,
-        redraw=True,
         hypergradient=hypergradient or Unrolled(),
     )
 
@@ -152,8 +151,8 @@ def meta_approx(training: Training = INTERACTIONS, *, flips_per_step: int = 1) -
 
 def surrogate_meta_attack(
     data: HeteroData | Interactions,
-    surrogate: Any = "cf",
-    target: Any = "cf",
+    surrogate: str | nn.Module | Recommender = "cf",
+    target: AnyVictim = "cf",
     budgets: Sequence[int] = (1000,),
     *,
     attack: MetaAttack | None = None,

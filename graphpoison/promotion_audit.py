@@ -1,6 +1,7 @@
 """Audits: how many fake accounts promote an item, and whether a filter detects the accounts."""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from .evaluation.detectability import suspicions
 from .graphs import Interactions, read_interactions
 from .perturbation import Perturbation
 from .ranking_presets import promote
-from .victims import recommender_victim
+from .victims import AnyVictim, recommender_victim
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +56,7 @@ class PromotionAudit:
     def _repr_html_(self) -> str:
         return facts("Promotion audit", self.settings, self.table.to_html(index=False))
 
-    def plot(self, path: Any = None) -> "Figure":
+    def plot(self, path: str | os.PathLike[str] | None = None) -> "Figure":
         """Draw a bar for each item: the number of fake accounts that promote the item.
 
         Args:
@@ -66,7 +67,7 @@ class PromotionAudit:
 
         return save(draw_audit(self.table, self.settings), path)
 
-    def to_html(self, path: Any) -> None:
+    def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write one self-contained HTML page: the finding in words, the chart and the table."""
         from .report.audit_page import write_audit
 
@@ -82,7 +83,7 @@ def audit_promotions(
     k: int = 10,
     profile_length: int | None = None,
     most: int | None = None,
-    victim: Any = "ease",
+    victim: AnyVictim = "ease",
     seed: int = 0,
     progress: bool = False,
 ) -> PromotionAudit:

@@ -82,9 +82,9 @@ ATTACKS = [
 ]  # fmt: skip
 ADDING = gp.MetaAttack(SHORT, allow_removals=False)
 IN_STEPS: dict[str, Job] = {
-    "nodes": attacking(gp.MetaAttack(SHORT, 2, constraints=SINGLETONS, redraw=True), node_task, 13),
+    "nodes": attacking(gp.MetaAttack(SHORT, 2, constraints=SINGLETONS), node_task, 13),
     "nodes, one start": attacking(gp.MetaAttack(SHORT, constraints=SINGLETONS), node_task, 7),
-    "links": attacking(gp.MetaAttack(SHORT, 3, redraw=True), link_task, 20),
+    "links": attacking(gp.MetaAttack(SHORT, 3), link_task, 20),
     "links, one start": attacking(gp.MetaAttack(SHORT, 2, constraints=SINGLETONS), link_task, 13),
     "new users": attacking(gp.NewUsers(3, ADDING), link_task, 7),
     "copied users": attacking(gp.SimilarUsers(4, attack=ADDING), link_task, 7),

@@ -125,7 +125,7 @@ def same(found: pd.DataFrame, expected: pd.DataFrame) -> bool:
     return True
 
 
-ATTACK = gp.MetaAttack(killed.SHORT, 2, redraw=True)
+ATTACK = gp.MetaAttack(killed.SHORT, 2)
 BUDGET = 30
 
 

@@ -32,7 +32,7 @@ def link_task(seed: int = 0, **options: object) -> gp.Recommendation:
 
 ATTACKS = [
     gp.MetaAttack(SHORT),
-    gp.MetaAttack(SHORT, flips_per_step=3, constraints=[gp.NoSingletons()], redraw=True),
+    gp.MetaAttack(SHORT, flips_per_step=3, constraints=[gp.NoSingletons()]),
     gp.RandomAttack(),
     gp.RandomAttack(constraints=[gp.NoSingletons()], allow_removals=True),
     gp.MetaAttack(SHORT, flips_per_step=2, hypergradient=gp.Approximate()),

@@ -202,7 +202,8 @@ def test_a_victim_trained_to_rank_is_one_trained_by_hand(joining: bool) -> None:
     task = gp.Recommendation(data, gp.CF(dim=2), loss="bpr")
     found = (gp.NewUsers(2, attack) if joining else attack)(task, 8)
     ranking = gp.RecommenderVictim(gp.CF(dim=2), "ranking", QUICK.training, loss="bpr")
-    report = gp.evaluate(data, found, [QUICK, ranking], seeds=[3])
+    names = ["log_loss", "accuracy", "auroc"]
+    report = gp.evaluate(data, found, [QUICK, ranking], seeds=[3], metrics=names)
     model = ExtraUsers(ranking.model, 2) if joining else ranking.model
     poisoned = gp.Recommendation(found.apply(data), model, loss="bpr")
     start = poisoned.init(generator(3, VICTIM_STREAM))
@@ -229,7 +230,8 @@ def test_the_surrogate_of_a_ranking_task_ranks_as_a_victim() -> None:
     found = attack(task, 4, seed=7)
     victim = gp.surrogate_victim(task, attack, seed=7)
     assert victim.loss == "bpr"
-    runs = gp.evaluate(data, found, [victim], [0], budgets=[2], include_perturbed=True).runs
+    options = {"include_perturbed": True, "metrics": ["log_loss", "accuracy", "auroc"]}
+    runs = gp.evaluate(data, found, [victim], [0], budgets=[2], **options).runs
     state = task.state.flip(found.prefix(2).pairs)
     users, items = task.train(attack.training, state, task.init(generator(7)))
     expected = link_metrics((users[state.index[0]] * items[state.index[1]]).sum(1), state.weight)
@@ -568,3 +570,18 @@ def test_other_candidates_are_another_problem() -> None:
     )
     marks = [gp.RandomAttack()(task, 1).meta["fingerprint"] for task in (every, some)]
     assert marks[0] != marks[1]
+
+
+def test_scores_that_are_no_log_odds_have_auroc_only_by_default() -> None:
+    data = interaction_graph()
+    flips = gp.RandomAttack()(gp.Recommendation(data, gp.CF(dim=2)), 2)
+    victims = [
+        gp.RecommenderVictim(gp.CF(dim=2), loss, QUICK.training, loss=loss)
+        for loss in ("log", "bpr", "softmax")
+    ]
+    runs = gp.evaluate(data, flips, victims, seeds=[0]).runs
+    found = {name: set(group["metric"]) for name, group in runs.groupby("victim")}
+    every = {"log_loss", "accuracy", "auroc"}
+    assert found == {"log": every, "bpr": {"auroc"}, "softmax": {"auroc"}}
+    named = gp.evaluate(data, flips, victims[1], seeds=[0], metrics=["log_loss"]).runs
+    assert set(named["metric"]) == {"log_loss"}

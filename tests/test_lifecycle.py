@@ -32,7 +32,7 @@ RUNS = "runs.sqlite"
 GRAPH = "graph.pt"
 BUDGET = 6
 ATTACKS: dict[str, tuple[Any, Callable[[], Any]]] = {
-    "links": (gp.MetaAttack(killed.SHORT, 2, redraw=True), killed.link_task),
+    "links": (gp.MetaAttack(killed.SHORT, 2), killed.link_task),
     "nodes": (gp.MetaAttack(killed.SHORT, constraints=killed.SINGLETONS), killed.node_task),
     "new users": (gp.NewUsers(2, killed.ADDING), killed.link_task),
     "random": (gp.RandomAttack(allow_removals=True), killed.node_task),

@@ -430,7 +430,7 @@ def _session(rank: int, size: int, folder: Path, job: Callable[[Ranks, Path], An
 
 def _some_attacks(ranks: Ranks, folder: Path) -> dict[str, bool]:
     nodes = gp.NodeClassification(citation_graph(num_nodes=120), "sgc")
-    attack = gp.MetaAttack(gp.Training(steps=6, lr=0.1), redraw=True)
+    attack = gp.MetaAttack(gp.Training(steps=6, lr=0.1))
     cases = {"sgc": (nodes, attack), "cf": (gp.Recommendation(interactions(), gp.CF(5)), attack)}
     return _compared(cases, ranks, folder)
 

@@ -30,7 +30,7 @@ from graphpoison.reproduce import (
     run,
     thesis_names,
 )
-from graphpoison.reproduce.figures import draw_users
+from graphpoison.reproduce.figures import draw_curves, draw_users
 from graphpoison.reproduce.settings import TABLES
 from graphpoison.reproduce.tables import markdown
 from graphpoison.reproduce.thesis import TABLES as THESIS
@@ -159,7 +159,7 @@ def test_a_unit_is_the_attack_and_its_evaluation(tmp_path: Path) -> None:
     found = run(CASE, tmp_path, seeds=[4])
     data = SMALL.load()
     task = gp.Recommendation(data, QUICK_CF.model)
-    attack = gp.MetaAttack(QUICK_CF.training, 5, allow_removals=False, redraw=True)
+    attack = gp.MetaAttack(QUICK_CF.training, 5, allow_removals=False)
     flips = attack(task, 20, seed=4)
     victim = gp.RecommenderVictim(CASE.target.model, "target", CASE.target.training)
     expected = gp.evaluate(data, {"meta-attack": flips}, [victim], [4], [0, 10, 20]).runs
@@ -396,6 +396,14 @@ def test_tables_and_figures_are_written(tmp_path: Path) -> None:
         reproduce("4.20", tmp_path)
     with pytest.raises(ValueError, match="seeds must be at least 1"):
         reproduce("4.8", tmp_path, seeds=-1)
+
+
+def test_bands_of_figures_end_at_100_percent(tmp_path: Path) -> None:
+    keys = {"attack": "meta-attack", "model": "target", "metric": "accuracy", "pairs": "all"}
+    frame = pd.DataFrame({"flips": [0.0, 1.0], "ours": 60.0, "ci95": 70.0, "thesis": np.nan})
+    figure = draw_curves(frame.assign(**keys), [{"metric": "accuracy"}], tmp_path / "one.png")
+    band = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == (0.0, 100.0)
 
 
 def test_users_are_drawn_with_their_cluster_means(tmp_path: Path) -> None:

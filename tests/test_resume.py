@@ -93,7 +93,7 @@ def saved(tmp_path: Path) -> Path:
 BASE: dict[str, Any] = {"flips_per_step": 1, "constraints": [gp.NoSingletons()]}
 DIFFERENCES = [
     ({"flips_per_step": 5}, "attack.flips_per_step is 1 there and 5 here"),
-    ({"redraw": True}, "attack.redraw is False there and True here"),
+    ({"redraw": False}, "attack.redraw is True there and False here"),
     ({"constraints": []}, "attack.constraints is [NoSingletons] there and [] here"),
     ({"training": replace(SHORT, lr=0.2)}, "attack.training.lr is 0.1 there and 0.2 here"),
     (

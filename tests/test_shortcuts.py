@@ -187,7 +187,7 @@ def test_all_pairs_flip_by_flip(model: str, allow_removals: bool) -> None:
         allow_removals=allow_removals,
         **settings,
     )
-    attack = gp.MetaAttack(gp.Training(**settings), 3, allow_removals=allow_removals)
+    attack = gp.MetaAttack(gp.Training(**settings), 3, allow_removals=allow_removals, redraw=False)
     assert_flips(attack(task, 12), expected)
 
 

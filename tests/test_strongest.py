@@ -61,7 +61,7 @@ def test_sgc_starts_at_zero_whatever_the_seed() -> None:
     (weight,) = task.init(generator(5))
     assert weight.shape == (24, 3)
     assert not bool(weight.any())
-    attack = gp.MetaAttack(TRAINING, redraw=True)
+    attack = gp.MetaAttack(TRAINING)
     assert torch.equal(attack(task, 4, seed=1).pairs, attack(task, 4, seed=2).pairs)
     with pytest.raises(ValueError, match="hops must be at least 1"):
         gp.SGC(0)

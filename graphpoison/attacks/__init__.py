@@ -34,3 +34,4 @@ __all__ = [
     "estimate",
     "random_like",
 ]
+__dir__ = __all__.copy

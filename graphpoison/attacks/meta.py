@@ -62,7 +62,7 @@ class MetaAttack(SurrogateAttack):
     constraints: Sequence[Constraint] = ()
     allow_removals: bool = True
     allow_additions: bool = True
-    redraw: bool = False
+    redraw: bool = True
     hypergradient: Hypergradient = field(default_factory=Unrolled)
     lookahead: int = 1
 

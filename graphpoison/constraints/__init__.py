@@ -29,3 +29,4 @@ __all__ = [
     "on_features",
     "unlisted_additions",
 ]
+__dir__ = __all__.copy

@@ -52,6 +52,7 @@ __all__ = [
     "validation_split",
     "write_interactions",
 ]
+__dir__ = __all__.copy
 
 Citation = Literal[
     "cora",

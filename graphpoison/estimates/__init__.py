@@ -16,3 +16,4 @@ __all__ = [
     "calibrate",
     "estimate_by_size",
 ]
+__dir__ = __all__.copy

@@ -79,7 +79,7 @@ def _attack(workload: Workload, data: Data | HeteroData) -> tuple[Task[Any], Att
         sgc = workload.surrogate == "sgc"
         model = SGC(workload.hops) if sgc else LinearGCN(workload.hidden)
         training = Training(workload.steps, 0.1, momentum=0.9)
-        attack = MetaAttack(training, constraints=[NoSingletons()], redraw=True)
+        attack = MetaAttack(training, constraints=[NoSingletons()])
         return NodeClassification(data, model), attack, workload.gradients
     if isinstance(workload, RankingWorkload):
         removals = workload.halves == 2
@@ -93,7 +93,7 @@ def _attack(workload: Workload, data: Data | HeteroData) -> tuple[Task[Any], Att
     }
     task = Recommendation(data, kinds[workload.surrogate](), "train", loss=workload.loss)
     training = Training(workload.steps, LR[workload.optimizer], optimizer=workload.optimizer)
-    attack = MetaAttack(training, FLIPS_PER_STEP, allow_removals=False, redraw=True)
+    attack = MetaAttack(training, FLIPS_PER_STEP, allow_removals=False)
     return task, attack, FLIPS_PER_STEP * workload.gradients
 
 

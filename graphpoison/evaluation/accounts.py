@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 import torch
@@ -14,6 +13,7 @@ from ..apply import poisoned
 from ..attacks.templates import item_numbers
 from ..graphs import Interactions, read_interactions
 from ..perturbation import Perturbation
+from ..victims import VictimLike
 from .fitted import fitted
 from .lists import Rows, read_victim
 
@@ -96,7 +96,7 @@ def users_needed(
 
 def promotion_hit_rate(
     data: HeteroData | Interactions,
-    victim: Any,
+    victim: VictimLike,
     items: Tensor | Iterable[int],
     k: int = 10,
     seed: int = 0,

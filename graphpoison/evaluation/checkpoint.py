@@ -15,6 +15,7 @@ from .._store import Store
 from ..budget import Budget
 from ..graphs import EdgeType
 from ..perturbation import Perturbation
+from ..victims import Victim
 
 logger = logging.getLogger(__name__)
 
@@ -200,7 +201,7 @@ def _ends(
         yield made if early else count
 
 
-def parts_of(victims: Sequence[Any], prefixes: Prefixes) -> dict[str, Any]:
+def parts_of(victims: Sequence[Victim], prefixes: Prefixes) -> dict[str, Any]:
     """The settings that units of one victim, or of one attack and number of flips, share."""
     flips = {
         f"the first {len(attack)} flips of {name!r}": _flips_digest(attack)
@@ -210,7 +211,7 @@ def parts_of(victims: Sequence[Any], prefixes: Prefixes) -> dict[str, Any]:
     return {**{f"victim {victim.name!r}": describe(victim) for victim in victims}, **flips}
 
 
-def refuse_same_names(victims: Sequence[Any]) -> None:
+def refuse_same_names(victims: Sequence[Victim]) -> None:
     """Raise a ValueError if two victims have the same name: tables and checkpoints identify
     victims by name."""
     names = [victim.name for victim in victims]

@@ -32,12 +32,15 @@ class Chosen:
         rankings: metrics of lists.
         targets: the target items; empty if no metric needs them.
         groups: the name and the users of each group.
+        default: whether no metric was named; log loss and accuracy then need scores that are
+            log-odds.
     """
 
     pairs: tuple[str, ...]
     rankings: tuple[RankingMetric, ...] = ()
     targets: tuple[int, ...] = ()
     groups: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    default: bool = False
 
     def describe(self) -> dict[str, Any]:
         """The arguments as JSON values."""
@@ -58,7 +61,7 @@ class Chosen:
         """
         if not isinstance(graph, Interactions):
             return AccuracyMeasure(graph)
-        pairs = PairMetrics(graph, self.pairs, include_perturbed)
+        pairs = PairMetrics(graph, self.pairs, include_perturbed, self.default)
         return RecommenderMeasure(graph, pairs, self.ranking(graph) if self.rankings else None)
 
     def ranking(self, graph: Interactions) -> Ranking:
@@ -109,7 +112,7 @@ def chosen_metrics(
             f"metrics={names!r}."
         )
     items = _targets(graph, attacks, targets) if about_targets else ()
-    return Chosen(pairs, rankings, items, _groups(graph, groups or {}))
+    return Chosen(pairs, rankings, items, _groups(graph, groups or {}), metrics is None)
 
 
 def _listed(metrics: Sequence[str] | str) -> list[str]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..graphs import Graph, Interactions
-from ..victims import FittedRecommender, Victim
+from ..victims import FittedRecommender, VictimLike
 from ..victims.base import scores_of_pairs
 
 
@@ -116,7 +116,7 @@ class Fitted:
         return found
 
 
-def fitted(victim: Victim, graph: Graph, seed: int) -> Fitted:
+def fitted(victim: VictimLike, graph: Graph, seed: int) -> Fitted:
     """``victim`` trained on ``graph``.
 
     Raises:

@@ -60,12 +60,18 @@ class PairMetrics:
         graph: the clean graph, with its negatives.
         metrics: names from :data:`graphpoison.metrics.PAIR_METRICS`.
         include_perturbed: keep the perturbed pairs, with the labels of the poisoned graph.
+        default: leave out log loss and accuracy of victims whose scores are not log-odds.
     """
 
     def __init__(
-        self, graph: Interactions, metrics: Sequence[str], include_perturbed: bool
+        self,
+        graph: Interactions,
+        metrics: Sequence[str],
+        include_perturbed: bool,
+        default: bool = False,
     ) -> None:
         self.graph, self.include_perturbed = graph, include_perturbed
+        self.default = default
         self.metrics = [name for name in PAIR_METRICS if name in metrics]
         self.unseen = unseen_pairs(graph, numpy_generator(0, VICTIM_STREAM)) if metrics else None
 
@@ -80,7 +86,7 @@ class PairMetrics:
             yield Part("unseen", self.unseen[0], self.unseen[1], self.unseen[1])
 
     def compare(
-        self, part: Part, before: Tensor, now: Tensor, attack: Perturbation
+        self, part: Part, before: Tensor, now: Tensor, attack: Perturbation, log_odds: bool = True
     ) -> list[Measured]:
         """The metrics of both victims, from their scores ``before`` [K] and ``now`` [K]."""
         kept = torch.ones_like(part.pairs[0], dtype=torch.bool)
@@ -89,7 +95,8 @@ class PairMetrics:
             kept = ~among(part.pairs, left_out, self.graph.num_items)
         clean = link_metrics(before[kept], part.clean[kept])
         poisoned = link_metrics(now[kept], part.poisoned[kept])
-        return [Measured(name, part.split, clean[name], poisoned[name]) for name in self.metrics]
+        names = self.metrics if log_odds or not self.default else ["auroc"]
+        return [Measured(name, part.split, clean[name], poisoned[name]) for name in names]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +121,9 @@ class RecommenderMeasure:
         if after is not clean:
             now_lists, now = self._read(after, wanted, poisoned)
         found: list[Measured] = []
+        log_odds = bool(getattr(clean.model, "log_odds", True))
         for part, first, second in zip(parts, before, now, strict=True):
-            found += self.pairs.compare(part, first, second, attack)
+            found += self.pairs.compare(part, first, second, attack, log_odds)
         if self.ranking is not None:
             found += self.ranking(Lists(before_lists, now_lists), attack)
         return found

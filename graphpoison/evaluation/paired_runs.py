@@ -20,7 +20,7 @@ from ..graphs import Graph, Interactions, NodeGraph, read_graph
 from ..perturbation import Perturbation
 from ..provenance import SERIES, Clock, environment, graph_digest
 from ..report import Report
-from ..victims import Victim, victims_of
+from ..victims import AnyVictim, Victim, victims_of
 from .checkpoint import (
     Checkpoint,
     Measured,
@@ -47,7 +47,7 @@ FEWEST_ITEMS = 20  # smallest number of items for the default metrics
 def evaluate(
     data: Data | HeteroData | Graph,
     perturbation: Perturbation | Mapping[str, Perturbation],
-    victims: Sequence[Any] | str | None = None,
+    victims: AnyVictim | Sequence[AnyVictim] | None = None,
     seeds: Sequence[int] = range(5),
     budgets: Sequence[int | float | Budget] | None = None,
     include_perturbed: bool = False,
@@ -102,7 +102,8 @@ def evaluate(
             interactions:
 
             - Metrics of training and unseen pairs: ``"log_loss"``, ``"accuracy"``, ``"auroc"``;
-              the default if ``victims`` are given.
+              the default if ``victims`` are given. By default, a :class:`RecommenderVictim` with
+              a ranking loss has AUROC only: its scores are not log-odds.
             - Metrics of the first k items of a ranking, for any k: ``"ndcg@10"``, ``"recall@10"``,
               ``"precision@10"``, ``"hr@10"``, ``"mrr@10"``, ``"map@10"``, ``"coverage@10"``,
               ``"popularity@10"``, ``"overlap@10"``. ``"ndcg@10"`` and ``"recall@20"`` are the

@@ -13,9 +13,11 @@ from ..attacks import Attack, Injection, random_like
 from ..budget import Budget
 from ..graphs import Graph, Interactions, read_graph
 from ..metrics import PAIR_METRICS, RankingMetric, parse_metric
+from ..models import Surrogate
 from ..perturbation import Perturbation
 from ..report.summary import RANDOM, transfer
 from ..tasks import NodeClassification, Recommendation, Task
+from ..victims import AnyVictim
 from .paired_runs import distinct_seeds, evaluate
 from .ranking import SPLIT
 
@@ -24,8 +26,8 @@ BASELINE = "baseline"
 
 def transfer_matrix(
     data: Data | HeteroData | Graph,
-    surrogates: Sequence[Any] | Mapping[str, Any] | str,
-    victims: Sequence[Any] | str,
+    surrogates: str | Sequence[Surrogate] | Mapping[str, Surrogate],
+    victims: AnyVictim | Sequence[AnyVictim],
     attack: Attack | Injection | Mapping[str, Attack | Injection],
     budget: Budget | int | float,
     seeds: Sequence[int] = range(5),
@@ -119,7 +121,9 @@ def _file(folder: str | os.PathLike[str] | None, name: str) -> Path | None:
     return None if folder is None else Path(folder, name)
 
 
-def _named(surrogates: Sequence[Any] | Mapping[str, Any] | str) -> dict[str, Any]:
+def _named(
+    surrogates: str | Sequence[Surrogate] | Mapping[str, Surrogate],
+) -> dict[str, Surrogate]:
     if isinstance(surrogates, Mapping):
         named = dict(surrogates)
     else:

@@ -28,3 +28,4 @@ __all__ = [
     "read_interactions",
     "read_nodes",
 ]
+__dir__ = __all__.copy

@@ -16,3 +16,4 @@ __all__ = [
     "MetaGradient",
     "Unrolled",
 ]
+__dir__ = __all__.copy

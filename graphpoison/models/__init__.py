@@ -28,6 +28,8 @@ NODE_CLASSIFIERS: dict[str, type[NodeClassifier[Any]]] = {
     "relu-gcn": ReLUGCN,
     "sgc": SGC,
 }
+Surrogate = str | nn.Module | NodeClassifier[Any] | Recommender
+"""A model by its name, a module, or the settings of a model."""
 RECOMMENDERS: dict[str, type[Recommender]] = {
     "cf": CF,
     "gmf": GMF,
@@ -94,6 +96,8 @@ __all__ = [
     "PairwiseRecommender",
     "ReLUGCN",
     "Recommender",
+    "Surrogate",
     "node_classifier",
     "recommender",
 ]
+__dir__ = __all__.copy

@@ -12,3 +12,4 @@ __all__ = [
     "build_training",
     "random_beside",
 ]
+__dir__ = __all__.copy

@@ -30,15 +30,15 @@ MAKERS: dict[str, tuple[Maker, str]] = {
         "for nodes: meta-gradient through SGC, saturating margin loss, then swaps of flips",
     ),
     "meta": (
-        partial(MetaAttack, redraw=True),
+        MetaAttack,
         "exact meta-gradient (thesis, Algorithm 1; Metattack)",
     ),
     "meta-approx": (
-        partial(MetaAttack, redraw=True, hypergradient=Approximate()),
+        partial(MetaAttack, hypergradient=Approximate()),
         "Meta-Approx, A-Meta (thesis, Algorithm 3)",
     ),
     "meta-implicit": (
-        partial(MetaAttack, redraw=True, hypergradient=Implicit()),
+        partial(MetaAttack, hypergradient=Implicit()),
         "meta-gradient at convergence",
     ),
     "random": (RandomAttack, "random flips (thesis, Algorithm 2)"),

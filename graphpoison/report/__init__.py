@@ -6,3 +6,4 @@ from .latex import to_latex
 from .results import Report, plot_transfer
 
 __all__ = ["Comparison", "Report", "compare", "plot_transfer", "runs_of", "to_latex"]
+__dir__ = __all__.copy

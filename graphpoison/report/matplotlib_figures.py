@@ -23,6 +23,7 @@ from .summary import curve, label, transfer_grid
 # Okabe and Ito's colours: distinct for colour-blind readers, and by lightness in greyscale.
 INK, PALE, ADDED, REMOVED = "#333333", "#b3b3b3", "#d55e00", "#0072b2"
 HIT, PLAIN = "#f0e442", "#ffffff"
+ON_DARK, ON_LIGHT = "#fdfdfd", "#010101"  # pages replace white and black in dark mode
 LONGEST = 24  # characters of a name in one line
 LINES, MARKERS = ["-", "--", ":", "-."], ["o", "s", "D", "^", "x", "P"]
 KEPT_LINE: dict[str, Any] = {"color": PALE, "lw": 0.8}
@@ -54,7 +55,7 @@ def plot_curves(
         panel.set_ylabel(label(metric))
         panel.set_title(f"{name} data")
         panel.grid(alpha=0.3)
-    _legend_below(figure, panels[0], runs["attack"].nunique())
+    legend_below(figure, panels[0], runs["attack"].nunique())
     return figure
 
 
@@ -84,7 +85,7 @@ def plot_pairs(runs: pd.DataFrame, baseline: str | None) -> Figure:
     panel.set_ylim(len(names) - 0.5, -0.5)
     panel.set_xlabel(f"{label(str(runs['metric'].iloc[0]))}, {runs['split'].iloc[0]} data")
     panel.grid(alpha=0.3, axis="x")
-    _legend_below(figure, panel, 2)
+    legend_below(figure, panel, 2)
     return figure
 
 
@@ -93,7 +94,7 @@ def _lines(name: object) -> str:
     return textwrap.fill(plain(str(name)), LONGEST)
 
 
-def _legend_below(figure: Figure, panel: Axes, most: int) -> None:
+def legend_below(figure: Figure, panel: Axes, most: int) -> None:
     """Put the legend of ``panel`` below the figure, in at most ``most`` columns."""
     handles, labels = panel.get_legend_handles_labels()
     fits = int(
@@ -145,7 +146,7 @@ def draw_transfer(frame: pd.DataFrame) -> Figure:
     for row, column in np.ndindex(rows, columns):
         value, width = drops[row, column], halves[row, column]
         text = f"{value:.4f}" if np.isnan(width) else f"{value:.4f}\n± {width:.4f}"
-        colour = "white" if value <= middle else "black"
+        colour = ON_DARK if value <= middle else ON_LIGHT
         axes.text(column, row, text, ha="center", va="center", size=8, color=colour)
     figure.colorbar(image, label="drop")
     return figure
@@ -163,7 +164,7 @@ def draw_neighbourhood(part: Neighbourhood, width: float = 7.0) -> Figure:
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
     axes.set_axis_off()
-    axes.margins(0.12 if part.bipartite else 0.05, 0.04)
+    axes.margins(0.12 if part.bipartite else 0.05, 0.08)  # labels stand above nodes
     for edges, style in (
         (part.kept, KEPT_LINE),
         (part.removed, REMOVED_LINE),

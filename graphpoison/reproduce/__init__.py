@@ -29,3 +29,4 @@ __all__ = [
     "run",
     "thesis_names",
 ]
+__dir__ = __all__.copy

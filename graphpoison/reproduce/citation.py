@@ -96,7 +96,6 @@ def _meta(**options: Any) -> Maker:
             "training": experiment.training,
             "flips_per_step": experiment.flips_per_step,
             "constraints": experiment.constraints,
-            "redraw": True,
         }
         return MetaAttack(**{**settings, **options})
 

@@ -232,7 +232,7 @@ class NodeExperiment(Experiment):
     def runner(self, attack: str) -> Runner:
         if attack == "baseline":
             return RandomAttack()
-        return MetaAttack(self.training, self.flips_per_step, redraw=True)
+        return MetaAttack(self.training, self.flips_per_step)
 
     def victims(self, seed: int) -> dict[str, tuple[Any, Sequence[int]]]:
         return {"target": ("gcn", [seed])}

@@ -7,17 +7,11 @@ from pathlib import Path
 import pandas as pd
 
 from ..datasets import describe
+from ..datasets.counts import THESIS
 
 logger = logging.getLogger(__name__)
 
 COUNTS = ("users", "items", "interactions", "negatives")
-THESIS = {
-    "movielens-100k": (943, 1_682, 100_000, 100_000),
-    "steam": (1_698, 1_397, 132_831, 100_000),
-    "netflix": (8_138, 1_503, 1_660_495, 1_500_000),
-    "anime": (2_000, 1_197, 207_662, 200_000),
-}
-"""The printed :data:`COUNTS` of each data set."""
 
 
 def sizes(root: str | Path | None = None) -> pd.DataFrame:
@@ -29,13 +23,13 @@ def sizes(root: str | Path | None = None) -> pd.DataFrame:
         ``difference``.
     """
     rows = []
-    for name, figures in THESIS.items():
+    for name, printed in THESIS.items():
         try:
             ours = asdict(describe(name, root=root).ours)
         except FileNotFoundError as error:
             logger.warning("%s: %s", name, str(error).splitlines()[0])
             ours = {}
-        for count, thesis in zip(COUNTS, figures, strict=True):
-            found = ours.get(count, float("nan"))
+        for count in COUNTS:
+            thesis, found = getattr(printed, count), ours.get(count, float("nan"))
             rows.append([name, count, found, thesis, found - thesis])
     return pd.DataFrame(rows, columns=["dataset", "count", "ours", "thesis", "difference"])

@@ -2,7 +2,7 @@
 
 Accuracy is in percent, except in Table 4.1, where accuracy is a fraction. AUROC is a fraction. The
 drops of Tables 4.13 to 4.18, and the lines "drop" of Tables 4.7 to 4.12, are percentage points.
-Table 4.19 is in :mod:`graphpoison.datasets`.
+Table 4.19 is ``graphpoison.datasets.counts.THESIS``.
 """
 
 from itertools import product

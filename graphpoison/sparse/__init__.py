@@ -15,3 +15,4 @@ __all__ = [
     "sddmm",
     "spmm",
 ]
+__dir__ = __all__.copy

@@ -8,3 +8,4 @@ from .running import sweep
 from .study import Study
 
 __all__ = ["Study", "sweep"]
+__dir__ = __all__.copy

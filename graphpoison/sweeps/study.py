@@ -20,7 +20,7 @@ from ..metrics import parse_metric
 from ..perturbation import fingerprint
 from ..provenance import SERIES, graph_digest
 from ..tasks import Task
-from ..victims import victims_of
+from ..victims import AnyVictim, victims_of
 from .runs import AttackRun, EvaluationRun, Run
 
 
@@ -54,7 +54,7 @@ class Study:
     tasks: Any
     attacks: Any
     budgets: Any
-    victims: Sequence[Any] | str | None = None
+    victims: AnyVictim | Sequence[AnyVictim] | None = None
     seeds: Any = range(5)
     attack_seed: int | None = None
     metrics: Sequence[str] | str | None = None

@@ -15,3 +15,4 @@ __all__ = [
     "Recommendation",
     "Task",
 ]
+__dir__ = __all__.copy

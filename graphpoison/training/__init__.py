@@ -28,3 +28,4 @@ __all__ = [
     "Training",
     "TrainingField",
 ]
+__dir__ = __all__.copy

@@ -8,6 +8,8 @@ from .base import FittedNodes, FittedRecommender, Victim
 from .named import (
     NODE_VICTIMS,
     RECOMMENDER_VICTIMS,
+    AnyVictim,
+    VictimLike,
     node_victim,
     recommender_victim,
     surrogate_victim,
@@ -33,6 +35,7 @@ __all__ = [
     "NODE_VICTIMS",
     "RECOMMENDER_VICTIMS",
     "SLIM",
+    "AnyVictim",
     "FittedNodes",
     "FittedRecommender",
     "ImplicitALS",
@@ -49,8 +52,10 @@ __all__ = [
     "RecommenderVictim",
     "SurrogateVictim",
     "Victim",
+    "VictimLike",
     "node_victim",
     "recommender_victim",
     "surrogate_victim",
     "victims_of",
 ]
+__dir__ = __all__.copy

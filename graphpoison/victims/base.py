@@ -50,7 +50,14 @@ class FittedNodes(ABC):
 
 
 class FittedRecommender(ABC):
-    """A trained recommender: a higher score ranks an item higher."""
+    """A trained recommender: a higher score ranks an item higher.
+
+    Attributes:
+        log_odds: whether scores are log-odds of an interaction. ``evaluate`` leaves out log loss
+            and accuracy of other scores, unless they are named as metrics.
+    """
+
+    log_odds: bool = True
 
     @abstractmethod
     def scores(self, users: Tensor) -> Tensor:

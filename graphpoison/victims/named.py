@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import is_dataclass, replace
-from typing import Any
+from typing import Any, Protocol, cast
 
 from torch import nn
 
@@ -40,6 +40,19 @@ from .recommenders.popularity import Popularity
 from .recommenders.slim import SLIM
 from .recommenders.trained import RecommenderVictim
 
+
+class VictimLike(Protocol):
+    """An object with the attributes of a :class:`Victim`, which need not derive from it."""
+
+    @property
+    def name(self) -> str: ...
+
+    def fit(self, graph: Any, seed: int) -> Any: ...
+
+
+AnyVictim = str | VictimLike | ModuleFactory | nn.Module | Recommender
+"""A name, a victim, a factory of modules (nodes), a module or the settings of a model
+(interactions)."""
 LAST = ":last"
 
 NODE_VICTIMS = {
@@ -88,16 +101,18 @@ _ON_INTERACTIONS = (
 )
 
 
-def victims_of(graph: Graph, victims: Any) -> list[Victim]:
+def victims_of(graph: Graph, victims: AnyVictim | Iterable[AnyVictim] | None) -> list[Victim]:
     """The victims that ``evaluate(victims=...)`` names; ``["gcn"]`` or ``["ease"]`` by default."""
     alone = isinstance(victims, str) or _fits(victims) or not isinstance(victims, Iterable)
-    listed = [] if victims is None else [victims] if alone else list(victims)
+    listed: list[Any] = []
+    if victims is not None:
+        listed = [victims] if alone else list(victims)  # type: ignore[arg-type]
     if isinstance(graph, NodeGraph):
         return [node_victim(victim) for victim in listed or ["gcn"]]
     return [recommender_victim(victim) for victim in listed or ["ease"]]
 
 
-def node_victim(victim: str | Victim | ModuleFactory) -> Victim:
+def node_victim(victim: AnyVictim) -> Victim:
     """A victim from its name, one of :data:`NODE_VICTIMS`, or from a module factory.
 
     ``"gcn:last"`` is the victim ``"gcn"`` with the parameters of its last epoch.
@@ -126,7 +141,7 @@ def node_victim(victim: str | Victim | ModuleFactory) -> Victim:
     raise TypeError(f"victims must be names, victims or module factories, found {victim!r}.")
 
 
-def recommender_victim(victim: Any) -> Victim:
+def recommender_victim(victim: AnyVictim) -> Victim:
     """A victim from its name (in :data:`RECOMMENDER_VICTIMS`, or of a model: ``"cf"``, ``"neumf"``,
     ...), from settings such as ``CF(dim=8)``, or from a module."""
     if isinstance(victim, str):
@@ -136,7 +151,7 @@ def recommender_victim(victim: Any) -> Victim:
         return RecommenderVictim(found, victim) if is_model else recommender_victim(found)
     if _fits(victim):
         return _checked(victim, ModuleVictim | SurrogateVictim, "interactions")
-    model = recommender(victim, "victim")
+    model = recommender(cast(Any, victim), "victim")
     return RecommenderVictim(model, repr(model))
 
 

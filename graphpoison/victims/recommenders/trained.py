@@ -61,7 +61,7 @@ class RecommenderVictim(Victim):
         draw = generator(seed, VICTIM_STREAM) if self.start is None else generator(self.start)
         params = task.train(self.training, task.state, task.init(draw))
         prepared = task.prepare(task.state).detached(requires_grad=False)
-        return TrainedRecommender(model, params, prepared)
+        return TrainedRecommender(model, params, prepared, self.loss == "log")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +71,7 @@ class TrainedRecommender(FittedRecommender):
     model: Recommender
     params: Params
     prepared: PreparedPairs
+    log_odds: bool = True
 
     def scores(self, users: Tensor) -> Tensor:
         items = self.prepared.pattern.shape[1]
