@@ -31,6 +31,7 @@ from torch_geometric.data import HeteroData
 from typer.testing import CliRunner
 
 import graphpoison as gp
+from graphpoison._mailbox import Peer
 from graphpoison._ranks import ALONE, RankError, Ranks
 from graphpoison._signals import Terminated
 from graphpoison.cli import app
@@ -473,6 +474,25 @@ def _killed(ranks: Ranks, folder: Path) -> None:
 def test_processes_get_the_same_flips(tmp_path: Path) -> None:
     for found in in_processes(2, tmp_path, _some_attacks):
         assert found == {"sgc": True, "cf": True}
+
+
+def _mapped(ranks: Ranks, folder: Path) -> list[Any]:
+    def work() -> gp.Recommendation:
+        return gp.Recommendation(interactions(), gp.CF(5))
+
+    def fail() -> None:
+        raise FileNotFoundError(2, "no such file", "log.csv")
+
+    task = ranks.mapped(work)
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        ranks.mapped(fail)
+    flips = gp.MetaAttack(ADAM, 2)(task.over(ranks), 4)
+    return [same(flips, gp.MetaAttack(ADAM, 2)(work(), 4)), ranks.mailbox is not None]
+
+
+def test_the_first_process_makes_a_task_for_all(tmp_path: Path) -> None:
+    shared = Peer.this().home is not None
+    assert in_processes(2, tmp_path, _mapped) == [[True, shared]] * 2
 
 
 @pytest.mark.slow
