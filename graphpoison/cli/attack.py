@@ -96,7 +96,7 @@ def attack(
             reading = shared.split_of_tables(input, reading)
             place = device_of(device, ranks)
             opened = partial(shared.open_input, input, reading, root, place)
-            data = opened() if Path(input).exists() else ranks.in_turn(opened)  # may download
+            data = ranks.mapped(opened)
             graph = read_graph(data, settings.edge_type)
             settings = for_graph(
                 settings, graph, promote, fake_users, profile_length, off_limits, seed

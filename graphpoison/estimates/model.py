@@ -31,8 +31,8 @@ DEVICES = ("cpu", "cuda")
 class Cluster:
     """Processes that share the pairs of one attack, and the network between them.
 
-    Every rank holds the tables of users and items. In each training step, forwards and backwards,
-    each rank sends the gradients of its users' rows and its sums over items to every other rank.
+    Every rank holds its own rows of the tables of users and items. In each training step, forwards
+    and backwards, each rank sends its rows of items, and its sums over the items of other ranks.
 
     Args:
         ranks: number of ranks R.

@@ -111,14 +111,12 @@ class RecommenderWorkload(Workload):
             f"{kind}: steps x pairs": pairs,
             f"{kind}: steps x pairs x width": products,
         }
-        whole = {
-            "gradients": 1.0,
-            f"{kind}: steps": steps,
-            f"{self.optimizer}: steps x tables": steps * tables,
-        }
+        whole = {"gradients": 1.0, f"{kind}: steps": steps}
+        rows = shared if self._divides_tables else whole
+        rows[f"{self.optimizer}: steps x tables"] = steps * tables
         fresh = sum(size for size in self._table_sizes if FLOAT * size > FRESH_BYTES)
         if fresh:
-            whole[f"{self.optimizer}: steps x tables in fresh memory"] = steps * fresh
+            rows[f"{self.optimizer}: steps x tables in fresh memory"] = steps * fresh
         if kind == "gmf":
             shared["gmf: steps x pairs x dim"] = pairs * self.dim
         if kind == "lightgcn":
@@ -128,38 +126,51 @@ class RecommenderWorkload(Workload):
             shared["steps x parts x items x dim"] = steps * self._parts * self.items * self.dim
         where = self.place(on_cpu)
         if where == "file":
-            whole["bytes of iterates in a file"] = steps * self.iterate_bytes
+            rows["bytes of iterates in a file"] = steps * self.iterate_bytes
         if where == "checkpoints":
             shared[f"{kind}: steps x pairs x width, again"] = products
-            whole["steps x tables, again"] = steps * tables
+            rows["steps x tables, again"] = steps * tables
         once = {"attacks": 1.0, "pairs read": self.num_pairs}
         return Counts(once, shared, whole)
 
     def bytes(self, on_cpu: bool = True) -> Counts:
         tables = FLOAT * self.table_size
-        whole = {"attacks": 1.0, f"{self.optimizer}: tables": tables}
+        shared, whole = {f"{self._kind}: pairs": float(self.num_pairs)}, {"attacks": 1.0}
+        rows = shared if self._divides_tables else whole
+        rows[f"{self.optimizer}: tables"] = tables
         where = self.place(on_cpu)
         if where == "memory":
-            whole["iterates"] = self.steps * self.iterate_bytes
+            rows["iterates"] = self.steps * self.iterate_bytes
         if where == "checkpoints":
             stride = stride_of(self.steps)
-            whole["iterates"] = (ceil(self.steps / stride) + stride) * self.iterate_bytes
+            rows["iterates"] = (ceil(self.steps / stride) + stride) * self.iterate_bytes
         if self._kind == "lightgcn":
             whole["lightgcn: tables x hops"] = tables * self.hops
-        return Counts(shared={f"{self._kind}: pairs": self.num_pairs}, whole=whole)
+        return Counts(shared=shared, whole=whole)
 
     def share(self, ranks: int) -> float:
         return ceil(self._parts / ranks) / self._parts
 
     def exchanged_bytes(self, ranks: int) -> float:
-        """Bytes that each of ``ranks`` sends to the others in one gradient: in each step and its
-        adjoint the gradient of its users' rows and its sums over items, for LightGCN also the rows
-        of the propagations, and at the end the gradient of the labels."""
-        others = (ranks - 1) / ranks
-        numbers = 2 * self.steps * self.dim * (others * self.users + (ranks - 1) * self.items)
+        """Bytes that each of ``ranks`` sends to the others in one gradient.
+
+        In each step it sends its rows of items and its sums over the items of other ranks, in each
+        adjoint also cotangents of its rows. LightGCN sends rows of users too, and the rows of each
+        propagation. GMF without layers sends the gradient of its users' rows and its sums over all
+        items. At the end the gradient of the labels is sent.
+        """
+        others, (users, items) = (ranks - 1) / ranks, self._table_sizes
+        numbers = self.steps * others * 5 * items
+        if not self._divides_tables:
+            numbers = 2 * self.steps * (others * users + (ranks - 1) * items)
         if self._kind == "lightgcn":
-            numbers += 6 * self.hops * self.steps * others * self.table_size
+            numbers += self.steps * others * (5 * users + 6 * self.hops * self.table_size)
         return FLOAT * (numbers + others * self.num_pairs)
+
+    @property
+    def _divides_tables(self) -> bool:
+        """Whether ranks divide the rows of the tables, their optimiser state and the iterates."""
+        return self.surrogate != "gmf" or bool(self.layers)
 
     @property
     def _parts(self) -> int:
