@@ -1,5 +1,6 @@
 """Audits: how many fake accounts promote an item, and whether a filter detects the accounts."""
 
+import functools
 import math
 import os
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from .evaluation.detectability import suspicions
 from .graphs import Interactions, read_interactions
 from .perturbation import Perturbation
 from .ranking_presets import promote
-from .victims import AnyVictim, recommender_victim
+from .victims import AnyVictim, Victim, recommender_victim
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 REVIEWED = 0.01
 """Share of the accounts that are reviewed: the accounts that a filter finds most suspicious."""
 STEPS = 32  # precision of the number of accounts: the largest number over STEPS
+GRADIENTS = 15
+"""Gradients of each attack. On MovieLens-100K, 60 gradients raise a hit rate by 8% at most."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -91,8 +94,8 @@ def audit_promotions(
     filter catches.
 
     For each item, :func:`users_needed` searches for the smallest number of fake accounts, made by
-    :func:`promote`. The accounts promote the item if the retrained ``victim`` ranks it among the
-    first ``k`` items for a ``share`` of the users who do not have it.
+    :func:`promote` with 15 gradients. The accounts promote the item if the retrained ``victim``
+    ranks it among the first ``k`` items for a ``share`` of the users who do not have it.
 
     The detectors of :func:`detectability` then score all accounts. The reviewed accounts are the 1%
     with the highest scores, or as many as there are fake accounts if these are more. ``caught`` is
@@ -106,7 +109,7 @@ def audit_promotions(
         share: the share of users to reach, in (0, 1].
         k: length of the recommended list.
         profile_length: number of interactions of a fake account; by default the mean over users.
-        most: the largest number of accounts to try; by default 5% of the users, but at least 10.
+        most: the largest number of accounts to try, by default 5% of the users, but at least 10.
         victim: name or object of a recommender, as :func:`evaluate` takes it.
         seed: seed of the attacks and of the victim.
         progress: show a progress bar.
@@ -126,36 +129,16 @@ def audit_promotions(
     usual = max(1, round(graph.edge_index.size(1) / graph.num_users))
     length = usual if profile_length is None else positive_int("profile_length", profile_length)
     largest = max(10, graph.num_users // 20) if most is None else positive_int("most", most)
-    model, rows = recommender_victim(victim), []
-    for item in tqdm(chosen, disable=not progress, unit="item"):
-        found: dict[int, Perturbation] = {}
-
-        def make(number: int, item: int = item, found: dict[int, Perturbation] = found) -> Any:
-            found[number] = promote(graph, [item], number, length, k, seed)
-            return found[number]
-
-        rate = promotion_hit_rate(graph, model, [item], k, seed)
-        before = rate(make(1).prefix(0))
-        number: int | None = 0
-        reached, caught, detector = before, math.nan, ""
-        if before < share:
-            needed = users_needed(make, rate, share, largest, step=max(1, largest // STEPS))
-            number = needed.number
-            tried = largest if number is None else number
-            reached = float(needed.curve.set_index("num_users")["hit_rate"][tried])
-            caught, detector = _caught(graph, found[tried], seed)
-        rows.append(
-            {
-                "item": item if graph.item_ids is None else graph.item_ids[item],
-                "users": int(popularity[item]),
-                "before": before,
-                "accounts": number,
-                "share_of_users": None if number is None else number / graph.num_users,
-                "hit_rate": reached,
-                "caught": caught,
-                "detector": detector,
-            }
-        )
+    model = recommender_victim(victim)
+    limits = _Limits(share, k, length, largest, seed)
+    rows = [
+        {
+            "item": item if graph.item_ids is None else graph.item_ids[item],
+            "users": int(popularity[item]),
+            **_audited(graph, item, model, limits),
+        }
+        for item in tqdm(chosen, disable=not progress, unit="item")
+    ]
     table = pd.DataFrame(rows).astype({"accounts": "Int64", "share_of_users": "Float64"})
     settings = {
         "users": graph.num_users,
@@ -168,6 +151,47 @@ def audit_promotions(
         "seed": seed,
     }
     return PromotionAudit(table, settings)
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """Settings of an audit, see :func:`audit_promotions`."""
+
+    share: float
+    k: int
+    length: int
+    most: int
+    seed: int
+
+
+def _audited(graph: Interactions, item: int, victim: Victim, limits: _Limits) -> dict[str, Any]:
+    """The columns of an audit's table from ``before`` on, for one item."""
+
+    @functools.cache
+    def make(number: int) -> Perturbation:
+        return promote(graph, [item], number, limits.length, limits.k, limits.seed, steps=GRADIENTS)
+
+    rate = promotion_hit_rate(graph, victim, [item], limits.k, limits.seed)
+    before = rate(make(limits.most).prefix(0))
+    if before >= limits.share:
+        return _columns(before, 0, graph, before, math.nan, "")
+    reached, needed, number = rate(make(limits.most)), None, limits.most
+    if reached >= limits.share:
+        step = max(1, limits.most // STEPS)
+        search = users_needed(make, rate, limits.share, limits.most, step=step)
+        assert search.number is not None
+        needed = number = search.number
+        reached = float(search.curve.set_index("num_users")["hit_rate"][number])
+    caught, detector = _caught(graph, make(number), limits.seed)
+    return _columns(before, needed, graph, reached, caught, detector)
+
+
+def _columns(
+    before: float, accounts: int | None, graph: Interactions, *rest: float | str
+) -> dict[str, Any]:
+    share = None if accounts is None else accounts / graph.num_users
+    names = "before", "accounts", "share_of_users", "hit_rate", "caught", "detector"
+    return dict(zip(names, (before, accounts, share, *rest), strict=True))
 
 
 def _caught(graph: Interactions, attack: Perturbation, seed: int) -> tuple[float, str]:

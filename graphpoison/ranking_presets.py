@@ -8,7 +8,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from ._checks import in_range, node_ids
-from .attacks import NewUsers, RankingAttack
+from .attacks import NewUsers, ProfileAttack, RankingAttack
 from .constraints import Constraint, NodeBudget, OffLimits
 from .graphs import Interactions, read_interactions
 from .models.closed_form import ClosedFormRecommender
@@ -76,6 +76,7 @@ def promote(
     seed: int = 0,
     *,
     surrogate: ClosedFormRecommender | Literal["ease", "wmf"] = "ease",
+    steps: int = 60,
     progress: bool = False,
     **options: Any,
 ) -> Perturbation:
@@ -91,6 +92,7 @@ def promote(
         k: length of the recommended list.
         seed: seed of the profiles from which the search starts.
         surrogate: a recommender in closed form, by name or as settings such as ``EASE(l2=100.0)``.
+        steps: number of gradients.
         progress: show a progress bar.
         **options: more arguments of :class:`Promote`.
 
@@ -103,6 +105,6 @@ def promote(
     graph = read_interactions(data)
     chosen = node_ids("items", items, graph.num_items).tolist()
     task = Recommendation(graph, surrogate, Promote(chosen, k, **options), seed=seed)
-    attack = NewUsers(num_users, profile_length=profile_length)
+    attack = NewUsers(num_users, ProfileAttack(profile_length, steps))
     found = attack(task, num_users * profile_length, seed, progress)
     return replace(found, meta={**found.meta, "targets": chosen})

@@ -32,11 +32,11 @@ def test_the_number_of_accounts_is_enough_and_one_step_fewer_is_not(
     row = found.table.dropna(subset="accounts").query("accounts > 0").iloc[0]
     item, length = int(row["item"]), found.settings["profile_length"]
     rate = promotion_hit_rate(data, gp.victims.recommender_victim("ease"), [item], 5)
-    enough = gp.promote(data, [item], int(row["accounts"]), length, 5)
+    enough = gp.promote(data, [item], int(row["accounts"]), length, 5, steps=15)
     assert rate(enough) == pytest.approx(row["hit_rate"])
     assert rate(enough) >= 0.2
     if row["accounts"] > 1:
-        assert rate(gp.promote(data, [item], int(row["accounts"]) - 1, length, 5)) < 0.2
+        assert rate(gp.promote(data, [item], int(row["accounts"]) - 1, length, 5, steps=15)) < 0.2
 
 
 def test_items_go_from_the_least_to_the_most_popular(found: gp.PromotionAudit) -> None:

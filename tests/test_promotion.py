@@ -291,3 +291,22 @@ def data() -> HeteroData:
     return gp.datasets.load(
         "synthetic-interactions", num_users=60, num_items=40, num_interactions=700
     )
+
+
+@pytest.mark.parametrize("model", [gp.EASE(l2=3.0), gp.WMF(dim=3, l2=2.0)], ids=repr)
+def test_scores_with_more_rows_are_scores_of_the_whole_matrix(model: Any) -> None:
+    """EASE updates its inverse; the scores of real users and their gradient stay the same."""
+    draw = torch.Generator().manual_seed(0)
+    real, rows = (
+        (torch.rand(count, 7, generator=draw, dtype=torch.float64) < 0.4).double()
+        for count in (12, 4)
+    )
+    params, users = model.init((16, 7), draw, torch.float64), torch.tensor([3, 0, 11])
+    weight = torch.rand(3, 7, generator=draw, dtype=torch.float64)
+    found, expected = rows.clone().requires_grad_(), rows.clone().requires_grad_()
+    updated = model.with_rows(real, params)(found, users)
+    whole = model.trained_scores(torch.cat([real, expected]), params, users)
+    torch.testing.assert_close(updated, whole)
+    (updated * weight).sum().backward()
+    (whole * weight).sum().backward()
+    torch.testing.assert_close(found.grad, expected.grad)

@@ -7,6 +7,7 @@ each row. Items that the objective promotes are in every profile. The gradient i
 rows that are equal stay equal, so the search starts from random profiles, drawn by popularity.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,9 @@ from .._random import generator
 from ..graphs import PairState
 from ..hypergradient import Flips
 from ..hypergradient.base import direct_gradient
-from ..models.closed_form import PreparedMatrix
+from ..models.closed_form import ClosedFormRecommender, PreparedMatrix, PreparedRows
 from ..tasks import Promote, Recommendation, Task
-from ..training import Training
+from ..training import Params, PreparedPairs, Training
 from .base import Attack, Proposal
 from .frank_wolfe import frank_wolfe
 from .ranking import refuse_trained_in_steps
@@ -81,12 +82,12 @@ class ProfileAttack(Attack):
         profiles = self._drawn(matrix[:first], task.fake_users.count, pinned, seed)
         params = task.init(generator(seed))
 
+        prepare = self._preparation(task, params, matrix[:first], state)
+
         def gain(profiles: Tensor, number: int) -> tuple[float, Tensor]:
-            whole = torch.cat([matrix[:first], profiles])
-            prepared = PreparedMatrix(whole, (whole,), state.pattern, implicit_candidates=True)
-            loss, _, cotangents = direct_gradient(task, params, prepared)
+            loss, _, cotangents = direct_gradient(task, params, prepare(profiles))
             assert cotangents[0] is not None
-            return float(loss), cotangents[0][first:]
+            return float(loss), cotangents[0][-profiles.size(0) :]
 
         profiles, mean, loss = frank_wolfe(
             profiles, gain, lambda m: self._rounded(m, pinned), self.steps, self.momentum, DELAY
@@ -95,6 +96,24 @@ class ProfileAttack(Attack):
         scores = mean[tuple(pairs)]
         pairs = torch.stack([pairs[0] + first, pairs[1]])
         return Proposal(Flips(pairs, torch.ones_like(scores, dtype=torch.bool), scores), loss)
+
+    def _preparation(
+        self, task: Recommendation, params: Params, real: Tensor, state: PairState
+    ) -> Callable[[Tensor], PreparedPairs]:
+        """The preparation of a gradient, as a function of the profiles [N, I]."""
+        assert isinstance(task.surrogate, ClosedFormRecommender)
+        assert task.targets is not None
+        if not task.targets.hidden.size(1):
+            scores = task.surrogate.with_rows(real, params)
+            return lambda profiles: PreparedRows(
+                profiles, (profiles,), state.pattern, scores=scores
+            )
+
+        def whole(profiles: Tensor) -> PreparedPairs:
+            matrix = torch.cat([real, profiles])
+            return PreparedMatrix(matrix, (matrix,), state.pattern, implicit_candidates=True)
+
+        return whole
 
     def _pinned(self, task: Recommendation, num_items: int) -> Tensor:
         """The promoted items, BoolTensor [I]."""

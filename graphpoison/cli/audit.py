@@ -66,13 +66,14 @@ def command(
         ),
     ] = None,
     most: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="SIZE",
             rich_help_panel=AUDIT,
-            help="Largest number of fake accounts to try, or share of the users.",
+            help="Largest number of fake accounts to try, or share of the users. Default: 5% of "
+            "the users, but at least 10.",
         ),
-    ] = "5%",
+    ] = None,
     victim: Annotated[
         str,
         typer.Option(
@@ -130,7 +131,7 @@ def command(
             if not isinstance(graph, Interactions):
                 raise ValueError("audit is for interactions, found a graph of nodes.")
             items = numbered("item", item, graph.item_ids, graph.num_items) if item else None
-            largest = number_or_share("most", most, graph.num_users)
+            largest = None if most is None else number_or_share("most", most, graph.num_users)
             reached = share_in("share", share)
             kinds = ([".html", ".htm"], [".png", ".svg", ".pdf"], [".csv"])
             check_apart([input], html, plot, csv)

@@ -1,6 +1,7 @@
 """Recommenders whose trained scores are a function of the interactions, without training steps."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -25,6 +26,21 @@ class PreparedMatrix(PreparedPairs):
     implicit_candidates: bool = False
 
 
+ScoresWithRows = Callable[[Tensor, Tensor], Tensor]
+"""``f(rows [N, I], users [n]) -> [n, I]``: scores after training on a matrix with more rows."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PreparedRows(PreparedPairs):
+    """The preparation of a closed form whose only tensor is the rows of fake users [N, I].
+
+    Args:
+        scores: the scores of real users, as a function of these rows.
+    """
+
+    scores: ScoresWithRows
+
+
 class ClosedFormRecommender(Recommender):
     r"""A recommender with scores :math:`S = f(X)` of the interaction matrix X [U, I].
 
@@ -39,6 +55,17 @@ class ClosedFormRecommender(Recommender):
 
         Differentiable once w.r.t. ``matrix``. ``params`` is the result of ``init``.
         """
+
+    def with_rows(self, matrix: Tensor, params: Params) -> ScoresWithRows:
+        """Return the scores of users of ``matrix`` [U, I] as a function of rows below ``matrix``.
+
+        Differentiable once w.r.t. these rows.
+        """
+
+        def scores(rows: Tensor, users: Tensor) -> Tensor:
+            return self.trained_scores(torch.cat([matrix, rows]), params, users)
+
+        return scores
 
     def settled(self, l2: float) -> "ClosedFormRecommender":
         """The model with the penalty ``l2``, unless it has a penalty already."""
@@ -78,6 +105,8 @@ class ClosedFormRecommender(Recommender):
     def user_scores(
         self, params: Params, prepared: PreparedPairs, users: Tensor, hidden: Tensor
     ) -> Tensor:
+        if isinstance(prepared, PreparedRows):
+            return prepared.scores(prepared.tensors[0], users)
         (matrix,) = prepared.tensors
         if hidden.size(1):
             zero = torch.zeros((), dtype=matrix.dtype, device=matrix.device)

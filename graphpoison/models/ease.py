@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .._checks import in_range
 from ..training import Params
-from .closed_form import ClosedFormRecommender
+from .closed_form import ClosedFormRecommender, ScoresWithRows
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,41 @@ class EASE(ClosedFormRecommender):
         Raises:
             ValueError: ``l2`` is None.
         """
+        inverse = self._inverse(matrix)
+        weights = inverse / -inverse.diagonal()
+        return weights - torch.diag(weights.diagonal())
+
+    def _inverse(self, matrix: Tensor) -> Tensor:
+        """P [I, I]."""
         if self.l2 is None:
             raise ValueError("l2 is None and no task has chosen it; give EASE(l2=...).")
         ridge = self.l2 * torch.eye(matrix.size(1), dtype=matrix.dtype, device=matrix.device)
         inverse: Tensor = torch.linalg.inv(matrix.t() @ matrix + ridge)
-        weights = inverse / -inverse.diagonal()
-        return weights - torch.diag(weights.diagonal())
+        return inverse
 
     def trained_scores(self, matrix: Tensor, params: Params, users: Tensor | None = None) -> Tensor:
         rows = matrix if users is None else matrix[users]
         return rows @ self.item_weights(matrix)
+
+    def with_rows(self, matrix: Tensor, params: Params) -> ScoresWithRows:
+        r"""As in :class:`ClosedFormRecommender`, by the identity of Woodbury with rows F [N, I]:
+
+        .. math:: P = P_0 - P_0 F^\top (I + F P_0 F^\top)^{-1} F P_0
+
+        :math:`P_0` of ``matrix`` [U, I] is computed once, in time I^3; the scores then take time
+        N I^2 + N U I.
+        """
+        inverse = self._inverse(matrix)
+        product, diagonal = matrix @ inverse, inverse.diagonal()
+
+        def scores(rows: Tensor, users: Tensor) -> Tensor:
+            changed = rows @ inverse
+            core = changed @ rows.t()
+            core = core + torch.eye(core.size(0), dtype=core.dtype, device=core.device)
+            solved = torch.linalg.solve(core, changed)
+            own = product[users]
+            updated = own - (own @ rows.t()) @ solved
+            found: Tensor = matrix[users] - updated / (diagonal - (changed * solved).sum(dim=0))
+            return found
+
+        return scores

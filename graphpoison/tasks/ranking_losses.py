@@ -42,9 +42,11 @@ def margin(scores: Tensor, relevant: Tensor, k: int, temperature: float) -> Tens
     """
     with torch.no_grad():
         others = scores.masked_fill(relevant, unranked(scores.dtype))
-        competitor = others.topk(min(k, others.size(1)), dim=1).indices[:, -1:]
-    above = torch.sigmoid((scores - scores.gather(1, competitor)) / temperature)
-    return (above * relevant).sum(dim=1) / relevant.sum(dim=1).clamp(1, k)
+        competitor = others.topk(min(k, others.size(1)), dim=1).indices[:, -1]
+    user, item = relevant.nonzero(as_tuple=True)
+    above = torch.sigmoid((scores[user, item] - scores[user, competitor[user]]) / temperature)
+    total = torch.zeros_like(scores[:, 0]).index_add(0, user, above)
+    return total / relevant.sum(dim=1).clamp(1, k)
 
 
 def smooth_ndcg(scores: Tensor, relevant: Tensor, k: int, temperature: float) -> Tensor:
