@@ -34,14 +34,15 @@ def _gone() -> BaseException:
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process, one of ``size`` that share the work of one attack; by default the only process.
+    """The number of this process among the ``size`` processes that share the work of one attack.
+    ``Ranks()`` is a single process.
 
     All processes must call the same methods in the same order. A single process sends nothing.
 
     Args:
         rank: the number of this process, from 0 on.
         size: number of processes.
-        group: their process group of ``torch.distributed``; None for the default one.
+        group: the process group of ``torch.distributed``; None for the default group.
         gone: returns the error to raise if another process cannot be reached.
         mailbox: sends tensors on a CPU through shared memory; None to send all by the group.
     """

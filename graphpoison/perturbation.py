@@ -163,10 +163,10 @@ class Perturbation:
     def apply(self, data: Graph) -> Graph:
         """Returns a new graph with the pairs and features flipped; ``data`` is not changed.
 
-        A warning is logged if ``data`` has other edges than the attacked graph. Applied to the
+        A warning is logged if ``data`` has other edges than the attacked graph. If ``data`` is the
         poisoned graph, the flips restore the clean graph, unless fake users have joined. Fake
-        users are numbered last and have zeros as features. Every added edge has ``edge_weight`` 1,
-        also a restored one. Edges are sorted; both directions of a homogeneous graph and the
+        users are numbered last and have zeros as features. Every edge that a flip adds or restores
+        has ``edge_weight`` 1. Edges are sorted; both directions of a homogeneous graph and the
         reverse edge types of a bipartite graph are flipped alike. In a bipartite graph with
         ``neg_edge_index``, a flipped pair moves between ``edge_index`` and ``neg_edge_index``
         (thesis, Algorithm 1, lines 15 and 16), and ``neg_edge_index`` has all other pairs of fake

@@ -28,8 +28,8 @@ def ranking_attack(
     allow_removals: bool = True,
     allow_additions: bool = True,
 ) -> RankingAttack:
-    """Returns the strongest attack on rankings measured: a :class:`RankingAttack` by Frank-Wolfe on
-    the relaxed interactions, with limits on users and items as constraints.
+    """Returns a :class:`RankingAttack` with limits on users and items as constraints. By default it
+    searches by Frank-Wolfe on the relaxed interactions, the strongest search measured.
 
     The task names the surrogate. The surrogate ``"ease"`` without a penalty takes the default
     penalty of the objective.

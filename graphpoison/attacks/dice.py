@@ -25,7 +25,8 @@ class DICE(Attack):
 
     With probability ``removal_share`` a flip removes an edge between two nodes of one class,
     otherwise it adds an edge between two nodes of different classes; the pair is drawn uniformly.
-    If no flip of one kind is left, flips of the other kind are made, unless their share is 0.
+    If no edge can be removed any more, edges are added instead, unless ``removal_share`` is 1; if
+    no edge can be added, edges are removed instead, unless ``removal_share`` is 0.
     As in Zügner and Günnemann (2019), the attacker knows all true labels, including the labels of
     the test nodes. A meta-gradient attack knows the true labels outside the training nodes only
     with ``NodeClassification(labels="oracle")``.

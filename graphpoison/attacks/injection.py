@@ -196,8 +196,8 @@ class SimilarUsers(Injection):
         fraction: the share of a real user's items that ``"sample"`` takes, at least one item.
         attack: the attack that chooses the flips.
         training: training of the surrogate for ``"kmeans"``. None trains the surrogate as
-            ``attack`` does. An attack without a surrogate needs it, as in
-            ``SimilarUsers(method="kmeans", attack=RandomAttack(), training=training)``; the same
+            ``attack`` does. If ``attack`` trains no surrogate, ``training`` is required, as in
+            ``SimilarUsers(method="kmeans", attack=RandomAttack(), training=training)``. The same
             training and seed give the same fake users.
 
     Raises:

@@ -45,16 +45,17 @@ class MetaAttack(SurrogateAttack):
         constraints: conditions that hold after every flip.
         allow_removals: whether edges may be removed, and features set to 0.
         allow_additions: whether edges may be added, and features set to 1.
-        redraw: True draws new initial parameters of the surrogate at every step; False starts
-            every training run from the same ones.
+        redraw: True draws new initial parameters of the surrogate at every step. False starts
+            every training run from the same initial parameters.
         hypergradient: how training is differentiated.
         lookahead: number of highest-scoring flips to try at each step. The surrogate is retrained
             with each of these flips, and the attack makes the flip with the largest attack loss.
             Scores are first-order estimates, which are inexact at nodes of low degree.
 
     Raises:
-        TypeError, ValueError: a setting is out of range; ``lookahead`` is above 1, and either
-            ``flips_per_step`` is above 1 too or the values of the attack loss do not rank attacks.
+        TypeError, ValueError: a setting is out of range; ``lookahead`` and ``flips_per_step`` are
+            both above 1; ``lookahead`` is above 1 and the values of the attack loss do not rank
+            attacks (``CostAware``, ``MaskedCrossEntropy``).
     """
 
     training: Training = field(default_factory=Training)

@@ -42,10 +42,10 @@ class PGDAttack(SurrogateAttack):
 
     For rounding, the set of the largest extents is compared with ``samples`` sets that are drawn
     with the extents as probabilities; the set with the largest attack loss is kept. A set larger
-    than the budget keeps its largest extents. If a set is smaller than the budget, or has flips
-    that constraints forbid, other pairs with extents above 0 follow, larger extents first. Budget
-    that is left is spent in another run on the poisoned graph, if a pair raises the loss there. All
-    flips of a run have the same value in the column ``step``, larger extents first.
+    than the budget keeps its largest extents. If the kept set leaves budget, or if constraints
+    forbid some of its flips, pairs with the next largest extents are flipped too. If budget is
+    still left, the attack runs again on the poisoned graph, as long as a pair raises the loss
+    there. All flips of a run have the same value in the column ``step``.
 
     Args:
         training: how the surrogate is trained.
@@ -53,11 +53,11 @@ class PGDAttack(SurrogateAttack):
         lr: step size, eta.
         retrain: True for min-max, False for PGD.
         samples: number of random roundings.
-        block_size: K, the largest number of pairs that are relaxed. If the task stores its
-            candidates, as a recommender does, a random part of them is relaxed if there are more.
-            If all pairs of nodes are candidates, the edges are relaxed and other pairs drawn at
-            random. Memory and the time of a step grow with the block. A graph with N nodes has
-            N (N - 1) / 2 pairs.
+        block_size: K, the largest number of pairs that are relaxed. If a task with a list of
+            candidates, such as a recommender, has more candidates, K of them are drawn at random.
+            If a task has all pairs of nodes as candidates, N (N - 1) / 2 for N nodes, and these are
+            more, the edges and random other pairs are relaxed. Memory and the time of a step grow
+            with K.
         constraints: conditions that hold after every flip.
         allow_removals: whether edges may be removed.
         allow_additions: whether edges may be added.

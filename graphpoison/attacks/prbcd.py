@@ -95,11 +95,12 @@ class PRBCD(_RandomisedBlock):
 
     Each pair of the block has an extent in [0, 1]: 0 is not flipped, 1 is flipped. An epoch moves
     the extents along the gradient of the attack loss, projects them to the budget, and replaces
-    pairs of small extent by random ones. At the end sets of flips are drawn with the extents as
-    probabilities, and the best set is kept. As in PyG's poisoning example, the gradient goes
-    through training, clipped to a norm of 0.5. If the set is smaller than the budget, or has flips
-    that constraints forbid, other pairs of the block with extents above 0 follow. Budget that is
-    left is spent in another run. The flips of a run have one step, larger extents first.
+    pairs of small extent by random ones. As in PyG's poisoning example, the gradient goes through
+    training, and is clipped to a norm of 0.5. After the last epoch, sets of flips are drawn with
+    the extents as probabilities, and the set with the largest attack loss is made. If this set
+    leaves budget, or if constraints forbid some of its flips, pairs of the block with the next
+    largest extents are flipped too. If budget is still left, the attack runs again. All flips of a
+    run have the same value in the column ``step``, and larger extents come first.
 
     Args:
         training: how the surrogate is trained.
@@ -142,13 +143,14 @@ class GRBCD(_RandomisedBlock):
     """Flip the pairs of largest gradient in a random block, repeatedly
     (``torch_geometric.contrib.nn.GRBCDAttack``).
 
-    The gradient goes through training, at the graph with the flips so far. The flips have one value
-    in the column ``step``, and are listed in the order made.
+    Each gradient goes through training on the graph with the flips made so far. All flips of a run
+    have the same value in the column ``step``; earlier flips come first.
 
     Args:
         training: how the surrogate is trained.
         epochs: the largest number of gradients; an equal share of the flips is made from each.
-        block_size: number of pairs in a block, more than the budget; all if there are no more.
+        block_size: number of pairs in a block, more than the budget. If the graph has no more, the
+            block holds all pairs.
         constraints: conditions that hold after every flip.
         allow_removals: whether edges may be removed.
         allow_additions: whether edges may be added.

@@ -46,7 +46,7 @@ FRESH, FROM_RULE = 2, 8
 
 @dataclass(frozen=True)
 class RankingAttack(Attack):
-    """Flip the interactions that change the objective of rankings most, out of all pairs.
+    """Flip the interactions, among all pairs, that raise an objective of rankings most.
 
     The target users of the attack are the users of the objective (:class:`~graphpoison.Degrade`,
     :class:`~graphpoison.Bystanders`, :class:`~graphpoison.Promote`): the objective is a mean over
@@ -61,10 +61,11 @@ class RankingAttack(Attack):
             the best of the three sets of flips.
         start: the start of the relaxed search. None: no flips. A name among
             :data:`~graphpoison.attacks.rules.RULES`: the flips of this heuristic, at target users
-            only. ``"usual"``: two searches if the objective has both settings. The first half of
-            the flips maximises ``objective.before`` from no flips; the search for the second half
-            starts from the heuristic ``objective.usual_start``. Without removals, the second search
-            has the whole budget. If no target user may be touched, ``"usual"`` is the same as None.
+            only. ``"usual"``: the plan of the objective. If ``objective.before`` is an objective,
+            a first search starts from no flips and makes half of the flips for it. The search for
+            the other flips starts from the heuristic ``objective.usual_start``, if there is one.
+            Without removals, the second search has the whole budget. If no target user may be
+            touched, ``"usual"`` is the same as None.
         steps: number of gradients of each search.
         momentum: the weight of earlier gradients in the moving average, in [0, 0.999].
         constraints: conditions that hold after every flip. The search observes budgets of users and

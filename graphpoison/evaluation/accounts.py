@@ -46,9 +46,9 @@ def users_needed(
     searches between the last number that was not enough and the first number that was. About
     :math:`\log_2(n / \text{least}) + \log_2 n` attacks are made and measured for a result n.
 
-    Bisection assumes that the hit rate does not fall as users are added. If it does fall, the
-    result n is still enough, and the next smaller number tried, at most ``step`` below n, is not;
-    but a smaller number that was not tried may be enough too.
+    Bisection assumes that the hit rate does not fall as users are added. Without this assumption, n
+    fake users are still enough, and the largest number below n that was tried, at most ``step``
+    below n, is not enough. A smaller number that was not tried may be enough.
 
     Args:
         make: a function from a number of fake users to the attack, such as

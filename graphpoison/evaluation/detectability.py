@@ -102,7 +102,8 @@ def detectability(
         perturbation: the attack.
         detectors: names among :data:`.DETECTORS`, and your own functions from
             :class:`~graphpoison.Interactions` to scores [U], higher for more suspicious users; or a
-            mapping of names to both. All of :data:`.DETECTORS` by default.
+            mapping from your names to detectors of both kinds. By default all of
+            :data:`.DETECTORS`.
         seed: seed of the isolation forest and of the iteration for the principal components.
 
     Returns:

@@ -20,7 +20,7 @@ class Flips:
         pairs: LongTensor [2, K], two nodes, or a node and a feature.
         added: BoolTensor [K], True where an edge appears or a feature becomes 1.
         score: Tensor [K], the first-order gain in attack loss.
-        of_features: BoolTensor [K], which flips are of features; None where none are.
+        of_features: BoolTensor [K], True for flips of features; None if all flips are of edges.
     """
 
     pairs: Tensor

@@ -25,7 +25,7 @@ class WMF(ClosedFormRecommender):
         dim: embedding dimensions D.
         l2: the penalty lambda.
         alpha: the extra weight alpha of an interaction.
-        sweeps: alternations of least squares; enough of them reach a minimum.
+        sweeps: number of alternations of least squares, large enough to reach a minimum.
         iterations: the largest number of conjugate-gradient steps of the derivative.
         tolerance: the relative residual at which conjugate gradients stop.
         scale: standard deviation of the initial embeddings.

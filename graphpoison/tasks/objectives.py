@@ -67,8 +67,8 @@ class Objective(ABC):
 class Degrade(Objective):
     """Lower the quality of users' rankings: minus the mean ``loss`` over users.
 
-    With ``on="lists"`` and no ``users``, the relaxed search of :class:`~graphpoison.RankingAttack`
-    makes the first half of the flips for the same objective with ``on="heldout"``.
+    With ``on="lists"`` and no ``users``, the default search of :class:`~graphpoison.RankingAttack`
+    chooses the first half of its flips by another objective: ``Degrade`` with ``on="heldout"``.
 
     Args:
         users: indices of the users whose rankings are measured; None for all users.
@@ -158,7 +158,7 @@ class Degrade(Objective):
 
 @dataclass(frozen=True)
 class Bystanders(Degrade):
-    """Lower the quality of the rankings of ``users`` without a flip of their interactions.
+    """Lower the quality of the rankings of ``users``, and flip no interaction of these users.
 
     ``users`` are off limits to :class:`~graphpoison.RankingAttack` and to heuristics; other attacks
     need :class:`~graphpoison.OffLimits` among their constraints.
@@ -190,9 +190,9 @@ class Promote(Objective):
         items: indices of the items to promote.
         k: length of the recommended list.
         users: indices of the users whose rankings are measured; None for all users.
-        loss: how the ranking of ``items``, the relevant items, is measured; as in
-            :class:`Degrade`, and by default ``"margin"``: the smooth share of ``items`` that a
-            user lacks and that score above the user's k-th best other item.
+        loss: how the ranking of a user is measured, as in :class:`Degrade`; the relevant items are
+            the ``items`` that the user lacks. By default ``"margin"``: the share of the relevant
+            items that score above the user's k-th best other item, smoothed.
         temperature: as in :class:`Degrade`.
 
     Raises:

@@ -56,8 +56,9 @@ class Recommendation(Task[PreparedPairs]):
 
     - ``"train"``: the training loss, including its labels (thesis, Algorithm 1);
     - ``"self"``: the log loss of unobserved pairs, as many as training pairs. Their labels are the
-      probabilities of a surrogate trained on the clean graph from other initial parameters: with
-      the probabilities of the attacked surrogate as labels, the gradient would be 0;
+      probabilities of another surrogate, trained on the clean graph from other initial parameters.
+      (If the labels were the probabilities of the attacked surrogate itself, the gradient would be
+      0.)
     - ``"heldout"``: the log loss of held-out training pairs. The surrogate is not trained on these
       pairs, and the attacker does not flip them.
 
@@ -76,10 +77,10 @@ class Recommendation(Task[PreparedPairs]):
         candidates: the pairs that may be flipped. ``"sampled"``: the training pairs. Negatives are
             taken from ``data``; if it has none, as many as there are interactions are drawn from
             ``seed``. ``"all"``: every pair; pairs without an interaction are training negatives.
-            All pairs are stored, except with CF or GMF without layers, the objective ``"train"``
-            and the loss ``"log"``, which store only the interactions. A LongTensor [2, K]: these
-            pairs, which are training pairs too. By default ``"all"`` for a surrogate in closed
-            form, without the unseen interactions, and ``"sampled"`` for the others.
+            Memory grows with all pairs; only CF, and GMF without layers, store no more than the
+            interactions, if the objective is ``"train"`` and the loss ``"log"``. A LongTensor
+            [2, K]: these pairs, which are training pairs too. By default ``"all"`` for a surrogate
+            in closed form, without the unseen interactions, and ``"sampled"`` for the others.
         heldout_fraction: the share of training pairs that ``"heldout"`` holds out.
         seed: seed of the draws of negatives, held-out, hidden and unobserved pairs, and of the
             pairs that a ranking loss compares.
