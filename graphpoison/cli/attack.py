@@ -12,6 +12,7 @@ from .._memory import num_bytes
 from .._ranks import Ranks
 from .._text import counted
 from ..graphs import Interactions, read_graph
+from ..perturbation import Perturbation
 from ..registry import ATTACKS
 from . import attack_options as chosen
 from . import options as shared
@@ -141,7 +142,7 @@ def attack(
                 write_poisoned(poisoned, export, settings, reading, Path(input), seed)
 
         ranks.share(write)
-        losses = found.flips["attack_loss"].tolist() or [None]
+        first, last = _losses(found, plan.name)
         made = {"added": found.added, "removed": found.removed}
         if plan.task.state.features is not None:
             made["features set"] = found.features_set
@@ -156,9 +157,8 @@ def attack(
             "flips": len(found),
             **{name: pairs.size(1) for name, pairs in made.items()},
             "fake users": 0 if found.fake_users is None else found.fake_users.count,
-            "attack loss, first step": losses[0],
-            # the two halves of a ranking attack have different objectives: not comparable
-            "attack loss, last step": None if plan.name == "ranking" else losses[-1],
+            "attack loss, first step": first,
+            "attack loss, last step": last,
             "seconds": round(time.monotonic() - started, 2),
             "out": out,
             "export": export,
@@ -170,6 +170,15 @@ def attack(
         summary["promoted"] = ", ".join(plan.promoted)
     shown = {name: value for name, value in summary.items() if value is not None}
     show_counts(shown, f"{plan.name} on {input}")
+
+
+def _losses(found: Perturbation, name: str) -> tuple[float | None, float | None]:
+    """Return the attack losses of the first and the last step, or None twice: the attack has no
+    loss, or the two halves of a ranking attack have objectives that cannot be compared."""
+    losses = found.flips["attack_loss"]
+    if name == "ranking" or losses.empty or losses.isna().iloc[-1]:
+        return None, None
+    return losses.iloc[0], losses.iloc[-1]
 
 
 command = with_options(attack, options_of_attacks(), before="promote")
