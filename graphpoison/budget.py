@@ -22,10 +22,10 @@ def part_of(share: float | Fraction, base: int) -> int:
 class Budget:
     """The largest number of flips: a number, or a share of the clean edges or candidate additions.
 
-    ``Budget(253)`` is 253 flips. ``Budget.fraction(0.05)`` is 5% of the clean edges; a function with
-    a ``budget`` also takes the float 0.05 for it. ``Budget.fraction(0.08, of="candidates")`` is 8%
-    of the candidate additions, the candidate pairs that are no edges. A share is rounded down. A flip of a node
-    feature counts as one flip; features do not count in a share.
+    ``Budget(253)`` is 253 flips. ``Budget.fraction(0.05)`` is 5% of the clean edges; the
+    float 0.05 as a budget means the same. ``Budget.fraction(0.08, of="candidates")`` is 8% of the
+    candidate additions, the candidate pairs that are no edges. A share is rounded down. A flip of a
+    node feature counts as one flip; features do not count in a share.
 
     Args:
         flips: the number of flips, from 0 on; None if ``share`` is given.

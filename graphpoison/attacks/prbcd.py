@@ -149,8 +149,7 @@ class GRBCD(_RandomisedBlock):
     Args:
         training: how the surrogate is trained.
         epochs: the largest number of gradients; an equal share of the flips is made from each.
-        block_size: number of pairs in a block, more than the budget. If the graph has no more, the
-            block holds all pairs.
+        block_size: number of pairs in a block, above the budget; all pairs of a smaller graph.
         constraints: conditions that hold after every flip.
         allow_removals: whether edges may be removed.
         allow_additions: whether edges may be added.

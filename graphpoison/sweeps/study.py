@@ -41,9 +41,9 @@ class Study:
             (``SwapSearch``), each budget has a separate attack.
         victims: as in :func:`graphpoison.evaluate`.
         seeds: seeds of attacks and victims.
-        attack_seed: one seed for all attacks, so that one attack of each kind serves all victims;
-            by default the seed of the victim. With ``attack_seed``, a deterministic victim is
-            trained with the first of ``seeds`` only.
+        attack_seed: the seed of all attacks: each attack is made once, and evaluated on the victims
+            of all seeds. By default the seed of the victim. With ``attack_seed``, a deterministic
+            victim is trained with the first of ``seeds`` only.
         metrics, targets, include_perturbed: as in :func:`graphpoison.evaluate`.
 
     Raises:
