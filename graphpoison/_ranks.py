@@ -8,17 +8,13 @@ from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
-from ._mailbox import Bytes, Mailbox, mailbox_of
-
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-T = TypeVar("T")
+    from ._mailbox import Bytes, Mailbox
 
-_NOTHING = np.empty(0, np.uint8)
+T = TypeVar("T")
 
 
 class RankError(RuntimeError):
@@ -51,7 +47,7 @@ class Ranks:
     size: int = 1
     group: Any = field(default=None, repr=False)
     gone: Callable[[], BaseException] = field(default=_gone, repr=False)
-    mailbox: Mailbox | None = field(default=None, repr=False, compare=False)
+    mailbox: "Mailbox | None" = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of_group(cls, group: Any = None) -> "Ranks":
@@ -69,6 +65,8 @@ class Ranks:
                 "Ranks.of_group needs a process group: call torch.distributed.init_process_group "
                 "in every process first, or leave the ranks out."
             )
+        from ._mailbox import mailbox_of
+
         rank = dist.get_rank(group)
         if rank < 0:
             raise ValueError("this process is not in group; only its members share the attack.")
@@ -256,11 +254,11 @@ ALONE = Ranks()
 """The ranks of a single process."""
 
 
-def _bytes(numbers: "Tensor") -> Bytes:
+def _bytes(numbers: "Tensor") -> "Bytes":
     """``numbers``, a contiguous Tensor [n], as bytes of the same memory."""
     import torch
 
-    return numbers.view(torch.uint8).numpy() if numbers.numel() else _NOTHING
+    return (numbers if numbers.numel() else numbers.new_empty(1)[:0]).view(torch.uint8).numpy()
 
 
 def _pickled(result: Any, error: Exception | None) -> bytes:

@@ -290,9 +290,8 @@ class PairwiseRecommender(Recommender):
         if prepared.all_pairs is not None:
             return prepared.all_pairs
         if criterion not in prepared.losses:
-            targets = prepared.tensors[0]
-            found = closed_form_loss(criterion, self.scoring, prepared.pattern, targets)
-            prepared.losses[criterion] = found
+            inputs = self.scoring, prepared.pattern, prepared.tensors[0]
+            prepared.losses[criterion] = closed_form_loss(criterion, *inputs)
         return prepared.losses[criterion]
 
     def _without_offset(self, params: Params) -> Params:
