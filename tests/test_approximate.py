@@ -57,6 +57,7 @@ def test_a_meta_flip_by_flip(
         gp.Training(**settings),
         constraints=[gp.NoSingletons()],
         hypergradient=gp.Approximate(iterates=iterates),
+        redraw=False,
     )
     assert_flips(attack(task, 8), expected)
 
@@ -89,6 +90,7 @@ def test_algorithm_3_flip_by_flip(model: str, iterates: str, settings: dict[str,
         2,
         allow_removals=False,
         hypergradient=gp.Approximate(iterates=iterates),
+        redraw=False,
     )
     assert_flips(attack(task, 8), expected)
 

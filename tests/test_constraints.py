@@ -172,7 +172,7 @@ def test_metattack_under_constraints_flip_by_flip(case: tuple, flips_per_step: i
     constraints, build = case
     data = citation_graph(num_nodes=18, seed=2)
     task = gp.NodeClassification(data, "linear-gcn", "self")
-    attack = gp.MetaAttack(SHORT, flips_per_step, constraints)
+    attack = gp.MetaAttack(SHORT, flips_per_step, constraints, redraw=False)
     found = attack(task, 8)
     checks = build([slice(None)])
     for count in range(len(found) + 1):

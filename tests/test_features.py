@@ -169,7 +169,7 @@ def test_flip_by_flip(
         lam=0.3,
         **inner,
     )
-    assert_flips(gp.MetaAttack(gp.Training(**inner))(task, 10), *transposed(expected))
+    assert_flips(gp.MetaAttack(gp.Training(**inner), redraw=False)(task, 10), *transposed(expected))
 
 
 @SURROGATES
@@ -186,7 +186,7 @@ def test_admissible_features_flip_by_flip(surrogate: str) -> None:
         objective="self",
         **OPTIMISERS[1],
     )
-    found = gp.MetaAttack(gp.Training(**OPTIMISERS[1]))(task, int(mask.sum()))
+    found = gp.MetaAttack(gp.Training(**OPTIMISERS[1]), redraw=False)(task, int(mask.sum()))
     assert len(expected) == int(mask.sum())
     assert_flips(found, *transposed(expected))
 
@@ -549,7 +549,7 @@ def test_cooccurrence_is_the_test_written_out() -> None:
     assert torch.equal(found, expected)
     assert 0 < int((found & (data.x == 0)).sum()) < int((data.x == 0).sum())
     task = task_of(data, candidates=None, feature_candidates=found)
-    flips = gp.MetaAttack(SHORT, 4)(task, 20).feature_flips
+    flips = gp.MetaAttack(SHORT, 4, redraw=False)(task, 20).feature_flips
     assert flips.size(1) == 20
     assert bool(found[tuple(flips)].all())
     with pytest.raises(TypeError, match=r"data\.x"):

@@ -141,7 +141,7 @@ def test_metattack_flip_by_flip(surrogate: str, objective: str, settings: dict[s
         protect_singletons=True,
         **settings,
     )
-    attack = gp.MetaAttack(gp.Training(**settings), constraints=[gp.NoSingletons()])
+    attack = gp.MetaAttack(gp.Training(**settings), constraints=[gp.NoSingletons()], redraw=False)
     assert_flips(attack(task, 12), expected)
 
 
@@ -170,7 +170,7 @@ def test_meta_with_oracle_labels_flip_by_flip(
         **settings,
     )
     hypergradient = gp.Approximate() if approximate else gp.Unrolled()
-    attack = gp.MetaAttack(gp.Training(**settings), hypergradient=hypergradient)
+    attack = gp.MetaAttack(gp.Training(**settings), hypergradient=hypergradient, redraw=False)
     found = attack(task, 8)
     assert_flips(found, expected)
     guessed = gp.NodeClassification(data, surrogate, objective, mix=0.3)
@@ -196,7 +196,9 @@ def test_algorithm_1_flip_by_flip(
         allow_removals=allow_removals,
         **settings,
     )
-    attack = gp.MetaAttack(gp.Training(**settings), flips_per_step, allow_removals=allow_removals)
+    attack = gp.MetaAttack(
+        gp.Training(**settings), flips_per_step, allow_removals=allow_removals, redraw=False
+    )
     assert_flips(attack(task, 10), expected)
 
 

@@ -147,7 +147,7 @@ def test_algorithm_5_flip_by_flip(model: str, optimizer: str) -> None:
         allow_removals=False,
         **inner,
     )
-    attack = gp.MetaAttack(gp.Training(**inner), 2, allow_removals=False)
+    attack = gp.MetaAttack(gp.Training(**inner), 2, allow_removals=False, redraw=False)
     assert_flips(gp.NewUsers(2, attack)(task, 8, seed=4), expected)
 
 
