@@ -221,7 +221,7 @@ def test_a_module_of_ones_own() -> None:
     """The flip is the best of the admissible ones by finite differences."""
     mask = torch.rand(14, 24, generator=torch.Generator().manual_seed(2)) < 0.15
     task = task_of(surrogate=OwnGCN(), candidates=None, feature_candidates=mask)
-    found = gp.MetaAttack(SHORT)(task, 1)
+    found = gp.MetaAttack(SHORT, redraw=False)(task, 1)
     entries = [(node, feature) for node, feature in mask.nonzero().tolist()]
     values = finite_differences(task, SHORT, entries)
     score = (1 - 2 * task.inputs.features.x[mask]) * values

@@ -66,7 +66,7 @@ class EASE(ClosedFormRecommender):
         return rows @ self.item_weights(matrix)
 
     def with_rows(self, matrix: Tensor, params: Params) -> ScoresWithRows:
-        r"""As in :class:`ClosedFormRecommender`, by the identity of Woodbury with rows F [N, I]:
+        r"""The scores with rows F [N, I] below ``matrix``, by the identity of Woodbury:
 
         .. math:: P = P_0 - P_0 F^\top (I + F P_0 F^\top)^{-1} F P_0
 
