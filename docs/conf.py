@@ -44,7 +44,7 @@ nitpick_ignore_regex = [
         r"(collections\.abc|matplotlib|numpy|os|pandas|pathlib|scipy|torch|torch_geometric)\..*",
     ),
     ("py:.*", r"(np|pd|nn|torch)\..*"),
-    ("py:class", r"graphpoison\.(victims\.named\.VictimLike|_mailbox\.Mailbox)"),  # not public
+    ("py:class", r"(graphpoison\.victims\.named\.VictimLike|(graphpoison\._mailbox\.)?Mailbox)"),  # not public
     # Names that annotations and docstrings use for them.
     (
         "py:class",

@@ -505,7 +505,9 @@ def test_victims_that_rank(shop: str, graph: str) -> None:
     frame = gp.datasets.read_interactions(shop)
     data = gp.datasets.from_interactions(frame, split="per-user")
     victim = gp.RecommenderVictim(gp.CF(), "cf-bpr", loss="bpr")
-    expected = gp.evaluate(data, gp.Perturbation.load("flips.npz"), [victim], [0]).table
+    metrics = ["log_loss", "accuracy", "auroc"]
+    flips = gp.Perturbation.load("flips.npz")
+    expected = gp.evaluate(data, flips, [victim], [0], metrics=metrics).table
     assert [row["poisoned"] for row in found["bpr"]] == pytest.approx(list(expected["poisoned"]))
     assert "Did you mean 'bpr'" in refused(2, "evaluate", shop, "flips.npz", "--loss", "bprr")
     done("attack", graph, "--attack", "random", "--budget", "2", "--overwrite")
