@@ -44,7 +44,8 @@ nitpick_ignore_regex = [
         r"(collections\.abc|matplotlib|numpy|os|pandas|pathlib|scipy|torch|torch_geometric)\..*",
     ),
     ("py:.*", r"(np|pd|nn|torch)\..*"),
-    ("py:class", r"(graphpoison\.victims\.named\.VictimLike|(graphpoison\._mailbox\.)?Mailbox)"),  # not public
+    # Not public.
+    ("py:class", r"(graphpoison\.victims\.named\.VictimLike|(graphpoison\._mailbox\.)?Mailbox)"),
     # Names that annotations and docstrings use for them.
     (
         "py:class",
