@@ -105,6 +105,7 @@ def promote(
     graph = read_interactions(data)
     chosen = node_ids("items", items, graph.num_items).tolist()
     task = Recommendation(graph, surrogate, Promote(chosen, k, **options), seed=seed)
-    attack = NewUsers(num_users, ProfileAttack(profile_length, steps))
+    attack = NewUsers(num_users, profile_length=profile_length)
+    attack = replace(attack, attack=ProfileAttack(profile_length, steps))
     found = attack(task, num_users * profile_length, seed, progress)
     return replace(found, meta={**found.meta, "targets": chosen})
