@@ -251,7 +251,7 @@ def test_a_target_can_start_where_the_surrogate_does(tmp_path: Path) -> None:
     found = run(same, tmp_path, seeds=[2])
     data = SMALL.load()
     task = gp.Recommendation(data, QUICK_CF.model)
-    attack = gp.MetaAttack(QUICK_CF.training, 5, allow_removals=False)
+    attack = gp.MetaAttack(QUICK_CF.training, 5, allow_removals=False, redraw=False)
     flips = attack(task, 20, seed=2)
     victim = gp.surrogate_victim(task, attack, 2, "target")
     expected = gp.evaluate(data, {"meta-attack": flips}, [victim], [2], [0, 10, 20]).runs

@@ -290,7 +290,7 @@ def test_greedy_blocks_of_all_pairs_are_a_greedy_meta_attack() -> None:
         interaction_graph(), gp.CF(dim=3), dtype=torch.float64
     )):  # fmt: skip
         blocks = gp.GRBCD(SHORT, epochs=100)(make(), 6)
-        greedy = gp.MetaAttack(SHORT)(make(), 6)
+        greedy = gp.MetaAttack(SHORT, redraw=False)(make(), 6)
         assert torch.equal(blocks.pairs, greedy.pairs)
 
 
