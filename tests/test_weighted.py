@@ -54,6 +54,7 @@ def test_metattack_on_weighted_edges_flip_by_flip(
         gp.Training(**SETTINGS),
         constraints=[gp.NoSingletons()],
         hypergradient=gp.Approximate() if approximate else gp.Unrolled(),
+        redraw=False,
     )
     found = attack(task, 10).flips
     assert [*zip(found["source"], found["target"], found["added"], strict=True)] == [
