@@ -209,6 +209,8 @@ class Ranks:
 
     def any(self, own: bool, device: "torch.device") -> bool:
         """Whether ``own`` is true on at least one rank."""
+        if self.size == 1:
+            return own
         import torch
 
         number = torch.tensor([int(own)], device=device)

@@ -139,7 +139,9 @@ def audit_promotions(
         }
         for item in tqdm(chosen, disable=not progress, unit="item")
     ]
-    table = pd.DataFrame(rows).astype({"accounts": "Int64", "share_of_users": "Float64"})
+    table = pd.DataFrame(rows).astype({"accounts": "Int64"})
+    place = list(table.columns).index("accounts") + 1
+    table.insert(place, "share_of_users", table["accounts"] / graph.num_users)
     settings = {
         "users": graph.num_users,
         "items": graph.num_items,
@@ -174,7 +176,8 @@ def _audited(graph: Interactions, item: int, victim: Victim, limits: _Limits) ->
     rate = promotion_hit_rate(graph, victim, [item], limits.k, limits.seed)
     before = rate(make(limits.most).prefix(0))
     if before >= limits.share:
-        return _columns(before, 0, graph, before, math.nan, "")
+        shown = {"accounts": 0, "hit_rate": before, "caught": math.nan, "detector": ""}
+        return {"before": before, **shown}
     reached, needed, number = rate(make(limits.most)), None, limits.most
     if reached >= limits.share:
         step = max(1, limits.most // STEPS)
@@ -183,15 +186,8 @@ def _audited(graph: Interactions, item: int, victim: Victim, limits: _Limits) ->
         needed = number = search.number
         reached = float(search.curve.set_index("num_users")["hit_rate"][number])
     caught, detector = _caught(graph, make(number), limits.seed)
-    return _columns(before, needed, graph, reached, caught, detector)
-
-
-def _columns(
-    before: float, accounts: int | None, graph: Interactions, *rest: float | str
-) -> dict[str, Any]:
-    share = None if accounts is None else accounts / graph.num_users
-    names = "before", "accounts", "share_of_users", "hit_rate", "caught", "detector"
-    return dict(zip(names, (before, accounts, share, *rest), strict=True))
+    made = {"hit_rate": reached, "caught": caught, "detector": detector}
+    return {"before": before, "accounts": needed, **made}
 
 
 def _caught(graph: Interactions, attack: Perturbation, seed: int) -> tuple[float, str]:

@@ -1,8 +1,8 @@
 """Several processes that share one attack make the flips of one process, to the last bit.
 
 Most tests run the ranks as threads, which exchange tensors through a list. Processes of a gloo
-group run the code that is not safe in threads (forward derivatives, the global generator of PRBCD),
-and torchrun runs the command line.
+group run the code that is not safe in threads (the global generator of PRBCD), and torchrun runs
+the command line.
 """
 
 import json
@@ -371,8 +371,9 @@ def test_divergence_is_named_by_all() -> None:
     assert one == other
 
 
-def test_a_checkpoint_goes_to_any_number_of_ranks(tmp_path: Path) -> None:
-    task, attack = gp.Recommendation(interactions(), gp.CF(3)), gp.MetaAttack(ADAM)
+@pytest.mark.parametrize("model", [gp.CF(3), gp.GMF(3)], ids=["cf", "gmf"])
+def test_a_checkpoint_goes_to_any_number_of_ranks(model: Any, tmp_path: Path) -> None:
+    task, attack = gp.Recommendation(interactions(), model), gp.MetaAttack(ADAM)
     whole = attack(task, 6)
     for first, then in ((1, 2), (2, 1), (2, 3)):
         file = tmp_path / f"{first}-{then}.npz"

@@ -151,3 +151,14 @@ def vjp(outputs: Params, inputs: Params, cotangents: Params) -> Params:
         torch.zeros_like(tensor) if grad is None else grad
         for tensor, grad in zip(inputs, found, strict=True)
     )
+
+
+def jvp(outputs: Params, inputs: Params, tangents: Params) -> Params:
+    """The derivative of ``outputs`` in the direction ``tangents``, by two reverse passes.
+
+    Forward derivatives of torch have one level for all threads, so that two threads that take them
+    at once raise errors.
+    """
+    dummies = tuple(torch.zeros_like(each, requires_grad=True) for each in outputs)
+    back = torch.autograd.grad(outputs, inputs, dummies, create_graph=True)
+    return torch.autograd.grad(back, dummies, tangents, create_graph=True)

@@ -11,7 +11,7 @@ from .all_pairs_loss import AllPairsLoss
 from .bpr import Triples
 from .criteria import Criterion, LogLoss, Ranking
 from .divided import DividedPairs
-from .field import Cotangents, Linearisation, TrainingField, as_leaves, vjp
+from .field import Cotangents, Linearisation, TrainingField, as_leaves, jvp, vjp
 from .mlp_pair_loss import MLPPairLoss
 from .pair_loss import BlockLoss, PairLoss
 from .pair_scores import PairScores
@@ -114,7 +114,7 @@ class _ScoreParamsPoint(Linearisation):
     def __init__(
         self, loss: PairLoss, function: Callable[[Params], Params], coordinates: Params
     ) -> None:
-        self.function, self.leaves = function, as_leaves(coordinates)
+        self.leaves = as_leaves(coordinates)
         with torch.enable_grad():
             self.score_params = function(self.leaves)
         self.point = loss.linearise(*map(torch.detach, self.score_params))
@@ -132,14 +132,3 @@ class _ScoreParamsPoint(Linearisation):
         gradient, derivative, on_tensors = self.point.gradient_and_vjp(tangent)
         back = vjp((*self.score_params, *change), self.leaves, (*derivative, *gradient))
         return back, on_tensors
-
-
-def jvp(outputs: Params, inputs: Params, tangents: Params) -> Params:
-    """The derivative of ``outputs`` in the direction ``tangents``, by two reverse passes.
-
-    Forward derivatives of torch have one level for all threads, so that two threads that take them
-    at once raise errors.
-    """
-    dummies = tuple(torch.zeros_like(each, requires_grad=True) for each in outputs)
-    back = torch.autograd.grad(outputs, inputs, dummies, create_graph=True)
-    return torch.autograd.grad(back, dummies, tangents, create_graph=True)
