@@ -46,7 +46,7 @@ def dense_metattack(
     entries ``[i, j]`` and ``[j, i]``.
     """
     leaf = adjacency.detach().clone().requires_grad_()
-    looped = leaf + torch.eye(leaf.size(0), dtype=leaf.dtype)
+    looped = leaf + torch.eye(leaf.size(0), dtype=leaf.dtype, device=leaf.device)
     scale = looped.sum(dim=1).rsqrt()
     normalised = scale.unsqueeze(1) * looped * scale
 

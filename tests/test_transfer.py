@@ -14,7 +14,7 @@ from graphpoison.metrics import accuracy, link_metrics
 from graphpoison.report import Report
 
 SHORT = gp.Training(steps=5, lr=0.5)
-ATTACK = gp.MetaAttack(SHORT, 2, allow_removals=False)
+ATTACK = gp.MetaAttack(SHORT, 2, allow_removals=False, redraw=False)
 OTHER = gp.RecommenderVictim(gp.GMF(dim=2), "other", SHORT)
 VICTIM = gp.RecommenderVictim(gp.CF(dim=2), "small", gp.Training(steps=5, lr=0.1))
 
