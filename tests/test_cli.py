@@ -18,6 +18,7 @@ from conftest import citation_graph, interaction_graph
 from typer.testing import CliRunner, Result
 
 import graphpoison as gp
+from graphpoison import _progress
 from graphpoison.apply import edges_digest
 from graphpoison.attacks.rules import RULES
 from graphpoison.cli import app
@@ -736,10 +737,14 @@ def test_interrupted_before_anything_was_done(shop: str, monkeypatch: pytest.Mon
 # The rest
 
 
-def test_stdout_is_one_json_object_and_bars_go_elsewhere(shop: str) -> None:
-    result = call("attack", shop, "--budget", "3", "--steps", "3", "--progress", "--json")
+def test_stdout_is_one_json_object_and_progress_goes_elsewhere(
+    shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_progress, "FIRST", 0.0)
+    result = call("attack", shop, "--budget", "3", "--steps", "3", "--json")
     assert json.loads(result.stdout)["flips"] == 3
-    assert "3/3" in result.stderr
+    assert "1 of 3 flips in 0:00, about 0:0" in result.stderr
+    assert "3 of 3 flips in" in result.stderr
     assert "users are 'customer'" in result.stderr
 
 

@@ -29,7 +29,7 @@ from .files import (
     checkpoint_of,
     write_poisoned,
 )
-from .output import bars, logs, show_counts, show_json
+from .output import logs, show_counts, show_json
 from .plan import Plan, show_estimate
 from .processes import device_of
 
@@ -77,7 +77,7 @@ def attack(
     root: shared.Root = None,
     seed: chosen.Seed = 0,
     device: shared.Device = "cpu",
-    progress: shared.Progress = None,
+    progress: shared.Progress = True,
     max_memory: chosen.MaxMemory = None,
     dry_run: chosen.DryRun = False,
     resume: shared.Resume = False,
@@ -129,7 +129,7 @@ def attack(
             logger.info("budget: %s", plan.spelt)
         ranks.share(lambda: save_config(ctx, save_to))
         started = time.monotonic()
-        found = plan.run(seed, bars(progress), checkpoint, max_memory)
+        found = plan.run(seed, progress, checkpoint, max_memory)
         record = {"input": input, "reading": asdict(reading), "settings": asdict(settings)}
         found = replace(found, meta={**found.meta, COMMAND: record})
 

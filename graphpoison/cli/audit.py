@@ -13,7 +13,7 @@ from .attack_options import reading_of
 from .chosen_ids import number_or_share, numbered, share_in
 from .errors import usage
 from .files import check_apart, check_output, check_writable
-from .output import bars, logs, show_json, show_table
+from .output import logs, show_json, show_table
 
 EPILOG = "Example: graphpoison audit shop.csv --sample 8 --share 5% --html audit.html"
 AUDIT = "Audit"
@@ -97,7 +97,7 @@ def command(
         typer.Option(metavar="N", min=0, rich_help_panel=shared.RUN, help="Seed of the attacks."),
     ] = 0,
     device: shared.Device = "cpu",
-    progress: shared.Progress = None,
+    progress: shared.Progress = True,
     overwrite: shared.Overwrite = False,
     debug: shared.Debug = False,
     html: Annotated[
@@ -148,7 +148,7 @@ def command(
             most=largest,
             victim=victim,
             seed=seed,
-            progress=bars(progress),
+            progress=progress,
         )
     if html is not None:
         found.to_html(html)

@@ -29,7 +29,7 @@ from .files import (
     fresh_or_resumed,
 )
 from .measured import about_lists, chosen_victims, metrics_of
-from .output import bars, logs, show_json, show_table
+from .output import logs, show_json, show_table
 from .recorded import (
     RANDOM,
     between,
@@ -153,7 +153,7 @@ def command(
     time_column: shared.TimeColumn = None,
     root: shared.Root = None,
     device: shared.Device = "cpu",
-    progress: shared.Progress = None,
+    progress: shared.Progress = True,
     resume: shared.Resume = False,
     overwrite: shared.Overwrite = False,
     config: shared.Config = None,
@@ -224,7 +224,7 @@ def command(
                     range(seeds),
                     counts,
                     include_perturbed,
-                    bars(progress),
+                    progress,
                     checkpoint=runs,
                     metrics=metrics,
                     groups=groups,

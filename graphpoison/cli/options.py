@@ -118,11 +118,11 @@ Device = Annotated[
     ),
 ]
 Progress = Annotated[
-    bool | None,
+    bool,
     typer.Option(
         "--progress/--no-progress",
         rich_help_panel=RUN,
-        help="Show progress bars (on stderr). Default: on a terminal.",
+        help="Show progress on stderr: a bar on a terminal, otherwise a line every 30 seconds.",
     ),
 ]
 Resume = Annotated[

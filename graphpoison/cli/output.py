@@ -31,11 +31,6 @@ def logs() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def bars(progress: bool | None) -> bool:
-    """Whether to show progress bars: on a terminal, unless told otherwise."""
-    return sys.stderr.isatty() if progress is None else progress
-
-
 def show_json(content: Mapping[str, Any]) -> None:
     """Print one JSON object on stdout. Numbers that JSON lacks, such as NaN, become null."""
     typer.echo(json.dumps(_plain(content), allow_nan=False))

@@ -11,7 +11,7 @@ from ..reproduce.citation_tables import CITATION_TABLES
 from . import options as shared
 from .errors import FAILED, LIBRARY_ERRORS, message, usage
 from .files import check_writable
-from .output import bars, logs, show_json, show_table
+from .output import logs, show_json, show_table
 
 EPILOG = "Example: graphpoison reproduce 4.7 --quick --out out/reproduce"
 
@@ -42,7 +42,7 @@ def command(
         ),
     ] = None,
     root: shared.Root = None,
-    progress: shared.Progress = None,
+    progress: shared.Progress = True,
     config: shared.Config = None,
     debug: shared.Debug = False,
     out: Annotated[
@@ -73,7 +73,7 @@ def command(
     with logs():
         for name in thesis_names() if table == "all" else [table]:
             try:
-                outcome = reproduce(name, out, seeds, quick, root, bars(progress))
+                outcome = reproduce(name, out, seeds, quick, root, progress)
                 if page is not None:
                     fill(page, {name: outcome.section})
             except LIBRARY_ERRORS as error:

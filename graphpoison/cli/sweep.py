@@ -46,7 +46,7 @@ def command(
     ] = False,
     root: shared.Root = None,
     device: shared.Device = "cpu",
-    progress: shared.Progress = None,
+    progress: shared.Progress = True,
     debug: shared.Debug = False,
     as_json: shared.Json = False,
 ) -> None:
