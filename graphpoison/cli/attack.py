@@ -21,10 +21,8 @@ from .config import save_config
 from .derived import options_of_attacks, with_options
 from .errors import usage
 from .files import (
-    check_apart,
     check_export,
-    check_new,
-    check_writable,
+    check_outputs,
     checkpoint_beside,
     checkpoint_of,
     write_poisoned,
@@ -112,10 +110,9 @@ def attack(
 
             def checked() -> Path:
                 check_export(export, data)
-                check_writable(out, export, save_to)
-                check_apart([input, config], checkpoint_beside(out, ".npz"), out, export, save_to)
-                check_new(export, overwrite or resume)
-                check_new(save_to, overwrite or resume)
+                outputs = {"export": export, "save_config": save_to}
+                kept = checkpoint_beside(out, ".npz"), out
+                check_outputs([input, config], outputs, overwrite or resume, *kept)
                 return checkpoint_of(out, resume, overwrite)
 
             checkpoint = ranks.share(checked)

@@ -16,6 +16,7 @@ from .completion import among
 from .errors import usage
 from .files import check_writable
 from .measured import chosen_victims, metrics_of
+from .options import INPUT, OUTPUT, in_panel
 from .output import logs, show_json, show_table
 from .recorded import RANDOM
 
@@ -29,22 +30,11 @@ EPILOG = "Example: graphpoison demo --dataset synthetic-citation"
 
 def command(
     dataset: Annotated[
-        str,
-        typer.Option(
-            rich_help_panel=shared.INPUT,
-            metavar="NAME",
-            help=f"{' or '.join(SMALL)}.",
-            autocompletion=among(SMALL),
-        ),
+        str, in_panel(INPUT, "NAME", f"{' or '.join(SMALL)}.", autocompletion=among(SMALL))
     ] = "synthetic-interactions",
     progress: shared.Progress = True,
     debug: shared.Debug = False,
-    out: Annotated[
-        Path,
-        typer.Option(
-            rich_help_panel=shared.OUTPUT, metavar="FOLDER", help="Folder for flips and page."
-        ),
-    ] = Path("demo"),
+    out: Annotated[Path, in_panel(OUTPUT, "FOLDER", "Folder for flips and page.")] = Path("demo"),
     as_json: shared.Json = False,
 ) -> None:
     """Attack a small built-in graph, and compare with random flips. No download."""

@@ -12,6 +12,7 @@ from ..registry.options import CLASSES, Option, options_of
 from ..registry.settings import known_options, own_options
 from ..tasks.attack_losses import ATTACK_LOSSES
 from ..training import INTERACTIONS, NODES, Training
+from .chosen_ids import numbers
 from .completion import among
 
 PROBLEM, TRAINING, FAKE = "Attack", "Training of the surrogate", "Fake users"
@@ -71,7 +72,7 @@ def given(options: Iterable[Option], values: Mapping[str, Any]) -> dict[str, Any
     for option in options:
         value = values.get(option.name)
         if value is not None:
-            found[option.name] = _numbers(option.name, value) if option.kind is tuple else value
+            found[option.name] = numbers(option.name, value) if option.kind is tuple else value
     return found
 
 
@@ -148,12 +149,3 @@ def _word(default: Any) -> str:
     if isinstance(default, bool):
         return "yes" if default else "no"
     return "none" if default is None else str(default)
-
-
-def _numbers(name: str, text: str) -> tuple[float, ...]:
-    try:
-        return tuple(
-            int(part) if part.strip().isdigit() else float(part) for part in text.split(",")
-        )
-    except ValueError as error:
-        raise ValueError(f"{name}={text!r} must be numbers separated by commas: 16,8.") from error

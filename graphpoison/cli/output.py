@@ -50,14 +50,14 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | None) else str(value)
 
 
-def show_table(frame: pd.DataFrame, title: str) -> None:
-    """Print ``frame`` as a table, without the columns that :func:`_tells` rejects.
+def show_table(frame: pd.DataFrame, title: str, keep: Sequence[str] = ()) -> None:
+    """Print ``frame`` as a table, without the columns that :func:`_tells` rejects, except ``keep``.
 
     The output is plain text if stdout is not a terminal.
     """
     import pandas as pd
 
-    shown = frame.loc[:, [_tells(frame[key]) for key in frame]]
+    shown = frame.loc[:, [key in keep or _tells(frame[key]) for key in frame]]
     written = pd.DataFrame({str(key): _column(shown[key].tolist()) for key in shown})
     if not sys.stdout.isatty():
         typer.echo(title)

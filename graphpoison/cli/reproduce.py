@@ -11,6 +11,7 @@ from ..reproduce.citation_tables import CITATION_TABLES
 from . import options as shared
 from .errors import FAILED, LIBRARY_ERRORS, message, usage
 from .files import check_writable
+from .options import OUTPUT, in_panel
 from .output import logs, show_json, show_table
 
 EPILOG = "Example: graphpoison reproduce 4.7 --quick --out out/reproduce"
@@ -47,18 +48,16 @@ def command(
     debug: shared.Debug = False,
     out: Annotated[
         Path,
-        typer.Option(
-            metavar="FOLDER",
-            rich_help_panel=shared.OUTPUT,
-            help="Folder of all results. Runs that the folder already holds are not run again.",
+        in_panel(
+            OUTPUT,
+            "FOLDER",
+            "Folder of all results. Runs that the folder already holds are not run again.",
         ),
     ] = Path("out/reproduce"),
     page: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            rich_help_panel=shared.OUTPUT,
-            help="Markdown page in which the section is replaced, between its marks.",
+        in_panel(
+            OUTPUT, "FILE", "Markdown page in which the section is replaced, between its marks."
         ),
     ] = None,
     as_json: shared.Json = False,
