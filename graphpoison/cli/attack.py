@@ -124,6 +124,8 @@ def attack(
             )
         if plan.spelt != counted(plan.budget.flips or 0, "flip"):
             logger.info("budget: %s", plan.spelt)
+        if not resume:
+            plan.announce(seed, max_memory)
         ranks.share(lambda: save_config(ctx, save_to))
         started = time.monotonic()
         found = plan.run(seed, progress, checkpoint, max_memory)
@@ -165,6 +167,9 @@ def attack(
         return
     if plan.promoted is not None:
         summary["promoted"] = ", ".join(plan.promoted)
+    if found.flips["step"].nunique() == 1:
+        summary["attack loss, first step"] = None
+        summary = {name.removesuffix(", last step"): value for name, value in summary.items()}
     shown = {name: value for name, value in summary.items() if value is not None}
     show_counts(shown, f"{plan.name} on {input}")
 

@@ -23,6 +23,9 @@ SHORT = {
     "Default: self for nodes, train for interactions.",
     "candidates": "Pairs that may be flipped: all; for interactions also sampled (the interactions "
     "and sampled negatives). Default: all for nodes, sampled for interactions.",
+    "start": "Start of the relaxed search of ranking: usual (the plan of the objective), or a rule "
+    "such as 'rare items become popular'. Default: usual.",
+    "block_size": "Number of pairs in a block. For pgd, min-max, prbcd and grbcd. Default: 250000.",
     "loss": "Training loss of recommenders: log, bpr (pairs of items) or softmax (several items). "
     "Default: log.",
     "attack_loss": f"Loss of the unlabelled nodes: {', '.join(ATTACK_LOSSES)}, or an import path. "

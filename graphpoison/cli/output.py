@@ -12,13 +12,19 @@ import pandas as pd
 import typer
 
 from .._logging import PACKAGE, quiet
+from .errors import as_flags
+
+
+class _Spoken(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return as_flags(super().format(record))
 
 
 @contextmanager
 def logs() -> Iterator[None]:
     """Print log messages of the library on stderr, without PyTorch's warnings of beta features."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Spoken("%(message)s"))
     logger = logging.getLogger(PACKAGE)
     level = logger.level
     logger.addHandler(handler)
