@@ -120,7 +120,7 @@ def test_the_cost_is_known_ahead(attack: gp.Attack, task: Callable[[], gp.Task])
     found = estimate_ahead(attack, bound, gp.Budget(8))
     assert found is not None
     assert found.seconds > 0.0
-    assert found.bytes is not None and found.bytes > 2**20
+    assert (found.bytes or 0) > 2**20
     assert found.proposals == attack.sample(bound, 8)[1]
 
 
