@@ -38,7 +38,9 @@ MOST = 10**9
 def positive_int(argument: str, value: Any, minimum: int = 1, maximum: int = MOST) -> int:
     """``value`` as an int of at least ``minimum``, and of at most ``maximum``."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{argument} must be an integer, found {value!r}.")
+        share = isinstance(value, float) and 0.0 < value < 1.0
+        hint = "; give a number, because a share is not taken here" if share else ""
+        raise TypeError(f"{argument} must be an integer, found {value!r}{hint}.")
     number = int(value)
     if number < minimum:
         raise ValueError(f"{argument} must be at least {minimum}, found {number}.")

@@ -89,7 +89,7 @@ def limited(max_memory: int | str | None, device: torch.device) -> Iterator[None
             raise MemoryError(
                 f"max_memory={max_memory!r} does not suffice: {' '.join(text.split())[:200]} "
                 "Allow more, or choose a smaller surrogate, fewer candidates or fewer training "
-                "steps; gp.estimate and --dry-run say how much an attack takes."
+                "steps; gp.estimate says how much an attack takes."
             ) from error
 
 

@@ -12,10 +12,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
-from tqdm.auto import tqdm
 
 from ._checks import in_range, node_ids, positive_int, seed_number
 from ._html import facts
+from ._progress import tracked
 from .apply import poisoned
 from .evaluation.accounts import promotion_hit_rate, users_needed
 from .evaluation.detectability import suspicions
@@ -137,7 +137,7 @@ def audit_promotions(
             "users": int(popularity[item]),
             **_audited(graph, item, model, limits),
         }
-        for item in tqdm(chosen, disable=not progress, unit="item")
+        for item in tracked(chosen, len(chosen), "item", progress)
     ]
     table = pd.DataFrame(rows).astype({"accounts": "Int64"})
     place = list(table.columns).index("accounts") + 1

@@ -18,10 +18,12 @@ from conftest import citation_graph, interaction_graph
 from typer.testing import CliRunner, Result
 
 import graphpoison as gp
+from graphpoison import _progress
 from graphpoison.apply import edges_digest
 from graphpoison.attacks.rules import RULES
 from graphpoison.cli import app
 from graphpoison.cli.commands import COMMANDS
+from graphpoison.cli.errors import as_flags
 from graphpoison.cli.options import sizes
 from graphpoison.cli.output import show_table
 from graphpoison.ranking_presets import promote, ranking_attack
@@ -556,6 +558,30 @@ def test_what_was_measured_is_shown_though_it_agrees(capsys: pytest.CaptureFixtu
     assert " ".join(capsys.readouterr().out.split()) == shown
 
 
+def test_a_column_that_is_kept_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    frame = pd.DataFrame({"item": ["a", "b"], "accounts": [4, 4], "users": [1, 1]})
+    show_table(frame, "title", keep=["accounts"])
+    assert capsys.readouterr().out.split() == ["title", "item", "accounts", "a", "4", "b", "4"]
+
+
+def test_messages_name_flags_instead_of_arguments() -> None:
+    said = "name them by user= and item=, or give header=False; gp.estimate says how much."
+    flags = "name them by --user-column and --item-column, or give --no-header; --dry-run says how"
+    assert as_flags(said) == f"{flags} much."
+    assert as_flags("user='a' and item=3") == "user='a' and item=3"
+
+
+def test_an_attack_of_one_step_has_one_loss(shop: str) -> None:
+    text = done("attack", shop, "--attack", "pgd", "--budget", "3", *SMALL)
+    assert text.count("attack loss") == 1
+    assert "step" not in text
+
+
+def test_a_share_instead_of_a_number_is_explained(shop: str) -> None:
+    text = refused(2, "attack", shop, "--surrogate", "cf(dim=0.5)")
+    assert "a share is not taken" in text
+
+
 # Options in a file
 
 
@@ -736,10 +762,14 @@ def test_interrupted_before_anything_was_done(shop: str, monkeypatch: pytest.Mon
 # The rest
 
 
-def test_stdout_is_one_json_object_and_bars_go_elsewhere(shop: str) -> None:
-    result = call("attack", shop, "--budget", "3", "--steps", "3", "--progress", "--json")
+def test_stdout_is_one_json_object_and_progress_goes_elsewhere(
+    shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_progress, "FIRST", 0.0)
+    result = call("attack", shop, "--budget", "3", "--steps", "3", "--json")
     assert json.loads(result.stdout)["flips"] == 3
-    assert "3/3" in result.stderr
+    assert "1 of 3 flips in 0:00, about 0:0" in result.stderr
+    assert "3 of 3 flips in" in result.stderr
     assert "users are 'customer'" in result.stderr
 
 

@@ -2,6 +2,7 @@
 
 import gc
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from conftest import citation_graph, interaction_graph
 from typer.testing import CliRunner
 
 import graphpoison as gp
-from graphpoison.cli import app
+from graphpoison.cli import app, plan
+from graphpoison.estimates import estimate_ahead
 
 SHORT = gp.Training(steps=3, lr=0.1)
 
@@ -97,3 +99,60 @@ def test_nothing_of_a_recommender_stays(model: object) -> None:
         gp.Unrolled()(task, SHORT).topk(1)
         held.append(tensors_alive())
     assert held[3] == held[1]
+
+
+# Before a long attack
+
+
+@pytest.mark.parametrize(
+    ("attack", "task"),
+    [
+        (gp.MetaAttack(gp.Training(100, 0.1, 0.9)), lambda: nodes()),
+        (gp.SwapSearch(gp.MetaAttack(SHORT), rounds=4), lambda: nodes()),
+        (gp.RankingAttack(), lambda: gp.Recommendation(interaction_graph(), gp.EASE())),
+        (gp.MetaAttack(SHORT), lambda: gp.Recommendation(interaction_graph(), gp.GMF(8, (4,)))),
+        (gp.MetaAttack(SHORT), lambda: gp.Recommendation(interaction_graph(), gp.LightGCN(8))),
+    ],
+    ids=["nodes", "swaps", "ranking", "gmf", "lightgcn"],
+)
+def test_the_cost_is_known_ahead(attack: gp.Attack, task: Callable[[], gp.Task]) -> None:
+    bound = task()
+    found = estimate_ahead(attack, bound, gp.Budget(8))
+    assert found is not None
+    assert found.seconds > 0.0
+    assert (found.bytes or 0) > 2**20
+    assert found.proposals == attack.sample(bound, 8)[1]
+
+
+@pytest.mark.parametrize(
+    ("attack", "surrogate"),
+    [(gp.RandomAttack(), gp.CF()), (gp.MetaAttack(SHORT), gp.NeuMF()), (gp.NewUsers(2), gp.CF())],
+    ids=["no gradient", "no coefficients", "fake users"],
+)
+def test_a_cost_that_is_not_known_ahead(attack: gp.Attack, surrogate: gp.Recommender) -> None:
+    task = gp.Recommendation(interaction_graph(), surrogate)
+    assert estimate_ahead(attack, task, gp.Budget(2)) is None
+
+
+@pytest.mark.parametrize(
+    ("many", "text"),
+    [(1, "measured on two proposals"), (1000, "estimated from sizes for another machine")],
+)
+def test_a_long_attack_is_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int, text: str
+) -> None:
+    table = tmp_path / "shop.csv"
+    rows = [f"u{user},i{(user * 7 + step) % 11}" for user in range(30) for step in range(5)]
+    table.write_text("\n".join(["user,item", *rows]))
+    command = ["attack", str(table), "--budget", "4", "--attack", "meta", "--steps", "2"]
+    command += ["--out", str(tmp_path / "flips.npz")]
+    quick = CliRunner().invoke(app, command)
+    assert quick.exit_code == 0, quick.output
+    assert "of memory" not in quick.stderr
+    monkeypatch.setattr(plan, "WORTH_MEASURING", 0.0)
+    monkeypatch.setattr(plan, "LONG", 0.0)
+    monkeypatch.setattr(plan, "MANY", many)
+    long = CliRunner().invoke(app, [*command, "--overwrite"])
+    assert long.exit_code == 0, long.output
+    assert text in long.stderr
+    assert "--flips-per-step" in long.stderr

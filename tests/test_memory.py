@@ -42,7 +42,7 @@ def test_an_allocation_beyond_the_limit_fails_and_the_limit_ends() -> None:
 
     before = resource.getrlimit(resource.RLIMIT_DATA)
     with (
-        pytest.raises(MemoryError, match=r"max_memory='8GB' does not suffice.*--dry-run"),
+        pytest.raises(MemoryError, match=r"max_memory='8GB' does not suffice.*gp.estimate says"),
         limited("8GB", CPU),
     ):
         torch.empty(3 * 10**9)

@@ -415,7 +415,10 @@ def test_a_backend_that_never_works_ends_the_sweep(
         gp.sweep(study(tmp_path), tmp_path / "out")
 
 
-def test_progress_counts_all_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_counts_all_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     gp.sweep(study(tmp_path), tmp_path / "out", progress=True)
     assert f"{RUNS}/{RUNS}" in capsys.readouterr().err
 

@@ -12,12 +12,12 @@ from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from .._checks import flag, seed_number
 from .._io import locked
 from .._logging import said_once
 from .._memory import limited
+from .._progress import progress_bar
 from .._random import generator
 from .._settings import describe, digest, of_package
 from .._signals import terminable
@@ -155,7 +155,7 @@ class Attack(ABC):
             return Perturbation(table, meta, task.fake_users, provenance)
 
         finished = False
-        bar = tqdm(total=limit, initial=done, disable=not (progress and ranks.first), unit="flip")
+        bar = progress_bar(limit, "flip", progress and ranks.first, done)
         with terminable(), bar, said_once(implicit.logger):
             try:
                 while done < limit:

@@ -1,5 +1,6 @@
 """Projected gradient on relaxed weights (Xu et al. 2019), as poisoning."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .._checks import in_range, positive_int
+from .._progress import paced
 from .._random import generator, numpy_generator
 from ..constraints import Constraint
 from ..graphs import PairState
@@ -20,6 +22,8 @@ from .base import Attack, Proposal, check_kinds
 from .relaxation import Relaxation, project
 from .sampler import CandidateSampler
 from .surrogate import SurrogateAttack
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,9 +111,9 @@ class PGDAttack(SurrogateAttack):
                 f"{task.describe()} has an attack loss that depends on the graph only through "
                 "training, which PGDAttack leaves out; use objective='train' or MetaAttack."
             )
-        for number in range(1, self.steps + 1):
-            extent = project(extent + self.lr / number**0.5 * scores, limit)
-            if number == self.steps:
+        for number in paced(self.steps, "gradient", logger):
+            extent = project(extent + self.lr / (number + 1) ** 0.5 * scores, limit)
+            if number + 1 == self.steps:
                 break
             if self.retrain:
                 params = task.train(self.training, block.at(extent), start)

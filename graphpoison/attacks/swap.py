@@ -1,5 +1,6 @@
 """A greedy attack, and a search that replaces its flips as long as the attack loss grows."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import torch
 
 from .._checks import in_range, positive_int
+from .._progress import Lines, paced
 from .._random import generator
 from ..constraints import Constraint
 from ..graphs import PairState
@@ -18,6 +20,8 @@ from ..training import Training
 from .base import Attack, Proposal, accept_in_turn
 from .meta import MetaAttack, refuse_incomparable
 from .surrogate import SurrogateAttack
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class SwapSearch(SurrogateAttack):
     ) -> Proposal:
         flips, loss = self._spend(task, state, Flips.none(state), limit, seed)
         found, share = self._gradient(task, flips.made(state), seed), self.share
-        for _ in range(self.rounds if len(flips) and found else 0):
+        for _ in paced(self.rounds if len(flips) and found else 0, "round", logger):
             assert found is not None
             count = max(1, int(share * len(flips)))
             kept = _without_least(found, flips, count)
@@ -109,6 +113,7 @@ class SwapSearch(SurrogateAttack):
     ) -> tuple[Flips, float]:
         """``flips`` and greedy flips, ``limit`` in all; the attack loss before the greedy flips."""
         current, loss = flips.made(state), float("nan")
+        pace = Lines(limit, "flip", logger.info, len(flips))
         while (done := len(flips)) < limit:
             try:
                 proposal = self.attack.propose(task, current, limit - done, seed, done)
@@ -121,6 +126,7 @@ class SwapSearch(SurrogateAttack):
             if not len(made):
                 break
             current, flips = made.made(current), flips.then(made)
+            pace.update(len(made))
         return flips, loss
 
     def _gradient(self, task: Task[Any], state: PairState, seed: int) -> MetaGradient | None:

@@ -21,15 +21,13 @@ from .config import save_config
 from .derived import options_of_attacks, with_options
 from .errors import usage
 from .files import (
-    check_apart,
     check_export,
-    check_new,
-    check_writable,
+    check_outputs,
     checkpoint_beside,
     checkpoint_of,
     write_poisoned,
 )
-from .output import bars, logs, show_counts, show_json
+from .output import logs, show_counts, show_json
 from .plan import Plan, show_estimate
 from .processes import device_of
 
@@ -77,7 +75,7 @@ def attack(
     root: shared.Root = None,
     seed: chosen.Seed = 0,
     device: shared.Device = "cpu",
-    progress: shared.Progress = None,
+    progress: shared.Progress = True,
     max_memory: chosen.MaxMemory = None,
     dry_run: chosen.DryRun = False,
     resume: shared.Resume = False,
@@ -112,10 +110,9 @@ def attack(
 
             def checked() -> Path:
                 check_export(export, data)
-                check_writable(out, export, save_to)
-                check_apart([input, config], checkpoint_beside(out, ".npz"), out, export, save_to)
-                check_new(export, overwrite or resume)
-                check_new(save_to, overwrite or resume)
+                outputs = {"export": export, "save_config": save_to}
+                kept = checkpoint_beside(out, ".npz"), out
+                check_outputs([input, config], outputs, overwrite or resume, *kept)
                 return checkpoint_of(out, resume, overwrite)
 
             checkpoint = ranks.share(checked)
@@ -127,9 +124,11 @@ def attack(
             )
         if plan.spelt != counted(plan.budget.flips or 0, "flip"):
             logger.info("budget: %s", plan.spelt)
+        if not resume:
+            plan.announce(seed, max_memory)
         ranks.share(lambda: save_config(ctx, save_to))
         started = time.monotonic()
-        found = plan.run(seed, bars(progress), checkpoint, max_memory)
+        found = plan.run(seed, progress, checkpoint, max_memory)
         record = {"input": input, "reading": asdict(reading), "settings": asdict(settings)}
         found = replace(found, meta={**found.meta, COMMAND: record})
 
@@ -168,6 +167,9 @@ def attack(
         return
     if plan.promoted is not None:
         summary["promoted"] = ", ".join(plan.promoted)
+    if found.flips["step"].nunique() == 1:
+        summary["attack loss, first step"] = None
+        summary = {name.removesuffix(", last step"): value for name, value in summary.items()}
     shown = {name: value for name, value in summary.items() if value is not None}
     show_counts(shown, f"{plan.name} on {input}")
 

@@ -5,8 +5,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from .._settings import known_fields
 from ..datasets.source import Reading
 from ..models import NODE_CLASSIFIERS, RECOMMENDERS
@@ -15,181 +13,149 @@ from ..registry import ATTACKS, AttackSettings
 from .chosen_ids import share
 from .completion import among
 from .derived import BY_DEFAULT, FAKE, PROBLEM, given, options_of_attacks
-from .options import INPUT, OUTPUT, RUN
+from .options import INPUT, OUTPUT, RUN, count, in_panel, list_length
 
 Attack = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAME",
-        autocompletion=among(ATTACKS),
-        rich_help_panel=PROBLEM,
-        help=f"One of: {', '.join(ATTACKS)} (see below); or an import path, as in "
+    in_panel(
+        PROBLEM,
+        "NAME",
+        f"One of: {', '.join(ATTACKS)} (see below); or an import path, as in "
         "'mine.Attack(x=2)'. "
         + BY_DEFAULT.format("strongest", "ranking")
         + " With an option that only meta has, such as --steps, the default is meta.",
+        autocompletion=among(ATTACKS),
     ),
 ]
 Budget = Annotated[
     str | None,
-    typer.Option(
-        metavar="SIZE",
-        rich_help_panel=PROBLEM,
-        help="Number of flips (500), or share of the clean edges (5% or 0.05). Default: 5%.",
+    in_panel(
+        PROBLEM,
+        "SIZE",
+        "Number of flips (500), or share of the clean edges (5% or 0.05). Default: 5%.",
     ),
 ]
 Surrogate = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAME",
-        autocompletion=among(dict.fromkeys((*NODE_CLASSIFIERS, *RECOMMENDERS))),
-        rich_help_panel=PROBLEM,
-        help=f"Model that the attacker trains. For nodes: {', '.join(NODE_CLASSIFIERS)}; for "
+    in_panel(
+        PROBLEM,
+        "NAME",
+        f"Model that the attacker trains. For nodes: {', '.join(NODE_CLASSIFIERS)}; for "
         f"interactions: {', '.join(RECOMMENDERS)}; or an import path. Arguments may follow, as in "
         "'gmf(dim=64)'. "
         + BY_DEFAULT.format(
             "sgc (strongest) or linear-gcn (others)", "ease (ranking) or cf (others)"
         ),
+        autocompletion=among(dict.fromkeys((*NODE_CLASSIFIERS, *RECOMMENDERS))),
     ),
 ]
 Removals = Annotated[
     bool | None,
-    typer.Option(
-        "--removals/--no-removals",
-        rich_help_panel=PROBLEM,
-        help="Whether edges may be removed. Default: yes for nodes, except with random and degree; "
+    in_panel(
+        PROBLEM,
+        None,
+        "Whether edges may be removed. Default: yes for nodes, except with random and degree; "
         "for interactions only with ranking.",
+        "--removals/--no-removals",
     ),
 ]
 Constraint = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="NAME",
-        autocompletion=among((*CONSTRAINTS, "none")),
-        rich_help_panel=PROBLEM,
-        help=f"Condition on all flips: {', '.join(CONSTRAINTS)}=3 (or =50%), an import path, or "
+    in_panel(
+        PROBLEM,
+        "NAME",
+        f"Condition on all flips: {', '.join(CONSTRAINTS)}=3 (or =50%), an import path, or "
         "none; may be given several times. " + BY_DEFAULT.format("no-singletons", "none"),
+        autocompletion=among((*CONSTRAINTS, "none")),
     ),
 ]
 MaxProfileShare = Annotated[
     str | None,
-    typer.Option(
-        metavar="SHARE",
-        rich_help_panel=PROBLEM,
-        help="Share of each user's interactions that may be flipped (25% or 0.25), or none for no "
+    in_panel(
+        PROBLEM,
+        "SHARE",
+        "Share of each user's interactions that may be flipped (25% or 0.25), or none for no "
         "limit. Default: 25% for ranking, no limit for other attacks.",
     ),
 ]
 OffLimits = Annotated[
     str | None,
-    typer.Option(
-        metavar="USERS",
-        rich_help_panel=PROBLEM,
-        help="Users whose interactions are not flipped; ranking harms the lists of these users. A "
+    in_panel(
+        PROBLEM,
+        "USERS",
+        "Users whose interactions are not flipped; ranking harms the lists of these users. A "
         "file of user ids, one per line, or a number or share of users to draw at random (20%).",
     ),
 ]
 ListLength = Annotated[
     int | None,
-    typer.Option(
-        "--list-length",
-        "-k",
-        metavar="N",
-        min=1,
-        rich_help_panel=PROBLEM,
-        help="Length of the recommended lists that the attack ranking harms. Default: 10.",
+    list_length(
+        PROBLEM, "Length of the recommended lists that the attack ranking harms. Default: 10."
     ),
 ]
 Features = Annotated[
-    bool | None,
-    typer.Option("--features", rich_help_panel=PROBLEM, help="Also flip binary features of nodes."),
+    bool | None, in_panel(PROBLEM, None, "Also flip binary features of nodes.", "--features")
 ]
 Promote = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="ID",
-        rich_help_panel=FAKE,
-        help="Id of an item that fake users promote into the lists of real users; may be given "
+    in_panel(
+        FAKE,
+        "ID",
+        "Id of an item that fake users promote into the lists of real users; may be given "
         "several times.",
     ),
 ]
 FakeUsers = Annotated[
     str | None,
-    typer.Option(
-        metavar="SIZE",
-        rich_help_panel=FAKE,
-        help="With --promote: number of fake users, or share of the users (1%).",
-    ),
+    in_panel(FAKE, "SIZE", "With --promote: number of fake users, or share of the users (1%)."),
 ]
 ProfileLength = Annotated[
     int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        rich_help_panel=FAKE,
-        help="With --promote: number of interactions of each fake user. Default: the mean of the "
+    count(
+        FAKE,
+        "With --promote: number of interactions of each fake user. Default: the mean of the "
         "real users.",
     ),
 ]
 NewUsers = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        rich_help_panel=FAKE,
-        help="Add N new users. Only their interactions are flipped.",
-    ),
+    int | None, count(FAKE, "Add N new users. Only their interactions are flipped.")
 ]
 SimilarUsers = Annotated[
     int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        rich_help_panel=FAKE,
-        help="Add N users who are similar to real users. Only their interactions are flipped.",
-    ),
+    count(FAKE, "Add N users who are similar to real users. Only their interactions are flipped."),
 ]
 EdgeType = Annotated[
     str | None,
-    typer.Option(
-        metavar="A,B,C",
-        rich_help_panel=INPUT,
-        help="Edge type of the interactions, if a .pt file has several: user,rates,item.",
+    in_panel(
+        INPUT, "A,B,C", "Edge type of the interactions, if a .pt file has several: user,rates,item."
     ),
 ]
-Seed = Annotated[
-    int, typer.Option(metavar="N", min=0, rich_help_panel=RUN, help="Seed of the attack.")
-]
+Seed = Annotated[int, in_panel(RUN, "N", "Seed of the attack.", min=0)]
 MaxMemory = Annotated[
     str | None,
-    typer.Option(
-        metavar="SIZE",
-        rich_help_panel=RUN,
-        help="Limit of memory, as in 4GB. Before the process exceeds the limit, it saves the flips "
+    in_panel(
+        RUN,
+        "SIZE",
+        "Limit of memory, as in 4GB. Before the process exceeds the limit, it saves the flips "
         "and ends with an error.",
     ),
 ]
 DryRun = Annotated[
     bool,
-    typer.Option(
-        "--dry-run",
-        rich_help_panel=RUN,
-        help="Estimate the time and memory of the attack; write nothing.",
-    ),
+    in_panel(RUN, None, "Estimate the time and memory of the attack; write nothing.", "--dry-run"),
 ]
 Out = Annotated[
     Path,
-    typer.Option(
-        metavar="FILE",
-        rich_help_panel=OUTPUT,
-        help="File of the flips. While the attack runs, a checkpoint is kept next to this file.",
+    in_panel(
+        OUTPUT,
+        "FILE",
+        "File of the flips. While the attack runs, a checkpoint is kept next to this file.",
     ),
 ]
 Export = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        rich_help_panel=OUTPUT,
-        help="Also write the poisoned data: .csv, .tsv or .inter (interactions), or .pt.",
+    in_panel(
+        OUTPUT, "FILE", "Also write the poisoned data: .csv, .tsv or .inter (interactions), or .pt."
     ),
 ]
 

@@ -1,19 +1,18 @@
 """``graphpoison audit``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .._io import atomic_write
 from ..graphs import Interactions, read_graph
 from ..promotion_audit import audit_promotions
 from . import options as shared
 from .attack_options import reading_of
 from .chosen_ids import number_or_share, numbered, share_in
 from .errors import usage
-from .files import check_apart, check_output, check_writable
-from .output import bars, logs, show_json, show_table
+from .files import check_outputs, write_table
+from .options import RUN, count, in_panel, list_length
+from .output import logs, show_json, show_table
 
 EPILOG = "Example: graphpoison audit shop.csv --sample 8 --share 5% --html audit.html"
 AUDIT = "Audit"
@@ -24,62 +23,41 @@ def command(
     input: shared.Input,
     item: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="ID",
-            rich_help_panel=AUDIT,
-            help="Id of an item to audit; may be given several times. Default: see --sample.",
+        in_panel(
+            AUDIT,
+            "ID",
+            "Id of an item to audit; may be given several times. Default: see --sample.",
         ),
     ] = None,
     sample: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            min=1,
-            rich_help_panel=AUDIT,
-            help="Number of items to audit, spread from the least to the most popular item.",
-        ),
+        count(AUDIT, "Number of items to audit, spread from the least to the most popular item."),
     ] = 8,
     share: Annotated[
-        str,
-        typer.Option(
-            metavar="SHARE", rich_help_panel=AUDIT, help="Share of the users to reach (5% or 0.05)."
-        ),
+        str, in_panel(AUDIT, "SHARE", "Share of the users to reach (5% or 0.05).")
     ] = "5%",
-    k: Annotated[
-        int,
-        typer.Option(
-            "--list-length",
-            "-k",
-            metavar="N",
-            min=1,
-            rich_help_panel=AUDIT,
-            help="Length of the recommended lists.",
-        ),
-    ] = 10,
+    k: Annotated[int, list_length(AUDIT, "Length of the recommended lists.")] = 10,
     profile_length: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            rich_help_panel=AUDIT,
-            help="Number of interactions of each fake account. Default: the mean over the users.",
+        count(
+            AUDIT, "Number of interactions of each fake account. Default: the mean over the users."
         ),
     ] = None,
     most: Annotated[
         str | None,
-        typer.Option(
-            metavar="SIZE",
-            rich_help_panel=AUDIT,
-            help="Largest number of fake accounts to try, or share of the users. Default: 5% of "
+        in_panel(
+            AUDIT,
+            "SIZE",
+            "Largest number of fake accounts to try, or share of the users. Default: 5% of "
             "the users, but at least 10.",
         ),
     ] = None,
     victim: Annotated[
         str,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=AUDIT,
-            help="Recommender to retrain: a victim of 'graphpoison evaluate', or an import path.",
+        in_panel(
+            AUDIT,
+            "NAME",
+            "Recommender to retrain: a victim of 'graphpoison evaluate', or an import path.",
         ),
     ] = "ease",
     user_column: shared.UserColumn = None,
@@ -92,30 +70,14 @@ def command(
     split: shared.Split = None,
     time_column: shared.TimeColumn = None,
     root: shared.Root = None,
-    seed: Annotated[
-        int,
-        typer.Option(metavar="N", min=0, rich_help_panel=shared.RUN, help="Seed of the attacks."),
-    ] = 0,
+    seed: Annotated[int, in_panel(RUN, "N", "Seed of the attacks.", min=0)] = 0,
     device: shared.Device = "cpu",
-    progress: shared.Progress = None,
+    progress: shared.Progress = True,
     overwrite: shared.Overwrite = False,
     debug: shared.Debug = False,
-    html: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", rich_help_panel=shared.OUTPUT, help="Write an HTML page."),
-    ] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            rich_help_panel=shared.OUTPUT,
-            help="Write the chart: .png, .svg or .pdf.",
-        ),
-    ] = None,
-    csv: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", rich_help_panel=shared.OUTPUT, help="Write the table as CSV."),
-    ] = None,
+    html: shared.Html = None,
+    plot: shared.Plot = None,
+    csv: shared.Csv = None,
     as_json: shared.Json = False,
 ) -> None:
     """Which items can fake accounts promote, and would a filter detect the accounts?
@@ -133,11 +95,8 @@ def command(
             items = numbered("item", item, graph.item_ids, graph.num_items) if item else None
             largest = None if most is None else number_or_share("most", most, graph.num_users)
             reached = share_in("share", share)
-            kinds = ([".html", ".htm"], [".png", ".svg", ".pdf"], [".csv"])
-            check_apart([input], html, plot, csv)
-            for path, suffixes in zip((html, plot, csv), kinds, strict=True):
-                check_output(path, suffixes, overwrite)
-            check_writable(html, plot, csv)
+            outputs = {"html": html, "plot": plot, "csv": csv}
+            files = check_outputs([input], outputs, overwrite)
         found = audit_promotions(
             graph,
             items,
@@ -148,20 +107,17 @@ def command(
             most=largest,
             victim=victim,
             seed=seed,
-            progress=bars(progress),
+            progress=progress,
         )
     if html is not None:
         found.to_html(html)
     if plot is not None:
         found.plot(plot)
-    if csv is not None:
-        with atomic_write(csv) as file:
-            found.table.to_csv(file, index=False)
-    files = [path for path in (html, plot, csv) if path is not None]
+    write_table(found.table, csv)
     if as_json:
         show_json({"table": found.table, "settings": found.settings, "files": files})
         return
     title = f"{input}: fake accounts that reach {reached:.0%} of the users of {victim}"
-    show_table(found.table, title)
+    show_table(found.table, title, keep=["accounts"])
     for path in files:
         typer.echo(f"wrote {path}")

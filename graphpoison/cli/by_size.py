@@ -20,6 +20,7 @@ from ..estimates import (
 from ..estimates.by_name import workload_of
 from ..parsing import parse_budget
 from ..training.iterates import stride_of
+from .chosen_ids import numbers
 from .errors import WrongUsage
 from .output import show_counts, show_json, show_rows
 from .plan import BUDGET
@@ -111,19 +112,6 @@ def by_size(
     if limit.share is not None:
         spelt = f"{budget or BUDGET} of {workload.num_edges:,} edges = {spelt}"
     return BySize(surrogate, workload.with_flips(flips, flips_per_step), flips, spelt)
-
-
-def numbers(argument: str, text: str) -> tuple[int, ...]:
-    """Return ``"16,8"`` as (16, 8).
-
-    Raises:
-        ValueError: a part is not an integer.
-    """
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        example = f"{argument}={text!r} must be numbers separated by commas: 16,8."
-        raise ValueError(example) from error
 
 
 def show_cost(plan: BySize, machine: Machine, as_json: bool) -> None:

@@ -16,7 +16,8 @@ from .completion import among
 from .errors import usage
 from .files import check_writable
 from .measured import chosen_victims, metrics_of
-from .output import bars, logs, show_json, show_table
+from .options import INPUT, OUTPUT, in_panel
+from .output import logs, show_json, show_table
 from .recorded import RANDOM
 
 SMALL: dict[str, dict[str, int]] = {
@@ -29,22 +30,11 @@ EPILOG = "Example: graphpoison demo --dataset synthetic-citation"
 
 def command(
     dataset: Annotated[
-        str,
-        typer.Option(
-            rich_help_panel=shared.INPUT,
-            metavar="NAME",
-            help=f"{' or '.join(SMALL)}.",
-            autocompletion=among(SMALL),
-        ),
+        str, in_panel(INPUT, "NAME", f"{' or '.join(SMALL)}.", autocompletion=among(SMALL))
     ] = "synthetic-interactions",
-    progress: shared.Progress = None,
+    progress: shared.Progress = True,
     debug: shared.Debug = False,
-    out: Annotated[
-        Path,
-        typer.Option(
-            rich_help_panel=shared.OUTPUT, metavar="FOLDER", help="Folder for flips and page."
-        ),
-    ] = Path("demo"),
+    out: Annotated[Path, in_panel(OUTPUT, "FOLDER", "Folder for flips and page.")] = Path("demo"),
     as_json: shared.Json = False,
 ) -> None:
     """Attack a small built-in graph, and compare with random flips. No download."""
@@ -58,7 +48,7 @@ def command(
         settings = _settings(graph)
         task = build_task(graph, settings)
         budget = task.state.num_edges // 20
-        found = build_attack(graph, settings)(task, budget, progress=bars(progress))
+        found = build_attack(graph, settings)(task, budget, progress=progress)
         attacks = {str(settings.attack): found, RANDOM: random_beside(graph, found, settings)}
         for name, attack in attacks.items():
             attack.save(out / f"{dataset}_{name}.npz")
@@ -68,7 +58,7 @@ def command(
             chosen_victims(graph, None, None),
             range(SEEDS),
             [budget // 4, budget // 2, budget],
-            progress=bars(progress),
+            progress=progress,
             metrics=metrics_of(graph, None, attacks),
         )
         report.to_html(page)

@@ -12,6 +12,7 @@ from ..registry.options import CLASSES, Option, options_of
 from ..registry.settings import known_options, own_options
 from ..tasks.attack_losses import ATTACK_LOSSES
 from ..training import INTERACTIONS, NODES, Training
+from .chosen_ids import numbers
 from .completion import among
 
 PROBLEM, TRAINING, FAKE = "Attack", "Training of the surrogate", "Fake users"
@@ -22,6 +23,9 @@ SHORT = {
     "Default: self for nodes, train for interactions.",
     "candidates": "Pairs that may be flipped: all; for interactions also sampled (the interactions "
     "and sampled negatives). Default: all for nodes, sampled for interactions.",
+    "start": "Start of the relaxed search of ranking: usual (the plan of the objective), or a rule "
+    "such as 'rare items become popular'. Default: usual.",
+    "block_size": "Number of pairs in a block. For pgd, min-max, prbcd and grbcd. Default: 250000.",
     "loss": "Training loss of recommenders: log, bpr (pairs of items) or softmax (several items). "
     "Default: log.",
     "attack_loss": f"Loss of the unlabelled nodes: {', '.join(ATTACK_LOSSES)}, or an import path. "
@@ -71,7 +75,7 @@ def given(options: Iterable[Option], values: Mapping[str, Any]) -> dict[str, Any
     for option in options:
         value = values.get(option.name)
         if value is not None:
-            found[option.name] = _numbers(option.name, value) if option.kind is tuple else value
+            found[option.name] = numbers(option.name, value) if option.kind is tuple else value
     return found
 
 
@@ -148,12 +152,3 @@ def _word(default: Any) -> str:
     if isinstance(default, bool):
         return "yes" if default else "no"
     return "none" if default is None else str(default)
-
-
-def _numbers(name: str, text: str) -> tuple[float, ...]:
-    try:
-        return tuple(
-            int(part) if part.strip().isdigit() else float(part) for part in text.split(",")
-        )
-    except ValueError as error:
-        raise ValueError(f"{name}={text!r} must be numbers separated by commas: 16,8.") from error

@@ -3,6 +3,7 @@
 Exit codes: 1 (the work failed), 2 (wrong usage), 130 (Ctrl-C), 143 (SIGTERM), 129 (SIGHUP).
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,12 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 DEBUG = "graphpoison.debug"
 SHARED = ("attack",)
 """Commands that can run in several processes."""
+FLAGS = {
+    r"\b(user|item|rating|time)=(?![\w'\"(\[])": r"--\1-column",
+    r"\bheader=False": "--no-header",
+    r"\bgp\.estimate (?=says)": "--dry-run ",
+}
+"""Name in a message of the library -> flag of the command line."""
 LIBRARY_ERRORS = (ValueError, TypeError, LookupError, OSError, ArithmeticError, RuntimeError)
 
 
@@ -99,6 +106,13 @@ def _code(error: Exception) -> int:
     return int(getattr(error, "exit_code", FAILED))  # typer's own
 
 
+def as_flags(text: str) -> str:
+    """Return a message of the library with flags of the command line for names of Python."""
+    for pattern, flag in FLAGS.items():
+        text = re.sub(pattern, flag, text)
+    return text
+
+
 def message(error: Exception) -> str:
     """Return the text that is printed for ``error``."""
     if hasattr(error, "format_message"):  # typer's own
@@ -107,7 +121,7 @@ def message(error: Exception) -> str:
         return f"{error.strerror}: {error.filename}"
     if isinstance(error, KeyError | AssertionError):
         return f"{type(error).__name__}: {error} (--debug shows where)"
-    return str(error) or f"{type(error).__name__} (--debug shows where)"
+    return as_flags(str(error)) or f"{type(error).__name__} (--debug shows where)"
 
 
 def _exit(text: str, code: int, found: Processes, silent: bool = False) -> typer.Exit:

@@ -1,9 +1,7 @@
 """``graphpoison estimate``."""
 
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Annotated
 
 from ..estimates import Cluster, Coefficients
 from ..estimates.by_name import KINDS
@@ -11,10 +9,12 @@ from ..estimates.recommenders import COPIES
 from ..training import INTERACTIONS, NODES
 from . import attack_options as chosen
 from . import options as shared
-from .by_size import Machine, by_size, numbers, show_cost
+from .by_size import Machine, by_size, show_cost
+from .chosen_ids import numbers
 from .completion import among
 from .derived import BY_DEFAULT, PROBLEM, TRAINING
 from .errors import WrongUsage, usage
+from .options import count, in_panel
 from .output import logs
 
 USERS, OF_NODES, MACHINE = "Interactions of users with items", "Graph of nodes", "Machine"
@@ -25,177 +25,130 @@ EPILOG = (
 )
 
 
-def _size(panel: str, text: str) -> Any:
-    return typer.Option(min=1, metavar="N", rich_help_panel=panel, help=text, show_default=False)
-
-
 def command(
     surrogate: Annotated[
         str,
-        typer.Option(
-            metavar="NAME",
-            autocompletion=among(KINDS),
-            rich_help_panel=PROBLEM,
-            show_default=False,
-            help="For interactions cf, gmf or lightgcn (attack meta) or ease (attack ranking); for "
+        in_panel(
+            PROBLEM,
+            "NAME",
+            "For interactions cf, gmf or lightgcn (attack meta) or ease (attack ranking); for "
             "nodes linear-gcn or sgc (attack meta).",
+            autocompletion=among(KINDS),
+            show_default=False,
         ),
     ],
-    users: Annotated[int | None, _size(USERS, "Number of users.")] = None,
-    items: Annotated[int | None, _size(USERS, "Number of items.")] = None,
+    users: Annotated[int | None, count(USERS, "Number of users.")] = None,
+    items: Annotated[int | None, count(USERS, "Number of items.")] = None,
     pairs: Annotated[
         int | None,
-        _size(
+        count(
             USERS,
             "Number of training interactions; cf, gmf and lightgcn add as many negatives.",
         ),
     ] = None,
-    nodes: Annotated[int | None, _size(OF_NODES, "Number of nodes.")] = None,
-    edges: Annotated[int | None, _size(OF_NODES, "Number of undirected edges.")] = None,
-    features: Annotated[int | None, _size(OF_NODES, "Number of features of a node.")] = None,
-    classes: Annotated[int | None, _size(OF_NODES, "Number of classes.")] = None,
+    nodes: Annotated[int | None, count(OF_NODES, "Number of nodes.")] = None,
+    edges: Annotated[int | None, count(OF_NODES, "Number of undirected edges.")] = None,
+    features: Annotated[int | None, count(OF_NODES, "Number of features of a node.")] = None,
+    classes: Annotated[int | None, count(OF_NODES, "Number of classes.")] = None,
     labels: Annotated[
-        int | None, _size(OF_NODES, "Number of labelled nodes. Default: a tenth of the nodes.")
+        int | None, count(OF_NODES, "Number of labelled nodes. Default: a tenth of the nodes.")
     ] = None,
     density: Annotated[
-        float | None,
-        typer.Option(
-            metavar="X", rich_help_panel=OF_NODES, help="Share of non-zero features. Default: 0.02."
-        ),
+        float | None, in_panel(OF_NODES, "X", "Share of non-zero features. Default: 0.02.")
     ] = None,
     budget: chosen.Budget = None,
-    flips_per_step: Annotated[
-        int,
-        typer.Option(
-            metavar="N", min=1, rich_help_panel=PROBLEM, help="Number of flips per meta-gradient."
-        ),
-    ] = 1,
+    flips_per_step: Annotated[int, count(PROBLEM, "Number of flips per meta-gradient.")] = 1,
     epochs: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            rich_help_panel=PROBLEM,
-            help="Gradient steps of the attack ranking for each half of the flips. Default: 40.",
+        count(
+            PROBLEM, "Gradient steps of the attack ranking for each half of the flips. Default: 40."
         ),
     ] = None,
     loss: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
+        in_panel(
+            TRAINING,
+            "NAME",
+            "Training loss of cf: log (default) or bpr.",
             autocompletion=among(("log", "bpr")),
-            rich_help_panel=TRAINING,
-            help="Training loss of cf: log (default) or bpr.",
         ),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            rich_help_panel=TRAINING,
-            help=f"Training steps, T. {BY_DEFAULT.format(NODES.steps, INTERACTIONS.steps)}",
-        ),
+        count(TRAINING, f"Training steps, T. {BY_DEFAULT.format(NODES.steps, INTERACTIONS.steps)}"),
     ] = None,
-    dim: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            rich_help_panel=TRAINING,
-            help="Embedding width, D. Default: 32.",
-        ),
-    ] = None,
+    dim: Annotated[int | None, count(TRAINING, "Embedding width, D. Default: 32.")] = None,
     layers: Annotated[
         str | None,
-        typer.Option(
-            metavar="N,N",
-            rich_help_panel=TRAINING,
-            help="Widths of the hidden layers of gmf, as in 16,8. Default: none.",
-        ),
+        in_panel(TRAINING, "N,N", "Widths of the hidden layers of gmf, as in 16,8. Default: none."),
     ] = None,
     hops: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            rich_help_panel=TRAINING,
-            help="Number of propagations of lightgcn and sgc. Default: 2.",
-        ),
+        int | None, count(TRAINING, "Number of propagations of lightgcn and sgc. Default: 2.")
     ] = None,
     hidden: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            rich_help_panel=TRAINING,
-            help="Hidden width of linear-gcn. Default: 16.",
-        ),
+        int | None, count(TRAINING, "Hidden width of linear-gcn. Default: 16.")
     ] = None,
     optimizer: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
+        in_panel(
+            TRAINING,
+            "NAME",
+            "Optimiser of recommenders: adam (default) or sgd.",
             autocompletion=among(COPIES),
-            rich_help_panel=TRAINING,
-            help="Optimiser of recommenders: adam (default) or sgd.",
         ),
     ] = None,
     ranks: Annotated[
         str,
-        typer.Option(
-            metavar="N,N",
-            rich_help_panel=MACHINE,
-            help="Number of processes that share the pairs; numbers separated by commas give a "
-            "table.",
+        in_panel(
+            MACHINE,
+            "N,N",
+            "Number of processes that share the pairs; numbers separated by commas give a table.",
         ),
     ] = "1",
     efficiency: Annotated[
         float,
-        typer.Option(
-            metavar="X",
-            rich_help_panel=MACHINE,
-            help="Speed of the work on pairs relative to an ideal division among ranks, up to 1.",
+        in_panel(
+            MACHINE,
+            "X",
+            "Speed of the work on pairs relative to an ideal division among ranks, up to 1.",
         ),
     ] = 1.0,
     gigabits: Annotated[
-        float,
-        typer.Option(
-            metavar="X", rich_help_panel=MACHINE, help="Bandwidth between ranks, in Gbit/s."
-        ),
+        float, in_panel(MACHINE, "X", "Bandwidth between ranks, in Gbit/s.")
     ] = 10.0,
     device: Annotated[
         str,
-        typer.Option(
-            metavar="NAME",
+        in_panel(
+            MACHINE,
+            "NAME",
+            "Where the attack would run: cpu or cuda.",
             autocompletion=among(("cpu", "cuda")),
-            rich_help_panel=MACHINE,
-            help="Where the attack would run: cpu or cuda.",
         ),
     ] = "cpu",
     calibrate: Annotated[
         bool,
-        typer.Option(
+        in_panel(
+            MACHINE,
+            None,
+            "Measure four small attacks on this machine first, and scale the estimate.",
             "--calibrate",
-            rich_help_panel=MACHINE,
-            help="Measure four small attacks on this machine first, and scale the estimate.",
         ),
     ] = False,
     scale: Annotated[
         float | None,
-        typer.Option(
-            metavar="X",
-            rich_help_panel=MACHINE,
-            help="Time on this machine divided by the time on the measured machine, as --calibrate "
+        in_panel(
+            MACHINE,
+            "X",
+            "Time on this machine divided by the time on the measured machine, as --calibrate "
             "prints it. Default: 1.",
         ),
     ] = None,
     coefficients: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            rich_help_panel=MACHINE,
-            help="Coefficients written by benchmarks/fit_estimate.py. Default: the installed ones.",
+        in_panel(
+            MACHINE,
+            "FILE",
+            "Coefficients written by benchmarks/fit_estimate.py. Default: the installed ones.",
         ),
     ] = None,
     debug: shared.Debug = False,

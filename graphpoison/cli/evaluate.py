@@ -6,13 +6,12 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from .._io import atomic_write, locked
+from .._io import locked
 from .._text import counted
 from ..evaluation import evaluate
 from ..evaluation.chosen import chosen_metrics
 from ..metrics import PAIR_METRICS, RANKING_METRICS
 from ..models import RECOMMENDERS
-from ..report import Report
 from ..training.criteria import CRITERIA
 from ..victims import NODE_VICTIMS, RECOMMENDER_VICTIMS
 from . import options as shared
@@ -20,16 +19,10 @@ from .attack_options import reading_of as given_reading
 from .completion import among
 from .config import save_config
 from .errors import Interrupted, usage
-from .files import (
-    check_apart,
-    check_new,
-    check_output,
-    check_writable,
-    checkpoint_beside,
-    fresh_or_resumed,
-)
+from .files import check_outputs, checkpoint_beside, fresh_or_resumed, write_table
 from .measured import about_lists, chosen_victims, metrics_of
-from .output import bars, logs, show_json, show_table
+from .options import count, in_panel
+from .output import logs, show_json, show_table
 from .recorded import (
     RANDOM,
     between,
@@ -47,8 +40,6 @@ from .recorded import (
 )
 
 VICTIMS = "Victims"
-OUTPUTS = ([".html", ".htm"], [".png", ".svg", ".pdf"], [".tex"], [".csv"])
-"""Suffixes of the page, the figure, the LaTeX table and the CSV table."""
 EPILOG = (
     "Example: graphpoison evaluate shop.csv flips.npz --victim ease --victim implicit-als "
     "--heuristics --html report.html"
@@ -69,77 +60,68 @@ def command(
     ],
     victim: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            autocompletion=among(
-                dict.fromkeys((*NODE_VICTIMS, *RECOMMENDER_VICTIMS, *RECOMMENDERS))
-            ),
-            rich_help_panel=VICTIMS,
-            help="Victim to retrain; may be given several times, or with commas. For nodes: "
+        in_panel(
+            VICTIMS,
+            "NAME",
+            "Victim to retrain; may be given several times, or with commas. For nodes: "
             f"{', '.join(NODE_VICTIMS)}; for interactions: "
             f"{', '.join(dict.fromkeys([*RECOMMENDER_VICTIMS, *RECOMMENDERS]))}. The suffix :last, "
             "as in gcn:last, keeps the last epoch instead of the best validation epoch. "
             "Default: gcn for nodes, ease for interactions.",
+            autocompletion=among(
+                dict.fromkeys((*NODE_VICTIMS, *RECOMMENDER_VICTIMS, *RECOMMENDERS))
+            ),
         ),
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            autocompletion=among((*PAIR_METRICS, *(f"{kind}@" for kind in RANKING_METRICS))),
-            rich_help_panel=VICTIMS,
-            help="Metric of recommenders; may be given several times, or with commas. Of the "
+        in_panel(
+            VICTIMS,
+            "NAME",
+            "Metric of recommenders; may be given several times, or with commas. Of the "
             f"first k items: {', '.join(f'{kind}@k' for kind in RANKING_METRICS)}; of pairs: "
             f"{', '.join(PAIR_METRICS)}. Default: ndcg@10 and recall@20; if items are promoted, "
             "also t-hr@10 and t-hr@50. The figure shows the first metric.",
+            autocompletion=among((*PAIR_METRICS, *(f"{kind}@" for kind in RANKING_METRICS))),
         ),
     ] = None,
     loss: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            autocompletion=among(CRITERIA),
-            rich_help_panel=VICTIMS,
-            help="Training loss of cf, gmf, mlp, neumf and lightgcn: log (default), bpr (pairs of "
+        in_panel(
+            VICTIMS,
+            "NAME",
+            "Training loss of cf, gmf, mlp, neumf and lightgcn: log (default), bpr (pairs of "
             "items) or softmax (several items).",
+            autocompletion=among(CRITERIA),
         ),
     ] = None,
-    seeds: Annotated[
-        int,
-        typer.Option(
-            metavar="N", min=1, rich_help_panel=VICTIMS, help="Number of initialisations."
-        ),
-    ] = 5,
+    seeds: Annotated[int, count(VICTIMS, "Number of initialisations.")] = 5,
     budgets: Annotated[
         str | None,
-        typer.Option(
-            metavar="SIZES",
-            rich_help_panel=VICTIMS,
-            help="Numbers of flips or shares of the edges, separated by commas: 0,100,5%. Default: "
+        in_panel(
+            VICTIMS,
+            "SIZES",
+            "Numbers of flips or shares of the edges, separated by commas: 0,100,5%. Default: "
             "all flips.",
         ),
     ] = None,
     random: Annotated[
-        bool,
-        typer.Option(
-            "--random", rich_help_panel=VICTIMS, help="Add an equal number of random flips."
-        ),
+        bool, in_panel(VICTIMS, None, "Add an equal number of random flips.", "--random")
     ] = False,
     heuristics: Annotated[
         bool,
-        typer.Option(
-            "--heuristics",
-            rich_help_panel=VICTIMS,
-            help="Add flips by simple rules for recommenders, as many as the attack has; for an "
+        in_panel(
+            VICTIMS,
+            None,
+            "Add flips by simple rules for recommenders, as many as the attack has; for an "
             "attack that promotes items, fake profiles by templates of the literature.",
+            "--heuristics",
         ),
     ] = False,
     include_perturbed: Annotated[
         bool,
-        typer.Option(
-            "--include-perturbed",
-            rich_help_panel=VICTIMS,
-            help="Include the flipped pairs in metrics of pairs.",
+        in_panel(
+            VICTIMS, None, "Include the flipped pairs in metrics of pairs.", "--include-perturbed"
         ),
     ] = False,
     user_column: shared.UserColumn = None,
@@ -153,31 +135,15 @@ def command(
     time_column: shared.TimeColumn = None,
     root: shared.Root = None,
     device: shared.Device = "cpu",
-    progress: shared.Progress = None,
+    progress: shared.Progress = True,
     resume: shared.Resume = False,
     overwrite: shared.Overwrite = False,
     config: shared.Config = None,
     debug: shared.Debug = False,
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", rich_help_panel=shared.OUTPUT, help="Write a page of all results."
-        ),
-    ] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", rich_help_panel=shared.OUTPUT, help="Write a figure: .png, .svg, .pdf."
-        ),
-    ] = None,
-    latex: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", rich_help_panel=shared.OUTPUT, help="Write the LaTeX table."),
-    ] = None,
-    csv: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", rich_help_panel=shared.OUTPUT, help="Write the table as CSV."),
-    ] = None,
+    html: shared.Html = None,
+    plot: shared.Plot = None,
+    latex: shared.Latex = None,
+    csv: shared.Csv = None,
     as_json: shared.Json = False,
     save_to: shared.SaveConfig = None,
 ) -> None:
@@ -188,7 +154,7 @@ def command(
 
     with logs():
         with usage():
-            loaded, outputs = load_flips(flips), (html, plot, latex, csv)
+            loaded = load_flips(flips)
             read = reading_of(input, given_reading(ctx.params), with_record(loaded))
             data = shared.open_input(input, read, root, device)
             attacks = between(data, loaded)
@@ -202,13 +168,10 @@ def command(
             if heuristics:
                 check_heuristics(graph, attacks)
             runs = checkpoint_beside(flips[0], ".sqlite")
-            check_apart([input, *flips, config], runs, *outputs, save_to)
-            for path, kinds in zip(outputs, OUTPUTS, strict=True):
-                check_output(path, kinds, overwrite or resume)
-            check_new(save_to, overwrite or resume)
-            check_writable(*outputs, save_to)
+            outputs = {"html": html, "plot": plot, "latex": latex, "csv": csv}
+            written = {**outputs, "save_config": save_to}
+            check_outputs([input, *flips, config], written, overwrite or resume, runs)
             fresh_or_resumed(runs, resume, overwrite)
-            check_writable(runs)
         save_config(ctx, save_to)
         given = dict(attacks)
         if random:
@@ -224,7 +187,7 @@ def command(
                     range(seeds),
                     counts,
                     include_perturbed,
-                    bars(progress),
+                    progress,
                     checkpoint=runs,
                     metrics=metrics,
                     groups=groups,
@@ -237,7 +200,14 @@ def command(
                     "continues.",
                     error,
                 ) from error
-            files = write_files(report, html, plot, metrics[0], latex, csv)
+            if html is not None:
+                report.to_html(html)
+            if plot is not None:
+                report.plot(metrics[0], path=plot)
+            if latex is not None:
+                report.to_latex(latex)
+            write_table(report.table, csv)
+            files = [path for path in outputs.values() if path is not None]
             runs.unlink(missing_ok=True)
     if as_json:
         warnings = report.meta["warnings"]
@@ -255,24 +225,3 @@ def _told_apart(table: pd.DataFrame) -> pd.DataFrame:
     if "touched" in set(table["users"]):
         return table
     return table[table["users"] != "untouched"]
-
-
-def write_files(
-    report: Report,
-    html: Path | None,
-    plot: Path | None,
-    metric: str,
-    latex: Path | None,
-    csv: Path | None,
-) -> list[Path]:
-    """Write the files whose paths are given, and return these paths."""
-    if html is not None:
-        report.to_html(html)
-    if plot is not None:
-        report.plot(metric, path=plot)
-    if latex is not None:
-        report.to_latex(latex)
-    if csv is not None:
-        with atomic_write(csv) as file:
-            report.table.to_csv(file, index=False)
-    return [path for path in (html, plot, latex, csv) if path is not None]

@@ -1,13 +1,14 @@
 """Checks of the files of a command before its work: outputs are writable and replace no file."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from torch_geometric.data import Data, HeteroData
 
-from .._io import locked
+from .._io import atomic_write, locked
 from ..datasets import save_graph, write_interactions
 from ..datasets.export import SEPARATOR, interaction_table, write_text
 from ..datasets.poisoned_table import rows_of, with_other_columns
@@ -15,6 +16,14 @@ from ..datasets.source import GRAPH, Reading
 from ..datasets.text_tables import suffix
 from ..registry import AttackSettings
 from .errors import WrongUsage
+
+SUFFIXES = {
+    "html": (".html", ".htm"),
+    "plot": (".png", ".svg", ".pdf"),
+    "latex": (".tex",),
+    "csv": (".csv",),
+}
+"""Option of an output -> the suffixes of its file."""
 
 
 def check_writable(*paths: Path | None) -> None:
@@ -47,12 +56,6 @@ def check_apart(inputs: Sequence[str | Path | None], *outputs: Path | None) -> N
         if place in written:
             raise WrongUsage(f"two outputs would be written to {path}: name two files.")
         written.add(place)
-
-
-def check_new(path: Path | None, overwrite: bool) -> None:
-    """Raise a WrongUsage if ``path`` exists, unless ``overwrite``."""
-    if path is not None and path.exists() and not overwrite:
-        raise WrongUsage(f"{path} already exists: name another file, or give --overwrite.")
 
 
 def checkpoint_beside(path: Path, kind: str) -> Path:
@@ -96,11 +99,41 @@ def checkpoint_of(out: Path, resume: bool, overwrite: bool) -> Path:
     return checkpoint
 
 
-def check_output(path: Path | None, kinds: Sequence[str], overwrite: bool) -> None:
-    """Raise a WrongUsage if ``path`` ends in none of ``kinds``, or exists, unless ``overwrite``."""
-    if path is not None and path.suffix.lower() not in kinds:
-        raise WrongUsage(f"{path} must end in {' or '.join(kinds)}.")
-    check_new(path, overwrite)
+def check_outputs(
+    inputs: Sequence[str | Path | None],
+    outputs: Mapping[str, Path | None],
+    overwrite: bool,
+    *kept: Path,
+) -> list[Path]:
+    """Check the files of a command before its work, and return the outputs that are given.
+
+    Args:
+        inputs: files that the command reads.
+        outputs: files that the command writes, by the name of the option.
+        overwrite: whether the outputs may exist.
+        kept: files that the command also writes, and that may exist.
+
+    Raises:
+        WrongUsage: an output is an input or another output, has a suffix other than
+            :data:`SUFFIXES`, exists, or cannot be written.
+    """
+    check_apart(inputs, *kept, *outputs.values())
+    found = {name: path for name, path in outputs.items() if path is not None}
+    for name, path in found.items():
+        kinds = SUFFIXES.get(name, (path.suffix.lower(),))
+        if path.suffix.lower() not in kinds:
+            raise WrongUsage(f"{path} must end in {' or '.join(kinds)}.")
+        if path.exists() and not overwrite:
+            raise WrongUsage(f"{path} already exists: name another file, or give --overwrite.")
+    check_writable(*kept, *found.values())
+    return list(found.values())
+
+
+def write_table(table: pd.DataFrame, path: Path | None) -> None:
+    """Write ``table`` as CSV, if a path is given."""
+    if path is not None:
+        with atomic_write(path) as file:
+            table.to_csv(file, index=False)
 
 
 def check_export(path: Path | None, data: Data | HeteroData) -> None:

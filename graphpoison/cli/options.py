@@ -19,6 +19,23 @@ from .errors import WrongUsage
 
 INPUT, OUTPUT, RUN = "Input", "Output", "Run"
 
+
+def in_panel(panel: str, metavar: str | None, text: str, *names: str, **more: Any) -> Any:
+    """Return an option of the help panel ``panel``, with the help ``text``; ``names`` as in typer,
+    by default the name of the parameter."""
+    return typer.Option(*names, metavar=metavar, rich_help_panel=panel, help=text, **more)
+
+
+def count(panel: str, text: str, *names: str) -> Any:
+    """Return an option that is an integer of at least 1, see :func:`in_panel`."""
+    return in_panel(panel, "N", text, *names, min=1)
+
+
+def list_length(panel: str, text: str) -> Any:
+    """Return the option ``--list-length``, see :func:`in_panel`."""
+    return count(panel, text, "--list-length", "-k")
+
+
 Input = Annotated[
     str,
     typer.Argument(
@@ -30,139 +47,108 @@ Input = Annotated[
     ),
 ]
 UserColumn = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=INPUT,
-        help="Column of user ids. Default: user, user_id, or the first.",
-    ),
+    str | None, in_panel(INPUT, "NAME", "Column of user ids. Default: user, user_id, or the first.")
 ]
 ItemColumn = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=INPUT,
-        help="Column of item ids. Default: item, item_id, or the second.",
-    ),
+    in_panel(INPUT, "NAME", "Column of item ids. Default: item, item_id, or the second."),
 ]
 Header = Annotated[
     bool | None,
-    typer.Option(
-        "--header/--no-header",
-        rich_help_panel=INPUT,
-        help="Whether the first line names the columns; without a header, the names are 0, 1, ... "
+    in_panel(
+        INPUT,
+        None,
+        "Whether the first line names the columns; without a header, the names are 0, 1, ... "
         "Default: --header.",
+        "--header/--no-header",
     ),
 ]
 RatingColumn = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME", rich_help_panel=INPUT, help="Column of ratings, for --min-rating."
-    ),
+    str | None, in_panel(INPUT, "NAME", "Column of ratings, for --min-rating.")
 ]
-MinRating = Annotated[
-    float | None,
-    typer.Option(metavar="X", rich_help_panel=INPUT, help="Leave out rows with a lower rating."),
-]
+MinRating = Annotated[float | None, in_panel(INPUT, "X", "Leave out rows with a lower rating.")]
 TestFraction = Annotated[
-    float | None,
-    typer.Option(
-        metavar="X",
-        rich_help_panel=INPUT,
-        help="Share of the interactions kept unseen. Default: 0.2.",
-    ),
+    float | None, in_panel(INPUT, "X", "Share of the interactions kept unseen. Default: 0.2.")
 ]
 DataSeed = Annotated[
     int | None,
-    typer.Option(
-        metavar="N",
+    in_panel(
+        INPUT,
+        "N",
+        "Seed of the sampled negatives and of the split. Default: the data set's seed.",
         min=0,
-        rich_help_panel=INPUT,
-        help="Seed of the sampled negatives and of the split. Default: the data set's seed.",
     ),
 ]
 Split = Annotated[
     Any,
-    typer.Option(
-        metavar="NAME",
-        autocompletion=among(SPLITS),
-        rich_help_panel=INPUT,
-        help=f"Which interactions are kept unseen: {', '.join(SPLITS)}. Default: per-user for a "
+    in_panel(
+        INPUT,
+        "NAME",
+        f"Which interactions are kept unseen: {', '.join(SPLITS)}. Default: per-user for a "
         "table, or time if --time-column is given; each named data set has a default.",
+        autocompletion=among(SPLITS),
     ),
 ]
 TimeColumn = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=INPUT,
-        help="Column of times, for --split time and --split leave-one-out.",
-    ),
+    in_panel(INPUT, "NAME", "Column of times, for --split time and --split leave-one-out."),
 ]
 Root = Annotated[
     Path | None,
-    typer.Option(
-        "--dataset-root",
-        metavar="FOLDER",
-        rich_help_panel=INPUT,
-        help="Folder of data sets, searched before other places.",
+    in_panel(
+        INPUT, "FOLDER", "Folder of data sets, searched before other places.", "--dataset-root"
     ),
 ]
 Device = Annotated[
     str,
-    typer.Option(
-        metavar="NAME",
+    in_panel(
+        RUN,
+        "NAME",
+        "Where to compute: cpu, cuda, cuda:1, ...",
         autocompletion=among(("cpu", "cuda")),
-        rich_help_panel=RUN,
-        help="Where to compute: cpu, cuda, cuda:1, ...",
     ),
 ]
 Progress = Annotated[
-    bool | None,
-    typer.Option(
+    bool,
+    in_panel(
+        RUN,
+        None,
+        "Show progress on stderr: a bar on a terminal, otherwise a line every 30 seconds.",
         "--progress/--no-progress",
-        rich_help_panel=RUN,
-        help="Show progress bars (on stderr). Default: on a terminal.",
     ),
 ]
-Resume = Annotated[
-    bool, typer.Option("--resume", rich_help_panel=RUN, help="Continue an interrupted run.")
-]
+Resume = Annotated[bool, in_panel(RUN, None, "Continue an interrupted run.", "--resume")]
 Overwrite = Annotated[
-    bool,
-    typer.Option("--overwrite", rich_help_panel=RUN, help="Replace the files of an earlier run."),
+    bool, in_panel(RUN, None, "Replace the files of an earlier run.", "--overwrite")
 ]
-Json = Annotated[
-    bool,
-    typer.Option("--json", rich_help_panel=OUTPUT, help="Print only one JSON object on stdout."),
-]
+Html = Annotated[Path | None, in_panel(OUTPUT, "FILE", "Write an HTML page of all results.")]
+Plot = Annotated[Path | None, in_panel(OUTPUT, "FILE", "Write the figure: .png, .svg or .pdf.")]
+Latex = Annotated[Path | None, in_panel(OUTPUT, "FILE", "Write the LaTeX table.")]
+Csv = Annotated[Path | None, in_panel(OUTPUT, "FILE", "Write the table as CSV.")]
+Json = Annotated[bool, in_panel(OUTPUT, None, "Print only one JSON object on stdout.", "--json")]
 Config = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
+    in_panel(
+        RUN,
+        "FILE",
+        "YAML file of options; options on the command line override the file.",
         is_eager=True,
         callback=load_config,
-        rich_help_panel=RUN,
-        help="YAML file of options; options on the command line override the file.",
     ),
 ]
 SaveConfig = Annotated[
     Path | None,
-    typer.Option(
+    in_panel(
+        OUTPUT,
+        "FILE",
+        "Write the options of this run to a YAML file, for --config.",
         "--save-config",
-        metavar="FILE",
-        rich_help_panel=OUTPUT,
-        help="Write the options of this run to a YAML file, for --config.",
     ),
 ]
 Debug = Annotated[
     bool,
-    typer.Option(
-        "--debug",
-        is_eager=True,
-        callback=set_debug,
-        rich_help_panel=RUN,
-        help="Show the traceback of an error.",
+    in_panel(
+        RUN, None, "Show the traceback of an error.", "--debug", is_eager=True, callback=set_debug
     ),
 ]
 

@@ -12,13 +12,19 @@ import pandas as pd
 import typer
 
 from .._logging import PACKAGE, quiet
+from .errors import as_flags
+
+
+class _Spoken(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return as_flags(super().format(record))
 
 
 @contextmanager
 def logs() -> Iterator[None]:
     """Print log messages of the library on stderr, without PyTorch's warnings of beta features."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Spoken("%(message)s"))
     logger = logging.getLogger(PACKAGE)
     level = logger.level
     logger.addHandler(handler)
@@ -29,11 +35,6 @@ def logs() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-
-
-def bars(progress: bool | None) -> bool:
-    """Whether to show progress bars: on a terminal, unless told otherwise."""
-    return sys.stderr.isatty() if progress is None else progress
 
 
 def show_json(content: Mapping[str, Any]) -> None:
@@ -55,14 +56,14 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | None) else str(value)
 
 
-def show_table(frame: pd.DataFrame, title: str) -> None:
-    """Print ``frame`` as a table, without the columns that :func:`_tells` rejects.
+def show_table(frame: pd.DataFrame, title: str, keep: Sequence[str] = ()) -> None:
+    """Print ``frame`` as a table, without the columns that :func:`_tells` rejects, except ``keep``.
 
     The output is plain text if stdout is not a terminal.
     """
     import pandas as pd
 
-    shown = frame.loc[:, [_tells(frame[key]) for key in frame]]
+    shown = frame.loc[:, [key in keep or _tells(frame[key]) for key in frame]]
     written = pd.DataFrame({str(key): _column(shown[key].tolist()) for key in shown})
     if not sys.stdout.isatty():
         typer.echo(title)

@@ -1,15 +1,17 @@
 """Implementation of ``graphpoison attack``: task, attack and budget, checked before the work."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .._memory import limited
 from .._ranks import ALONE, RankError, Ranks
-from .._text import counted
-from ..attacks import Attack, Injection, SurrogateAttack, estimate
+from .._text import counted, duration, memory
+from ..attacks import Attack, Injection, MetaAttack, SurrogateAttack, estimate
 from ..attacks.budget_check import check_budget
 from ..budget import Budget
+from ..estimates import estimate_ahead
 from ..graphs import Graph, Interactions
 from ..parsing import parse_budget
 from ..perturbation import Perturbation
@@ -20,8 +22,14 @@ from .chosen_ids import item_names
 from .errors import Interrupted
 from .output import show_counts, show_json
 
+logger = logging.getLogger(__name__)
+
 BUDGET = "5%"
 PROMOTION = "promotion"
+LONG, WORTH_MEASURING = 60.0, 10.0
+"""Seconds from which on an attack is announced; and, as estimated from sizes, measured before."""
+MANY = 50
+"""Number of proposals of which two may be measured before the attack."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +107,31 @@ class Plan:
         if items is None or not isinstance(self.graph, Interactions):
             return None
         return item_names(self.graph, items)
+
+    def announce(self, seed: int, max_memory: str | None) -> None:
+        """Log the estimated time and memory of a long attack.
+
+        An attack of many proposals is measured on two of them, which takes at most 4% of its time.
+
+        Raises:
+            TypeError, ValueError, MemoryError: as the attack raises.
+        """
+        if self.settings.promote is not None or self.task.ranks.size > 1:
+            return
+        found = estimate_ahead(self.attack, self.task, self.budget)
+        if found is None or found.setup_seconds + found.seconds < WORTH_MEASURING:
+            return
+        source = "estimated from sizes for another machine; --dry-run measures them on this one"
+        if found.proposals >= MANY:
+            found = estimate(self.attack, self.task, self.budget, seed, max_memory)
+            source = "measured on two proposals"
+        seconds = found.setup_seconds + found.seconds
+        if seconds < LONG:
+            return
+        needs = "" if found.bytes is None else f" and {memory(found.bytes)} of memory"
+        fewer = isinstance(self.attack, MetaAttack) and found.proposals > 1
+        advice = ". A larger --flips-per-step takes fewer gradients" if fewer else ""
+        logger.info("about %s%s, %s%s.", duration(seconds), needs, source, advice)
 
     def run(
         self, seed: int, progress: bool, checkpoint: Path, max_memory: str | None

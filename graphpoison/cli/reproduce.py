@@ -11,7 +11,8 @@ from ..reproduce.citation_tables import CITATION_TABLES
 from . import options as shared
 from .errors import FAILED, LIBRARY_ERRORS, message, usage
 from .files import check_writable
-from .output import bars, logs, show_json, show_table
+from .options import OUTPUT, in_panel
+from .output import logs, show_json, show_table
 
 EPILOG = "Example: graphpoison reproduce 4.7 --quick --out out/reproduce"
 
@@ -42,23 +43,21 @@ def command(
         ),
     ] = None,
     root: shared.Root = None,
-    progress: shared.Progress = None,
+    progress: shared.Progress = True,
     config: shared.Config = None,
     debug: shared.Debug = False,
     out: Annotated[
         Path,
-        typer.Option(
-            metavar="FOLDER",
-            rich_help_panel=shared.OUTPUT,
-            help="Folder of all results. Runs that the folder already holds are not run again.",
+        in_panel(
+            OUTPUT,
+            "FOLDER",
+            "Folder of all results. Runs that the folder already holds are not run again.",
         ),
     ] = Path("out/reproduce"),
     page: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            rich_help_panel=shared.OUTPUT,
-            help="Markdown page in which the section is replaced, between its marks.",
+        in_panel(
+            OUTPUT, "FILE", "Markdown page in which the section is replaced, between its marks."
         ),
     ] = None,
     as_json: shared.Json = False,
@@ -73,7 +72,7 @@ def command(
     with logs():
         for name in thesis_names() if table == "all" else [table]:
             try:
-                outcome = reproduce(name, out, seeds, quick, root, bars(progress))
+                outcome = reproduce(name, out, seeds, quick, root, progress)
                 if page is not None:
                     fill(page, {name: outcome.section})
             except LIBRARY_ERRORS as error:

@@ -7,6 +7,7 @@ import typer
 
 from . import options as shared
 from .commands import loaded
+from .options import OUTPUT, RUN, in_panel
 from .output import logs
 from .sweep_runs import run
 
@@ -25,28 +26,20 @@ def command(
     ],
     out: Annotated[
         Path,
-        typer.Option(
-            metavar="FOLDER",
-            rich_help_panel=shared.OUTPUT,
-            help="Folder of all results: runs.parquet has one row for each run. Runs that the "
+        in_panel(
+            OUTPUT,
+            "FOLDER",
+            "Folder of all results: runs.parquet has one row for each run. Runs that the "
             "folder already holds are not run again.",
         ),
     ] = Path("study"),
     jobs: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            min=-1,
-            rich_help_panel=shared.RUN,
-            help="Number of runs at a time; -1 for all processors.",
-        ),
+        int, in_panel(RUN, "N", "Number of runs at a time; -1 for all processors.", min=-1)
     ] = 1,
-    retry: Annotated[
-        bool, typer.Option("--retry", rich_help_panel=shared.RUN, help="Run failed runs again.")
-    ] = False,
+    retry: Annotated[bool, in_panel(RUN, None, "Run failed runs again.", "--retry")] = False,
     root: shared.Root = None,
     device: shared.Device = "cpu",
-    progress: shared.Progress = None,
+    progress: shared.Progress = True,
     debug: shared.Debug = False,
     as_json: shared.Json = False,
 ) -> None:

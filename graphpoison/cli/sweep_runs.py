@@ -15,7 +15,7 @@ from ..sweeps.folder import Folder
 from ..sweeps.study import planned
 from ..sweeps.table import TABLE
 from .errors import FAILED, Interrupted, usage
-from .output import bars, show_json, show_table
+from .output import show_json, show_table
 from .study import read_studies
 
 SHOWN = 5  # largest number of errors, and of warnings, that are printed
@@ -29,7 +29,7 @@ def run(
     retry: bool,
     root: Path | None,
     device: str,
-    progress: bool | None,
+    progress: bool,
     as_json: bool,
 ) -> None:
     """Do all runs of the file ``study``, and print their means.
@@ -50,7 +50,7 @@ def run(
             raise ValueError(f"out must be a folder, found the file {out}.")
         runs = {each.key for each in planned(studies)}
     try:
-        frame = sweep(studies, out, jobs, retry, bars(progress))
+        frame = sweep(studies, out, jobs, retry, progress)
     except KeyboardInterrupt as error:
         done = len(runs & Folder(out).made().keys())
         text = f"interrupted: {out} holds {done:,} of {counted(len(runs), 'run')}; the same command"

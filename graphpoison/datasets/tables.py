@@ -66,7 +66,7 @@ def read_interactions(
     if header and all(map(_is_number, map(str, columns))):
         raise ValueError(
             f"{path} has no header, its first line is {first_line(path).strip()!r}; name the "
-            "columns there, or give header=False (--no-header)."
+            "columns there, or give header=False."
         )
     users, items = id_columns(path, columns, user, item)
     guessed = any(
@@ -77,7 +77,7 @@ def read_interactions(
     if guessed and len(columns) > 2:
         logger.warning(
             "%s: users are %r, items are %r, by their places; if that is wrong, name them by user= "
-            "and item= (--user-column, --item-column).",
+            "and item=.",
             *(path, *chosen),
         )
     else:

@@ -10,9 +10,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
-from tqdm.auto import tqdm
 
 from .._checks import seed_number
+from .._progress import tracked
 from .._settings import describe
 from ..apply import poisoned, refuse_another_graph
 from ..budget import Budget
@@ -159,10 +159,10 @@ def evaluate(
     notes = {f"attack {name!r}": describe(attack.meta) for name, attack in attacks.items()}
     kept = Checkpoint.open(checkpoint, basis, parts_of(chosen, prefixes), notes)
     clock = Clock(_environment(graph, chosen), kept.provenance)
-    units = _units(graph, measure, prefixes, chosen, seeds)
+    units = partial(_units, graph, measure, prefixes, chosen, seeds)
     rows = [
         row
-        for unit in tqdm(units, disable=not progress, unit="victim")
+        for unit in tracked(units(), sum(1 for _ in units()), "victim", progress)
         for row in kept.rows(unit, clock.read)
     ]
     runs = pd.DataFrame(rows)

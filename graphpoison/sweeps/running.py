@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from tqdm.auto import tqdm
 
 from .._checks import flag, positive_int
 from .._logging import PACKAGE, collected, quiet
 from .._memory import peak_bytes, reset_peak
+from .._progress import progress_bar
 from .._signals import terminable
 from .folder import Folder, Row
 from .runs import Run, TrainedOnce
@@ -238,7 +238,7 @@ def _watched(
     """Show progress; write the table every :data:`SAVE_EVERY_SECONDS` and at the end."""
     keys, stop = {run.key for run in runs}, threading.Event()
     initial = len(keys & folder.keys())
-    bar = tqdm(total=len(keys), initial=initial, disable=not progress, unit="run")
+    bar = progress_bar(len(keys), "run", progress, initial)
 
     def watch() -> None:
         saved = time.monotonic()
