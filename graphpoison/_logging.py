@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 PACKAGE = __name__.partition(".")[0]
+PROGRESS = f"{PACKAGE}._progress"
+"""The logger of the progress of a step."""
 HARMLESS = ("Sparse CSR tensor support is in beta", "Sparse invariant checks are implicitly")
 """The beginnings of PyTorch's remarks about its beta features."""
 

@@ -10,7 +10,10 @@ from typing import Any, TypeVar
 from tqdm.auto import tqdm
 from tqdm.notebook import tqdm_notebook
 
+from ._logging import PROGRESS
+
 Item = TypeVar("Item")
+logger = logging.getLogger(PROGRESS)
 FIRST, EVERY = 5.0, 30.0
 """Seconds until the first line, and between lines."""
 
@@ -21,12 +24,16 @@ class Lines:
     Args:
         total: number of units of the whole loop.
         unit: name of a unit.
-        say: takes a line.
+        say: takes a line; by default, lines are log messages of level INFO.
         initial: number of units that are done before the loop.
     """
 
     def __init__(
-        self, total: int, unit: str, say: Callable[[str], object], initial: int = 0
+        self,
+        total: int,
+        unit: str,
+        say: Callable[[str], object] = logger.info,
+        initial: int = 0,
     ) -> None:
         self.total, self.unit, self.say = total, unit, say
         self.n = self.initial = initial
@@ -99,10 +106,9 @@ def tracked(items: Iterable[Item], total: int, unit: str, shown: bool) -> Iterat
             bar.update(1)
 
 
-def paced(total: int, unit: str, logger: logging.Logger) -> Iterator[int]:
-    """Iterate over 0 to ``total - 1``, for loops within one step of a bar: the :class:`Lines` are
-    log messages of level INFO."""
-    lines = Lines(total, unit, logger.info)
+def paced(total: int, unit: str) -> Iterator[int]:
+    """Iterate over 0 to ``total - 1`` and log :class:`Lines`, for loops within a step of a bar."""
+    lines = Lines(total, unit)
     for number in range(total):
         yield number
         lines.update()

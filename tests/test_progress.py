@@ -9,6 +9,7 @@ from tqdm.auto import tqdm
 
 from graphpoison import _progress
 from graphpoison._progress import Lines, clock, paced, progress_bar, tracked
+from graphpoison.cli.output import logs
 
 
 class Terminal(io.StringIO):
@@ -112,7 +113,7 @@ def test_no_progress(time: Clock, monkeypatch: pytest.MonkeyPatch, stream: io.St
 
 def test_a_loop_within_a_step_logs_its_pace(time: Clock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    for _ in paced(3, "gradient", logging.getLogger("graphpoison.test")):
+    for _ in paced(3, "gradient"):
         time.now += 4.0
     assert caplog.messages == [
         "2 of 3 gradients in 0:08, about 0:04 left",
@@ -125,3 +126,16 @@ def test_a_loop_within_a_step_logs_its_pace(time: Clock, caplog: pytest.LogCaptu
 )
 def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_the_command_line_shows_the_pace_only_with_progress(
+    time: Clock, monkeypatch: pytest.MonkeyPatch, shown: bool
+) -> None:
+    out = stderr(monkeypatch, io.StringIO())
+    with logs(progress=shown):
+        for _ in paced(3, "gradient"):
+            time.now += 4.0
+        logging.getLogger("graphpoison").info("done")
+    assert out.getvalue().splitlines()[-1] == "done"
+    assert ("of 3 gradients" in out.getvalue()) == shown

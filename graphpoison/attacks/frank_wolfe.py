@@ -1,14 +1,11 @@
 """The method of Frank and Wolfe (1956) with a moving average of gradients."""
 
-import logging
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from .._progress import paced
-
-logger = logging.getLogger(__name__)
 
 Gain = Callable[[Tensor, int], tuple[float, Tensor]]
 """``f(point, number) -> (value, gradient)`` at ``point``; ``number`` counts gradients from 0."""
@@ -42,7 +39,7 @@ def frank_wolfe(
         The last point, the last moving average m, and the value at the start.
     """
     mean, first = None, float("nan")
-    for number in paced(steps, "gradient", logger):
+    for number in paced(steps, "gradient"):
         value, gradient = gain(point, number)
         fresh = gradient / gradient.norm().clamp(min=torch.finfo(gradient.dtype).tiny)
         first = value if mean is None else first

@@ -1,6 +1,5 @@
 """Projected gradient on relaxed weights (Xu et al. 2019), as poisoning."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -22,8 +21,6 @@ from .base import Attack, Proposal, check_kinds
 from .relaxation import Relaxation, project
 from .sampler import CandidateSampler
 from .surrogate import SurrogateAttack
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,7 @@ class PGDAttack(SurrogateAttack):
                 f"{task.describe()} has an attack loss that depends on the graph only through "
                 "training, which PGDAttack leaves out; use objective='train' or MetaAttack."
             )
-        for number in paced(self.steps, "gradient", logger):
+        for number in paced(self.steps, "gradient"):
             extent = project(extent + self.lr / (number + 1) ** 0.5 * scores, limit)
             if number + 1 == self.steps:
                 break

@@ -18,7 +18,6 @@ users and items. At the end the largest entries of p are flipped.
   of others; the cluster needs only few flips in addition.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -38,8 +37,6 @@ from .base import Attack, Proposal, accept_in_turn, check_kinds
 from .frank_wolfe import frank_wolfe
 from .interaction_game import InteractionGame
 from .rules import RULES
-
-logger = logging.getLogger(__name__)
 
 RESERVE = 3
 """Number of proposed flips, in budgets, where constraints may refuse some of them."""
@@ -202,7 +199,7 @@ class RankingAttack(Attack):
         point = torch.zeros_like(game.matrix)
         chosen = torch.empty(0, dtype=torch.long, device=point.device)
         gains, loss = torch.zeros_like(point), float("nan")
-        for number in paced(self.steps, "step", logger):
+        for number in paced(self.steps, "step"):
             count = (wanted - chosen.numel()) // (self.steps - number)
             if not count:  # fewer flips than steps: the last steps make them
                 continue

@@ -1,6 +1,5 @@
 """A greedy attack, and a search that replaces its flips as long as the attack loss grows."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,8 +19,6 @@ from ..training import Training
 from .base import Attack, Proposal, accept_in_turn
 from .meta import MetaAttack, refuse_incomparable
 from .surrogate import SurrogateAttack
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ class SwapSearch(SurrogateAttack):
     ) -> Proposal:
         flips, loss = self._spend(task, state, Flips.none(state), limit, seed)
         found, share = self._gradient(task, flips.made(state), seed), self.share
-        for _ in paced(self.rounds if len(flips) and found else 0, "round", logger):
+        for _ in paced(self.rounds if len(flips) and found else 0, "round"):
             assert found is not None
             count = max(1, int(share * len(flips)))
             kept = _without_least(found, flips, count)
@@ -113,7 +110,7 @@ class SwapSearch(SurrogateAttack):
     ) -> tuple[Flips, float]:
         """``flips`` and greedy flips, ``limit`` in all; the attack loss before the greedy flips."""
         current, loss = flips.made(state), float("nan")
-        pace = Lines(limit, "flip", logger.info, len(flips))
+        pace = Lines(limit, "flip", initial=len(flips))
         while (done := len(flips)) < limit:
             try:
                 proposal = self.attack.propose(task, current, limit - done, seed, done)

@@ -89,7 +89,7 @@ def attack(
 ) -> None:
     """Find the flips that harm a model most within a budget, and write them to a file."""
     ranks: Ranks = ctx.obj
-    with logs():
+    with logs(progress):
         with usage():
             settings, reading = chosen.settings_of(ctx.params), chosen.reading_of(ctx.params)
             reading = shared.split_of_tables(input, reading)

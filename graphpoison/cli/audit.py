@@ -86,7 +86,7 @@ def command(
     retrained recommender shows the item to a share of the users. It takes seconds to minutes for
     each item.
     """
-    with logs():
+    with logs(progress):
         with usage():
             reading = shared.split_of_tables(input, reading_of(ctx.params))
             graph = read_graph(shared.open_input(input, reading, root, device))

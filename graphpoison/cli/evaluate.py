@@ -152,7 +152,7 @@ def command(
     The input is read as for the attack, except for the columns, split and seed given here.
     """
 
-    with logs():
+    with logs(progress):
         with usage():
             loaded = load_flips(flips)
             read = reading_of(input, given_reading(ctx.params), with_record(loaded))

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import typer
 
-from .._logging import PACKAGE, quiet
+from .._logging import PACKAGE, PROGRESS, quiet
 from .errors import as_flags
 
 
@@ -21,10 +21,15 @@ class _Spoken(logging.Formatter):
 
 
 @contextmanager
-def logs() -> Iterator[None]:
-    """Print log messages of the library on stderr, without PyTorch's warnings of beta features."""
+def logs(progress: bool = True) -> Iterator[None]:
+    """Print log messages of the library on stderr, without PyTorch's warnings of beta features.
+
+    Args:
+        progress: whether messages about the progress of a step are printed.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Spoken("%(message)s"))
+    handler.addFilter(lambda record: progress or record.name != PROGRESS)
     logger = logging.getLogger(PACKAGE)
     level = logger.level
     logger.addHandler(handler)

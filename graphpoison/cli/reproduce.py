@@ -69,7 +69,7 @@ def command(
         choice("table", table, [*names(), "all"])
         check_writable(out / "table", page)
     found, failed = {}, False
-    with logs():
+    with logs(progress):
         for name in thesis_names() if table == "all" else [table]:
             try:
                 outcome = reproduce(name, out, seeds, quick, root, progress)

@@ -45,5 +45,5 @@ def command(
 ) -> None:
     """Attack and evaluate for all tasks, attacks, victims, seeds and budgets of a study."""
 
-    with logs():
+    with logs(progress):
         run(study, loaded("attack"), out, jobs, retry, root, device, progress, as_json)
