@@ -196,6 +196,14 @@ def test_a_table_is_attacked_by_its_rankings(shop: str) -> None:
     assert per_user.max() == 1  # a quarter of 4 interactions
 
 
+def test_profiles_too_short_for_a_flip_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    lines = [f"u{user},i{(user + step) % 5}" for user in range(6) for step in range(3)]
+    Path("short.csv").write_text("\n".join(["user,item", *lines]))
+    summary = json.loads(done("attack", "short.csv", "--budget", "2", "--json"))
+    assert summary["flips"] == 0
+    assert "users of fewer than 4 interactions keep them" in caplog.text
+
+
 def test_options_of_the_ranking_attack() -> None:
     lines = [f"u{u:02},{i}" for u in range(30) for i in range(u % 3, 30, 2 + u % 3)]
     Path("shop.csv").write_text("\n".join(["user,item", *lines]))

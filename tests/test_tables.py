@@ -83,10 +83,10 @@ def test_lists_of_lightgcn_are_read(tmp_path: Path, name: str) -> None:
 
 def test_guessed_columns_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = written(tmp_path / "a.csv", "date,who,what\n2020,3,4\n")
-    assert read_pairs(path) == [(2020, 3)]
+    assert read_pairs(path) == [(3, 4)]
     (record,) = caplog.records
     assert record.levelname == "WARNING"
-    assert "users are 'date', items are 'who', by their places" in record.getMessage()
+    assert "users are 'who', items are 'what', by their places" in record.getMessage()
     caplog.clear()
     assert read_pairs(path, user="who", item="what") == [(3, 4)]
     assert read_pairs(path, header=False, user=1, item=2) == [("who", "what"), ("3", "4")]
@@ -97,6 +97,22 @@ def test_guessed_columns_are_warned_of(tmp_path: Path, caplog: pytest.LogCapture
     spelt = written(tmp_path / "b.csv", "date,ItemID,User Id\n2020,3,4\n")
     assert read_pairs(spelt) == [(4, 3)]
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("Time Stamp,user,product", ("2", "3")),
+        ("who,rating,what", ("1", "3")),
+        (",who,what", ("2", "3")),  # pandas writes the index of a frame without a name
+        ("time,stars,what", ("1", "2")),  # one name of an id is too few
+    ],
+)
+def test_times_and_ratings_are_not_taken_for_ids(
+    tmp_path: Path, header: str, expected: tuple[str, str]
+) -> None:
+    path = written(tmp_path / "a.csv", f"{header}\n1,2,3\n")
+    assert [tuple(map(str, pair)) for pair in read_pairs(path)] == [expected]
 
 
 def test_other_columns_are_numbers_where_all_of_them_are(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """``graphpoison attack``."""
 
 import logging
+import math
 import time
 from dataclasses import asdict, replace
 from functools import partial
@@ -129,6 +130,12 @@ def attack(
         ranks.share(lambda: save_config(ctx, save_to))
         started = time.monotonic()
         found = plan.run(seed, progress, checkpoint, max_memory)
+        share = settings.share_of_profiles
+        if share and len(found) < (plan.budget.flips or 0):
+            logger.warning(
+                "max_profile_share=%g rounds down: users of fewer than %d interactions keep them.",
+                *(share, math.ceil(1 / share)),
+            )
         record = {"input": input, "reading": asdict(reading), "settings": asdict(settings)}
         found = replace(found, meta={**found.meta, COMMAND: record})
 

@@ -17,6 +17,9 @@ from .batches import PARQUET, Numbered, numbers_of, read_columns
 from .text_tables import decoded, first_line, open_text, read_table, separator_of, suffix
 
 logger = logging.getLogger(__name__)
+TIMES = ("timestamp", "time", "date", "datetime", "day", "createdat")
+NO_IDS = frozenset((*TIMES, "rating", "ratings", "stars", "score", "", "index", "unnamed:0"))
+"""Names of columns, in lower case without spaces, that hold no ids: they are not taken by place."""
 
 
 def read_interactions(
@@ -39,7 +42,8 @@ def read_interactions(
     Args:
         path: the file, in UTF-8; or, if its name ends in ``.parquet``, in Parquet.
         user: name of the column of user ids, or its position from 0. If None, the column ``user``
-            or ``user_id`` in any spelling (``UserID``), else the first column.
+            or ``user_id`` in any spelling (``UserID``), else the first column. Columns named as
+            times, ratings or row numbers (``timestamp``, ``rating``, ``index``) do not count.
         item: the same for item ids: ``item`` or ``item_id``, else the second column.
         separator: separator of the fields. If None, a tab for ``.inter`` and ``.tsv``, otherwise
             the first of tab, ``::``, ``;``, ``,``, ``|`` and space that is in the first line.
@@ -112,8 +116,9 @@ def id_columns(
     Raises:
         ValueError: a column is unknown, or both are the same.
     """
-    users = _place(path, "user", user, columns, default=0)
-    items = _place(path, "item", item, columns, default=1)
+    first, second, *_ = [*_possible_ids(columns), *range(2)] if len(columns) > 2 else range(2)
+    users = _place(path, "user", user, columns, default=first)
+    items = _place(path, "item", item, columns, default=second)
     if users == items:
         raise ValueError(
             f"user={columns[users]!r} and item={columns[items]!r} are one column of {path}; name "
@@ -201,9 +206,19 @@ def _place(
     return wanted
 
 
+def _possible_ids(columns: Sequence[object]) -> list[int]:
+    """Positions of the columns that may hold ids by their names, if there are at least two."""
+    found = [place for place, name in enumerate(columns) if _plain(name) not in NO_IDS]
+    return found if len(found) > 1 else []
+
+
+def _plain(name: object) -> str:
+    return str(name).lower().replace("_", "").replace(" ", "")
+
+
 def _usual(argument: str, columns: Sequence[object]) -> list[int]:
     """Positions of the columns ``argument`` and ``argument`` + ``id``, in this order, if any."""
-    plain = [str(name).lower().replace("_", "").replace(" ", "") for name in columns]
+    plain = [_plain(name) for name in columns]
     return [plain.index(name) for name in (argument, f"{argument}id") if name in plain]
 
 
