@@ -48,7 +48,7 @@ class PromotionAudit:
             enough), ``share_of_users`` (``accounts`` over the number of real users), ``hit_rate``
             (the hit rate with these accounts, or with ``most`` accounts if these are not enough),
             ``caught`` (the share of the fake accounts that are among the most suspicious accounts)
-            and ``detector`` (the detector with the largest share). If ``before`` is above
+            and ``detector`` (the detector with the largest share, ``"none"`` if all shares are 0). If ``before`` is above
             1 - ``gain``, the item is not attacked: ``accounts``, ``share_of_users`` and ``caught``
             are missing, ``detector`` is empty and ``hit_rate`` is ``before``.
         settings: the arguments of the audit, and the numbers of users and items.
@@ -189,7 +189,7 @@ def _audited(
 
 
 def _caught(graph: Interactions, attack: Perturbation, seed: int) -> tuple[float, str]:
-    """Return the largest share of the fake accounts that a detector has reviewed, and its name."""
+    """The largest share of the fake accounts that a detector has reviewed, and its name."""
     joined = poisoned(attack, graph)
     fake = np.arange(joined.num_users) >= joined.num_real_users
     reviewed = max(int(fake.sum()), round(REVIEWED * joined.num_users))
@@ -198,4 +198,4 @@ def _caught(graph: Interactions, attack: Perturbation, seed: int) -> tuple[float
         for name, scores in suspicions(joined, seed=seed).items()
     }
     best = max(shares, key=lambda name: shares[name])
-    return shares[best], best
+    return shares[best], best if shares[best] else "none"

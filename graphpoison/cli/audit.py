@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from .._io import atomic_write
+from .._text import further
 from ..graphs import Interactions, read_graph
 from ..promotion_audit import audit_promotions
 from . import options as shared
@@ -15,7 +16,7 @@ from .errors import usage
 from .files import check_apart, check_output, check_writable
 from .output import bars, logs, show_json, show_table
 
-EPILOG = "Example: graphpoison audit shop.csv --sample 8 --share 5% --html audit.html"
+EPILOG = "Example: graphpoison audit shop.csv --sample 8 --gain 1% --html audit.html"
 AUDIT = "Audit"
 
 
@@ -39,12 +40,15 @@ def command(
             help="Number of items to audit, spread from the least to the most popular item.",
         ),
     ] = 8,
-    share: Annotated[
+    gain: Annotated[
         str,
         typer.Option(
-            metavar="SHARE", rich_help_panel=AUDIT, help="Share of the users to reach (5% or 0.05)."
+            metavar="SHARE",
+            rich_help_panel=AUDIT,
+            help="Further share of the users to reach, in percentage points above the share that "
+            "gets the item without fake accounts (1% or 0.01).",
         ),
-    ] = "5%",
+    ] = "1%",
     k: Annotated[
         int,
         typer.Option(
@@ -121,8 +125,8 @@ def command(
     """Which items can fake accounts promote, and would a filter detect the accounts?
 
     For each item, the command searches for the smallest number of fake accounts with which the
-    retrained recommender shows the item to a share of the users. It takes seconds to minutes for
-    each item.
+    retrained recommender shows the item to a further share of the users. It takes seconds to
+    minutes for each item.
     """
     with logs():
         with usage():
@@ -132,7 +136,7 @@ def command(
                 raise ValueError("audit is for interactions, found a graph of nodes.")
             items = numbered("item", item, graph.item_ids, graph.num_items) if item else None
             largest = None if most is None else number_or_share("most", most, graph.num_users)
-            reached = share_in("share", share)
+            increase = share_in("gain", gain)
             kinds = ([".html", ".htm"], [".png", ".svg", ".pdf"], [".csv"])
             check_apart([input], html, plot, csv)
             for path, suffixes in zip((html, plot, csv), kinds, strict=True):
@@ -142,7 +146,7 @@ def command(
             graph,
             items,
             sample=sample,
-            share=reached,
+            gain=increase,
             k=k,
             profile_length=profile_length,
             most=largest,
@@ -161,7 +165,10 @@ def command(
     if as_json:
         show_json({"table": found.table, "settings": found.settings, "files": files})
         return
-    title = f"{input}: fake accounts that reach {reached:.0%} of the users of {victim}"
-    show_table(found.table, title)
+    title = (
+        f"{input}: fake accounts that bring an item {further(k, increase)} of {victim}, "
+        f"at most {found.settings['most']:,}"
+    )
+    show_table(found.table, title, keep=found.table.columns)
     for path in files:
         typer.echo(f"wrote {path}")
