@@ -48,9 +48,10 @@ class PromotionAudit:
             enough), ``share_of_users`` (``accounts`` over the number of real users), ``hit_rate``
             (the hit rate with these accounts, or with ``most`` accounts if these are not enough),
             ``caught`` (the share of the fake accounts that are among the most suspicious accounts)
-            and ``detector`` (the detector with the largest share, ``"none"`` if all shares are 0). If ``before`` is above
-            1 - ``gain``, the item is not attacked: ``accounts``, ``share_of_users`` and ``caught``
-            are missing, ``detector`` is empty and ``hit_rate`` is ``before``.
+            and ``detector`` (the detector with the largest share, ``"none"`` if all shares are 0).
+            If ``before`` is above 1 - ``gain``, the item is not attacked: ``accounts``,
+            ``share_of_users`` and ``caught`` are missing, ``detector`` is empty and ``hit_rate`` is
+            ``before``.
         settings: the arguments of the audit, and the numbers of users and items.
     """
 

@@ -29,16 +29,20 @@ def draw_audit(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
     ordered = _ordered(table, settings)
     figure = Figure(figsize=(WIDTH, 1.0 + 0.4 * len(ordered)), layout="constrained")
     axes = figure.subplots()
-    for place, row in enumerate(ordered.to_dict("records")):
-        enough = not pd.isna(row["accounts"])
-        number = row["accounts"] if enough else settings["most"] if row["detector"] else 0
-        axes.barh(place, number, color=COLOURS[0] if enough else PALE, height=0.6)
-        apart: dict[str, Any] = {"xytext": (3, 0), "textcoords": "offset points"}
-        axes.annotate(row["answer"], (number, place), **apart, va="center", size=FONT)
+    pale = ordered["accounts"].isna() & (ordered["detector"] != "")
+    length = ordered["accounts"].fillna(pale * settings["most"])
+    colours = [PALE if missing else COLOURS[0] for missing in pale]
+    axes.barh(range(len(ordered)), length, color=colours, height=0.6)
+    for place, (end, text, inside) in enumerate(zip(length, ordered["answer"], pale, strict=True)):
+        apart, side = (-3, "right") if inside else (3, "left")
+        axes.annotate(
+            text, (end, place), (apart, 0), textcoords="offset points", ha=side, va="center",
+            size=FONT,
+        )  # fmt: skip
     names = [f"{lines(row.item)}\n({row.users:,} users)" for row in ordered.itertuples()]
     axes.set_yticks(range(len(ordered)), names, size=FONT)
     axes.invert_yaxis()
-    axes.margins(x=0.3)
+    axes.set_xlim(0, 1.2 * max(1, length.max()))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     goal = f"fake accounts that bring the item {further(settings['k'], settings['gain'])}"
     figure.supxlabel(textwrap.fill(goal, 40), size=FONT)
