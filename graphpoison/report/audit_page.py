@@ -45,7 +45,7 @@ def draw_audit(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
     axes.set_xlim(0, 1.2 * max(1, length.max()))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     goal = f"fake accounts that bring the item {further(settings['k'], settings['gain'])}"
-    figure.supxlabel(textwrap.fill(goal, 40), size=FONT)
+    figure.supxlabel(textwrap.fill(goal, 44), size=FONT)
     axes.grid(alpha=0.3, axis="x")
     axes.set_axisbelow(True)
     return figure
