@@ -6,6 +6,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def further(k: int, gain: float) -> str:
+    """``"into the top-10 lists of a further 1% of the users"``."""
+    return f"into the top-{k} lists of a further {100 * gain:g}% of the users"
+
+
 def duration(seconds: float) -> str:
     """``"0.35 s"``, ``"12 min"``, ``"3.1 days"``: two digits, in the unit that fits."""
     for unit, size in (("years", 31_557_600), ("days", 86_400), ("h", 3_600), ("min", 60)):

@@ -272,16 +272,20 @@ def counting() -> tuple[list[int], object]:
     needed=st.integers(1, 300),
     least=st.integers(1, 50),
     most=st.integers(50, 200),
-    step=st.integers(1, 9),
+    precision=st.sampled_from([0.0, 0.03, 0.1]),
 )
-def test_bisection_finds_the_smallest_number(needed: int, least: int, most: int, step: int) -> None:
+def test_bisection_finds_the_smallest_number(
+    needed: int, least: int, most: int, precision: float
+) -> None:
     tried, make = counting()
-    found = users_needed(make, lambda n: float(n >= needed), 0.5, most, least, step)  # type: ignore[arg-type]
+    found = users_needed(make, lambda n: float(n >= needed), 0.5, most, least, precision)  # type: ignore[arg-type]
     if needed > most:
         assert found.number is None
     else:
         assert found.number is not None
-        assert max(least, needed) <= found.number < max(least, needed) + step
+        smaller = max([number for number in tried if number < found.number], default=least - 1)
+        assert smaller < max(least, needed) <= found.number
+        assert found.number - smaller <= max(1.0, precision * found.number)
     assert len(tried) == len(set(tried))
     assert all(least <= number <= most for number in tried)
     assert found.curve["num_users"].tolist() == sorted(tried)

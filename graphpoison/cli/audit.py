@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from .._text import further
 from ..graphs import Interactions, read_graph
 from ..promotion_audit import audit_promotions
 from . import options as shared
@@ -14,7 +15,7 @@ from .files import check_outputs, write_table
 from .options import RUN, count, in_panel, list_length
 from .output import logs, show_json, show_table
 
-EPILOG = "Example: graphpoison audit shop.csv --sample 8 --share 5% --html audit.html"
+EPILOG = "Example: graphpoison audit shop.csv --sample 8 --gain 1% --html audit.html"
 AUDIT = "Audit"
 
 
@@ -33,9 +34,15 @@ def command(
         int,
         count(AUDIT, "Number of items to audit, spread from the least to the most popular item."),
     ] = 8,
-    share: Annotated[
-        str, in_panel(AUDIT, "SHARE", "Share of the users to reach (5% or 0.05).")
-    ] = "5%",
+    gain: Annotated[
+        str,
+        in_panel(
+            AUDIT,
+            "SHARE",
+            "Further share of the users to reach, in percentage points above the share that "
+            "gets the item without fake accounts (1% or 0.01).",
+        ),
+    ] = "1%",
     k: Annotated[int, list_length(AUDIT, "Length of the recommended lists.")] = 10,
     profile_length: Annotated[
         int | None,
@@ -83,8 +90,8 @@ def command(
     """Which items can fake accounts promote, and would a filter detect the accounts?
 
     For each item, the command searches for the smallest number of fake accounts with which the
-    retrained recommender shows the item to a share of the users. It takes seconds to minutes for
-    each item.
+    retrained recommender shows the item to a further share of the users. It takes seconds to
+    minutes for each item.
     """
     with logs(progress):
         with usage():
@@ -94,14 +101,14 @@ def command(
                 raise ValueError("audit is for interactions, found a graph of nodes.")
             items = numbered("item", item, graph.item_ids, graph.num_items) if item else None
             largest = None if most is None else number_or_share("most", most, graph.num_users)
-            reached = share_in("share", share)
+            increase = share_in("gain", gain)
             outputs = {"html": html, "plot": plot, "csv": csv}
             files = check_outputs([input], outputs, overwrite)
         found = audit_promotions(
             graph,
             items,
             sample=sample,
-            share=reached,
+            gain=increase,
             k=k,
             profile_length=profile_length,
             most=largest,
@@ -117,7 +124,10 @@ def command(
     if as_json:
         show_json({"table": found.table, "settings": found.settings, "files": files})
         return
-    title = f"{input}: fake accounts that reach {reached:.0%} of the users of {victim}"
-    show_table(found.table, title, keep=["accounts"])
+    title = (
+        f"{input}: fake accounts that bring an item {further(k, increase)} of {victim}, "
+        f"at most {found.settings['most']:,}"
+    )
+    show_table(found.table, title, keep=found.table.columns)
     for path in files:
         typer.echo(f"wrote {path}")

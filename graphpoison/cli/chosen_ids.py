@@ -134,11 +134,6 @@ def numbered(
     return tuple(sorted(place[name] for name in ids))
 
 
-def item_names(graph: Interactions, items: Sequence[int]) -> list[str]:
-    """Return the ids of ``items``, or their indices if the data have no ids."""
-    return [str(item) if graph.item_ids is None else graph.item_ids[item] for item in items]
-
-
 def number_or_share(argument: str, text: str, whole: int) -> int:
     """Return a number from 1 to ``whole``: ``"50"`` is 50, ``"1%"`` and ``"0.01"`` are a share.
 

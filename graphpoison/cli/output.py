@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -61,14 +61,13 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | None) else str(value)
 
 
-def show_table(frame: pd.DataFrame, title: str, keep: Sequence[str] = ()) -> None:
+def show_table(frame: pd.DataFrame, title: str, keep: Iterable[str] = ()) -> None:
     """Print ``frame`` as a table, without the columns that :func:`_tells` rejects, except ``keep``.
 
     The output is plain text if stdout is not a terminal.
     """
-    import pandas as pd
-
-    shown = frame.loc[:, [key in keep or _tells(frame[key]) for key in frame]]
+    kept = set(keep)
+    shown = frame.loc[:, [key in kept or _tells(frame[key]) for key in frame]]
     written = pd.DataFrame({str(key): _column(shown[key].tolist()) for key in shown})
     if not sys.stdout.isatty():
         typer.echo(title)
@@ -116,10 +115,10 @@ def _show(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> 
 
 
 def _text(value: object) -> str:
+    if value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return "-"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    if math.isnan(value):
-        return "-"
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 

@@ -18,7 +18,6 @@ from ..perturbation import Perturbation
 from ..ranking_presets import promote
 from ..registry import AttackSettings, build_attack, build_task
 from ..tasks import Task
-from .chosen_ids import item_names
 from .errors import Interrupted
 from .output import show_counts, show_json
 
@@ -106,7 +105,7 @@ class Plan:
         items = self.settings.promote
         if items is None or not isinstance(self.graph, Interactions):
             return None
-        return item_names(self.graph, items)
+        return self.graph.item_names(items)
 
     def announce(self, seed: int, max_memory: str | None) -> None:
         """Log the estimated time and memory of a long attack.

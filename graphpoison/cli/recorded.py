@@ -23,7 +23,6 @@ from ..perturbation import Perturbation
 from ..registry import AttackSettings, build_task, random_beside
 from ..tasks import Recommendation
 from .attack import COMMAND, DEFAULT_OUT
-from .chosen_ids import item_names
 from .measured import OFF_LIMITS, promoted
 from .plan import PROMOTION
 
@@ -232,7 +231,7 @@ def promoting(graph: Graph, attacks: Mapping[str, Perturbation]) -> str:
     items = promoted(attacks)
     if not items or not isinstance(graph, Interactions):
         return ""
-    return f"; promoted: {', '.join(item_names(graph, items))}"
+    return f"; promoted: {', '.join(graph.item_names(items))}"
 
 
 def _longest(attacks: Mapping[str, Perturbation]) -> Perturbation:

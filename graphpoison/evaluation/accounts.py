@@ -38,7 +38,7 @@ def users_needed(
     share: float = 0.05,
     most: int = 1000,
     least: int = 1,
-    step: int = 1,
+    precision: float = 0.0,
 ) -> UsersNeeded:
     r"""The smallest number of fake users whose attack has a hit rate of at least ``share``.
 
@@ -47,8 +47,8 @@ def users_needed(
     :math:`\log_2(n / \text{least}) + \log_2 n` attacks are made and measured for a result n.
 
     Bisection assumes that the hit rate does not fall as users are added. Without this assumption, n
-    fake users are still enough, and the largest number below n that was tried, at most ``step``
-    below n, is not enough. A smaller number that was not tried may be enough.
+    fake users are still enough, and the largest number below n that was tried is not enough. A
+    smaller number that was not tried may be enough.
 
     Args:
         make: a function from a number of fake users to the attack, such as
@@ -58,7 +58,8 @@ def users_needed(
         share: the hit rate to reach, in [0, 1].
         most: the largest number to try.
         least: the smallest number to try.
-        step: precision of the result; 1 for an exact number.
+        precision: the largest distance from n to the next smaller number tried, as a share of n in
+            [0, 1], or one fake user if this is more; 0 for an exact number.
 
     Returns:
         The result n as ``number``, or None if ``most`` fake users are not enough, and the hit rates
@@ -68,7 +69,8 @@ def users_needed(
         TypeError, ValueError: a number or ``share`` is out of range; a hit rate is outside [0, 1].
     """
     in_range("share", share, 0.0, 1.0)
-    least, step = positive_int("least", least), positive_int("step", step)
+    in_range("precision", precision, 0.0, 1.0)
+    least = positive_int("least", least)
     most = positive_int("most", most, minimum=least)
     tried: dict[int, float] = {}
 
@@ -82,7 +84,7 @@ def users_needed(
     while not reached and high < most:
         low, high = high, min(2 * high, most)
         reached = enough(high)
-    while reached and low >= least and high - low > step:
+    while reached and low >= least and high - low > max(1.0, precision * high):
         middle = (low + high) // 2
         if enough(middle):
             high = middle
@@ -121,6 +123,19 @@ def promotion_hit_rate(
             exceeds the number of items.
     """
     clean = read_interactions(data).with_negatives()
+    rates = hit_rates(clean, victim, items, k, seed)
+    return lambda perturbation: float(rates(poisoned(perturbation, clean)).mean())
+
+
+def hit_rates(
+    clean: Interactions, victim: VictimLike, items: Tensor | Iterable[int], k: int, seed: int
+) -> Callable[[Interactions], Tensor]:
+    """A function from a graph to the hit rate of each item after training on the graph.
+
+    Args:
+        clean: the clean graph, with negatives. The function takes this graph too.
+        victim, items, k, seed: as in :func:`promotion_hit_rate`, which names the errors.
+    """
     device = clean.edge_index.device
     promoted = torch.tensor(item_numbers("items", items, clean.num_items), device=device)
     if positive_int("k", k) > clean.num_items:
@@ -132,12 +147,11 @@ def promotion_hit_rate(
     if not bool(lacks.any(dim=0).all()):
         raise ValueError("items has an item that every user has already; it cannot be promoted.")
 
-    def hit_rate(perturbation: Perturbation) -> float:
-        graph = poisoned(perturbation, clean)
+    def rates(graph: Interactions) -> Tensor:
         seen = torch.cat([clean.edge_index, graph.edge_index], dim=1)
         model = fitted(victim, graph, seed)
         lists, _ = read_victim(model, users, Rows.of(seen, users.numel()), k)
         hits = (lists.unsqueeze(2) == promoted).any(dim=1) & lacks
-        return float((hits.sum(dim=0).double() / lacks.sum(dim=0)).mean())
+        return hits.sum(dim=0).double() / lacks.sum(dim=0)
 
-    return hit_rate
+    return rates

@@ -1,6 +1,7 @@
 """User-item interactions, read once from a bipartite ``HeteroData`` into an immutable value."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -64,6 +65,10 @@ class Interactions:
     def num_real_users(self) -> int:
         """Number of real users; fake users are numbered after them."""
         return self.num_users - (0 if self.fake_users is None else self.fake_users.count)
+
+    def item_names(self, items: Iterable[int]) -> list[str]:
+        """The ids of ``items``, or their indices as text if the data have no ids."""
+        return [str(item) if self.item_ids is None else self.item_ids[item] for item in items]
 
     @cached_property
     def training_pairs(self) -> PairState:
