@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from .._text import counted, further
 from .colours import COLOURS
 from .html import svg, write_page
-from .matplotlib_figures import PALE, lines
+from .matplotlib_figures import PALE, wrapped
 
 WIDTH, FONT = 3.6, 9  # of the chart, in inches and points
 
@@ -39,7 +39,7 @@ def draw_audit(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
             text, (end, place), (apart, 0), textcoords="offset points", ha=side, va="center",
             size=FONT,
         )  # fmt: skip
-    names = [f"{lines(row.item)}\n({row.users:,} users)" for row in ordered.itertuples()]
+    names = [f"{wrapped(row.item)}\n({row.users:,} users)" for row in ordered.itertuples()]
     axes.set_yticks(range(len(ordered)), names, size=FONT)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.2 * max(1, length.max()))
@@ -69,10 +69,12 @@ def write_audit(
 
 
 def _ordered(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the rows in order of the number of accounts, items without a number last. The column
-    ``answer`` has the number in words."""
+    """Return the rows in order of the number of accounts, items without a number last. The columns
+    ``answer`` and ``share`` have the number, and its share of the users, in words."""
     ordered = table.sort_values("accounts", na_position="last", kind="stable")
-    return ordered.assign(answer=[_answer(row, settings) for row in ordered.to_dict("records")])
+    shares = ["" if pd.isna(share) else f"{share:.1%}" for share in ordered["share_of_users"]]
+    answers = [_answer(row, settings) for row in ordered.to_dict("records")]
+    return ordered.assign(answer=answers, share=shares)
 
 
 def _answer(row: Mapping[Any, Any], settings: Mapping[str, Any]) -> str:

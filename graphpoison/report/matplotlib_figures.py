@@ -71,7 +71,7 @@ def plot_pairs(runs: pd.DataFrame, baseline: str | None) -> Figure:
     colours, names = attack_colours(runs, baseline), []
     figure, (panel,) = _panels(1, 1.3)
     for row, ((attack, victim), group) in enumerate(last.groupby(["attack", "victim"], sort=False)):
-        names.append("\n".join(lines(name) for name in (attack, victim)))
+        names.append("\n".join(wrapped(name) for name in (attack, victim)))
         for side, marker, apart in (("clean", "o", -0.13), ("poisoned", "D", 0.13)):
             colour = RANDOM if side == "clean" else colours[str(attack)]
             half = confidence_halfwidth(group[side])
@@ -89,7 +89,7 @@ def plot_pairs(runs: pd.DataFrame, baseline: str | None) -> Figure:
     return figure
 
 
-def lines(name: object) -> str:
+def wrapped(name: object) -> str:
     """``name`` escaped, with long names in several lines."""
     return textwrap.fill(plain(str(name)), LONGEST)
 
@@ -130,7 +130,7 @@ def draw_transfer(frame: pd.DataFrame) -> Figure:
     """See :func:`graphpoison.report.plot_transfer`."""
     grid, half = transfer_grid(frame)
     rows, columns = grid.shape
-    attacks, victims = ([lines(name) for name in names] for names in (grid.index, grid.columns))
+    attacks, victims = ([wrapped(name) for name in names] for names in (grid.index, grid.columns))
     wide = 0.08 * max(len(line) for name in (*attacks, *victims) for line in name.splitlines())
     lines = 1 + max(name.count("\n") for name in (*attacks, *victims))
     size = (2.0 + wide + max(1.3, wide) * columns, 1.3 + 0.2 * lines + (0.4 + 0.1 * lines) * rows)
