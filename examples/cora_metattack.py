@@ -75,7 +75,8 @@ def parse() -> argparse.Namespace:
     add("--smoke", action="store_true", help="a small synthetic graph, a few flips")
     args = parser.parse_args()
     if args.smoke:
-        args.dataset, args.budget, args.victims = "synthetic-citation", 0.02, 2
+        args.dataset, args.budget, args.victims = "synthetic-citation", 0.01, 2
+        args.attacks = ["strongest", "random"]
     return args
 
 

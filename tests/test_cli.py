@@ -353,8 +353,8 @@ app(prog_name="graphpoison")
     [
         (signal.SIGKILL, -signal.SIGKILL),
         (signal.SIGINT, 130),
-        (signal.SIGTERM, 143),
-        (signal.SIGHUP, 129),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
     ],
 )
 def test_an_interrupted_attack_goes_on(kill: signal.Signals, code: int, graph: str) -> None:

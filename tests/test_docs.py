@@ -19,10 +19,14 @@ PAGES = sorted(
     for page in DOCS.rglob("*.md")
     if BLOCK.search(page.read_text("utf-8"))
 )
+LONG = ("paper.md",)  # a study of 84 trainings
 NOTEBOOKS = sorted(str(path.relative_to(DOCS)) for path in DOCS.glob("notebooks/*.ipynb"))
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.slow) if page in LONG else page for page in PAGES],
+)
 def test_code_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks of a page one after the other, in one namespace and a folder of their own."""
     monkeypatch.chdir(tmp_path)

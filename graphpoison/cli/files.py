@@ -60,7 +60,7 @@ def check_apart(inputs: Sequence[str | Path | None], *outputs: Path | None) -> N
 
 def checkpoint_beside(path: Path, kind: str) -> Path:
     """Return ``flips.checkpoint.npz`` for ``flips.npz``."""
-    return path.with_name(f"{path.stem}.checkpoint{kind}")
+    return path.parent / f"{path.stem}.checkpoint{kind}"
 
 
 def fresh_or_resumed(path: Path, resume: bool, overwrite: bool) -> Path:
