@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_a_changed_bit_is_found_or_harmless(place: float, bit: int, tmp_path_fac
 def test_edited_values_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "runs.sqlite"
     full(path)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE units SET value = '[]' WHERE key = 'unit 3'")
     with pytest.raises(ValueError, match="the digest of 'unit 3' differs"):
         Store(path)
@@ -112,7 +113,7 @@ def test_edited_values_are_refused(tmp_path: Path) -> None:
 
 def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "runs.sqlite"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE other (x)")
     with pytest.raises(ValueError, match="the database of another program"):
         Store(path)
@@ -121,7 +122,7 @@ def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "runs.sqlite"
     full(path)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA user_version = 7")
     with pytest.raises(ValueError, match="it is of format 7, not 1"):
         Store(path)
