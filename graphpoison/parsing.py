@@ -1,4 +1,4 @@
-"""Budgets and constraints from text."""
+"""Budgets, numbers and constraints from text."""
 
 import re
 from collections.abc import Callable
@@ -66,6 +66,21 @@ def share_of(number: str, percent: str | None) -> float:
     A share above :data:`MOST` + 1 is replaced by :data:`MOST` + 1, which exceeds all limits.
     """
     return float(min(Fraction(number) / (100 if percent else 1), Fraction(MOST + 1)))
+
+
+def parse_numbers(argument: str, text: str) -> tuple[Any, ...]:
+    """Return ``"16,8"`` as (16, 8); other numbers are floats.
+
+    Raises:
+        ValueError: a part is not a number.
+    """
+    try:
+        return tuple(
+            int(part) if part.strip().isdigit() else float(part) for part in text.split(",")
+        )
+    except ValueError as error:
+        example = f"{argument}={text!r} must be numbers separated by commas: 16,8."
+        raise ValueError(example) from error
 
 
 def parse_constraint(text: str) -> Constraint | None:

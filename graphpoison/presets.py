@@ -74,7 +74,7 @@ def strongest_metattack(
         constraints: conditions that hold after every flip. By default no node loses its last edge,
             and the degrees pass a likelihood-ratio test.
         progress: show a progress bar. The attack is one step: the bar moves only at its end, and
-            the logger ``graphpoison.attacks.swap`` says how many flips are made.
+            log messages say how many flips are made.
         checkpoint: a file to which the flips are saved, at the end of the attack.
         **options: other arguments of :class:`NodeClassification`, such as ``surrogate=``,
             ``attack_loss=`` or ``labels="oracle"``.

@@ -18,9 +18,8 @@ from ..estimates import (
     estimate_by_size,
 )
 from ..estimates.by_name import workload_of
-from ..parsing import parse_budget
+from ..parsing import parse_budget, parse_numbers
 from ..training.iterates import stride_of
-from .chosen_ids import numbers
 from .errors import WrongUsage
 from .output import show_counts, show_json, show_rows
 from .plan import BUDGET
@@ -95,7 +94,7 @@ def by_size(
     """
     known = dict(sizes)
     if "layers" in known:
-        known["layers"] = numbers("layers", known["layers"])
+        known["layers"] = parse_numbers("layers", known["layers"])
     ranking = surrogate == "ease"
     if ranking != ("epochs" in known) and ("epochs" in known or "steps" in known):
         wrong, right = ("steps", "epochs") if ranking else ("epochs", "steps")

@@ -5,7 +5,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from .._checks import nearest
 from .._random import numpy_generator
@@ -178,18 +177,3 @@ def share(argument: str, text: str | None) -> float | None:
     if found is None:
         raise ValueError(f"{argument}={text!r} must be a share (25% or 0.25), or none.")
     return share_of(*found.groups())
-
-
-def numbers(argument: str, text: str) -> tuple[Any, ...]:
-    """Return ``"16,8"`` as (16, 8); other numbers are floats.
-
-    Raises:
-        ValueError: a part is not a number.
-    """
-    try:
-        return tuple(
-            int(part) if part.strip().isdigit() else float(part) for part in text.split(",")
-        )
-    except ValueError as error:
-        example = f"{argument}={text!r} must be numbers separated by commas: 16,8."
-        raise ValueError(example) from error

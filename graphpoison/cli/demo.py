@@ -43,7 +43,7 @@ def command(
         choice("dataset", dataset, SMALL)
         page = out / f"{dataset}.html"
         check_writable(page)
-    with logs():
+    with logs(progress):
         graph = read_graph(load(dataset, None, None, **SMALL[dataset]))
         settings = _settings(graph)
         task = build_task(graph, settings)

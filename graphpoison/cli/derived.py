@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
+from ..parsing import parse_numbers
 from ..registry.attacks import MAKERS
 from ..registry.options import CLASSES, Option, options_of
 from ..registry.settings import known_options, own_options
 from ..tasks.attack_losses import ATTACK_LOSSES
 from ..training import INTERACTIONS, NODES, Training
-from .chosen_ids import numbers
 from .completion import among
 
 PROBLEM, TRAINING, FAKE = "Attack", "Training of the surrogate", "Fake users"
@@ -75,7 +75,9 @@ def given(options: Iterable[Option], values: Mapping[str, Any]) -> dict[str, Any
     for option in options:
         value = values.get(option.name)
         if value is not None:
-            found[option.name] = numbers(option.name, value) if option.kind is tuple else value
+            found[option.name] = (
+                parse_numbers(option.name, value) if option.kind is tuple else value
+            )
     return found
 
 

@@ -6,11 +6,11 @@ from typing import Annotated
 from ..estimates import Cluster, Coefficients
 from ..estimates.by_name import KINDS
 from ..estimates.recommenders import COPIES
+from ..parsing import parse_numbers
 from ..training import INTERACTIONS, NODES
 from . import attack_options as chosen
 from . import options as shared
 from .by_size import Machine, by_size, show_cost
-from .chosen_ids import numbers
 from .completion import among
 from .derived import BY_DEFAULT, PROBLEM, TRAINING
 from .errors import WrongUsage, usage
@@ -188,7 +188,7 @@ def command(
             machine = Machine(
                 device,
                 Coefficients.load(device, coefficients),
-                tuple(Cluster(n, efficiency, gigabits) for n in numbers("ranks", ranks)),
+                tuple(Cluster(n, efficiency, gigabits) for n in parse_numbers("ranks", ranks)),
                 1.0 if scale is None else scale,
             )
             machine.cost(plan, machine.clusters[-1])  # raises if there is no estimate

@@ -120,8 +120,8 @@ def check_outputs(
     check_apart(inputs, *kept, *outputs.values())
     found = {name: path for name, path in outputs.items() if path is not None}
     for name, path in found.items():
-        kinds = SUFFIXES.get(name, (path.suffix.lower(),))
-        if path.suffix.lower() not in kinds:
+        kinds = SUFFIXES.get(name)
+        if kinds and path.suffix.lower() not in kinds:
             raise WrongUsage(f"{path} must end in {' or '.join(kinds)}.")
         if path.exists() and not overwrite:
             raise WrongUsage(f"{path} already exists: name another file, or give --overwrite.")

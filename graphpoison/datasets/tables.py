@@ -116,7 +116,7 @@ def id_columns(
     Raises:
         ValueError: a column is unknown, or both are the same.
     """
-    first, second, *_ = [*_possible_ids(columns), *range(2)] if len(columns) > 2 else range(2)
+    first, second = _id_places(columns)
     users = _place(path, "user", user, columns, default=first)
     items = _place(path, "item", item, columns, default=second)
     if users == items:
@@ -206,10 +206,11 @@ def _place(
     return wanted
 
 
-def _possible_ids(columns: Sequence[object]) -> list[int]:
-    """Positions of the columns that may hold ids by their names, if there are at least two."""
+def _id_places(columns: Sequence[object]) -> list[int]:
+    """Positions of the first two columns that may hold ids by their names, else of the first two
+    columns."""
     found = [place for place, name in enumerate(columns) if _plain(name) not in NO_IDS]
-    return found if len(found) > 1 else []
+    return found[:2] if len(found) > 1 else [0, 1]
 
 
 def _plain(name: object) -> str:
